@@ -1,0 +1,1 @@
+"""The embedded stack: the production parts, supervised on one machine."""

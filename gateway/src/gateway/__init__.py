@@ -1,0 +1,1 @@
+"""SSE, downloads, docs, reflection and health over HTTP."""

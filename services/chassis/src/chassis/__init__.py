@@ -1,0 +1,1 @@
+"""The floor every MCPanel service stands on."""

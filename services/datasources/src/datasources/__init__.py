@@ -1,0 +1,1 @@
+"""Data source connections, schemas and read-only queries."""

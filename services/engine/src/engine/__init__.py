@@ -1,0 +1,1 @@
+"""Runs, steps, events and artifacts: durable execution."""

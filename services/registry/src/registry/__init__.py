@@ -1,0 +1,1 @@
+"""Components, versions and workflows: the catalogue of what can run."""

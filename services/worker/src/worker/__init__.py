@@ -1,0 +1,1 @@
+"""Runs user code in cells and reports to the engine."""
