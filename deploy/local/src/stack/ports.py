@@ -1,0 +1,101 @@
+"""The ports of a stack: the documented ones, or free ones for tests."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+from stack.errors import InUse, StackError
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """One port a listener, all on 127.0.0.1. `MCPANEL_PORT` moves the edge, `MCPANEL_<NAME>_PORT` others."""
+
+    edge: int = 8080
+    apps: int = 8081
+    gateway_http: int = 8000
+    gateway_grpc: int = 50050
+    registry: int = 50051
+    engine: int = 50052
+    datasources: int = 50053
+    audit: int = 50054
+    identity: int = 50055
+    registry_metrics: int = 9101
+    engine_metrics: int = 9102
+    datasources_metrics: int = 9103
+    audit_metrics: int = 9104
+    identity_metrics: int = 9105
+    gateway_metrics: int = 9106
+    worker_metrics: int = 9107
+    postgres: int = 54329
+    nats: int = 42229
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """The documented ports with the environment's changes. Raises StackError naming every bad value."""
+        changed: dict[str, int] = {}
+        wrong: list[str] = []
+        for name in (field.name for field in fields(cls)):
+            text = environ.get(setting(name))
+            if text is None:
+                continue
+            if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+                changed[name] = int(text)
+            else:
+                wrong.append(f"{setting(name)}={text!r} is not a port (1 to 65535)")
+        if wrong:
+            raise StackError("; ".join(wrong))
+        ports = replace(cls(), **changed)
+        seen: dict[int, str] = {}
+        for name, port in ports.items():
+            if port in seen:
+                raise StackError(
+                    f"{setting(seen[port])} and {setting(name)} are both {port}: change one of them"
+                )
+            seen[port] = name
+        return ports
+
+    @classmethod
+    def free(cls) -> Self:
+        """Ports that are free now. All are held open until all are known, so no two are the same."""
+        holders: list[socket.socket] = []
+        try:
+            for _ in fields(cls):
+                holder = socket.socket()
+                holders.append(holder)
+                holder.bind(("127.0.0.1", 0))
+            return cls(*(holder.getsockname()[1] for holder in holders))
+        finally:
+            for holder in holders:
+                holder.close()
+
+    def items(self) -> list[tuple[str, int]]:
+        """Every listener's name with its port."""
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+
+
+def setting(name: str) -> str:
+    """The environment variable that moves the listener `name`."""
+    return "MCPANEL_PORT" if name == "edge" else f"MCPANEL_{name.upper()}_PORT"
+
+
+def require_free(name: str, port: int) -> None:
+    """Raise InUse, naming the port and the setting that moves it, when something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InUse(
+                f"port {port} ({name.replace('_', ' ')}) is taken by another program: "
+                f"stop it, or choose another port with {setting(name)}=…"
+            ) from error
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that is free now."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        return port
