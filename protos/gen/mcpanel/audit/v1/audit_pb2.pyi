@@ -1,0 +1,237 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Actor(_message.Message):
+    __slots__ = ("id", "kind", "name", "on_behalf_of_id", "on_behalf_of_name", "client_address", "api_key_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ON_BEHALF_OF_ID_FIELD_NUMBER: _ClassVar[int]
+    ON_BEHALF_OF_NAME_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kind: str
+    name: str
+    on_behalf_of_id: str
+    on_behalf_of_name: str
+    client_address: str
+    api_key_id: str
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., on_behalf_of_id: _Optional[str] = ..., on_behalf_of_name: _Optional[str] = ..., client_address: _Optional[str] = ..., api_key_id: _Optional[str] = ...) -> None: ...
+
+class Record(_message.Message):
+    __slots__ = ("record_id", "time", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method")
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    record_id: str
+    time: _timestamp_pb2.Timestamp
+    action: str
+    actor: Actor
+    outcome: str
+    entity_type: str
+    entity_id: str
+    details: _struct_pb2.Struct
+    trace_id: str
+    method: str
+    def __init__(self, record_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ...) -> None: ...
+
+class ActionLog(_message.Message):
+    __slots__ = ("id", "index", "time", "recorded_at", "service", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method", "leaf_hash")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    LEAF_HASH_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    index: int
+    time: _timestamp_pb2.Timestamp
+    recorded_at: _timestamp_pb2.Timestamp
+    service: str
+    action: str
+    actor: Actor
+    outcome: str
+    entity_type: str
+    entity_id: str
+    details: _struct_pb2.Struct
+    trace_id: str
+    method: str
+    leaf_hash: str
+    def __init__(self, id: _Optional[str] = ..., index: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ..., leaf_hash: _Optional[str] = ...) -> None: ...
+
+class Checkpoint(_message.Message):
+    __slots__ = ("origin", "tree_size", "root_hash", "note", "signed_at", "verifier_key")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ROOT_HASH_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERIFIER_KEY_FIELD_NUMBER: _ClassVar[int]
+    origin: str
+    tree_size: int
+    root_hash: str
+    note: str
+    signed_at: _timestamp_pb2.Timestamp
+    verifier_key: str
+    def __init__(self, origin: _Optional[str] = ..., tree_size: _Optional[int] = ..., root_hash: _Optional[str] = ..., note: _Optional[str] = ..., signed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verifier_key: _Optional[str] = ...) -> None: ...
+
+class AppendRecordsRequest(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[Record]
+    def __init__(self, records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ...) -> None: ...
+
+class AppendRecordsResponse(_message.Message):
+    __slots__ = ("appended",)
+    APPENDED_FIELD_NUMBER: _ClassVar[int]
+    appended: int
+    def __init__(self, appended: _Optional[int] = ...) -> None: ...
+
+class ListActionLogsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ListActionLogsResponse(_message.Message):
+    __slots__ = ("action_logs", "next_page_token")
+    ACTION_LOGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    action_logs: _containers.RepeatedCompositeFieldContainer[ActionLog]
+    next_page_token: str
+    def __init__(self, action_logs: _Optional[_Iterable[_Union[ActionLog, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetActionLogRequest(_message.Message):
+    __slots__ = ("action_log_id",)
+    ACTION_LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    action_log_id: str
+    def __init__(self, action_log_id: _Optional[str] = ...) -> None: ...
+
+class GetActionLogResponse(_message.Message):
+    __slots__ = ("action_log",)
+    ACTION_LOG_FIELD_NUMBER: _ClassVar[int]
+    action_log: ActionLog
+    def __init__(self, action_log: _Optional[_Union[ActionLog, _Mapping]] = ...) -> None: ...
+
+class GetCheckpointRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetCheckpointResponse(_message.Message):
+    __slots__ = ("checkpoint",)
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: Checkpoint
+    def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
+
+class GetInclusionProofRequest(_message.Message):
+    __slots__ = ("action_log_id", "tree_size")
+    ACTION_LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    action_log_id: str
+    tree_size: int
+    def __init__(self, action_log_id: _Optional[str] = ..., tree_size: _Optional[int] = ...) -> None: ...
+
+class GetInclusionProofResponse(_message.Message):
+    __slots__ = ("index", "tree_size", "leaf_hash", "hashes")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    LEAF_HASH_FIELD_NUMBER: _ClassVar[int]
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    tree_size: int
+    leaf_hash: str
+    hashes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, index: _Optional[int] = ..., tree_size: _Optional[int] = ..., leaf_hash: _Optional[str] = ..., hashes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetConsistencyProofRequest(_message.Message):
+    __slots__ = ("first_size", "second_size")
+    FIRST_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SECOND_SIZE_FIELD_NUMBER: _ClassVar[int]
+    first_size: int
+    second_size: int
+    def __init__(self, first_size: _Optional[int] = ..., second_size: _Optional[int] = ...) -> None: ...
+
+class GetConsistencyProofResponse(_message.Message):
+    __slots__ = ("first_size", "second_size", "hashes")
+    FIRST_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SECOND_SIZE_FIELD_NUMBER: _ClassVar[int]
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    first_size: int
+    second_size: int
+    hashes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, first_size: _Optional[int] = ..., second_size: _Optional[int] = ..., hashes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class VerifyLogRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerifyLogResponse(_message.Message):
+    __slots__ = ("ok", "tree_size", "root_hash", "problems")
+    OK_FIELD_NUMBER: _ClassVar[int]
+    TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ROOT_HASH_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    ok: bool
+    tree_size: int
+    root_hash: str
+    problems: _containers.RepeatedCompositeFieldContainer[LogProblem]
+    def __init__(self, ok: _Optional[bool] = ..., tree_size: _Optional[int] = ..., root_hash: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[LogProblem, _Mapping]]] = ...) -> None: ...
+
+class LogProblem(_message.Message):
+    __slots__ = ("kind", "index", "action_log_id", "message")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[LogProblem.Kind]
+        ENTRY_CHANGED: _ClassVar[LogProblem.Kind]
+        LEAF_CHANGED: _ClassVar[LogProblem.Kind]
+        ENTRY_MISSING: _ClassVar[LogProblem.Kind]
+        CHECKPOINT_MISMATCH: _ClassVar[LogProblem.Kind]
+        SIGNATURE_INVALID: _ClassVar[LogProblem.Kind]
+    KIND_UNSPECIFIED: LogProblem.Kind
+    ENTRY_CHANGED: LogProblem.Kind
+    LEAF_CHANGED: LogProblem.Kind
+    ENTRY_MISSING: LogProblem.Kind
+    CHECKPOINT_MISMATCH: LogProblem.Kind
+    SIGNATURE_INVALID: LogProblem.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ACTION_LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    kind: LogProblem.Kind
+    index: int
+    action_log_id: str
+    message: str
+    def __init__(self, kind: _Optional[_Union[LogProblem.Kind, str]] = ..., index: _Optional[int] = ..., action_log_id: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,285 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Run(_message.Message):
+    __slots__ = ("id", "workflow_id", "workflow_name", "workflow_version", "status", "inputs", "outputs", "error_message", "error", "waiting_for", "created_at", "started_at", "ended_at", "cancel_requested_at", "started_by", "last_seq", "step_count", "steps_ended")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[Run.Status]
+        PENDING: _ClassVar[Run.Status]
+        RUNNING: _ClassVar[Run.Status]
+        SUCCESS: _ClassVar[Run.Status]
+        FAILED: _ClassVar[Run.Status]
+        ABORTED: _ClassVar[Run.Status]
+    STATUS_UNSPECIFIED: Run.Status
+    PENDING: Run.Status
+    RUNNING: Run.Status
+    SUCCESS: Run.Status
+    FAILED: Run.Status
+    ABORTED: Run.Status
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_NAME_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_REQUESTED_AT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_BY_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    workflow_id: str
+    workflow_name: str
+    workflow_version: int
+    status: Run.Status
+    inputs: _struct_pb2.Struct
+    outputs: _struct_pb2.Struct
+    error_message: str
+    error: RunError
+    waiting_for: str
+    created_at: _timestamp_pb2.Timestamp
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    cancel_requested_at: _timestamp_pb2.Timestamp
+    started_by: str
+    last_seq: int
+    step_count: int
+    steps_ended: int
+    def __init__(self, id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., workflow_version: _Optional[int] = ..., status: _Optional[_Union[Run.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., outputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., error_message: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., last_seq: _Optional[int] = ..., step_count: _Optional[int] = ..., steps_ended: _Optional[int] = ...) -> None: ...
+
+class RunError(_message.Message):
+    __slots__ = ("kind", "message", "traceback", "step_id")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[RunError.Kind]
+        USER_ERROR: _ClassVar[RunError.Kind]
+        TIMED_OUT: _ClassVar[RunError.Kind]
+        CANCELLED: _ClassVar[RunError.Kind]
+        OUT_OF_MEMORY: _ClassVar[RunError.Kind]
+        WORKER_LOST: _ClassVar[RunError.Kind]
+        CELL_DIED: _ClassVar[RunError.Kind]
+        DEPENDENCY_ERROR: _ClassVar[RunError.Kind]
+        INVALID_OUTPUT: _ClassVar[RunError.Kind]
+        INVALID_INPUT: _ClassVar[RunError.Kind]
+        INTERNAL: _ClassVar[RunError.Kind]
+    KIND_UNSPECIFIED: RunError.Kind
+    USER_ERROR: RunError.Kind
+    TIMED_OUT: RunError.Kind
+    CANCELLED: RunError.Kind
+    OUT_OF_MEMORY: RunError.Kind
+    WORKER_LOST: RunError.Kind
+    CELL_DIED: RunError.Kind
+    DEPENDENCY_ERROR: RunError.Kind
+    INVALID_OUTPUT: RunError.Kind
+    INVALID_INPUT: RunError.Kind
+    INTERNAL: RunError.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TRACEBACK_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    kind: RunError.Kind
+    message: str
+    traceback: str
+    step_id: str
+    def __init__(self, kind: _Optional[_Union[RunError.Kind, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., step_id: _Optional[str] = ...) -> None: ...
+
+class StepExecution(_message.Message):
+    __slots__ = ("run_id", "step_id", "component", "component_version_id", "status", "inputs", "output", "error", "attempt", "started_at", "ended_at", "next_attempt_at", "needs", "attempts")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[StepExecution.Status]
+        PENDING: _ClassVar[StepExecution.Status]
+        READY: _ClassVar[StepExecution.Status]
+        RUNNING: _ClassVar[StepExecution.Status]
+        SUCCESS: _ClassVar[StepExecution.Status]
+        FAILED: _ClassVar[StepExecution.Status]
+        SKIPPED: _ClassVar[StepExecution.Status]
+        ABORTED: _ClassVar[StepExecution.Status]
+    STATUS_UNSPECIFIED: StepExecution.Status
+    PENDING: StepExecution.Status
+    READY: StepExecution.Status
+    RUNNING: StepExecution.Status
+    SUCCESS: StepExecution.Status
+    FAILED: StepExecution.Status
+    SKIPPED: StepExecution.Status
+    ABORTED: StepExecution.Status
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ATTEMPT_AT_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    step_id: str
+    component: str
+    component_version_id: str
+    status: StepExecution.Status
+    inputs: _struct_pb2.Struct
+    output: _struct_pb2.Value
+    error: RunError
+    attempt: int
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    next_attempt_at: _timestamp_pb2.Timestamp
+    needs: _containers.RepeatedScalarFieldContainer[str]
+    attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
+    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., component: _Optional[str] = ..., component_version_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., attempt: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs: _Optional[_Iterable[str]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...
+
+class Attempt(_message.Message):
+    __slots__ = ("number", "epoch", "worker_id", "isolation", "status", "error", "started_at", "ended_at")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    ISOLATION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    epoch: int
+    worker_id: str
+    isolation: str
+    status: StepExecution.Status
+    error: RunError
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[int] = ..., worker_id: _Optional[str] = ..., isolation: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RunEvent(_message.Message):
+    __slots__ = ("run_id", "seq", "time", "run_status_change", "step_status_change", "log", "result_preview", "progress", "end")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    RUN_STATUS_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    STEP_STATUS_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    LOG_FIELD_NUMBER: _ClassVar[int]
+    RESULT_PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    seq: int
+    time: _timestamp_pb2.Timestamp
+    run_status_change: RunStatusChange
+    step_status_change: StepStatusChange
+    log: LogLine
+    result_preview: ResultPreview
+    progress: Progress
+    end: RunEnd
+    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run_status_change: _Optional[_Union[RunStatusChange, _Mapping]] = ..., step_status_change: _Optional[_Union[StepStatusChange, _Mapping]] = ..., log: _Optional[_Union[LogLine, _Mapping]] = ..., result_preview: _Optional[_Union[ResultPreview, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., end: _Optional[_Union[RunEnd, _Mapping]] = ...) -> None: ...
+
+class RunStatusChange(_message.Message):
+    __slots__ = ("status", "error", "waiting_for")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    status: Run.Status
+    error: RunError
+    waiting_for: str
+    def __init__(self, status: _Optional[_Union[Run.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ...) -> None: ...
+
+class StepStatusChange(_message.Message):
+    __slots__ = ("step_id", "status", "attempt", "error", "next_attempt_at")
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ATTEMPT_AT_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    status: StepExecution.Status
+    attempt: int
+    error: RunError
+    next_attempt_at: _timestamp_pb2.Timestamp
+    def __init__(self, step_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class LogLine(_message.Message):
+    __slots__ = ("step_id", "attempt", "stream", "level", "message")
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    attempt: int
+    stream: str
+    level: str
+    message: str
+    def __init__(self, step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ResultPreview(_message.Message):
+    __slots__ = ("step_id", "attempt", "value")
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    attempt: int
+    value: _struct_pb2.Value
+    def __init__(self, step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("step_id", "attempt", "fraction", "message")
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    attempt: int
+    fraction: float
+    message: str
+    def __init__(self, step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., fraction: _Optional[float] = ..., message: _Optional[str] = ...) -> None: ...
+
+class RunEnd(_message.Message):
+    __slots__ = ("status", "event_count", "duration")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    status: Run.Status
+    event_count: int
+    duration: _duration_pb2.Duration
+    def __init__(self, status: _Optional[_Union[Run.Status, str]] = ..., event_count: _Optional[int] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class Artifact(_message.Message):
+    __slots__ = ("id", "run_id", "step_id", "name", "media_type", "size_bytes", "sha256", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    run_id: str
+    step_id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., name: _Optional[str] = ..., media_type: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,214 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from mcpanel.engine.v1 import run_pb2 as _run_pb2
+from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
+from mcpanel.registry.v1 import component_pb2 as _component_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AttemptRef(_message.Message):
+    __slots__ = ("run_id", "step_id", "attempt", "epoch")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    step_id: str
+    attempt: int
+    epoch: int
+    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class WorkerMessage(_message.Message):
+    __slots__ = ("hello", "heartbeat", "started", "logs", "progress", "preview", "result", "draining")
+    class Hello(_message.Message):
+        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host")
+        WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+        TYPES_FIELD_NUMBER: _ClassVar[int]
+        SLOTS_FIELD_NUMBER: _ClassVar[int]
+        HOLDING_FIELD_NUMBER: _ClassVar[int]
+        ISOLATION_FIELD_NUMBER: _ClassVar[int]
+        HOST_FIELD_NUMBER: _ClassVar[int]
+        worker_id: str
+        types: _containers.RepeatedScalarFieldContainer[_component_pb2.Definition.Type]
+        slots: int
+        holding: _containers.RepeatedCompositeFieldContainer[AttemptRef]
+        isolation: str
+        host: str
+        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+    class Heartbeat(_message.Message):
+        __slots__ = ("holding",)
+        HOLDING_FIELD_NUMBER: _ClassVar[int]
+        holding: _containers.RepeatedCompositeFieldContainer[AttemptRef]
+        def __init__(self, holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ...) -> None: ...
+    class Started(_message.Message):
+        __slots__ = ("ref", "isolation")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        ISOLATION_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        isolation: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., isolation: _Optional[str] = ...) -> None: ...
+    class Logs(_message.Message):
+        __slots__ = ("lines",)
+        class Line(_message.Message):
+            __slots__ = ("ref", "time", "stream", "level", "message")
+            REF_FIELD_NUMBER: _ClassVar[int]
+            TIME_FIELD_NUMBER: _ClassVar[int]
+            STREAM_FIELD_NUMBER: _ClassVar[int]
+            LEVEL_FIELD_NUMBER: _ClassVar[int]
+            MESSAGE_FIELD_NUMBER: _ClassVar[int]
+            ref: AttemptRef
+            time: _timestamp_pb2.Timestamp
+            stream: str
+            level: str
+            message: str
+            def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+        LINES_FIELD_NUMBER: _ClassVar[int]
+        lines: _containers.RepeatedCompositeFieldContainer[WorkerMessage.Logs.Line]
+        def __init__(self, lines: _Optional[_Iterable[_Union[WorkerMessage.Logs.Line, _Mapping]]] = ...) -> None: ...
+    class ProgressReport(_message.Message):
+        __slots__ = ("ref", "fraction", "message")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        FRACTION_FIELD_NUMBER: _ClassVar[int]
+        MESSAGE_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        fraction: float
+        message: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., fraction: _Optional[float] = ..., message: _Optional[str] = ...) -> None: ...
+    class PreviewReport(_message.Message):
+        __slots__ = ("ref", "value_json")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        VALUE_JSON_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        value_json: bytes
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., value_json: _Optional[bytes] = ...) -> None: ...
+    class Result(_message.Message):
+        __slots__ = ("ref", "output_json", "error", "duration", "cpu_time", "peak_memory_bytes")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        OUTPUT_JSON_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        DURATION_FIELD_NUMBER: _ClassVar[int]
+        CPU_TIME_FIELD_NUMBER: _ClassVar[int]
+        PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        output_json: bytes
+        error: _run_pb2.RunError
+        duration: _duration_pb2.Duration
+        cpu_time: _duration_pb2.Duration
+        peak_memory_bytes: int
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., output_json: _Optional[bytes] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+    class Draining(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    hello: WorkerMessage.Hello
+    heartbeat: WorkerMessage.Heartbeat
+    started: WorkerMessage.Started
+    logs: WorkerMessage.Logs
+    progress: WorkerMessage.ProgressReport
+    preview: WorkerMessage.PreviewReport
+    result: WorkerMessage.Result
+    draining: WorkerMessage.Draining
+    def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., started: _Optional[_Union[WorkerMessage.Started, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ...) -> None: ...
+
+class EngineMessage(_message.Message):
+    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack")
+    class Welcome(_message.Message):
+        __slots__ = ("lease", "heartbeat_interval", "lost")
+        LEASE_FIELD_NUMBER: _ClassVar[int]
+        HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+        LOST_FIELD_NUMBER: _ClassVar[int]
+        lease: _duration_pb2.Duration
+        heartbeat_interval: _duration_pb2.Duration
+        lost: _containers.RepeatedCompositeFieldContainer[AttemptRef]
+        def __init__(self, lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ...) -> None: ...
+    class Component(_message.Message):
+        __slots__ = ("version",)
+        VERSION_FIELD_NUMBER: _ClassVar[int]
+        version: _component_pb2.Version
+        def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
+    class Assignment(_message.Message):
+        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        COMPONENT_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+        INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
+        TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+        STARTED_BY_FIELD_NUMBER: _ClassVar[int]
+        DATA_SOURCE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+        IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+        LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+        TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        component_version_id: str
+        inputs_json: bytes
+        timeout: _duration_pb2.Duration
+        started_by: str
+        data_source_token: str
+        idempotency_key: str
+        lease_expires_at: _timestamp_pb2.Timestamp
+        trace_id: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ...) -> None: ...
+    class CancelAttempt(_message.Message):
+        __slots__ = ("ref", "reason")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        REASON_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        reason: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    class ResultAck(_message.Message):
+        __slots__ = ("ref", "accepted", "reason")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+        REASON_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        accepted: bool
+        reason: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., accepted: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    RESULT_ACK_FIELD_NUMBER: _ClassVar[int]
+    welcome: EngineMessage.Welcome
+    component: EngineMessage.Component
+    assignment: EngineMessage.Assignment
+    cancel: EngineMessage.CancelAttempt
+    result_ack: EngineMessage.ResultAck
+    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ...) -> None: ...
+
+class UploadArtifactRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    class Header(_message.Message):
+        __slots__ = ("ref", "name", "media_type")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        name: str
+        media_type: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., name: _Optional[str] = ..., media_type: _Optional[str] = ...) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: UploadArtifactRequest.Header
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[UploadArtifactRequest.Header, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class UploadArtifactResponse(_message.Message):
+    __slots__ = ("artifact",)
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    artifact: _run_pb2.Artifact
+    def __init__(self, artifact: _Optional[_Union[_run_pb2.Artifact, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,128 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Error(_message.Message):
+    __slots__ = ()
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[Error.Reason]
+        INVALID_FIELD: _ClassVar[Error.Reason]
+        NUL_CHARACTER: _ClassVar[Error.Reason]
+        INVALID_PAGE_TOKEN: _ClassVar[Error.Reason]
+        INVALID_FILTER: _ClassVar[Error.Reason]
+        INVALID_UPDATE_MASK: _ClassVar[Error.Reason]
+        REQUEST_ID_REUSED: _ClassVar[Error.Reason]
+        CREDENTIALS_MISSING: _ClassVar[Error.Reason]
+        CREDENTIALS_INVALID: _ClassVar[Error.Reason]
+        CREDENTIALS_CONFLICT: _ClassVar[Error.Reason]
+        PERMISSION_MISSING: _ClassVar[Error.Reason]
+        INTERNAL_ONLY: _ClassVar[Error.Reason]
+        DEPENDENCY_UNAVAILABLE: _ClassVar[Error.Reason]
+        DRAINING: _ClassVar[Error.Reason]
+        UNEXPECTED: _ClassVar[Error.Reason]
+        ETAG_MISMATCH: _ClassVar[Error.Reason]
+        CONCURRENT_CHANGE: _ClassVar[Error.Reason]
+        MESSAGE_TOO_LARGE: _ClassVar[Error.Reason]
+        POSITION_OUT_OF_RANGE: _ClassVar[Error.Reason]
+        INVALID_DOCUMENT: _ClassVar[Error.Reason]
+        TOO_MANY_REQUESTS: _ClassVar[Error.Reason]
+        DEFINITION_NOT_FOUND: _ClassVar[Error.Reason]
+        DEFINITION_NAME_TAKEN: _ClassVar[Error.Reason]
+        VERSION_NOT_FOUND: _ClassVar[Error.Reason]
+        VERSION_EXISTS: _ClassVar[Error.Reason]
+        CONFIG_TYPE_MISMATCH: _ClassVar[Error.Reason]
+        DEFINITION_IN_USE: _ClassVar[Error.Reason]
+        WORKFLOW_NOT_FOUND: _ClassVar[Error.Reason]
+        WORKFLOW_NAME_TAKEN: _ClassVar[Error.Reason]
+        WORKFLOW_INVALID: _ClassVar[Error.Reason]
+        RUN_NOT_FOUND: _ClassVar[Error.Reason]
+        RUN_INPUT_INVALID: _ClassVar[Error.Reason]
+        RUN_ENDED: _ClassVar[Error.Reason]
+        NO_WORKER_FOR_TYPE: _ClassVar[Error.Reason]
+        ARTIFACT_NOT_FOUND: _ClassVar[Error.Reason]
+        STALE_EPOCH: _ClassVar[Error.Reason]
+        ARTIFACT_INVALID: _ClassVar[Error.Reason]
+        DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
+        DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
+        STATEMENT_REFUSED: _ClassVar[Error.Reason]
+        QUERY_FAILED: _ClassVar[Error.Reason]
+        QUERY_TIMED_OUT: _ClassVar[Error.Reason]
+        CONNECTION_FAILED: _ClassVar[Error.Reason]
+        ADDRESS_REFUSED: _ClassVar[Error.Reason]
+        QUERY_NOT_FOUND: _ClassVar[Error.Reason]
+        SCHEMA_NOT_SCANNED: _ClassVar[Error.Reason]
+        SECRET_REFERENCE_INVALID: _ClassVar[Error.Reason]
+        USER_NOT_FOUND: _ClassVar[Error.Reason]
+        EMAIL_TAKEN: _ClassVar[Error.Reason]
+        LOGIN_FAILED: _ClassVar[Error.Reason]
+        REGISTRATION_CLOSED: _ClassVar[Error.Reason]
+        LAST_ADMINISTRATOR: _ClassVar[Error.Reason]
+        API_KEY_NOT_FOUND: _ClassVar[Error.Reason]
+        ROLE_NOT_GRANTABLE: _ClassVar[Error.Reason]
+        ROLE_UNKNOWN: _ClassVar[Error.Reason]
+        REFRESH_TOKEN_INVALID: _ClassVar[Error.Reason]
+        ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
+        TREE_SIZE_OUT_OF_RANGE: _ClassVar[Error.Reason]
+    REASON_UNSPECIFIED: Error.Reason
+    INVALID_FIELD: Error.Reason
+    NUL_CHARACTER: Error.Reason
+    INVALID_PAGE_TOKEN: Error.Reason
+    INVALID_FILTER: Error.Reason
+    INVALID_UPDATE_MASK: Error.Reason
+    REQUEST_ID_REUSED: Error.Reason
+    CREDENTIALS_MISSING: Error.Reason
+    CREDENTIALS_INVALID: Error.Reason
+    CREDENTIALS_CONFLICT: Error.Reason
+    PERMISSION_MISSING: Error.Reason
+    INTERNAL_ONLY: Error.Reason
+    DEPENDENCY_UNAVAILABLE: Error.Reason
+    DRAINING: Error.Reason
+    UNEXPECTED: Error.Reason
+    ETAG_MISMATCH: Error.Reason
+    CONCURRENT_CHANGE: Error.Reason
+    MESSAGE_TOO_LARGE: Error.Reason
+    POSITION_OUT_OF_RANGE: Error.Reason
+    INVALID_DOCUMENT: Error.Reason
+    TOO_MANY_REQUESTS: Error.Reason
+    DEFINITION_NOT_FOUND: Error.Reason
+    DEFINITION_NAME_TAKEN: Error.Reason
+    VERSION_NOT_FOUND: Error.Reason
+    VERSION_EXISTS: Error.Reason
+    CONFIG_TYPE_MISMATCH: Error.Reason
+    DEFINITION_IN_USE: Error.Reason
+    WORKFLOW_NOT_FOUND: Error.Reason
+    WORKFLOW_NAME_TAKEN: Error.Reason
+    WORKFLOW_INVALID: Error.Reason
+    RUN_NOT_FOUND: Error.Reason
+    RUN_INPUT_INVALID: Error.Reason
+    RUN_ENDED: Error.Reason
+    NO_WORKER_FOR_TYPE: Error.Reason
+    ARTIFACT_NOT_FOUND: Error.Reason
+    STALE_EPOCH: Error.Reason
+    ARTIFACT_INVALID: Error.Reason
+    DATA_SOURCE_NOT_FOUND: Error.Reason
+    DATA_SOURCE_NAME_TAKEN: Error.Reason
+    STATEMENT_REFUSED: Error.Reason
+    QUERY_FAILED: Error.Reason
+    QUERY_TIMED_OUT: Error.Reason
+    CONNECTION_FAILED: Error.Reason
+    ADDRESS_REFUSED: Error.Reason
+    QUERY_NOT_FOUND: Error.Reason
+    SCHEMA_NOT_SCANNED: Error.Reason
+    SECRET_REFERENCE_INVALID: Error.Reason
+    USER_NOT_FOUND: Error.Reason
+    EMAIL_TAKEN: Error.Reason
+    LOGIN_FAILED: Error.Reason
+    REGISTRATION_CLOSED: Error.Reason
+    LAST_ADMINISTRATOR: Error.Reason
+    API_KEY_NOT_FOUND: Error.Reason
+    ROLE_NOT_GRANTABLE: Error.Reason
+    ROLE_UNKNOWN: Error.Reason
+    REFRESH_TOKEN_INVALID: Error.Reason
+    ACTION_LOG_NOT_FOUND: Error.Reason
+    TREE_SIZE_OUT_OF_RANGE: Error.Reason
+    def __init__(self) -> None: ...

@@ -1,0 +1,267 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Definition(_message.Message):
+    __slots__ = ("id", "name", "display_name", "description", "type", "owner_id", "visibility", "tags", "compliance", "cost_tier", "icon", "etag", "created_at", "updated_at", "latest_version")
+    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        TYPE_UNSPECIFIED: _ClassVar[Definition.Type]
+        LLM_PROMPT_AGENT: _ClassVar[Definition.Type]
+        JUPYTER_NOTEBOOK: _ClassVar[Definition.Type]
+        PYTHON_SCRIPT: _ClassVar[Definition.Type]
+        TYPESCRIPT_SCRIPT: _ClassVar[Definition.Type]
+        STREAMLIT_APP: _ClassVar[Definition.Type]
+        MCP: _ClassVar[Definition.Type]
+        AI_ASSISTANT: _ClassVar[Definition.Type]
+        DATA: _ClassVar[Definition.Type]
+        UTILITY: _ClassVar[Definition.Type]
+        OUTPUT: _ClassVar[Definition.Type]
+    TYPE_UNSPECIFIED: Definition.Type
+    LLM_PROMPT_AGENT: Definition.Type
+    JUPYTER_NOTEBOOK: Definition.Type
+    PYTHON_SCRIPT: Definition.Type
+    TYPESCRIPT_SCRIPT: Definition.Type
+    STREAMLIT_APP: Definition.Type
+    MCP: Definition.Type
+    AI_ASSISTANT: Definition.Type
+    DATA: Definition.Type
+    UTILITY: Definition.Type
+    OUTPUT: Definition.Type
+    class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VISIBILITY_UNSPECIFIED: _ClassVar[Definition.Visibility]
+        PUBLIC: _ClassVar[Definition.Visibility]
+        PRIVATE: _ClassVar[Definition.Visibility]
+    VISIBILITY_UNSPECIFIED: Definition.Visibility
+    PUBLIC: Definition.Visibility
+    PRIVATE: Definition.Visibility
+    class CostTier(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        COST_TIER_UNSPECIFIED: _ClassVar[Definition.CostTier]
+        FREE: _ClassVar[Definition.CostTier]
+        LOW: _ClassVar[Definition.CostTier]
+        MEDIUM: _ClassVar[Definition.CostTier]
+        HIGH: _ClassVar[Definition.CostTier]
+    COST_TIER_UNSPECIFIED: Definition.CostTier
+    FREE: Definition.CostTier
+    LOW: Definition.CostTier
+    MEDIUM: Definition.CostTier
+    HIGH: Definition.CostTier
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_ID_FIELD_NUMBER: _ClassVar[int]
+    VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    COMPLIANCE_FIELD_NUMBER: _ClassVar[int]
+    COST_TIER_FIELD_NUMBER: _ClassVar[int]
+    ICON_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LATEST_VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    display_name: str
+    description: str
+    type: Definition.Type
+    owner_id: str
+    visibility: Definition.Visibility
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    compliance: _containers.RepeatedScalarFieldContainer[str]
+    cost_tier: Definition.CostTier
+    icon: str
+    etag: str
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    latest_version: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., owner_id: _Optional[str] = ..., visibility: _Optional[_Union[Definition.Visibility, str]] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Union[Definition.CostTier, str]] = ..., icon: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest_version: _Optional[str] = ...) -> None: ...
+
+class Version(_message.Message):
+    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LLM_PROMPT_AGENT_FIELD_NUMBER: _ClassVar[int]
+    JUPYTER_NOTEBOOK_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    TYPESCRIPT_SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    STREAMLIT_APP_FIELD_NUMBER: _ClassVar[int]
+    MCP_FIELD_NUMBER: _ClassVar[int]
+    AI_ASSISTANT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    UTILITY_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    DATA_SOURCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    DATA_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    CHANGELOG_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    definition_id: str
+    definition_name: str
+    type: Definition.Type
+    version: str
+    llm_prompt_agent: LlmPromptAgentConfig
+    jupyter_notebook: JupyterNotebookConfig
+    python_script: PythonScriptConfig
+    typescript_script: TypescriptScriptConfig
+    streamlit_app: StreamlitAppConfig
+    mcp: McpConfig
+    ai_assistant: AiAssistantConfig
+    data: DataConfig
+    utility: UtilityConfig
+    output: OutputConfig
+    input_schema: _struct_pb2.Struct
+    output_schema: _struct_pb2.Struct
+    data_source_ids: _containers.RepeatedScalarFieldContainer[str]
+    data_sources: _containers.RepeatedCompositeFieldContainer[DataSourceLink]
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    changelog: str
+    created_at: _timestamp_pb2.Timestamp
+    created_by: str
+    deprecated_at: _timestamp_pb2.Timestamp
+    deprecation_message: str
+    config_digest: str
+    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ...) -> None: ...
+
+class DataSourceLink(_message.Message):
+    __slots__ = ("id", "name")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class LlmPromptAgentConfig(_message.Message):
+    __slots__ = ("model", "system_prompt", "user_prompt_template", "temperature", "max_tokens", "top_p", "top_k")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    USER_PROMPT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    system_prompt: str
+    user_prompt_template: str
+    temperature: float
+    max_tokens: int
+    top_p: float
+    top_k: int
+    def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ..., user_prompt_template: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ...) -> None: ...
+
+class JupyterNotebookConfig(_message.Message):
+    __slots__ = ("notebook_cells", "parameters", "timeout")
+    class Cell(_message.Message):
+        __slots__ = ("id", "type", "content")
+        ID_FIELD_NUMBER: _ClassVar[int]
+        TYPE_FIELD_NUMBER: _ClassVar[int]
+        CONTENT_FIELD_NUMBER: _ClassVar[int]
+        id: str
+        type: str
+        content: str
+        def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., content: _Optional[str] = ...) -> None: ...
+    NOTEBOOK_CELLS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    notebook_cells: _containers.RepeatedCompositeFieldContainer[JupyterNotebookConfig.Cell]
+    parameters: _struct_pb2.Struct
+    timeout: _duration_pb2.Duration
+    def __init__(self, notebook_cells: _Optional[_Iterable[_Union[JupyterNotebookConfig.Cell, _Mapping]]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class PythonScriptConfig(_message.Message):
+    __slots__ = ("code_content", "requirements", "timeout")
+    CODE_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    code_content: str
+    requirements: str
+    timeout: _duration_pb2.Duration
+    def __init__(self, code_content: _Optional[str] = ..., requirements: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class TypescriptScriptConfig(_message.Message):
+    __slots__ = ("code_content", "timeout")
+    CODE_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    code_content: str
+    timeout: _duration_pb2.Duration
+    def __init__(self, code_content: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class StreamlitAppConfig(_message.Message):
+    __slots__ = ("git_repo_url", "main_script_path", "requirements")
+    GIT_REPO_URL_FIELD_NUMBER: _ClassVar[int]
+    MAIN_SCRIPT_PATH_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    git_repo_url: str
+    main_script_path: str
+    requirements: str
+    def __init__(self, git_repo_url: _Optional[str] = ..., main_script_path: _Optional[str] = ..., requirements: _Optional[str] = ...) -> None: ...
+
+class McpConfig(_message.Message):
+    __slots__ = ("mcp_configuration",)
+    MCP_CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    mcp_configuration: str
+    def __init__(self, mcp_configuration: _Optional[str] = ...) -> None: ...
+
+class AiAssistantConfig(_message.Message):
+    __slots__ = ("model", "system_prompt")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    system_prompt: str
+    def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ...) -> None: ...
+
+class DataConfig(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: _struct_pb2.Value
+    def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class UtilityConfig(_message.Message):
+    __slots__ = ("expression",)
+    EXPRESSION_FIELD_NUMBER: _ClassVar[int]
+    expression: str
+    def __init__(self, expression: _Optional[str] = ...) -> None: ...
+
+class OutputConfig(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ComponentType(_message.Message):
+    __slots__ = ("type", "name", "description", "config_field", "config_schema", "example")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    type: Definition.Type
+    name: str
+    description: str
+    config_field: str
+    config_schema: _struct_pb2.Struct
+    example: _struct_pb2.Struct
+    def __init__(self, type: _Optional[_Union[Definition.Type, str]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., config_field: _Optional[str] = ..., config_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., example: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
