@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stack.errors import InUse
+from stack.errors import InUseError
+from stack.memory import is_alive
 from stack.nats import Nats
 from stack.ports import free_port
 from stack.postgres import Postgres
@@ -84,7 +85,7 @@ def test_a_stale_lock_file_naming_a_live_stranger_does_not_stop_the_start(server
 def test_a_second_server_on_the_same_folder_is_refused_in_one_sentence(postgres: TestPostgres) -> None:
     second = Postgres(postgres.server.home, free_port())
 
-    with pytest.raises(InUse, match=r"in use by another PostgreSQL \(pid \d+\): stop it with `make down`"):
+    with pytest.raises(InUseError, match=r"another PostgreSQL \(pid \d+\): stop it with `make down`"):
         second.start()
 
 
@@ -114,13 +115,13 @@ def test_servers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2
-    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert all(is_alive(pid) for pid in pids)
 
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
 
     end = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < end:
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < end:
         time.sleep(0.02)
-    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in pids if is_alive(pid)] == []

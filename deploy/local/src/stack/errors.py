@@ -5,5 +5,5 @@ class StackError(Exception):
     """Something the person at the terminal can act on; the message is the whole answer."""
 
 
-class InUse(StackError):
+class InUseError(StackError):
     """Another process holds what we need: a port, a data folder, the home's lock."""

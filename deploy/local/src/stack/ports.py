@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from stack.errors import InUse, StackError
+from stack.errors import InUseError, StackError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ class Ports:
             for holder in holders:
                 holder.close()
 
+    def environment(self) -> dict[str, str]:
+        """The settings that give another process these ports."""
+        return {setting(name): str(port) for name, port in self.items()}
+
     def items(self) -> list[tuple[str, int]]:
         """Every listener's name with its port."""
         return [(field.name, getattr(self, field.name)) for field in fields(self)]
@@ -81,13 +85,13 @@ def setting(name: str) -> str:
 
 
 def require_free(name: str, port: int) -> None:
-    """Raise InUse, naming the port and the setting that moves it, when something listens there already."""
+    """Raise InUseError, naming the port and the setting that moves it, when something listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise InUse(
+            raise InUseError(
                 f"port {port} ({name.replace('_', ' ')}) is taken by another program: "
                 f"stop it, or choose another port with {setting(name)}=…"
             ) from error

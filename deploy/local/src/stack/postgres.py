@@ -24,7 +24,7 @@ from psycopg import sql
 
 from stack import secrets
 from stack.child import base_environment, kill_group, spawn
-from stack.errors import InUse, StackError
+from stack.errors import InUseError, StackError
 
 SERVICES = ("registry", "engine", "datasources", "audit", "identity")
 SAMPLE = "sample"
@@ -130,9 +130,16 @@ class Postgres:
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
         return [binaries() / "postgres", "-D", self.data, "-p", str(self.port), *settings]
 
-    def spawn(self) -> subprocess.Popen[bytes]:
-        """Start the server and return at once. Raises InUse when another server uses the data folder."""
+    def prepare(self) -> None:
+        """Create the cluster if needed and clear what a crash left. It blocks, up to seconds.
+
+        Raises InUseError when another server uses the data folder.
+        """
+        self.initialise()
         self._release_data()
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the server of a prepared cluster and return at once."""
         self.process = spawn(
             self.command(),
             env=base_environment(),
@@ -152,7 +159,7 @@ class Postgres:
 
     def start(self, timeout: float = 60) -> None:
         """Create the cluster if needed, start the server, return when it accepts logins (seconds to wait)."""
-        self.initialise()
+        self.prepare()
         process = self.spawn()
         end = time.monotonic() + timeout
         while not self.is_ready():
@@ -223,7 +230,7 @@ class Postgres:
         while holders := _processes_in(self.data):
             # Backends of a killed server leave by themselves within moments; a live server does not.
             if time.monotonic() > end or any(_is_postmaster(pid, self.data) for pid in holders):
-                raise InUse(
+                raise InUseError(
                     f"the data folder {self.data} is in use by another PostgreSQL (pid {min(holders)}): "
                     "stop it with `make down`, or choose another folder with MCPANEL_HOME=…"
                 )

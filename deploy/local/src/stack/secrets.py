@@ -14,13 +14,17 @@ def password(path: Path) -> str:
     return value
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 in one step: readers see the old content or the new, never a part."""
+def write_private(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write a file of mode 0600 in one step: readers see the old content or the new, never a part.
+
+    `durable` makes it survive a power cut.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)

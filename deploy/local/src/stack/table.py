@@ -1,0 +1,273 @@
+"""What a stack is made of: one table of processes and preparations, each with its needs.
+
+A process gets the environment named here and nothing else: its own database, its own key, the addresses it
+calls. The worker gets neither a database nor NATS.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack import envoy, secrets
+from stack.child import base_environment, spawn
+from stack.errors import StackError
+from stack.home import Home
+from stack.migrate import migrate
+from stack.nats import Nats
+from stack.ports import Ports
+from stack.postgres import SERVICES, Postgres, last_line
+
+_PASSED_ON = ("MCPANEL_LOG_LEVEL", "MCPANEL_LOG_FORMAT")
+_ADDRESSES = ("identity", "registry", "engine", "datasources", "audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a stack stands: its folder, its ports, its servers, and what its owner set in the environment."""
+
+    home: Home
+    ports: Ports
+    environ: Mapping[str, str]
+
+    @property
+    def postgres(self) -> Postgres:
+        """The embedded PostgreSQL of this site."""
+        return Postgres(self.home.path, self.ports.postgres)
+
+    @property
+    def nats(self) -> Nats:
+        """The embedded NATS of this site."""
+        return Nats(self.home.path, self.ports.nats)
+
+    def port(self, name: str) -> int:
+        """The port of a listener, by its name in Ports."""
+        value: int = getattr(self.ports, name)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A supervised process. It counts as ready when `ready` says so: a kind and the listener it asks."""
+
+    name: str
+    title: str
+    start: Callable[[Site], subprocess.Popen[bytes]]
+    needs: tuple[str, ...]
+    ready: tuple[str, str]  # ("tcp" | "grpc" | "nats" | "postgres", a name in Ports)
+    listens: tuple[str, ...]
+    stops: int  # processes stop in ascending order, those with the same number together
+    before: Callable[[Site], None] | None = None  # blocking preparation, run in a thread
+    interrupt: bool = False  # stop with SIGINT rather than SIGTERM
+    grace: float = 15  # seconds from the signal to stop until it is killed
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Something that is done once at every start; it blocks and runs in a thread."""
+
+    name: str
+    title: str
+    run: Callable[[Site], None]
+    needs: tuple[str, ...]
+
+
+Entry = Process | Preparation
+
+
+def environment(site: Site, name: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of one of our own processes."""
+    passed = {key: site.environ[key] for key in _PASSED_ON if key in site.environ}
+    return {
+        **base_environment(),
+        **passed,
+        "MCPANEL_ENV_FILE": os.devnull,  # the .env was read once, by the supervisor
+        "MCPANEL_HOME": str(site.home.path),
+        "PYTHONUNBUFFERED": "1",
+        **extra,
+        **_own_settings(site.environ, name),
+    }
+
+
+def _own_settings(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """Settings for one process alone: `MCPANEL_ENGINE__LEASE=5s` reaches the engine as `MCPANEL_LEASE=5s`."""
+    prefix = f"MCPANEL_{name.upper()}__"
+    return {
+        f"MCPANEL_{key.removeprefix(prefix)}": value
+        for key, value in environ.items()
+        if key.startswith(prefix)
+    }
+
+
+def _database(site: Site, name: str) -> dict[str, str]:
+    return {"MCPANEL_DATABASE_URL": site.postgres.url(name)}
+
+
+def _common(site: Site, name: str, calls: Sequence[str]) -> dict[str, str]:
+    found = {f"MCPANEL_{other.upper()}_ADDRESS": f"127.0.0.1:{site.port(other)}" for other in calls}
+    found["MCPANEL_METRICS_LISTEN"] = f"127.0.0.1:{site.port(f'{name}_metrics')}"
+    found["MCPANEL_KEY_FILE"] = str(site.home.keys / f"{name}.key")
+    return found
+
+
+def _python(site: Site, name: str, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return spawn(
+        [sys.executable, "-m", name],
+        env=environment(site, name, extra),
+        log=site.home.logs / f"{name}.log",
+        cwd=site.home.path,
+    )
+
+
+def _service(
+    name: str,
+    calls: Sequence[str] = ("identity", "audit"),
+    *,
+    keys: bool = False,
+    settings: Callable[[Site], Mapping[str, str]] | None = None,
+) -> Process:
+    """A service with a database, called over gRPC."""
+
+    def start(site: Site) -> subprocess.Popen[bytes]:
+        extra = {
+            **_common(site, name, calls),
+            **_database(site, name),
+            "MCPANEL_LISTEN": f"127.0.0.1:{site.port(name)}",
+            "MCPANEL_NATS_URL": site.nats.url,
+            **({"MCPANEL_KEYS_DIR": str(site.home.keys)} if keys else {}),
+            **(settings(site) if settings else {}),
+        }
+        return _python(site, name, extra)
+
+    return Process(
+        name,
+        name,
+        start,
+        needs=("keys", "nats"),
+        ready=("grpc", name),
+        listens=(name, f"{name}_metrics"),
+        stops=3,
+    )
+
+
+def _external(site: Site) -> dict[str, str]:
+    """What a user may refer to in a data source: `MCPANEL_SECRET_*` and the folder of secret files."""
+    wanted = ("MCPANEL_SECRET_", "MCPANEL_SECRETS_DIR")
+    return {key: value for key, value in site.environ.items() if key.startswith(wanted)}
+
+
+def _gateway(site: Site) -> subprocess.Popen[bytes]:
+    extra = {
+        **_common(site, "gateway", _ADDRESSES),
+        "MCPANEL_LISTEN": f"127.0.0.1:{site.ports.gateway_grpc}",
+        "MCPANEL_HTTP_LISTEN": f"127.0.0.1:{site.ports.gateway_http}",
+        "MCPANEL_PORT": str(site.ports.edge),
+        **{
+            f"MCPANEL_{name.upper()}_METRICS_ADDRESS": f"127.0.0.1:{site.port(f'{name}_metrics')}"
+            for name in (*SERVICES, "worker")
+        },
+    }
+    return _python(site, "gateway", extra)
+
+
+def _worker(site: Site) -> subprocess.Popen[bytes]:
+    # The worker installs what a component requires, so it may know where packages come from.
+    prefixes = (
+        "UV_",
+        "PIP_",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    )
+    indexes = {key: value for key, value in os.environ.items() if key.startswith(prefixes)}
+    return _python(site, "worker", {**indexes, **_common(site, "worker", ("engine", "datasources"))})
+
+
+def _edge(site: Site) -> subprocess.Popen[bytes]:
+    config = site.home.path / "envoy" / "envoy.yaml"
+    secrets.write_private(config, envoy.render(site.ports))
+    return spawn(envoy.command(config), env=base_environment(), log=site.home.logs / "envoy.log")
+
+
+def _databases(site: Site) -> None:
+    site.postgres.ensure()
+    migrate({name: site.postgres.url(name) for name in SERVICES})
+
+
+def _keys(site: Site) -> None:
+    """Create the service accounts and write the key files that are missing."""
+    log = site.home.logs / "bootstrap.log"
+    extra = {**_database(site, "identity"), "MCPANEL_KEYS_DIR": str(site.home.keys)}
+    command = [sys.executable, "-m", "identity", "bootstrap"]
+    done = spawn(command, env=environment(site, "identity", extra), log=log, cwd=site.home.path)
+    if done.wait() != 0:
+        raise StackError(f"the service accounts could not be made: {last_line(log)}")
+
+
+TABLE: tuple[Entry, ...] = (
+    Process(
+        "postgres",
+        "PostgreSQL",
+        lambda site: site.postgres.spawn(),
+        needs=(),
+        ready=("postgres", "postgres"),
+        listens=("postgres",),
+        stops=5,
+        before=lambda site: site.postgres.prepare(),
+        interrupt=True,
+        grace=30,
+    ),
+    Process(
+        "nats",
+        "NATS",
+        lambda site: site.nats.spawn(),
+        needs=(),
+        ready=("nats", "nats"),
+        listens=("nats",),
+        stops=4,
+    ),
+    Preparation("databases", "databases", _databases, needs=("postgres",)),
+    Preparation("keys", "keys", _keys, needs=("databases",)),
+    _service("identity", keys=True),
+    _service("registry", ("identity", "audit", "datasources")),
+    _service("datasources", keys=True, settings=_external),
+    _service("audit", keys=True),
+    _service("engine", ("identity", "audit", "registry", "datasources")),
+    Process(
+        "gateway",
+        "gateway",
+        _gateway,
+        needs=("keys",),
+        ready=("tcp", "gateway_http"),
+        listens=("gateway_http", "gateway_grpc", "gateway_metrics"),
+        stops=1,
+    ),
+    Process(
+        "worker",
+        "worker",
+        _worker,
+        needs=("keys",),
+        ready=("tcp", "worker_metrics"),
+        listens=("worker_metrics",),
+        stops=2,
+    ),
+    Process(
+        "envoy",
+        "Envoy",
+        _edge,
+        needs=(),
+        ready=("tcp", "edge"),
+        listens=("edge", "apps"),
+        stops=0,
+    ),
+)
+
+
+def log_of(site: Site, name: str) -> Path:
+    """The log file of a process."""
+    return site.home.logs / f"{name}.log"
