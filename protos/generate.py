@@ -17,7 +17,8 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, field_mask_pb2, timestamp_pb2
 
 ROOT = Path(__file__).resolve().parent
-DESCRIPTOR_SET = "mcpanel.binpb"
+DESCRIPTOR_SET = "mcpanel/descriptors.binpb"
+ERROR_DETAILS = ("google/rpc/error_details.proto", "google/rpc/status.proto")  # the edge prints them as JSON
 IMPORTED = (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2)  # loads what validate.proto imports
 
 
@@ -58,19 +59,23 @@ def generate(target: Path) -> None:
             f"--pyi_out={fresh}",
             "buf/validate/validate.proto",
         )
+        imports = (f"--proto_path={ROOT}", f"--proto_path={common}", f"--descriptor_set_in={validate}")
         protoc(
-            f"--proto_path={ROOT}",
-            f"--proto_path={common}",
-            f"--descriptor_set_in={validate}",
+            *imports,
             f"--python_out={fresh}",
             f"--pyi_out={fresh}",
             f"--grpc_python_out={fresh}",
             f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
             f"--mypy_grpc_out={fresh}",
+            *sources,
+        )
+        protoc(
+            *imports,
             f"--descriptor_set_out={fresh / DESCRIPTOR_SET}",
             "--include_imports",
             "--include_source_info",
             *sources,
+            *ERROR_DETAILS,
         )
         for stub in fresh.rglob("*_pb2_grpc.py*"):
             if "Stub" not in stub.read_text():  # a contract without services
@@ -81,4 +86,4 @@ def generate(target: Path) -> None:
 
 if __name__ == "__main__":
     generate(ROOT / "gen")
-    print(f"generated {ROOT.name}/gen")
+    print(f"generated {ROOT.name}/gen")  # noqa: T201

@@ -25,7 +25,7 @@ def descriptor_set() -> Path:
     """The committed descriptor set, from which Envoy derives the REST dialect."""
     found = importlib.util.find_spec("mcpanel")
     for location in (found.submodule_search_locations or ()) if found else ():
-        path = Path(location).parent / "mcpanel.binpb"
+        path = Path(location) / "descriptors.binpb"
         if path.exists():
             return path
     raise StackError("the contracts' descriptor set is missing: run `make protos`")
