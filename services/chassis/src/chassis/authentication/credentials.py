@@ -1,0 +1,59 @@
+"""The three places a credential may be in, in their order: `authorization`, `x-api-key`, the cookie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+from chassis.errors import Unauthenticated
+
+COOKIE: Final = "__Host-mcpanel"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a call showed."""
+
+    credential: str = field(default="", repr=False)
+    from_cookie: bool = False
+    on_behalf_of: str = field(default="", repr=False)
+
+
+def extract(metadata: Mapping[str, str]) -> Credentials:
+    """The credentials in a call's metadata (lower-case names); an empty one when there is none.
+
+    Raises Unauthenticated CREDENTIALS_CONFLICT for two different ones, CREDENTIALS_INVALID for a scheme other than
+    Bearer.
+    """
+    bearer = ""
+    if header := metadata.get("authorization", "").strip():
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() != "bearer" or not value.strip():
+            raise Unauthenticated("CREDENTIALS_INVALID", "authorization must read: Bearer <token or key>")
+        bearer = value.strip()
+    alias = metadata.get("x-api-key", "").strip()
+    if bearer and alias and bearer != alias:
+        raise Unauthenticated(
+            "CREDENTIALS_CONFLICT", "authorization and x-api-key hold different credentials; send one"
+        )
+    on_behalf_of = metadata.get("x-mcpanel-on-behalf-of", "").strip()
+    if bearer or alias:
+        return Credentials(bearer or alias, on_behalf_of=on_behalf_of)
+    if cookie := _cookie(metadata.get("cookie", "")):
+        return Credentials(cookie, from_cookie=True)
+    return Credentials()
+
+
+def same_origin(metadata: Mapping[str, str]) -> bool:
+    """Whether the browser says that the request came from our own pages (Fetch Metadata)."""
+    return metadata.get("sec-fetch-site", "") == "same-origin"
+
+
+def _cookie(header: str) -> str:
+    if COOKIE not in header:
+        return ""
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""

@@ -1,0 +1,109 @@
+"""Authentication by identity: tokens offline with its public keys, API keys by asking, cached for at most 5 s."""
+
+import asyncio
+import hashlib
+import time
+from typing import Final
+
+from chassis.authentication.tokens import Jwks, TokenVerifier, invalid, looks_like_token
+from chassis.client import ServiceChannel
+from chassis.context import Caller, Kind, use
+from chassis.errors import ServiceError, Unauthenticated, Unavailable
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
+
+TTL: Final = 5.0
+"""Seconds an answer about an API key is used: a revocation works everywhere after at most these."""
+_MAX_CACHED: Final = 4096
+_SECONDS: Final = 5.0
+_KINDS: Final[dict[int, Kind]] = {
+    identity_pb2.Principal.USER: "user",
+    identity_pb2.Principal.API_KEY: "api_key",
+    identity_pb2.Principal.SERVICE: "service",
+    identity_pb2.Principal.WORKER: "worker",
+}
+
+
+class RemoteAuthenticator:
+    """Proves credentials with identity's help. `channel` is one to identity with this service's own key."""
+
+    def __init__(self, channel: ServiceChannel) -> None:
+        self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
+        self._tokens = TokenVerifier(Jwks(self._jwks))
+        self._cache: dict[bytes, tuple[float, Caller | None]] = {}
+        self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
+
+    async def authenticate(self, credential: str) -> Caller:
+        """The caller the credential belongs to. Raises Unauthenticated, or Unavailable naming identity."""
+        if looks_like_token(credential):
+            return await self._tokens.verify(credential)
+        if not credential.startswith("mcp_") or len(credential) > 256:
+            raise invalid("the credential is neither an access token nor an mcp_ key")
+        return await self._by_key(credential)
+
+    def forget(self, api_key_id: str = "") -> None:
+        """Drops cached answers: those of one API key (a revocation was announced), or all of them."""
+        self._cache = {
+            digest: item
+            for digest, item in self._cache.items()
+            if api_key_id and (item[1] is None or item[1].credential_id != api_key_id)
+        }
+
+    async def _by_key(self, credential: str) -> Caller:
+        digest = hashlib.sha256(credential.encode()).digest()
+        known = self._cache.get(digest)
+        if known is not None and known[0] > time.monotonic():
+            caller = known[1]
+        else:
+            task = self._asking.get(digest)
+            if task is None:
+                task = asyncio.create_task(self._ask(credential, digest))
+                self._asking[digest] = task
+                task.add_done_callback(lambda _: self._asking.pop(digest, None))
+            caller = await asyncio.shield(task)
+        if caller is None:
+            raise invalid("the API key is unknown, expired or revoked")
+        return caller
+
+    async def _ask(self, credential: str, digest: bytes) -> Caller | None:
+        with use(None):
+            try:
+                answer = await self._stub.Authenticate(
+                    identity_pb2.AuthenticateRequest(credential=credential), timeout=_SECONDS
+                )
+                caller: Caller | None = caller_from_principal(answer.principal, credential)
+            except Unauthenticated as error:
+                if error.reason != "CREDENTIALS_INVALID" or error.metadata.get("subject") == "caller":
+                    raise unavailable("identity refused this service's own key") from error
+                caller = None
+            except ServiceError as error:
+                raise unavailable("identity is unavailable") from error
+        if len(self._cache) >= _MAX_CACHED:
+            self._cache.clear()
+        self._cache[digest] = (time.monotonic() + TTL, caller)
+        return caller
+
+    async def _jwks(self) -> list[dict[str, str]]:
+        with use(None):
+            try:
+                answer = await self._stub.GetJwks(identity_pb2.GetJwksRequest(), timeout=_SECONDS)
+            except ServiceError as error:
+                raise unavailable("identity is unavailable") from error
+        return [{"kty": key.kty, "crv": key.crv, "x": key.x, "kid": key.kid} for key in answer.keys]
+
+
+def caller_from_principal(principal: identity_pb2.Principal, credential: str) -> Caller:
+    """The caller that identity describes."""
+    return Caller(
+        id=principal.id,
+        kind=_KINDS.get(principal.kind, "user"),
+        name=principal.name,
+        roles=frozenset(principal.roles),
+        permissions=frozenset(principal.permissions),
+        credential=credential,
+        credential_id=principal.api_key_id,
+    )
+
+
+def unavailable(why: str) -> Unavailable:
+    """Identity cannot be asked."""
+    return Unavailable("DEPENDENCY_UNAVAILABLE", why, metadata={"dependency": "identity"}, retry_after=1)

@@ -1,0 +1,257 @@
+"""Configuration: one frozen dataclass, read from the environment once, in `__main__`.
+
+A root `.env` is loaded first. Every missing or invalid name is reported at once, with what to set.
+"""
+
+import dataclasses
+import logging
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from dotenv import dotenv_values
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_REQUIRED: Final = object()
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+class ConfigError(Exception):
+    """The environment cannot configure this process; the message lists every reason, one a line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the configuration is incomplete:\n" + "\n".join(f"  {line}" for line in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or whom to call: `host:port`, or `unix:/path` with port 0."""
+
+    host: str
+    port: int = 0
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
+        return self.host.startswith("unix:")
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Parses `host:port`, `[v6]:port` or `unix:/path`. Raises ValueError."""
+        if text.startswith("unix:"):
+            return cls(text)
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError("expected host:port, such as 127.0.0.1:50051")
+        return cls(host, int(port))
+
+
+def setting(name: str, *, default: Any = _REQUIRED, help: str = "", secret: bool = False) -> Any:  # noqa: A002
+    """A dataclass field read from the environment variable `name`.
+
+    `default` is given as text, as the environment would, or as a value of the field's type; without one the name
+    is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the repr and is
+    masked in logs.
+    """
+    metadata = {"env": name, "help": help, "secret": secret}
+    if default is _REQUIRED:
+        return dataclasses.field(repr=not secret, metadata=metadata)
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """What every service reads. A service subclasses it, overriding the defaults of its own ports."""
+
+    home: Path = setting("MCPANEL_HOME", default=".mcpanel", help="the folder for local state")
+    listen: Address = setting("MCPANEL_LISTEN", default="127.0.0.1:0", help="host:port to serve gRPC on")
+    metrics_listen: Address | None = setting(
+        "MCPANEL_METRICS_LISTEN", default="", help="host:port for Prometheus, empty for none"
+    )
+    key_file: Path | None = setting(
+        "MCPANEL_KEY_FILE", default="", help="the file with this service account's API key"
+    )
+    identity_address: Address = setting(
+        "MCPANEL_IDENTITY_ADDRESS", default="127.0.0.1:50055", help="host:port of identity"
+    )
+    audit_address: Address = setting(
+        "MCPANEL_AUDIT_ADDRESS", default="127.0.0.1:50054", help="host:port of audit"
+    )
+    log_level: str = setting("MCPANEL_LOG_LEVEL", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = setting("MCPANEL_LOG_FORMAT", default="json", help="json or console")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig(ServiceConfig):
+    """What a service with a database reads besides."""
+
+    database_url: str = setting(
+        "MCPANEL_DATABASE_URL", help="postgresql://user:password@host:port/database", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusConfig(DatabaseConfig):
+    """What a service with a database that also talks over NATS reads."""
+
+    nats_url: str = setting(
+        "MCPANEL_NATS_URL",
+        default="nats://127.0.0.1:42229",
+        help="nats://user:password@host:port",
+        secret=True,
+    )
+
+
+def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
+    """An instance of the dataclass `cls`, read from `environ`, or from the `.env` and the process's environment.
+
+    A name set in `.env` wins over the process's environment; what `.env` does not name comes from there.
+    Raises ConfigError naming everything that is missing or invalid.
+    """
+    if environ is None:
+        load_dotenv()
+        environ = os.environ
+    hints = typing.get_type_hints(cls)
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every config is a dataclass
+        name = field.metadata.get("env")
+        if name is None:
+            continue
+        text = environ.get(name)
+        meaning = f" ({field.metadata['help']})" if field.metadata["help"] else ""
+        if text is None:
+            if field.default is dataclasses.MISSING:
+                problems.append(f"{name} is not set{meaning}")
+                continue
+            if not isinstance(field.default, str):
+                values[field.name] = field.default
+                continue
+            text = field.default
+        try:
+            values[field.name] = _convert(hints[field.name], text)
+        except ValueError as error:
+            shown = "" if field.metadata["secret"] else f" {text!r}"
+            problems.append(f"{name}{shown} is invalid: {error}{meaning}")
+    if problems:
+        raise ConfigError(problems)
+    return cls(**values)
+
+
+def load_or_exit(cls: type[T]) -> T:
+    """Like `load`, for `__main__`: prints what is wrong and exits with 1 instead of raising."""
+    try:
+        return load(cls)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+def secrets(config: object) -> list[str]:
+    """The values of the config's secret fields, for the log's masker."""
+    found = []
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]  # every config is a dataclass
+        value = getattr(config, field.name)
+        if field.metadata.get("secret") and isinstance(value, str) and value:
+            found.append(value)
+    return found
+
+
+def load_dotenv(start: Path | None = None) -> Path | None:
+    """Loads the nearest `.env` at or above `start` (default: the working directory) over the environment.
+
+    Returns its path, or None when there is none. MCPANEL_ENV_FILE names one directly. What happened is logged;
+    an unreadable file is an error in the log, and the process goes on with its environment.
+    """
+    named = os.environ.get("MCPANEL_ENV_FILE")
+    path = Path(named) if named else _nearest_dotenv(start or Path.cwd())
+    if path is None or not path.is_file():
+        log.info("no .env file found; using the process's environment")
+        return None
+    try:
+        found = dotenv_values(path, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        log.error(
+            "the .env file cannot be read; using the process's environment", extra={"error": str(error)}
+        )
+        return None
+    os.environ.update({name: value for name, value in found.items() if value is not None})
+    log.info("the .env file was loaded", extra={"path": str(path), "names": len(found)})
+    return path
+
+
+def _nearest_dotenv(start: Path) -> Path | None:
+    for folder in (start, *start.parents):
+        if (folder / ".env").is_file():
+            return folder / ".env"
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("expected true or false")
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("expected a number") from None
+
+
+_CONVERTERS: Final[dict[object, Callable[[str], Any]]] = {
+    str: str,
+    int: _number,
+    bool: _flag,
+    float: _real,
+    Path: lambda text: Path(text).expanduser(),
+    Address: Address.parse,
+}
+
+
+def _convert(kind: Any, text: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        inner = [part for part in typing.get_args(kind) if part is not type(None)]
+        return None if text == "" else _convert(inner[0], text)
+    if origin is tuple:
+        item = typing.get_args(kind)[0]
+        return tuple(_convert(item, part.strip()) for part in text.split(",") if part.strip())
+    if origin is typing.Literal:
+        words = typing.get_args(kind)
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(map(str, words))}")
+        return text
+    converter = _CONVERTERS.get(kind)
+    if converter is None:
+        raise TypeError(f"chassis.config cannot read a {kind}")
+    if text == "" and kind is not str:
+        raise ValueError("it is empty")
+    return converter(text)

@@ -1,0 +1,122 @@
+"""Who is calling what: the state of the call that is being answered, found from anywhere below it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from google.protobuf.message import Message
+
+Kind = Literal["user", "api_key", "service", "worker", "anonymous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever sent the request, as proved by its credential."""
+
+    id: str
+    kind: Kind
+    name: str
+    roles: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    on_behalf_of: "Caller | None" = None
+    credential: str = field(default="", repr=False, compare=False)
+    credential_id: str = ""
+    """The id of the API key or token (jti) that was shown; never the secret itself."""
+    session_id: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def effective(self) -> "Caller":
+        """Whose rights count: the user when a service calls on behalf of one, else the caller."""
+        return self.on_behalf_of or self
+
+    def may(self, permission: str) -> bool:
+        """Whether the effective caller holds `permission`; `*` stands for every one."""
+        held = self.effective.permissions
+        return permission in held or "*" in held
+
+
+ANONYMOUS: Final = Caller(id="", kind="anonymous", name="anonymous")
+
+
+@dataclass(slots=True)
+class Call:
+    """One RPC being answered. The interceptors fill it; handlers read it through `current()`."""
+
+    method: str
+    """The full gRPC path, e.g. `/mcpanel.registry.v1.RegistryService/GetDefinition`."""
+    trace_id: str = ""
+    rule: Any = None
+    """The method's `mcpanel.policy.v1.Rule`; None for methods that need none (health, reflection)."""
+    caller: Caller = ANONYMOUS
+    client_address: str = ""
+    user_agent: str = ""
+    request: Message | None = None
+    """The request of a unary-request RPC."""
+    request_id: str = ""
+    """The idempotency key the caller chose, or empty."""
+    validate_only: bool = False
+    deadline: float | None = None
+    """The `time.monotonic()` at which the caller stops waiting, or None."""
+    started: float = field(default_factory=time.monotonic)
+    metadata: dict[str, str] = field(default_factory=dict, repr=False)
+    draining: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set when the server wants streams to end; see `chassis.server`."""
+    code: str = "OK"
+    audited: bool = False
+    replied: bool = False
+
+    @property
+    def service(self) -> str:
+        """The full service name, e.g. `mcpanel.registry.v1.RegistryService`."""
+        return self.method.split("/")[1] if "/" in self.method else ""
+
+    @property
+    def rpc(self) -> str:
+        """The RPC's own name, e.g. `GetDefinition`."""
+        return self.method.rpartition("/")[2]
+
+    @property
+    def action(self) -> str:
+        """The audit action that the method's rule names, or empty."""
+        return "" if self.rule is None else str(self.rule.audit)
+
+    def remaining(self) -> float | None:
+        """Seconds until the caller stops waiting (never negative), or None when it waits for ever."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+_current: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def current() -> Call:
+    """The call being answered. Raises RuntimeError outside one."""
+    call = _current.get()
+    if call is None:
+        raise RuntimeError("no call is being answered here")
+    return call
+
+
+def current_or_none() -> Call | None:
+    """The call being answered, or None, as in a background task."""
+    return _current.get()
+
+
+@contextmanager
+def use(call: Call | None) -> Iterator[Call | None]:
+    """Makes `call` the current one inside the block. For the interceptors, the gateway and tests."""
+    token = _current.set(call)
+    try:
+        yield call
+    finally:
+        _current.reset(token)
+
+
+def utcnow() -> datetime:
+    """This machine's clock, aware and in UTC."""
+    return datetime.now(UTC)

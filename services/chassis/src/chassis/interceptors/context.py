@@ -1,0 +1,76 @@
+"""The first layer: what is known of a call before anything is judged."""
+
+import asyncio
+import re
+import secrets
+import time
+from typing import Any, Final
+from urllib.parse import unquote
+
+import grpc.aio
+from google.protobuf.message import Message
+
+from chassis.context import Call
+from chassis.rules import Method
+
+_TRACE: Final = re.compile(r"[0-9A-Za-z_\-]{8,64}")
+_NEVER: Final = 365 * 24 * 3600.0
+
+
+def make(method: Method, context: grpc.aio.ServicerContext[Any, Any], draining: asyncio.Event) -> Call:
+    """The call, as its metadata describes it. Nothing in it is proved yet."""
+    metadata = {
+        str(key): value if isinstance(value, str) else value.decode("latin-1")
+        for key, value in context.invocation_metadata() or ()
+        if not str(key).endswith("-bin")
+    }
+    left = context.time_remaining()
+    now = time.monotonic()
+    return Call(
+        method=method.path,
+        trace_id=_trace_id(metadata),
+        rule=method.rule,
+        client_address=_address(metadata, context.peer() or ""),
+        user_agent=metadata.get("user-agent", ""),
+        deadline=None if left is None or left > _NEVER else now + left,
+        started=now,
+        metadata=metadata,
+        draining=draining,
+    )
+
+
+def adopt(call: Call, request: Message) -> None:
+    """Makes the validated request known to the call."""
+    fields = request.DESCRIPTOR.fields_by_name
+    call.request = request
+    if "request_id" in fields:
+        call.request_id = request.request_id  # type: ignore[attr-defined]  # the field was just found
+    if "validate_only" in fields:
+        call.validate_only = request.validate_only  # type: ignore[attr-defined]  # the field was just found
+
+
+def _trace_id(metadata: dict[str, str]) -> str:
+    """The caller's trace id (ours, W3C's, or the edge's request id), or a new one."""
+    given = metadata.get("x-trace-id", "")
+    if _TRACE.fullmatch(given):
+        return given
+    parts = metadata.get("traceparent", "").split("-")
+    if len(parts) == 4 and re.fullmatch(r"[0-9a-f]{32}", parts[1]) and parts[1].strip("0"):
+        return parts[1]
+    given = metadata.get("x-request-id", "").replace("-", "")
+    if _TRACE.fullmatch(given):
+        return given
+    return secrets.token_hex(16)
+
+
+def _address(metadata: dict[str, str], peer: str) -> str:
+    """The client's address: as the edge saw it (it appends the last hop), else the connection's."""
+    forwarded = (
+        metadata.get("x-envoy-external-address") or metadata.get("x-forwarded-for", "").rpartition(",")[2]
+    )
+    if forwarded.strip():
+        return forwarded.strip()[:64]
+    kind, _, rest = unquote(peer).partition(":")
+    if kind == "unix":
+        return "unix"
+    return rest.rpartition(":")[0].removeprefix("[").removesuffix("]") or peer

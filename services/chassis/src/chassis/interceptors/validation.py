@@ -1,0 +1,78 @@
+"""The sixth layer: each request message against the rules of its contract."""
+
+import logging
+from typing import Any
+
+import protovalidate
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from chassis.errors import FieldViolation, Invalid
+
+log = logging.getLogger(__name__)
+
+_DEPTH = 100
+
+
+def validate(message: Message) -> None:
+    """Raises Invalid naming every field that breaks its rule, or that holds a NUL character."""
+    violations = protovalidate.collect_violations(message)
+    if violations:
+        fields = [_violation(violation.proto) for violation in violations]
+        raise Invalid(
+            "INVALID_FIELD", "; ".join(f"{one.field}: {one.description}" for one in fields[:5]), fields=fields
+        )
+    # No encoding of a string without NUL has a NUL in its bytes, but numbers do: only then look closer.
+    if b"\0" in message.SerializeToString() and (path := find_nul(message)):
+        raise Invalid(
+            "NUL_CHARACTER",
+            f"{path} holds a NUL character",
+            fields=[FieldViolation(path, "must not hold a NUL character", "NUL_CHARACTER")],
+        )
+
+
+def _violation(proto: Any) -> FieldViolation:
+    path = ""
+    for element in proto.field.elements if proto.field else ():
+        path += f".{element.field_name}" if path else str(element.field_name)
+        subscript = element.subscript
+        if subscript is not None:
+            path += f"[{subscript.value!r}]"
+    return FieldViolation(
+        path or "request", proto.message or proto.rule_id, (proto.rule_id or "").upper().replace(".", "_")
+    )
+
+
+def find_nul(message: Message, prefix: str = "", depth: int = 0) -> str:
+    """The path of the first string (a Struct's keys included) that holds a NUL character, or an empty string."""
+    if depth > _DEPTH:
+        return prefix
+    for field, value in message.ListFields():
+        path = f"{prefix}.{field.name}" if prefix else field.name
+        if found := _in_field(field, value, path, depth):
+            return found
+    return ""
+
+
+def _in_field(field: FieldDescriptor, value: Any, path: str, depth: int) -> str:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        for key, item in value.items():
+            if isinstance(key, str) and "\0" in key:
+                return path
+            if found := _in_value(item, f"{path}[{key!r}]", depth):
+                return found
+        return ""
+    if field.is_repeated:
+        for index, item in enumerate(value):
+            if found := _in_value(item, f"{path}[{index}]", depth):
+                return found
+        return ""
+    return _in_value(value, path, depth)
+
+
+def _in_value(value: Any, path: str, depth: int) -> str:
+    if isinstance(value, str):
+        return path if "\0" in value else ""
+    if isinstance(value, Message):
+        return find_nul(value, path, depth + 1)
+    return ""

@@ -1,0 +1,128 @@
+"""Keeps secrets out of what is written: known formats always, registered values in every usual encoding."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+MASK: Final = "***"
+_SHORTEST: Final = 4
+"""Registered values shorter than this are left alone: masking them would blank out ordinary text."""
+_SHORTEST_ENCODED: Final = 6
+_HELD: Final = 16 * 1024
+"""How many characters a stream holds back at most, while they may still become a secret."""
+
+_TOKEN: Final = r"[A-Za-z0-9_\-.~+/=]"
+_PATTERNS: Final = (
+    r"\bmcp_[A-Za-z0-9_]{8,}",
+    r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?",
+    r"(?i:(?<=bearer )|(?<=basic ))" + _TOKEN + "{8,}",
+    r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)",
+)
+_OPEN: Final = re.compile(
+    r"(?:\bm(?:c(?:p(?:_[A-Za-z0-9_]*)?)?)?"
+    r"|\be(?:y(?:J[A-Za-z0-9_\-.]*)?)?"
+    rf"|(?i:\bb(?:e(?:a(?:r(?:e(?:r(?: {_TOKEN}*)?)?)?)?)?)?)"
+    rf"|(?i:\bb(?:a(?:s(?:i(?:c(?: {_TOKEN}*)?)?)?)?)?)"
+    r"|:(?:/(?:/[^\s/@]*)?)?)\Z"
+)
+"""The end of a text that may still grow into one of the patterns."""
+_SWALLOWED: Final = re.compile(r"[^\s\"'<>@]*")
+
+
+class Masker:
+    """Replaces secrets by `***`."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._forms: set[str] = set()
+        self._pattern = re.compile("|".join(_PATTERNS))
+        self.add(*values)
+
+    def add(self, *values: str) -> None:
+        """Registers secret values; each is masked as it is and as JSON, URL-encoded, hex and base64 text."""
+        found = set(self._forms)
+        for value in values:
+            found |= forms(value)
+        if found != self._forms:
+            self._forms = found
+            literal = [re.escape(form) for form in sorted(found, key=len, reverse=True)]
+            self._pattern = re.compile("|".join([*literal, *_PATTERNS]))
+
+    def mask(self, text: str) -> str:
+        """`text` without secrets."""
+        return self._pattern.sub(MASK, text)
+
+    def stream(self) -> "MaskStream":
+        """A masker for text that arrives in chunks; a secret cut in two by a chunk's edge is still masked."""
+        return MaskStream(self)
+
+    def _settled(self, text: str) -> int:
+        """How much of `text` can be judged now: what follows may be the beginning of a secret."""
+        cut = len(text)
+        if (match := _OPEN.search(text[-_HELD:])) is not None:
+            cut = max(0, len(text) - _HELD) + match.start()
+        for form in self._forms:
+            for length in range(min(len(form) - 1, len(text)), len(text) - cut, -1):
+                if text.endswith(form[:length]):
+                    cut = len(text) - length
+                    break
+        for match in self._pattern.finditer(text):
+            if match.end() > cut >= match.start():
+                return match.start()
+        return cut
+
+
+class MaskStream:
+    """Masks one stream of text. Made by `Masker.stream`."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._held = ""
+        self._swallowing = False
+
+    def feed(self, chunk: str) -> str:
+        """Takes the next chunk; returns what is now known to be free of secrets (it may lag behind)."""
+        text = self._held + chunk
+        if self._swallowing:
+            match = _SWALLOWED.match(text)
+            text = text[match.end() if match else 0 :]
+            if not text:
+                self._held = ""
+                return ""
+            self._swallowing = False
+        cut = self._masker._settled(text)
+        self._held = text[cut:]
+        ready = self._masker.mask(text[:cut])
+        if len(self._held) > _HELD:
+            # Too long to hold: whatever it is, it began as a secret does, so the rest of the word goes too.
+            self._held, self._swallowing = "", True
+            return ready + MASK
+        return ready
+
+    def flush(self) -> str:
+        """What is left at the end of the stream, masked."""
+        held, self._held = self._held, ""
+        return self._masker.mask(held)
+
+
+def forms(value: str) -> set[str]:
+    """Every text in which `value` would give itself away."""
+    if len(value) < _SHORTEST:
+        return set()
+    found = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+    found |= {quote(value), quote(value, safe=""), quote_plus(value)}
+    data = value.encode()
+    if len(data) >= _SHORTEST_ENCODED:
+        found |= {data.hex(), data.hex().upper()}
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            for offset in range(3):
+                # Inside a longer text the value's base64 has one of three alignments; keep the characters that depend on
+                # it alone.
+                encoded = encode(b"\0" * offset + data).decode()
+                whole = (offset + len(data)) * 8 // 6
+                core = encoded[-(-offset * 8 // 6) : whole]
+                if len(core) >= _SHORTEST_ENCODED:
+                    found.add(core)
+    return {form for form in found if len(form) >= _SHORTEST}

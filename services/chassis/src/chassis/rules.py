@@ -1,0 +1,78 @@
+"""The method rules: what the contract says each RPC needs, read from its descriptor."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+
+from mcpanel.policy.v1 import policy_pb2
+
+Rule = policy_pb2.Rule
+
+
+class MissingRuleError(Exception):
+    """An RPC that this process would serve has no usable rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC as its descriptor tells it."""
+
+    path: str
+    """`/package.Service/Rpc`."""
+    service: str
+    name: str
+    rule: policy_pb2.Rule
+    request: type[Message]
+    response: type[Message]
+    client_streaming: bool
+    server_streaming: bool
+
+
+def methods(services: Iterable[str]) -> dict[str, Method]:
+    """The RPCs of the named services by path. Raises MissingRuleError naming every RPC without a usable rule.
+
+    Services of gRPC itself (`grpc.…`: health, reflection) need none and are left out.
+    """
+    pool = descriptor_pool.Default()
+    found: dict[str, Method] = {}
+    problems: list[str] = []
+    for service in services:
+        if service.startswith("grpc."):
+            continue
+        descriptor: ServiceDescriptor = pool.FindServiceByName(service)
+        for method in descriptor.methods:
+            rule = method.GetOptions().Extensions[policy_pb2.rule]
+            if problem := _problem(rule):
+                problems.append(f"{method.full_name} {problem}")
+            one = _method(descriptor, method, rule)
+            found[one.path] = one
+    if problems:
+        raise MissingRuleError(
+            "refusing to start, since these RPCs have no usable option (mcpanel.policy.v1.rule): "
+            + "; ".join(problems)
+        )
+    return found
+
+
+def _problem(rule: policy_pb2.Rule) -> str:
+    if rule.access == Rule.ACCESS_UNSPECIFIED:
+        return "has no rule"
+    if rule.access == Rule.PERMISSION and not rule.permission:
+        return "needs a permission and names none"
+    return ""
+
+
+def _method(service: ServiceDescriptor, method: MethodDescriptor, rule: policy_pb2.Rule) -> Method:
+    return Method(
+        path=f"/{service.full_name}/{method.name}",
+        service=service.full_name,
+        name=method.name,
+        rule=rule,
+        request=message_factory.GetMessageClass(method.input_type),
+        response=message_factory.GetMessageClass(method.output_type),
+        client_streaming=bool(method.client_streaming),
+        server_streaming=bool(method.server_streaming),
+    )

@@ -1,0 +1,23 @@
+"""A doorbell between tasks of one loop."""
+
+import asyncio
+
+
+class Signal:
+    """Set by one task, awaited by another; rings that come while nobody waits are remembered as one."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Rings."""
+        self._event.set()
+
+    async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the caller says how long
+        """Waits for a ring since the last wait, at most `timeout` seconds; returns whether there was one."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
