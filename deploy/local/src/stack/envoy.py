@@ -1,9 +1,12 @@
 """The edge: Envoy from a wheel, with its configuration rendered from deploy/envoy/envoy.yaml."""
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 from string import Template
+
+import yaml
 
 from stack.errors import StackError
 from stack.ports import Ports
@@ -38,9 +41,10 @@ def render(ports: Ports, template: Path = TEMPLATE) -> str:
     values = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
     values["DESCRIPTOR_SET"] = str(descriptor_set())
     try:
-        return Template(template.read_text()).substitute(values)
+        text = Template(template.read_text()).substitute(values)
     except (KeyError, ValueError) as error:
         raise StackError(f"{template}: unknown placeholder {error}") from error
+    return json.dumps(yaml.safe_load(text), indent=1)  # Envoy knows no YAML merge keys
 
 
 def command(config: Path) -> list[str | Path]:
