@@ -1,0 +1,1 @@
+"""What identity decides: pure functions over plain values; time, ids and randomness are arguments."""
