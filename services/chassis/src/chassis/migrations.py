@@ -1,4 +1,6 @@
-"""Alembic for every service, without ini files: `python -m chassis.migrations registry=postgresql://… engine=…`.
+"""Alembic for every service, without ini files: `python -m chassis.migrations < urls.json`.
+
+The URLs hold passwords, so they come as JSON on standard input: `{"registry": "postgresql://…", …}`.
 
 A service keeps its revisions in `<package>/migrations`, with an `env.py` of two lines:
 
@@ -9,6 +11,7 @@ A service keeps its revisions in `<package>/migrations`, with an `env.py` of two
 """
 
 import importlib
+import json
 import logging
 import sys
 from pathlib import Path
@@ -171,13 +174,9 @@ def _sync_url(url: str) -> sqlalchemy.URL:
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
-def main(arguments: list[str]) -> int:
-    """`package=url …`: migrates each; returns the exit code."""
-    if not arguments or any("=" not in argument for argument in arguments):
-        sys.stderr.write("usage: python -m chassis.migrations package=postgresql://… [package=…]\n")
-        return 2
-    for argument in arguments:
-        package, _, url = argument.partition("=")
+def main() -> int:
+    """Migrates each package's database, read as JSON from standard input; returns the exit code."""
+    for package, url in json.load(sys.stdin).items():
         importlib.import_module(package)
         done = upgrade(url, package)
         sys.stdout.write(f"{package}: {'migrated to' if done else 'already at'} {head(package)}\n")
@@ -191,4 +190,4 @@ def folder(package: str) -> Path:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())
