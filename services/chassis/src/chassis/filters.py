@@ -96,13 +96,10 @@ def _condition(tokens: Sequence[_Lexeme], fields: Mapping[str, Kind], lists: Seq
         raise _refused(f"expected an operator at {sign_place}, found {sign!r}")
     if value_kind == "operator":
         raise _refused(f"expected a value at {value_place}, found {value!r}")
-    many = field in lists
     kind = fields[field]
-    if many != (sign == ":") or (sign in _ORDERED and kind not in (int, datetime)):
-        fitting = (
-            ":" if many else "= and !=" if kind not in (int, datetime) else ", ".join(("=", "!=", *_ORDERED))
-        )
-        raise _refused(f"{field} does not take {sign} (at {sign_place}); use {fitting}")
+    fitting = (":",) if field in lists else ("=", "!=", *_ORDERED) if kind in (int, datetime) else ("=", "!=")
+    if sign not in fitting:
+        raise _refused(f"{field} does not take {sign} (at {sign_place}); use {' or '.join(fitting)}")
     plain = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL) if value_kind == "text" else value
     try:
         return Condition(field, sign, _value(plain, kind))
