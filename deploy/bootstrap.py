@@ -66,10 +66,10 @@ def install() -> None:
     if not works(VENV_PYTHON, "-ISc", "") or not same_python():
         say(f"creating .venv with Python {platform.python_version()}")
         shutil.rmtree(VENV, ignore_errors=True)
-        run(uv, "venv", "--quiet", "--python", sys.executable, str(VENV))
+        run(uv, "venv", "--quiet", "--python", base_python(), str(VENV))
     STAMP.unlink(missing_ok=True)
     count = sum(1 for line in LOCK.read_text().splitlines() if re.match(r"[a-z0-9].*==", line))
-    say(f"installing {count} packages into .venv (the first time downloads about 300 MB)")
+    say(f"installing {count} packages into .venv (the first time, this downloads some 200 MB)")
     run(uv, "pip", "sync", "--python", str(VENV_PYTHON), "--require-hashes", "--no-build", str(LOCK))
     editable = [word for member in members() for word in ("--editable", str(member))]
     run(uv, "pip", "install", "--quiet", "--python", str(VENV_PYTHON), "--no-deps", *editable)
@@ -116,6 +116,11 @@ def works(program: Path, *arguments: str) -> bool:
     with contextlib.suppress(OSError):
         return subprocess.run([program, *arguments], check=False, capture_output=True).returncode == 0
     return False
+
+
+def base_python() -> str:
+    """The Python outside any environment: `.venv` may run this and be removed by it."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def same_python() -> bool:

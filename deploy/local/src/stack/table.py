@@ -262,7 +262,7 @@ TABLE: tuple[Entry, ...] = (
         _edge,
         needs=(),
         ready=("tcp", "edge"),
-        listens=("edge", "apps"),
+        listens=("edge",),
         stops=0,
     ),
 )
