@@ -13,16 +13,16 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: env ## Run an example from start to end (EXAMPLE=weather, ONCE=1 stops the stack afterwards)
-	@$(PYTHON_BIN) -m stack run $(EXAMPLE) $(if $(filter 1,$(ONCE)),--once)
+	@exec $(PYTHON_BIN) -m stack run $(EXAMPLE) $(if $(filter 1,$(ONCE)),--once)
 
 up: env ## Start the whole suite and keep it alive until Ctrl-C (DETACH=1: in the background)
-	@$(PYTHON_BIN) -m stack up $(if $(filter 1,$(DETACH)),--detach)
+	@exec $(PYTHON_BIN) -m stack up $(if $(filter 1,$(DETACH)),--detach)
 
 down: env ## Stop what `make up` or `make run` started
-	@$(PYTHON_BIN) -m stack down
+	@exec $(PYTHON_BIN) -m stack down
 
 status: env ## Show each process with its age, restarts and memory
-	@$(PYTHON_BIN) -m stack status
+	@exec $(PYTHON_BIN) -m stack status
 
 test: env ## Run the tests on the real PostgreSQL, NATS and Envoy (ARGS="-k name" to choose)
 	@$(PYTHON_BIN) -m pytest $(ARGS)
@@ -31,7 +31,7 @@ check: env ## Check format, lint, types, import rules and contracts
 	@.venv/bin/ruff format --check --quiet . || { echo "error: \`make format\` formats the files above"; exit 1; }
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary .
-	@.venv/bin/lint-imports --no-timings | tail -n 3
+	@found=$$(.venv/bin/lint-imports 2>&1) || { echo "$$found"; exit 1; }
 	@$(PYTHON_BIN) protos/check.py
 
 format: env ## Format the code and apply safe fixes
@@ -47,7 +47,7 @@ protos-check: env ## Lint the contracts and compare them with the last release
 lock: ## Resolve requirements.lock anew from every pyproject.toml
 	@deploy/bootstrap.sh lock
 
-fresh: ## Prove a fresh clone of HEAD: `make run ONCE=1` with nothing but Python, make and git (FRESH_TEST=1: tests too)
+fresh: ## Prove that a fresh clone of HEAD runs with Python, make and git alone (FRESH_TEST=1: tests too)
 	@deploy/fresh.sh
 
 clean: ## Delete environments, caches and the local state (asks nothing; `make down` first)
