@@ -107,7 +107,7 @@ class Server:
         """Checks the database's revision, binds, and serves. Raises StartError with one clear sentence."""
         if self.db is not None and self._migrations_package:
             await migrations.require_head(self.db, self._migrations_package)
-        _refuse_taken(self.config.listen)
+        refuse_taken(self.config.listen)
         try:
             self.port = self._server.add_insecure_port(str(self.config.listen))
             if self._metrics is not None:
@@ -195,8 +195,11 @@ def _name(task: Background) -> str:
     return str(getattr(task, "__qualname__", repr(task)))
 
 
-def _refuse_taken(address: Address) -> None:
-    """gRPC's own words for a taken port are a page long: ask the kernel first."""
+def refuse_taken(address: Address) -> None:
+    """Raises StartError when something listens on `address`.
+
+    gRPC's own words for a taken port are a page long: ask the kernel first.
+    """
     if address.is_unix or address.port == 0:
         return
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET

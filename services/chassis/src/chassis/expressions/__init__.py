@@ -1,0 +1,13 @@
+"""CEL expressions inside `${{ }}`, as workflows write them.
+
+A string that is nothing but one expression keeps the value's type; otherwise each expression's value becomes text. The
+text around expressions is taken as it is; a literal `${{` is written `${{ '${{' }}`.
+
+Evaluation holds the interpreter: sizes are capped here, and CEL itself stops a comprehension that runs away.
+"""
+
+from chassis.expressions.compiled import DEFAULT_ROOTS, Expression
+from chassis.expressions.errors import EvaluationError, ExpressionError
+from chassis.expressions.template import Template
+
+__all__ = ["DEFAULT_ROOTS", "EvaluationError", "Expression", "ExpressionError", "Template"]

@@ -1,0 +1,200 @@
+"""One CEL expression, compiled."""
+
+import base64
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
+
+from chassis.expressions.errors import EvaluationError, ExpressionError
+from chassis.expressions.syntax import Path, references
+from chassis.jsonvalue import Json
+
+DEFAULT_ROOTS: Final = ("inputs", "steps", "item", "index", "run", "env", "trigger")
+"""The variables an expression may start from, unless told otherwise."""
+MAX_SOURCE: Final = 4096
+"""The longest expression, in characters."""
+_PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_OVERLOAD: Final = re.compile(r"[Nn]o matching overloads? (?:found :|for) ?(.*)")
+_MAX_KEYS: Final = 20
+
+
+class Expression:
+    """A compiled expression; immutable, and safe to share."""
+
+    __slots__ = ("_program", "references", "source")
+
+    def __init__(self, source: str, program: Any, paths: tuple[Path, ...]) -> None:
+        self.source = source
+        self.references = paths
+        """Every variable path it reads, such as `("steps", "extract", "output")`."""
+        self._program = program
+
+    @staticmethod
+    def parse(source: str, roots: tuple[str, ...] = DEFAULT_ROOTS) -> "Expression":
+        """Compiles `source`, which may read the variables `roots`. Raises ExpressionError with line and column."""
+        return _compiled(source, tuple(roots))
+
+    def evaluate(self, variables: Mapping[str, Json]) -> Json:
+        """The value for these variables: integers stay int, timestamps and durations become their JSON text.
+
+        Raises EvaluationError; a missing key is named together with the keys there are.
+        """
+        try:
+            value = self._program.eval(data=dict(variables))
+            failed = value.type() == cel.Type.ERROR
+            plain = value.plain_value()
+        except RuntimeError as error:
+            raise EvaluationError(_work(str(error)), self.source) from None
+        except (TypeError, ValueError, OverflowError, UnicodeError, RecursionError) as error:
+            raise EvaluationError(f"a variable holds what no expression can read: {error}", self.source) from None
+        if failed:
+            raise EvaluationError(self._explain(str(plain), variables), self.source)
+        return _json(plain, self.source)
+
+    def _explain(self, text: str, variables: Mapping[str, Json]) -> str:
+        """The library's error in words that help."""
+        if "Key not found" in text or "No value with name" in text or "non-message type" in text:
+            for path in self.references:
+                if (sentence := _missing(path, variables)) is not None:
+                    return sentence
+        reason = text.partition(": ")[2] or text
+        if (match := _OVERLOAD.search(text)) is not None:
+            return (
+                f"no operation {_operator(match.group(1))} for these types; convert with int(), double() or string()"
+            )
+        return reason[:1].lower() + reason[1:]
+
+
+@lru_cache(maxsize=64)
+def _environment(roots: tuple[str, ...]) -> Any:
+    extensions = [
+        ext_strings.ExtStrings(),
+        ext_math.ExtMath(),
+        ext_optional.ExtOptional(),
+        ext_encoders.ExtEncoders(),
+        _mixed_arithmetic(),
+    ]
+    return cel.NewEnv(variables=dict.fromkeys(roots, cel.Type.DYN), extensions=extensions)
+
+
+def _mixed_arithmetic() -> Any:
+    """CEL refuses `double + int`, and nobody who writes 2 beside 1.5 means to be refused."""
+
+    def overloads(symbol: str, name: str, apply: Any) -> Any:
+        def one(left: Any, right: Any, kinds: str) -> Any:
+            return cel.Overload(
+                f"{name}_{kinds}", return_type=cel.Type.DOUBLE, parameters=[left, right], is_member=False, impl=apply
+            )
+
+        double, integer = cel.Type.DOUBLE, cel.Type.INT
+        return cel.FunctionDecl(symbol, [one(double, integer, "double_int64"), one(integer, double, "int64_double")])
+
+    return cel.CelExtension(
+        "mixed_arithmetic",
+        [
+            overloads("_+_", "add", lambda a, b: float(a) + float(b)),
+            overloads("_-_", "subtract", lambda a, b: float(a) - float(b)),
+            overloads("_*_", "multiply", lambda a, b: float(a) * float(b)),
+            overloads("_/_", "divide", _divide),
+        ],
+    )
+
+
+def _divide(a: float, b: float) -> float:
+    if b == 0:
+        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
+    return float(a) / float(b)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(source: str, roots: tuple[str, ...]) -> Expression:
+    if not source.strip():
+        raise ExpressionError("the expression is empty", source)
+    if len(source) > MAX_SOURCE:
+        raise ExpressionError(f"the expression is longer than {MAX_SOURCE} characters", source[:200])
+    try:
+        program = _environment(roots).compile(source)
+        paths = references(program.serialize())
+    except RuntimeError as error:
+        raise _syntax_error(str(error), source, roots) from None
+    except (UnicodeError, RecursionError) as error:
+        raise ExpressionError(f"the expression cannot be read: {error}", source) from None
+    return Expression(source, program, paths)
+
+
+def _syntax_error(text: str, source: str, roots: tuple[str, ...]) -> ExpressionError:
+    match = _PLACE.search(text)
+    if match is None:
+        return ExpressionError(text.splitlines()[0], source)
+    message = match.group(3).removesuffix(" [INVALID_ARGUMENT]")
+    if (unknown := re.match(r"undeclared reference to '([^']*)'", message)) is not None:
+        message = f"unknown name '{unknown.group(1)}'; known: {', '.join(roots)}"
+    elif message.startswith("Syntax error"):
+        message = message.partition(" expecting {")[0].replace("'<EOF>'", "the end")
+    return ExpressionError(message, source, int(match.group(1)), int(match.group(2)))
+
+
+def _work(text: str) -> str:
+    if "budget" in text:
+        return "the expression takes too many iterations"
+    return text.partition(": ")[2].removesuffix("]").rpartition(" [")[0] or text
+
+
+def _operator(signature: str) -> str:
+    name, _, types = signature.partition("(")
+    symbol = name.strip().strip("_")
+    return f"{symbol}({types}" if types and symbol else signature
+
+
+def _missing(path: Path, variables: Mapping[str, Json]) -> str | None:
+    """The sentence about the first key of `path` that is not there, or None when all are."""
+    value: Any = variables
+    walked: list[str] = []
+    for key in path:
+        where = ".".join(walked)
+        if not isinstance(value, Mapping):
+            return f"{where} is {_kind(value)} and has no '{key}'"
+        if key not in value:
+            names = sorted(map(str, value))[:_MAX_KEYS]
+            known = f"; it has: {', '.join(names)}" if names else "; it is empty"
+            return f"{where} has no '{key}'{known}" if walked else f"there is no '{key}' here{known}"
+        walked.append(key)
+        value = value[key]
+    return None
+
+
+def _kind(value: object) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def _json(value: Any, source: str) -> Json:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise EvaluationError(f"the result is {value}, which is not JSON", source)
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_json(item, source) for item in value]
+    if isinstance(value, dict):
+        return {_key(key): _json(item, source) for key, item in value.items()}
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    raise EvaluationError(f"the result is a {type(value).__name__}, which is not JSON", source)
+
+
+def _key(key: object) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return str(key)
