@@ -1,1 +1,5 @@
-"""SSE, downloads, docs, reflection and health over HTTP."""
+"""SSE, downloads, documentation, reflection and health over HTTP and gRPC."""
+
+from importlib.metadata import version
+
+__version__ = version("mcpanel-gateway")

@@ -64,11 +64,11 @@ class Server:
     ) -> None:
         """`servicers` are (add_XServicer_to_server, servicer) pairs.
 
-        With `db`, refused calls are recorded and old answers purged; with `audit` (a channel) too, the outbox is
-        relayed. `background` are endless coroutines started with the server and started again when they fail;
-        `on_stop` run after the last call, in order. With `migrations_package` the server refuses to start on a database
-        that is not at head. `grace` is how many seconds calls have to finish. Raises MissingRuleError naming every
-        RPC without a rule.
+        With `db`, refused calls are recorded and old answers purged; with `audit` (a channel) too, the outbox
+        is relayed. `background` are endless coroutines started with the server and started again when they
+        fail; `on_stop` run after the last call, in order. With `migrations_package` the server refuses to
+        start on a database that is not at head. `grace` is how many seconds calls have to finish. Raises
+        MissingRuleError naming every RPC without a rule.
         """
         self.config = config
         self.db = db
@@ -124,7 +124,9 @@ class Server:
         )
 
     async def run(self) -> None:
-        """Starts, serves until SIGTERM or SIGINT, drains, stops. Exits the process with 1 when it cannot start."""
+        """Starts, serves until SIGTERM or SIGINT, drains, stops. Exits the process with 1 when it cannot
+        start.
+        """
         loop = asyncio.get_running_loop()
         try:
             await self.start()
@@ -141,7 +143,9 @@ class Server:
         self._stop_requested.set()
 
     async def stop(self, grace: float | None = None) -> None:
-        """Health says NOT_SERVING, streams are told to end, calls get `grace` seconds, then everything is closed."""
+        """Health says NOT_SERVING, streams are told to end, calls get `grace` seconds, then everything is
+        closed.
+        """
         log.info("draining")
         await self.health.enter_graceful_shutdown()
         self.draining.set()
@@ -224,4 +228,3 @@ class _Recorder:
 
     def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
         """The same handlers once more, for servers that look them up by name."""
-

@@ -1,0 +1,93 @@
+"""Composition root of the gateway: `python -m gateway`."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+
+import grpc.aio
+import uvicorn
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from chassis import contracts, server
+from chassis.client import channel
+from chassis.config import load_or_exit
+from chassis.telemetry import MetricsListener
+from gateway.api import HealthServicer
+from gateway.application import application
+from gateway.config import GatewayConfig
+from gateway.suite import Suite
+
+log = logging.getLogger(__name__)
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: the process has one place for signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(config: GatewayConfig) -> None:
+    """Serves until SIGTERM or SIGINT; then health says so, streams end, and both servers close."""
+    draining = asyncio.Event()
+    channels = {
+        name: (full, channel(address, peer=name)) for name, (full, address) in config.services().items()
+    }
+    suite = Suite(channels)
+
+    server.refuse_taken(config.listen)
+    server.refuse_taken(config.http_listen)
+    rpc = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(suite, draining), rpc)
+    reflection.enable_server_reflection([*suite.grpc_names, reflection.SERVICE_NAME], rpc, contracts.pool())
+    rpc.add_insecure_port(str(config.listen))
+    metrics = MetricsListener(config.metrics_listen) if config.metrics_listen else None
+    if metrics is not None:
+        metrics.start()
+    await rpc.start()
+
+    http = _Http(
+        uvicorn.Config(
+            application(suite, channels["engine"][1], draining, config.keep_alive_seconds),
+            host=config.http_listen.host,
+            port=config.http_listen.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        draining.set()
+        http.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    log.info("serving", extra={"http": str(config.http_listen), "grpc": str(config.listen)})
+    await http.serve()
+    await rpc.stop(2)
+    for _, opened in channels.values():
+        await opened.close()
+    if metrics is not None:
+        metrics.stop()
+    log.info("stopped")
+
+
+def main() -> None:
+    """Reads the configuration and serves."""
+    config = load_or_exit(GatewayConfig)
+    try:
+        server.main("gateway", config, lambda: serve(config))
+    except server.StartError as error:
+        log.critical("%s", error)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The HTTP side: which path is served by what."""
+
+import asyncio
+
+import grpc
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from chassis.client import ServiceChannel
+from chassis.errors import ServiceError
+from gateway import documents, problems
+from gateway.artifacts import Download
+from gateway.sse import RunStream
+from gateway.suite import Suite
+
+
+def application(
+    suite: Suite, engine: ServiceChannel, draining: asyncio.Event, keep_alive: float
+) -> Starlette:
+    """The ASGI application. `keep_alive` in seconds; `draining` ends the streams."""
+
+    async def health(_: Request) -> Response:
+        answers = await suite.check_all()
+        serving = all(answer.serving for answer in answers.values())
+        body = {
+            "status": "SERVING" if serving else "NOT_SERVING",
+            "services": {
+                name: {
+                    "status": "SERVING" if answer.serving else "NOT_SERVING",
+                    "message": answer.message,
+                    "latencyMs": round(answer.seconds * 1000, 1),
+                }
+                for name, answer in answers.items()
+            },
+        }
+        return JSONResponse(body, 200 if serving else 503, {"cache-control": "no-store"})
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/api/v1/workflow-runs/{run_id}/stream", RunStream(engine, draining, keep_alive).respond),
+            Route("/api/v1/artifacts/{artifact_id}", Download(engine).respond),
+            *documents.routes(),
+        ],
+        exception_handlers={ServiceError: problems.service_error, HTTPException: _http_error},
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:
+        return problems.plain(
+            404,
+            grpc.StatusCode.NOT_FOUND,
+            f"there is nothing at {request.method} {request.url.path}; see /docs",
+        )
+    if error.status_code == 405:
+        return problems.plain(
+            405,
+            grpc.StatusCode.UNIMPLEMENTED,
+            f"{request.url.path} does not take {request.method}; see /docs",
+        )
+    return problems.plain(error.status_code, grpc.StatusCode.UNKNOWN, str(error.detail))
