@@ -1,11 +1,13 @@
 """Fixtures for every test: the real servers, started once a session and gone with it, whatever ends it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
+from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,28 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
     server = start_nats(tmp_path_factory.mktemp("nats"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The session's whole stack. Don't kill anything in it: `make_stack` is for that."""
+    whole = Stack(tmp_path_factory.mktemp("stack"))
+    whole.start()
+    yield whole
+    whole.stop()
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Makes and starts stacks of the test's own: `make_stack(MCPANEL_ENGINE__LEASE="5s")`."""
+    made: list[Stack] = []
+
+    def make(**settings: str) -> Stack:
+        one = Stack(tmp_path / f"stack{len(made)}", **settings)
+        made.append(one)
+        one.start()
+        return one
+
+    yield make
+    for one in made:
+        one.stop()

@@ -1,5 +1,7 @@
 """The ports of a stack: the documented ones, or free ones for tests."""
 
+import contextlib
+import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -57,17 +59,11 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        """Ports that are free now. All are held open until all are known, so no two are the same."""
-        holders: list[socket.socket] = []
-        try:
-            for _ in fields(cls):
-                holder = socket.socket()
-                holders.append(holder)
-                holder.bind(("127.0.0.1", 0))
-            return cls(*(holder.getsockname()[1] for holder in holders))
-        finally:
-            for holder in holders:
-                holder.close()
+        """Different ports that are free now."""
+        found: set[int] = set()
+        while len(found) < len(fields(cls)):
+            found.add(free_port())
+        return cls(*found)
 
     def environment(self) -> dict[str, str]:
         """The settings that give another process these ports."""
@@ -97,8 +93,12 @@ def require_free(name: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that is free now."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        port: int = holder.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that is free now.
+
+    It is below the range from which systems take ports for outgoing connections, so it stays free longer.
+    """
+    while True:
+        port = random.randrange(15000, 30000)  # noqa: S311 - not a secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
