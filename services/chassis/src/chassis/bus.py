@@ -37,8 +37,8 @@ class Subscription:
 class Bus:
     """A connection to NATS that is always there as far as its users can tell.
 
-    It starts without NATS, reconnects for ever, and subscribes again by itself. `on_reconnect` callbacks run after
-    each (re)connection: whoever missed messages reads PostgreSQL again.
+    It starts without NATS, reconnects for ever, and subscribes again by itself. `on_reconnect` callbacks run
+    after each (re)connection: whoever missed messages reads PostgreSQL again.
     """
 
     def __init__(self, url: str, *, name: str = "mcpanel") -> None:
@@ -49,6 +49,7 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._listeners: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
+        self._there = asyncio.Event()
         password = urlsplit(url).password
         if password:
             logs.masker.add(password)
@@ -67,8 +68,7 @@ class Bus:
         """Waits until NATS is there, at most so long; returns whether it is."""
         try:
             async with asyncio.timeout(seconds):
-                while not self.connected:
-                    await asyncio.sleep(0.02)
+                await self._there.wait()
         except TimeoutError:
             return False
         return True
@@ -78,7 +78,9 @@ class Bus:
         self._listeners.append(callback)
 
     async def publish(self, subject: str, data: bytes) -> bool:
-        """Publishes what was committed before; returns whether it was handed to NATS. Never raises for NATS' sake."""
+        """Publishes what was committed before; returns whether it was handed to NATS. Never raises for NATS'
+        sake.
+        """
         client = self._client
         if client is None or not client.is_connected:
             BUS_DROPPED.labels("not connected").inc()
@@ -101,11 +103,12 @@ class Bus:
                 return
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
-        """Has `handler(subject, data)` called for each message, one at a time, from now on and after reconnections.
+        """Has `handler(subject, data)` called for each message, one at a time, from now on and after
+        reconnections.
 
-        `queue` names a queue group, of which one member gets each message. Works before NATS is there. A handler's
-        exception is logged and the subscription goes on. At most 4096 messages or 16 MiB wait; beyond that, messages
-        are dropped, counted and logged.
+        `queue` names a queue group, of which one member gets each message. Works before NATS is there. A
+        handler's exception is logged and the subscription goes on. At most 4096 messages or 16 MiB wait;
+        beyond that, messages are dropped, counted and logged.
         """
         subscription = Subscription(subject, handler, queue)
         async with self._lock:
@@ -135,6 +138,7 @@ class Bus:
             await asyncio.gather(self._connector, return_exceptions=True)
             self._connector = None
         client, self._client = self._client, None
+        self._there.clear()
         if client is not None:
             try:
                 await client.close()
@@ -197,10 +201,12 @@ class Bus:
             log.debug("NATS reported an error", extra={"error": _kind(error)})
 
     async def _lost(self) -> None:
+        self._there.clear()
         BUS_CONNECTED.set(0)
         log.warning("the connection to NATS was lost; reconnecting")
 
     async def _found(self) -> None:
+        self._there.set()
         BUS_CONNECTED.set(1)
         log.info("connected to NATS")
         for listener in self._listeners:

@@ -1,8 +1,9 @@
-"""Calling another service: `channel(address)` gives a `grpc.aio.Channel` whose stubs behave as this suite needs.
+"""Calling another service: `channel(address)` gives a `grpc.aio.Channel` whose stubs behave as this suite
+needs.
 
-Every call carries what is left of the current call's deadline, its trace id, this service's key and the user's own
-credential. Failures arrive as chassis errors: what the peer's service said passes through, what the transport says
-names the peer.
+Every call carries what is left of the current call's deadline, its trace id, this service's key and the
+user's own credential. Failures arrive as chassis errors: what the peer's service said passes through, what
+the transport says names the peer.
 """
 
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
@@ -42,6 +43,7 @@ DEFAULT_SECONDS: Final = 30.0
 _MARGIN: Final = 0.05
 """Seconds kept back from the current call's deadline, to answer with a sentence instead of being cut off."""
 
+EOF: Final[Any] = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
 ON_BEHALF_OF: Final = "x-mcpanel-on-behalf-of"
 TRACE_ID: Final = "x-trace-id"
 
@@ -59,10 +61,11 @@ def channel(
 ) -> "ServiceChannel":
     """A channel to the service at `address` (`host:port`, or a gRPC target such as `dns:///registry:50051`).
 
-    `key_file` holds this service's API key and is read at each first use and whenever it was missing, so that a
-    service starts before its key exists; `key` gives it directly. `peer` is the name errors use (default: the
-    address). `timeout` in seconds applies to unary calls made without one outside any call; streams have none unless
-    given. `on_behalf_of=False` never forwards the user's credential. Close it with `await channel.close()`.
+    `key_file` holds this service's API key and is read at each first use and whenever it was missing, so that
+    a service starts before its key exists; `key` gives it directly. `peer` is the name errors use (default:
+    the address). `timeout` in seconds applies to unary calls made without one outside any call; streams have
+    none unless given. `on_behalf_of=False` never forwards the user's credential. Close it with `await
+    channel.close()`.
     """
     target = str(address)
     inner = grpc.aio.insecure_channel(target, options=list(_OPTIONS))
@@ -244,12 +247,13 @@ class StreamCall:
         """The next answer, or `grpc.aio.EOF`."""
         try:
             answer = await self._inner.read()
-            if answer is grpc.aio.EOF and await self._inner.code() is not grpc.StatusCode.OK:
+            if answer is EOF and await self._inner.code() is not grpc.StatusCode.OK:
                 raise grpc.aio.AioRpcError(
                     await self._inner.code(),
                     await self._inner.initial_metadata(),
                     await self._inner.trailing_metadata(),
                     await self._inner.details(),
+                    None,
                 )
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self._peer) from None

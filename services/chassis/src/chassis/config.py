@@ -64,9 +64,9 @@ class Address:
 def setting(name: str, *, default: Any = _REQUIRED, help: str = "", secret: bool = False) -> Any:  # noqa: A002
     """A dataclass field read from the environment variable `name`.
 
-    `default` is given as text, as the environment would, or as a value of the field's type; without one the name
-    is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the repr and is
-    masked in logs.
+    `default` is given as text, as the environment would, or as a value of the field's type; without one the
+    name is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the repr
+    and is masked in logs.
     """
     metadata = {"env": name, "help": help, "secret": secret}
     if default is _REQUIRED:
@@ -118,7 +118,8 @@ class BusConfig(DatabaseConfig):
 
 
 def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
-    """An instance of the dataclass `cls`, read from `environ`, or from the `.env` and the process's environment.
+    """An instance of the dataclass `cls`, read from `environ`, or from the `.env` and the process's
+    environment.
 
     A name set in `.env` wins over the process's environment; what `.env` does not name comes from there.
     Raises ConfigError naming everything that is missing or invalid.
@@ -175,8 +176,8 @@ def secrets(config: object) -> list[str]:
 def load_dotenv(start: Path | None = None) -> Path | None:
     """Loads the nearest `.env` at or above `start` (default: the working directory) over the environment.
 
-    Returns its path, or None when there is none. MCPANEL_ENV_FILE names one directly. What happened is logged;
-    an unreadable file is an error in the log, and the process goes on with its environment.
+    Returns its path, or None when there is none. MCPANEL_ENV_FILE names one directly. What happened is
+    logged; an unreadable file is an error in the log, and the process goes on with its environment.
     """
     named = os.environ.get("MCPANEL_ENV_FILE")
     path = Path(named) if named else _nearest_dotenv(start or Path.cwd())

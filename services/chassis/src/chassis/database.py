@@ -1,7 +1,7 @@
 """PostgreSQL: transactions that know the call they serve.
 
-`begin()` ties three things together that would otherwise be forgotten one by one: the change, the audit record and
-the stored answer that makes a repeat safe. They commit together or not at all.
+`begin()` ties three things together that would otherwise be forgotten one by one: the change, the audit
+record and the stored answer that makes a repeat safe. They commit together or not at all.
 """
 
 import hashlib
@@ -79,8 +79,8 @@ class Transaction:
     def reply(self, response: R, *, stored: Message | None = None) -> R:
         """Registers `response` as the call's answer, to be stored with the commit, and returns it.
 
-        Ends every mutation: `return tx.reply(wire.x(...))`. `stored` is the form that is kept for repeats where the
-        answer shows a secret (`secret_response` rules); it is of the same type, without the secret.
+        Ends every mutation: `return tx.reply(wire.x(...))`. `stored` is the form that is kept for repeats
+        where the answer shows a secret (`secret_response` rules); it is of the same type, without the secret.
         """
         secret = bool(self.call is not None and self.call.rule is not None and self.call.rule.secret_response)
         if secret and stored is None and self._claim is not None:
@@ -91,7 +91,9 @@ class Transaction:
         return response
 
     async def _claim_request(self, call: Call, request: Message) -> None:
-        """Takes the (caller, method, request id) key, waiting for a concurrent holder, or raises ReplayAnswer."""
+        """Takes the (caller, method, request id) key, waiting for a concurrent holder, or raises
+        ReplayAnswer.
+        """
         table = self.tables.idempotency
         claim = _Claim(_claimant(call), call.method, call.request_id)
         digest = request_hash(request)
@@ -156,7 +158,9 @@ class Database:
         statement_timeout: timedelta = timedelta(seconds=30),
         lock_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
-        """`url` is `postgresql://…`; `name` becomes the application_name; `pool_timeout` in seconds. Connects lazily."""
+        """`url` is `postgresql://…`; `name` becomes the application_name; `pool_timeout` in seconds. Connects
+        lazily.
+        """
         self.tables = chassis_tables(metadata)
         self.outbox_signal = Signal()
         """Set after each commit that added an outbox row; the relay waits on it."""
@@ -187,13 +191,13 @@ class Database:
     async def begin(self, *, idempotent: bool = True, audited: bool = True) -> AsyncIterator[Transaction]:
         """A read-write transaction: commits when the block ends, rolls back when it raises.
 
-        Inside a unary call that carries a `request_id` it first looks whether the request was answered before; then
-        the block is not run and the stored answer is sent (another body: AlreadyExists REQUEST_ID_REUSED). Of two
-        concurrent calls with one request id the second waits for the first. With `validate_only` set in the request
-        the block runs and is rolled back at its end.
+        Inside a unary call that carries a `request_id` it first looks whether the request was answered
+        before; then the block is not run and the stored answer is sent (another body: AlreadyExists
+        REQUEST_ID_REUSED). Of two concurrent calls with one request id the second waits for the first. With
+        `validate_only` set in the request the block runs and is rolled back at its end.
 
-        `idempotent=False` leaves the request id alone, `audited=False` allows writes without `outbox.add`: both are
-        for bookkeeping beside the change, such as a last-used time.
+        `idempotent=False` leaves the request id alone, `audited=False` allows writes without `outbox.add`:
+        both are for bookkeeping beside the change, such as a last-used time.
         """
         _refuse_nesting()
         call = current_or_none()

@@ -40,9 +40,10 @@ class ServiceError(Exception):
         allowed: Sequence[str] = (),
         quota: Mapping[str, str] | None = None,
     ) -> None:
-        """`resource` is (type, name or id); `retry_after` in seconds unless a timedelta; `allowed` the states in
-        which the request would have been accepted; `quota` maps the subject of each exceeded limit to its
-        description."""
+        """`resource` is (type, name or id); `retry_after` in seconds unless a timedelta; `allowed` the states
+        in which the request would have been accepted; `quota` maps the subject of each exceeded limit to
+        its description.
+        """
         super().__init__(message)
         self.reason = reason
         self.message = message

@@ -11,9 +11,9 @@ from chassis.errors import FieldViolation, Invalid
 def paths(mask: FieldMask | None, message: Message, known: Collection[str]) -> tuple[str, ...]:
     """The fields of `message` to change, sorted.
 
-    An absent or empty mask means every known field that is present in the message; `*` means every known field. A
-    path below a known field means that field (`definition.tags.0` is `tags`' business). Raises Invalid
-    INVALID_UPDATE_MASK for a path that is not in `known`.
+    An absent or empty mask means every known field that is present in the message; `*` means every known
+    field. A path below a known field means that field (`definition.tags.0` is `tags`' business). Raises
+    Invalid INVALID_UPDATE_MASK for a path that is not in `known`.
     """
     given = list(mask.paths) if mask is not None else []
     if not given:

@@ -1,4 +1,6 @@
-"""The rules a servicer may not break, checked where they would be broken. Knows no driver, so that anyone may import it."""
+"""The rules a servicer may not break, checked where they would be broken. Knows no driver, so that anyone may
+import it.
+"""
 
 from contextvars import ContextVar
 from typing import Protocol

@@ -1,7 +1,7 @@
 """JSON values: the bridge between `google.protobuf.Struct` at the edge and plain Python inside.
 
-A number of a Struct is a double. An integral one up to 2^53 becomes an int, because that is what its writer meant;
-larger integers travel as strings, since a double cannot hold them.
+A number of a Struct is a double. An integral one up to 2^53 becomes an int, because that is what its writer
+meant; larger integers travel as strings, since a double cannot hold them.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from google.protobuf import struct_pb2
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_EXACT: Final = 2**53
 """The largest magnitude up to which every integer has a double of its own."""

@@ -14,18 +14,18 @@ _SHORTEST_ENCODED: Final = 6
 _HELD: Final = 16 * 1024
 """How many characters a stream holds back at most, while they may still become a secret."""
 
-_TOKEN: Final = r"[A-Za-z0-9_\-.~+/=]"
+_WORD: Final = r"[A-Za-z0-9_\-.~+/=]"
 _PATTERNS: Final = (
     r"\bmcp_[A-Za-z0-9_]{8,}",
     r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?",
-    r"(?i:(?<=bearer )|(?<=basic ))" + _TOKEN + "{8,}",
+    r"(?i:(?<=bearer )|(?<=basic ))" + _WORD + "{8,}",
     r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)",
 )
 _OPEN: Final = re.compile(
     r"(?:\bm(?:c(?:p(?:_[A-Za-z0-9_]*)?)?)?"
     r"|\be(?:y(?:J[A-Za-z0-9_\-.]*)?)?"
-    rf"|(?i:\bb(?:e(?:a(?:r(?:e(?:r(?: {_TOKEN}*)?)?)?)?)?)?)"
-    rf"|(?i:\bb(?:a(?:s(?:i(?:c(?: {_TOKEN}*)?)?)?)?)?)"
+    rf"|(?i:\bb(?:e(?:a(?:r(?:e(?:r(?: {_WORD}*)?)?)?)?)?)?)"
+    rf"|(?i:\bb(?:a(?:s(?:i(?:c(?: {_WORD}*)?)?)?)?)?)"
     r"|:(?:/(?:/[^\s/@]*)?)?)\Z"
 )
 """The end of a text that may still grow into one of the patterns."""
@@ -118,8 +118,8 @@ def forms(value: str) -> set[str]:
         found |= {data.hex(), data.hex().upper()}
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             for offset in range(3):
-                # Inside a longer text the value's base64 has one of three alignments; keep the characters that depend on
-                # it alone.
+                # Inside a longer text the value's base64 has one of three alignments; keep the characters that
+                # depend on it alone.
                 encoded = encode(b"\0" * offset + data).decode()
                 whole = (offset + len(data)) * 8 // 6
                 core = encoded[-(-offset * 8 // 6) : whole]

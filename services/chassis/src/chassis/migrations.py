@@ -42,8 +42,8 @@ class RevisionError(Exception):
 def upgrade(url: str, package: str, revision: str = "head") -> bool:
     """Migrates the database at `url` to `revision` of `package`; returns whether anything was to be done.
 
-    Holds an advisory lock, so that two migrations at once become one after the other; a statement that waits for
-    a table's lock for ten seconds fails instead of stopping the service behind it.
+    Holds an advisory lock, so that two migrations at once become one after the other; a statement that waits
+    for a table's lock for ten seconds fails instead of stopping the service behind it.
     """
     engine = create_engine(_sync_url(url), connect_args={"connect_timeout": 10})
     try:

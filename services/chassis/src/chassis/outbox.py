@@ -1,5 +1,6 @@
 """What changed, written in the transaction that changed it; `chassis.relay` carries it to audit afterwards."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,8 +55,8 @@ async def add(
 ) -> None:
     """Records, in `tx`, that `entity` (type, id) went from `old` to `new`; None means that it did not exist.
 
-    The action is the rule's, the actor the current call's; outside a call both must be given. Fields whose names
-    speak of secrets are masked, long texts cut.
+    The action is the rule's, the actor the current call's; outside a call both must be given. Fields whose
+    names speak of secrets are masked, long texts cut.
     """
     call = tx.call
     name = action or (call.action if call is not None else "")
@@ -124,7 +125,7 @@ def masked(value: Any) -> Json:
     if isinstance(value, bool) or value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):

@@ -55,8 +55,8 @@ class Page:
 def parse(request: ListRequest, *, bound: object = "") -> Page:
     """The page a list request asks for.
 
-    `bound` is whatever must not change between pages (filter, order, parent); a token made under another one is
-    refused. `page_size` 0 means 50 and more than 1000 means 1000. Raises Invalid naming the field.
+    `bound` is whatever must not change between pages (filter, order, parent); a token made under another one
+    is refused. `page_size` 0 means 50 and more than 1000 means 1000. Raises Invalid naming the field.
     """
     if request.page_size < 0:
         raise errors.Invalid(

@@ -68,7 +68,9 @@ class OutboxRelay:
             await self._db.outbox_signal.wait(_IDLE_SECONDS)
 
     async def relay_once(self) -> int:
-        """Sends one batch of each source; returns how many records audit accepted. Raises what audit answered."""
+        """Sends one batch of each source; returns how many records audit accepted. Raises what audit
+        answered.
+        """
         sent = 0
         for source in self._sources:
             records = _fitting(await source.read(_BATCH))

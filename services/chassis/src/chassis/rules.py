@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -44,7 +45,7 @@ def methods(services: Iterable[str]) -> dict[str, Method]:
             continue
         descriptor: ServiceDescriptor = pool.FindServiceByName(service)
         for method in descriptor.methods:
-            rule = method.GetOptions().Extensions[policy_pb2.rule]
+            rule = rule_of(method)
             if problem := _problem(rule):
                 problems.append(f"{method.full_name} {problem}")
             one = _method(descriptor, method, rule)
@@ -55,6 +56,13 @@ def methods(services: Iterable[str]) -> dict[str, Method]:
             + "; ".join(problems)
         )
     return found
+
+
+def rule_of(method: MethodDescriptor) -> policy_pb2.Rule:
+    """The rule in the method's options; an unset one when there is none."""
+    extensions: Any = method.GetOptions().Extensions
+    rule: policy_pb2.Rule = extensions[policy_pb2.rule]
+    return rule
 
 
 def _problem(rule: policy_pb2.Rule) -> str:

@@ -6,10 +6,10 @@ What a form needs to be drawn and what the OpenAPI document is made of; derived 
 from collections.abc import Callable
 from typing import Any, Final
 
-from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from buf.validate import validate_pb2
 from chassis import contracts
 
 Schema = dict[str, Any]

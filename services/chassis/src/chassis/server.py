@@ -100,7 +100,7 @@ class Server:
         self._server = grpc.aio.server(interceptors=[pipeline], options=list(_OPTIONS))
         for add, servicer in servicers:
             add(servicer, self._server)
-        self.health = health.aio.HealthServicer()
+        self.health: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
 
     async def start(self) -> None:

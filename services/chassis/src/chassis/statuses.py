@@ -1,6 +1,6 @@
 """Errors as `google.rpc.Status` and back: the one place where the mapping is written."""
 
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -119,8 +119,8 @@ def from_status(status: status_pb2.Status) -> errors.ServiceError:
 def from_rpc_error(error: grpc.aio.AioRpcError, peer: str) -> errors.ServiceError:
     """The chassis error for a failed call to `peer` (a name such as `identity`).
 
-    A status that the peer's service wrote passes through. What the transport says (no connection, a deadline) is
-    replaced by a sentence that names the peer.
+    A status that the peer's service wrote passes through. What the transport says (no connection, a deadline)
+    is replaced by a sentence that names the peer.
     """
     details = _details(error)
     if details is not None:
@@ -143,7 +143,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError, peer: str) -> errors.ServiceErro
 
 
 def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == DETAILS_KEY:
             try:
                 return status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())

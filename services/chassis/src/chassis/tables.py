@@ -1,4 +1,6 @@
-"""The two tables every service with a database has: what is still to be audited, and what was already answered."""
+"""The two tables every service with a database has: what is still to be audited, and what was already
+answered.
+"""
 
 from typing import Final, NamedTuple
 
@@ -26,7 +28,9 @@ NAMING: Final = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Names for constraints and indexes, so that migrations can name what they change: `MetaData(naming_convention=NAMING)`."""
+"""Names for constraints and indexes, so that migrations can name what they change:
+`MetaData(naming_convention=NAMING)`.
+"""
 
 
 class ChassisTables(NamedTuple):

@@ -22,8 +22,8 @@ class Credentials:
 def extract(metadata: Mapping[str, str]) -> Credentials:
     """The credentials in a call's metadata (lower-case names); an empty one when there is none.
 
-    Raises Unauthenticated CREDENTIALS_CONFLICT for two different ones, CREDENTIALS_INVALID for a scheme other than
-    Bearer.
+    Raises Unauthenticated CREDENTIALS_CONFLICT for two different ones, CREDENTIALS_INVALID for a scheme other
+    than Bearer.
     """
     bearer = ""
     if header := metadata.get("authorization", "").strip():

@@ -1,4 +1,6 @@
-"""Authentication by identity: tokens offline with its public keys, API keys by asking, cached for at most 5 s."""
+"""Authentication by identity: tokens offline with its public keys, API keys by asking, cached for at most 5
+s.
+"""
 
 import asyncio
 import hashlib

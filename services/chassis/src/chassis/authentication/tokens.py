@@ -35,7 +35,9 @@ def looks_like_token(credential: str) -> bool:
 
 
 class Jwks:
-    """Identity's public keys, fetched when first needed and again for an unknown key id or after five minutes."""
+    """Identity's public keys, fetched when first needed and again for an unknown key id or after five
+    minutes.
+    """
 
     def __init__(self, fetch: Callable[[], Awaitable[Sequence[Mapping[str, str]]]]) -> None:
         """`fetch` returns the keys of a JSON Web Key Set (RFC 7517)."""
@@ -44,7 +46,9 @@ class Jwks:
         self._fetched = 0.0
 
     async def key(self, kid: str) -> Any:
-        """The public key `kid`, or None when identity has no such key. Raises Unavailable when nothing is known yet."""
+        """The public key `kid`, or None when identity has no such key. Raises Unavailable when nothing is
+        known yet.
+        """
         age = time.monotonic() - self._fetched
         if kid in self._keys and age < _MAX_AGE:
             return self._keys[kid]

@@ -1,7 +1,7 @@
 """CEL expressions inside `${{ }}`, as workflows write them.
 
-A string that is nothing but one expression keeps the value's type; otherwise each expression's value becomes text. The
-text around expressions is taken as it is; a literal `${{` is written `${{ '${{' }}`.
+A string that is nothing but one expression keeps the value's type; otherwise each expression's value becomes
+text. The text around expressions is taken as it is; a literal `${{` is written `${{ '${{' }}`.
 
 Evaluation holds the interpreter: sizes are capped here, and CEL itself stops a comprehension that runs away.
 """

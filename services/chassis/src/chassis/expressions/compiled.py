@@ -37,7 +37,9 @@ class Expression:
 
     @staticmethod
     def parse(source: str, roots: tuple[str, ...] = DEFAULT_ROOTS) -> "Expression":
-        """Compiles `source`, which may read the variables `roots`. Raises ExpressionError with line and column."""
+        """Compiles `source`, which may read the variables `roots`. Raises ExpressionError with line and
+        column.
+        """
         return _compiled(source, tuple(roots))
 
     def evaluate(self, variables: Mapping[str, Json]) -> Json:
@@ -52,7 +54,9 @@ class Expression:
         except RuntimeError as error:
             raise EvaluationError(_work(str(error)), self.source) from None
         except (TypeError, ValueError, OverflowError, UnicodeError, RecursionError) as error:
-            raise EvaluationError(f"a variable holds what no expression can read: {error}", self.source) from None
+            raise EvaluationError(
+                f"a variable holds what no expression can read: {error}", self.source
+            ) from None
         if failed:
             raise EvaluationError(self._explain(str(plain), variables), self.source)
         return _json(plain, self.source)
@@ -65,9 +69,7 @@ class Expression:
                     return sentence
         reason = text.partition(": ")[2] or text
         if (match := _OVERLOAD.search(text)) is not None:
-            return (
-                f"no operation {_operator(match.group(1))} for these types; convert with int(), double() or string()"
-            )
+            return f"no operation {_operator(match.group(1))} for these types; convert with int(), double() or string()"
         return reason[:1].lower() + reason[1:]
 
 
@@ -89,11 +91,17 @@ def _mixed_arithmetic() -> Any:
     def overloads(symbol: str, name: str, apply: Any) -> Any:
         def one(left: Any, right: Any, kinds: str) -> Any:
             return cel.Overload(
-                f"{name}_{kinds}", return_type=cel.Type.DOUBLE, parameters=[left, right], is_member=False, impl=apply
+                f"{name}_{kinds}",
+                return_type=cel.Type.DOUBLE,
+                parameters=[left, right],
+                is_member=False,
+                impl=apply,
             )
 
         double, integer = cel.Type.DOUBLE, cel.Type.INT
-        return cel.FunctionDecl(symbol, [one(double, integer, "double_int64"), one(integer, double, "int64_double")])
+        return cel.FunctionDecl(
+            symbol, [one(double, integer, "double_int64"), one(integer, double, "int64_double")]
+        )
 
     return cel.CelExtension(
         "mixed_arithmetic",

@@ -4,7 +4,9 @@
 class ExpressionError(Exception):
     """The expression cannot be used; `line` and `column` (from 1) say where, within `source`."""
 
-    def __init__(self, message: str, source: str, line: int = 1, column: int = 1, path: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, source: str, line: int = 1, column: int = 1, path: tuple[str, ...] = ()
+    ) -> None:
         self.message = message
         self.source = source
         self.line = line

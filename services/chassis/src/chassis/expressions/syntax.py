@@ -1,8 +1,8 @@
 """The parsed form of a CEL expression, and what it refers to.
 
-The CEL library gives its syntax tree only as bytes: a `google.protobuf.Any` of `cel.expr.CheckedExpr`. The part of
-that schema which references need is declared here (field numbers from cel-spec, proto/cel/expr/syntax.proto and
-checked.proto) in a descriptor pool of its own.
+The CEL library gives its syntax tree only as bytes: a `google.protobuf.Any` of `cel.expr.CheckedExpr`. The
+part of that schema which references need is declared here (field numbers from cel-spec,
+proto/cel/expr/syntax.proto and checked.proto) in a descriptor pool of its own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -62,7 +62,7 @@ def _checked_expr() -> Any:
         message = file.message_type.add(name=name)
         for field, number, kind, of, repeated in fields:
             one = message.field.add(name=field, number=number, label=3 if repeated else 1)
-            one.type = kind  # type: ignore[assignment]  # the stub wants the enum's wrapper, the runtime gives an int
+            one.type = kind
             if of:
                 one.type_name = f".{_PACKAGE}.{of}"
     pool = descriptor_pool.DescriptorPool()
@@ -76,8 +76,8 @@ _CheckedExpr: Final = _checked_expr()
 def references(serialized: bytes) -> tuple[Path, ...]:
     """Every variable path the serialized expression reads, each once, in the order they appear.
 
-    A path goes as deep as constant keys lead: `steps['a'].output.rows[0].x` is `("steps", "a", "output", "rows")`.
-    Variables that macros such as `map` bind are left out; their ranges are not.
+    A path goes as deep as constant keys lead: `steps['a'].output.rows[0].x` is `("steps", "a", "output",
+    "rows")`. Variables that macros such as `map` bind are left out; their ranges are not.
     """
     checked = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
     return tuple(dict.fromkeys(_walk(checked.expr, frozenset())))
@@ -93,7 +93,9 @@ def _walk(expr: Any, bound: frozenset[str]) -> Iterator[Path]:
     if kind == "select":
         yield from _walk(expr.select.operand, bound)
     elif kind == "call":
-        parts: Iterable[Any] = ([expr.call.target] if expr.call.HasField("target") else []) + list(expr.call.args)
+        parts: Iterable[Any] = ([expr.call.target] if expr.call.HasField("target") else []) + list(
+            expr.call.args
+        )
         for part in parts:
             yield from _walk(part, bound)
     elif kind == "list":

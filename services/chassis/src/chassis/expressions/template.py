@@ -25,7 +25,7 @@ class _Text:
     parts: tuple[str | Expression, ...]
 
 
-_Node: TypeAlias = "None | bool | int | float | str | Expression | _Text | list[_Node] | dict[str, _Node]"
+_Node: TypeAlias = "bool | int | float | str | Expression | _Text | list[_Node] | dict[str, _Node] | None"
 
 
 class Template:
@@ -39,7 +39,9 @@ class Template:
 
     @staticmethod
     def parse(value: Json, roots: tuple[str, ...] = DEFAULT_ROOTS) -> "Template":
-        """Parses every string in `value` (keys are left as they are). Raises ExpressionError with its `path` set."""
+        """Parses every string in `value` (keys are left as they are). Raises ExpressionError with its `path`
+        set.
+        """
         found: list[tuple[Path, Expression]] = []
         node = _parse(value, roots, (), found)
         if len(found) > MAX_EXPRESSIONS:
@@ -65,12 +67,16 @@ class Template:
         """The value with every expression replaced by its result. Raises EvaluationError with its `path` set."""
         value = _evaluate(self._node, variables, ())
         if self._expressions and len(jsonvalue.canonical(value)) > MAX_RESULT:
-            raise EvaluationError(f"the result is larger than {MAX_RESULT} bytes", self._expressions[0][1].source)
+            raise EvaluationError(
+                f"the result is larger than {MAX_RESULT} bytes", self._expressions[0][1].source
+            )
         return value
 
 
 def split(text: str) -> Iterator[tuple[bool, str]]:
-    """Cuts `text` into (is an expression, its source or the text around it). Raises ExpressionError if one is open."""
+    """Cuts `text` into (is an expression, its source or the text around it). Raises ExpressionError if one is
+    open.
+    """
     position = 0
     while (start := text.find(OPEN, position)) >= 0:
         if start > position:
@@ -99,7 +105,9 @@ def _end(text: str, position: int) -> int:
         position += 1
     source = text[begin:]
     line = source.count("\n") + 1
-    raise ExpressionError("the expression is not closed with }}", source, line, len(source.rpartition("\n")[2]) + 1)
+    raise ExpressionError(
+        "the expression is not closed with }}", source, line, len(source.rpartition("\n")[2]) + 1
+    )
 
 
 def _after_string(text: str, position: int, *, raw: bool) -> int:
@@ -147,7 +155,8 @@ def _evaluate(node: _Node, variables: Mapping[str, Json], path: Path) -> Json:
         return _value(node, variables, path)
     if isinstance(node, _Text):
         return "".join(
-            as_text(_value(part, variables, path)) if isinstance(part, Expression) else part for part in node.parts
+            as_text(_value(part, variables, path)) if isinstance(part, Expression) else part
+            for part in node.parts
         )
     if isinstance(node, list):
         return [_evaluate(item, variables, (*path, str(index))) for index, item in enumerate(node)]

@@ -2,8 +2,9 @@
 
     name = "weather" AND (tags:"daily" OR created_at > "2026-01-01T00:00:00Z") AND NOT archived = true
 
-As in AIP-160, OR binds more tightly than AND, `:` is "has", `-` and `NOT` negate, and `*` at either end of a value
-stands for anything. This module parses; `chassis.filtering.sql` makes SQLAlchemy conditions of what it finds.
+As in AIP-160, OR binds more tightly than AND, `:` is "has", `-` and `NOT` negate, and `*` at either end of a
+value stands for anything. This module parses; `chassis.filtering.sql` makes SQLAlchemy conditions of what it
+finds.
 """
 
 from chassis.filtering.order import Order, parse_order

@@ -32,9 +32,11 @@ def parse_order(text: str, known: Collection[str], default: Sequence[Order]) -> 
         orders.append(Order(field, direction == "desc"))
     given = {order.field for order in orders}
     descending = orders[-1].descending if orders else None
-    for order in default:
-        if order.field not in given:
-            orders.append(order if descending is None else Order(order.field, descending))
+    orders.extend(
+        order if descending is None else Order(order.field, descending)
+        for order in default
+        if order.field not in given
+    )
     return tuple(orders)
 
 

@@ -1,11 +1,28 @@
-"""Filters, orders and keyset positions as SQLAlchemy conditions. Only columns that a service lists can be reached."""
+"""Filters, orders and keyset positions as SQLAlchemy conditions. Only columns that a service lists can be
+reached.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Boolean, DateTime, Float, Integer, Numeric, String, and_, cast, false, func, not_, or_, true
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    DateTime,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    and_,
+    cast,
+    false,
+    func,
+    not_,
+    or_,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -27,7 +44,8 @@ _ORDERED: Final = frozenset({"<", "<=", ">", ">="})
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column whose values read differently in filters: `convert` turns the filter's text into the column's value.
+    """A column whose values read differently in filters: `convert` turns the filter's text into the column's
+    value.
 
     `convert` raises ValueError with a sentence such as `expected one of RUNNING, SUCCESS`.
     """
@@ -72,7 +90,8 @@ def order_by(orders: Sequence[Order], columns: Mapping[str, ColumnElement[Any]])
 def after(
     orders: Sequence[Order], columns: Mapping[str, ColumnElement[Any]], keys: Sequence[Any] | None
 ) -> Condition:
-    """The condition for rows that come after the one with these order keys (true for None): the keyset position.
+    """The condition for rows that come after the one with these order keys (true for None): the keyset
+    position.
 
     Columns of an order must not be NULL.
     """
@@ -82,7 +101,9 @@ def after(
         raise ValueError("a position has as many keys as its order has fields")
     alternatives = []
     for index, order in enumerate(orders):
-        equal = [columns[before.field] == key for before, key in zip(orders[:index], keys[:index], strict=True)]
+        equal = [
+            columns[before.field] == key for before, key in zip(orders[:index], keys[:index], strict=True)
+        ]
         column = columns[order.field]
         beyond = column < keys[index] if order.descending else column > keys[index]
         alternatives.append(and_(*equal, beyond))
@@ -138,7 +159,8 @@ def _in_collection(one: Comparison, column: ColumnElement[Any]) -> Condition:
     if isinstance(column.type, JSONB):
         condition: Condition = cast(column, JSONB).op("?")(one.value)
         return condition
-    return column.any(one.value)
+    member: Condition = column.any(one.value)
+    return member
 
 
 def _converter(column: ColumnElement[Any]) -> Callable[[str], Any]:

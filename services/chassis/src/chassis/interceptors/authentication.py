@@ -12,8 +12,8 @@ from chassis.rules import Rule
 async def authenticate(call: Call, authenticator: Authenticator) -> None:
     """Sets the call's caller.
 
-    A PUBLIC method is open to callers whose credential is missing or no longer good: they are anonymous, so that a
-    stale cookie does not stand in the way of a login.
+    A PUBLIC method is open to callers whose credential is missing or no longer good: they are anonymous, so
+    that a stale cookie does not stand in the way of a login.
     """
     public = call.rule.access == Rule.PUBLIC
     try:

@@ -25,7 +25,9 @@ _DETAILS_BYTES: Final = 6 * 1024
 
 
 def translate(error: Exception, call: Call) -> ServiceError:
-    """The error to answer with. What was not meant for the caller is logged here and replaced by a neutral text."""
+    """The error to answer with. What was not meant for the caller is logged here and replaced by a neutral
+    text.
+    """
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, grpc.aio.AioRpcError):

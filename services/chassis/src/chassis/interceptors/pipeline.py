@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -20,11 +20,18 @@ from chassis.interceptors.telemetry import observed
 from chassis.interceptors.validation import validate
 from chassis.rules import Method
 
+if TYPE_CHECKING:
+    _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:  # generic in the stubs only
+    _Interceptor = grpc.aio.ServerInterceptor
+
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 
-class Pipeline(grpc.aio.ServerInterceptor):
-    """Wraps every handler of the services whose methods it is given; others (health, reflection) pass untouched."""
+class Pipeline(_Interceptor):
+    """Wraps every handler of the services whose methods it is given; others (health, reflection) pass
+    untouched.
+    """
 
     def __init__(
         self,
@@ -128,7 +135,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             ) as error:  # every failure becomes a status; unknown ones are logged with their traceback
                 failure = translate(error, call)
             note_refusal(self._refusals, call, failure)
-            await answer(context, call, failure)
+            return await answer(context, call, failure)
 
     async def _admit(
         self, method: Method, call: Call, request: Any, context: grpc.aio.ServicerContext[Any, Any]

@@ -44,8 +44,9 @@ class _Group:
 class RefusalLog:
     """A RefusalHook that writes refusals to the outbox, batched, outside the refused call.
 
-    A known caller's refusals are recorded one by one. Unknown callers are aggregated per address, reason and minute,
-    so that a flood of bad credentials becomes a line a minute, not a table. `run()` is a background task.
+    A known caller's refusals are recorded one by one. Unknown callers are aggregated per address, reason and
+    minute, so that a flood of bad credentials becomes a line a minute, not a table. `run()` is a background
+    task.
     """
 
     def __init__(self, db: Database) -> None:
@@ -82,7 +83,9 @@ class RefusalLog:
                 await asyncio.shield(self.flush(everything=True))
 
     async def flush(self, *, everything: bool = False) -> None:
-        """Writes what is due; with `everything`, also the current minute's. Keeps it when the database is away."""
+        """Writes what is due; with `everything`, also the current minute's. Keeps it when the database is
+        away.
+        """
         minute = utcnow().replace(second=0, microsecond=0)
         due = [key for key in self._groups if everything or key[2] < minute]
         rows = list(self._records)
