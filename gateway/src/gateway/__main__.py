@@ -56,6 +56,7 @@ async def serve(config: GatewayConfig) -> None:
             host=config.http_listen.host,
             port=config.http_listen.port,
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,

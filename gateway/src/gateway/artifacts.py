@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from chassis.client import ServiceChannel
-from chassis.errors import DataLoss, NotFound
+from chassis.errors import NotFound
 from gateway import credentials
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2
 
@@ -68,7 +68,7 @@ async def _content(stream: Any, artifact: run_pb2.Artifact) -> AsyncIterator[byt
             yield message.chunk
         ended = message.HasField("end")
     if not ended:
-        raise DataLoss("UNEXPECTED", f"artifact {artifact.id} ended early")
+        raise ConnectionError(f"artifact {artifact.id} ended early")
 
 
 def _media_type(artifact: run_pb2.Artifact) -> str:

@@ -1,0 +1,43 @@
+"""The gateway's application over a scripted engine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from chassis.client import channel
+from gateway.application import application
+from gateway.suite import Suite
+from tests.gateway.scripted_engine import ScriptedEngine
+
+
+@dataclass
+class Gateway:
+    """A gateway under test: its HTTP client and the engine behind it."""
+
+    http: httpx.AsyncClient
+    engine: ScriptedEngine
+    draining: asyncio.Event
+
+    async def stream(self, path: str, **headers: str) -> str:
+        """The whole text of a stream."""
+        answer = await self.http.get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        return answer.text
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """A gateway whose streams are silent for at most 50 ms."""
+    engine = ScriptedEngine()
+    port = await engine.start()
+    opened = channel(f"127.0.0.1:{port}", peer="engine")
+    draining = asyncio.Event()
+    app = application(Suite({}), opened, draining, keep_alive=0.05)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
+        yield Gateway(http, engine, draining)
+    await opened.close()
+    await engine.stop()
