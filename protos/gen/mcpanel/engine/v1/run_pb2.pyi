@@ -81,6 +81,7 @@ class RunError(_message.Message):
         INVALID_OUTPUT: _ClassVar[RunError.Kind]
         INVALID_INPUT: _ClassVar[RunError.Kind]
         INTERNAL: _ClassVar[RunError.Kind]
+        SKIPPED: _ClassVar[RunError.Kind]
     KIND_UNSPECIFIED: RunError.Kind
     USER_ERROR: RunError.Kind
     TIMED_OUT: RunError.Kind
@@ -92,6 +93,7 @@ class RunError(_message.Message):
     INVALID_OUTPUT: RunError.Kind
     INVALID_INPUT: RunError.Kind
     INTERNAL: RunError.Kind
+    SKIPPED: RunError.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
