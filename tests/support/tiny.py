@@ -46,7 +46,7 @@ def process(name: str, listener: str, stops: int, needs: tuple[str, ...] = ()) -
 TINY = (process("front", "edge", 0, needs=("back",)), process("back", "registry", 1))
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], TINY))
+    sys.exit(main(sys.argv[1:], TINY, "tests.support.tiny"))
 
 
 def journal(home: Path) -> list[str]:

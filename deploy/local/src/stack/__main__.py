@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.config import load_dotenv
-from stack import status
+from stack import examples, run, status
 from stack.errors import StackError
 from stack.home import Home, Lock
 from stack.ports import Ports
@@ -21,14 +21,19 @@ from stack.table import TABLE, Entry, Site
 _OLDEST, _NEWEST = (3, 11), (3, 15)
 
 
-def main(arguments: Sequence[str] | None = None, table: Sequence[Entry] = TABLE) -> int:
-    """Carry out one command on a stack of these entries; the exit code."""
+def main(
+    arguments: Sequence[str] | None = None, table: Sequence[Entry] = TABLE, module: str = "stack"
+) -> int:
+    """Carry out one command on a stack of these entries; the exit code. `module` is what `-m` runs again."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start everything and keep it alive until Ctrl-C")
     up.add_argument("--detach", action="store_true", help="return when everything is ready")
     commands.add_parser("down", help="stop what `up` started")
     commands.add_parser("status", help="show each process, its age, restarts and memory")
+    example = commands.add_parser("run", help="run an example, on a stack that is up or a new one")
+    example.add_argument("name", help="a folder in examples/")
+    example.add_argument("--once", action="store_true", help="stop a stack started for it afterwards")
     options = parser.parse_args(arguments)
     try:
         require_python(sys.version_info[:2])
@@ -36,17 +41,21 @@ def main(arguments: Sequence[str] | None = None, table: Sequence[Entry] = TABLE)
         home = Home.from_environment(os.environ)
         match options.command:
             case "up" if options.detach:
-                return detach(home)
+                return detach(home, module)
             case "up":
                 return bring_up(home, table)
             case "down":
                 return bring_down(home)
+            case "run":
+                return run_example(home, options.name, module, once=options.once)
             case _:
                 say(status.report(home))
                 return 0
     except StackError as error:
         say(f"error: {error}", sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def say(line: str, stream: object = None) -> None:
@@ -74,37 +83,55 @@ def bring_up(home: Home, table: Sequence[Entry]) -> int:
         say(f"  the admin key is in {home.keys / 'admin.key'}; Ctrl-C or `make down` stops it")
 
     say(f"starting MCPanel in {home.path}")
-    try:
-        asyncio.run(Supervisor(site, table, say).run(ready))
-    except KeyboardInterrupt:
-        return 130
+    asyncio.run(Supervisor(site, table, say).run(ready))
     say("stopped")
     return 0
 
 
-def detach(home: Home) -> int:
+def detach(home: Home, module: str) -> int:
     """Run the stack in the background; return when it is ready, showing its progress until then."""
     home.prepare(os.environ)
     log = home.logs / "stack.log"
     with log.open("ab") as file:
         seen = file.tell()
         child = subprocess.Popen(
-            [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--detach")],
+            [sys.executable, "-m", module, "up"],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    while True:
-        ended = child.poll() is not None
-        seen = _show(log, seen)
-        if ended:
-            return child.returncode or 1
-        if status.is_ready(home, child.pid):
-            _show(log, seen)
-            child.returncode = 0  # it stays; Popen shall not complain about it
-            return 0
-        time.sleep(0.05)
+    try:
+        while not status.is_ready(home, child.pid):
+            ended = child.poll() is not None
+            seen = _show(log, seen)
+            if ended:
+                return child.returncode or 1
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    _show(log, seen)
+    child.returncode = 0  # it stays, and Popen shall not complain about that
+    return 0
+
+
+def run_example(home: Home, name: str, module: str, *, once: bool) -> int:
+    """Run an example, starting the stack if none runs here."""
+    examples.load(name)  # a wrong name need not wait for a start
+    found = status.read(home)
+    if found is not None and found["ready"]:
+        return run.run(name, home, Ports(**found["ports"]), say)
+    if code := detach(home, module):
+        return code
+    try:
+        return run.run(name, home, Ports.from_environment(os.environ), say)
+    finally:
+        if once:
+            bring_down(home)
+        else:
+            say("MCPanel stays up; `make down` stops it")
 
 
 def _show(log: Path, position: int) -> int:

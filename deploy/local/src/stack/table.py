@@ -163,11 +163,6 @@ def _gateway(site: Site) -> subprocess.Popen[bytes]:
         **_common(site, "gateway", _ADDRESSES),
         "MCPANEL_LISTEN": f"127.0.0.1:{site.ports.gateway_grpc}",
         "MCPANEL_HTTP_LISTEN": f"127.0.0.1:{site.ports.gateway_http}",
-        "MCPANEL_PORT": str(site.ports.edge),
-        **{
-            f"MCPANEL_{name.upper()}_METRICS_ADDRESS": f"127.0.0.1:{site.port(f'{name}_metrics')}"
-            for name in (*SERVICES, "worker")
-        },
     }
     return _python(site, "gateway", extra)
 

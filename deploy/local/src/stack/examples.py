@@ -1,0 +1,202 @@
+"""Examples: folders with components, data and a workflow, registered so that repeating it changes nothing.
+
+`example.yaml` lists them; examples/README.md describes it. A component whose file changed becomes a new patch
+version; a workflow that changed becomes its next version.
+"""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+from psycopg import sql
+
+from stack.edge import Edge, Json
+from stack.errors import StackError
+from stack.postgres import SAMPLE, Postgres
+
+FOLDER = Path(__file__).resolve().parents[4] / "examples"
+_CONFIGS = {"PYTHON_SCRIPT": "pythonScript", "TYPESCRIPT_SCRIPT": "typescriptScript"}
+_KEYS = {"description", "tables", "data_sources", "components", "workflow", "inputs", "expect"}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example as its folder describes it."""
+
+    name: str
+    folder: Path
+    workflow: str
+    inputs: Json = field(default_factory=dict)
+    tables: list[Json] = field(default_factory=list)
+    data_sources: list[Json] = field(default_factory=list)
+    components: list[Json] = field(default_factory=list)
+    expect: Json = field(default_factory=dict)
+
+    @property
+    def workflow_name(self) -> str:
+        """The name in the workflow document."""
+        return str(yaml.safe_load(self.workflow)["name"])
+
+
+def load(name: str, root: Path = FOLDER) -> Example:
+    """Read an example's folder. Raises StackError naming what is wrong with it."""
+    folder = root / name
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or not (folder / "example.yaml").exists():
+        known = sorted(path.parent.name for path in root.glob("*/example.yaml"))
+        raise StackError(f"there is no example {name!r}; there is: {', '.join(known) or 'none'}")
+    try:
+        document: Json = yaml.safe_load((folder / "example.yaml").read_text())
+        if unknown := document.keys() - _KEYS:
+            raise StackError(f"{folder / 'example.yaml'}: unknown {', '.join(sorted(unknown))}")
+        return Example(
+            name=name,
+            folder=folder,
+            workflow=(folder / document["workflow"]).read_text(),
+            **{key: document[key] for key in _KEYS - {"workflow", "description"} if document.get(key)},
+        )
+    except (yaml.YAMLError, KeyError, TypeError, OSError) as error:
+        raise StackError(f"{folder / 'example.yaml'} cannot be read: {error}") from error
+
+
+def register(example: Example, edge: Edge, postgres: Postgres, say: Callable[[str, str], None]) -> None:
+    """Load the tables and register data sources, components and the workflow, in this order.
+
+    `say` receives each thing's name and what became of it.
+    """
+    for table in example.tables:
+        loaded = load_table(postgres, table["name"], table["columns"], example.folder / table["file"])
+        say(f"table {table['name']}", loaded)
+    for source in example.data_sources:
+        say(f"data source {source['name']}", _data_source(edge, postgres, source))
+    for component in example.components:
+        say(f"component {component['name']}", _component(edge, example.folder, component))
+    say(f"workflow {example.workflow_name}", _workflow(edge, example))
+
+
+def load_table(postgres: Postgres, name: str, columns: dict[str, str], file: Path) -> str:
+    """Load a CSV file into a table of the sample database, unless this content is there already."""
+    content = file.read_bytes()
+    digest = hashlib.sha256(content + repr(columns).encode()).hexdigest()
+    table = sql.Identifier(name)
+    with psycopg.connect(postgres.url("sample_loader", SAMPLE)) as connection:
+        row = connection.execute("select obj_description(to_regclass(%s), 'pg_class')", [name]).fetchone()
+        if row and row[0] and str(row[0]).endswith(digest):
+            return "unchanged"
+        shapes = [sql.SQL("{} {}").format(sql.Identifier(key), _type(kind)) for key, kind in columns.items()]
+        header = next(csv.reader(io.StringIO(content.decode())))
+        if set(header) != set(columns):
+            raise StackError(f"{file}: its columns are {', '.join(header)}, not {', '.join(columns)}")
+        connection.execute(sql.SQL("drop table if exists {}").format(table))
+        connection.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(shapes)))
+        copy = sql.SQL("copy {} ({}) from stdin with (format csv, header match)")
+        ordered = sql.SQL(", ").join(map(sql.Identifier, header))
+        with connection.cursor() as cursor:
+            with cursor.copy(copy.format(table, ordered)) as target:
+                target.write(content)
+            count = cursor.rowcount
+        connection.execute(sql.SQL("grant select on {} to sample_reader").format(table))
+        note = sql.Literal(f"From {file.name}, sha256 {digest}")
+        connection.execute(sql.SQL("comment on table {} is {}").format(table, note))
+    return f"{count} rows loaded"
+
+
+def _type(kind: str) -> sql.Composable:
+    """A column's type, which may have two words: `double precision`."""
+    if not re.fullmatch(r"[a-z]+( [a-z]+)*", kind):
+        raise StackError(f"{kind!r} is not a column's type")
+    return sql.SQL(kind)
+
+
+def _data_source(edge: Edge, postgres: Postgres, source: Json) -> str:
+    """Point the data source at the stack's sample database, with the login that may only read."""
+    wanted: Json = {
+        "host": "127.0.0.1",
+        "port": postgres.port,
+        "database": SAMPLE,
+        "username": "sample_reader",
+        "tlsMode": "DISABLED",
+    }
+    secret = {"secretValue": postgres.password("sample_reader")}
+    path = "/api/v1/external-db-configs"
+    found = edge.find(f"{path}/{source['name']}")
+    if found is None:
+        created = {"name": source["name"], "type": "POSTGRESQL", "description": source.get("description", "")}
+        edge.call("POST", path, {"dataSource": {**created, **wanted, **secret}})
+        return "created"
+    if includes(found["dataSource"], wanted):
+        return "unchanged"
+    edge.call("PATCH", f"{path}/{source['name']}", {"dataSource": {**wanted, **secret}})
+    return "updated"
+
+
+def _component(edge: Edge, folder: Path, component: Json) -> str:
+    """Create the definition if it is missing, and a version if the newest is not this one."""
+    name, kind = component["name"], component["type"]
+    if kind not in _CONFIGS:
+        raise StackError(f"component {name}: examples have types {', '.join(_CONFIGS)}, not {kind}")
+    config: Json = {"codeContent": (folder / component["file"]).read_text()}
+    if "requirements" in component:
+        config["requirements"] = component["requirements"]
+    wanted: Json = {_CONFIGS[kind]: config}
+    for key, theirs in (("input_schema", "inputSchema"), ("output_schema", "outputSchema")):
+        if key in component:
+            wanted[theirs] = component[key]
+    sources = component.get("data_sources", [])
+    linked = {"dataSourceIds": sources} if sources else {}
+
+    path = "/api/v1/mcp-definitions"
+    if edge.find(f"{path}/{name}") is None:
+        definition = {"name": name, "type": kind, "description": component.get("description", "")}
+        version = {"version": "1.0.0", **wanted, **linked}
+        edge.call("POST", path, {"definition": definition, "initialVersion": version})
+        return "1.0.0, new"
+    versions = list(edge.pages(f"{path}/{name}/versions", "versions"))
+    for one in versions[:1]:
+        full = edge.call("GET", f"/api/v1/mcp-versions/{one['id']}")["version"]
+        links = [link["name"] for link in full.get("dataSources", [])]
+        if includes(full, wanted) and sorted(links) == sorted(sources):
+            return f"{full['version']}, unchanged"
+    number = next_patch([one["version"] for one in versions])
+    edge.call("POST", f"{path}/{name}/versions", {"version": {"version": number, **wanted, **linked}})
+    return f"{number}, new"
+
+
+def _workflow(edge: Edge, example: Example) -> str:
+    """Create the workflow or its next version; the registry keeps the version when nothing changed."""
+    path, name = "/api/v1/workflows", example.workflow_name
+    found = edge.find(f"{path}/{name}")
+    if found is None:
+        edge.call("POST", path, {"source": example.workflow})
+        return "version 1, new"
+    before = found["workflow"]["version"]
+    after = edge.call("PATCH", f"{path}/{name}", {"source": example.workflow})["workflow"]["version"]
+    return f"version {after}, {'unchanged' if after == before else 'new'}"
+
+
+def next_patch(versions: list[str]) -> str:
+    """The patch version after the highest of these semantic versions; 1.0.0 without any."""
+    numbers = [re.match(r"(\d+)\.(\d+)\.(\d+)", version) for version in versions]
+    highest = max((tuple(map(int, found.groups())) for found in numbers if found), default=None)
+    return f"{highest[0]}.{highest[1]}.{highest[2] + 1}" if highest else "1.0.0"
+
+
+def includes(found: Any, wanted: Any) -> bool:
+    """Whether everything in `wanted` is in `found`, at any depth; `found` may hold more."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(
+            key in found and includes(found[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(includes(one, other) for one, other in zip(found, wanted, strict=True))
+        )
+    return bool(found == wanted)

@@ -1,0 +1,145 @@
+"""Runs an example on a stack that is up, and shows the run as it happens."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from stack import examples
+from stack.edge import Edge, Json, Refused
+from stack.errors import StackError
+from stack.home import Home
+from stack.ports import Ports
+from stack.postgres import Postgres
+
+Say = Callable[[str], None]
+_WORKER_PATIENCE = 30.0  # seconds for the worker to report after a start
+
+
+def run(name: str, home: Home, ports: Ports, say: Say) -> int:
+    """Register the example, start a run, show it live and what came of it; 0 when it did what it should."""
+    example = examples.load(name)
+    key_file = home.keys / "admin.key"
+    edge = Edge(f"http://127.0.0.1:{ports.edge}", key_file.read_text().strip())
+    try:
+        say(f"registering examples/{name}")
+        examples.register(
+            example, edge, Postgres(home.path, ports.postgres), lambda what, how: say(f"  {what:<34} {how}")
+        )
+        started = _start(edge, example)
+        say(f"run {started['id']} of {example.workflow_name} version {started.get('workflowVersion', 1)}")
+        for event, data in edge.events(started["id"]):
+            if line := describe(event, data):
+                say(line)
+        finished = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
+        _show(edge, home, finished, say)
+        _commands(edge, key_file, finished["id"], say)
+        return _verdict(example, finished, say)
+    finally:
+        edge.close()
+
+
+def _start(edge: Edge, example: examples.Example) -> Json:
+    """Start a run; right after the stack's start the worker may need a moment to report."""
+    end = time.monotonic() + _WORKER_PATIENCE
+    while True:
+        try:
+            body: Json = {"workflow": example.workflow_name, "inputs": example.inputs}
+            started: Json = edge.call("POST", "/api/v1/workflow-runs", body)["run"]
+            return started
+        except Refused as error:
+            if error.reason != "NO_WORKER_FOR_TYPE" or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def describe(event: str, data: Json) -> str:
+    """One line for an event; empty for those that say nothing to a person."""
+    clock = str(data.get("time", ""))[11:23].rstrip("Z")
+    step = data.get("stepId", "")
+    match event:
+        case "log":
+            text = data.get("message", "")
+        case "progress":
+            text = f"{data.get('fraction', 0):.0%} {data.get('message', '')}"
+        case "result_preview":
+            text = f"preview {json.dumps(data.get('value'), ensure_ascii=False)[:200]}"
+        case "status_change" | "end":
+            text = data.get("status", "")
+            if data.get("attempt", 0) > 1:
+                text += f" (attempt {data['attempt']})"
+            if error := data.get("error"):
+                text += f": {error.get('message') or error.get('kind', '')}"
+            step = step or "run"
+            if event == "end":
+                return ""
+        case "error":
+            raise StackError(f"the run's stream: {data.get('message', data)}")
+        case _:
+            return ""
+    return f"  {clock:<12}  {step:<12}  {'| ' if event != 'status_change' else ''}{text}"
+
+
+def _show(edge: Edge, home: Home, finished: Json, say: Say) -> None:
+    for name, value in finished.get("outputs", {}).items():
+        say(f"\noutput {name}")
+        say(indented(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)))
+    say("\nsteps")
+    path = f"/api/v1/workflow-runs/{finished['id']}"
+    for step in edge.call("GET", f"{path}/steps").get("stepExecutions", []):
+        took = seconds(step)
+        duration = "" if took is None else f"{took * 1000:,.0f} ms"
+        say(f"  {step['stepId']:<16} {step.get('status', ''):<9} {duration:>10}  {step.get('component', '')}")
+    artifacts = list(edge.pages(f"{path}/artifacts", "artifacts"))
+    if artifacts:
+        say("\nartifacts")
+    for artifact in artifacts:
+        target = home.path / "downloads" / finished["id"] / artifact["stepId"] / Path(artifact["name"]).name
+        edge.download(f"/api/v1/artifacts/{artifact['id']}", target)
+        say(f"  {target}  ({int(artifact.get('sizeBytes', 0)):,} bytes, {artifact.get('mediaType', '')})")
+
+
+def _commands(edge: Edge, key_file: Path, run_id: str, say: Say) -> None:
+    header = f'-H "authorization: Bearer $(cat {key_file})"'
+    address = edge.base_url.removeprefix("http://")
+    say("\ngo on with")
+    say(f"  curl {header} {edge.base_url}/api/v1/workflow-runs/{run_id}")
+    say(f"  curl -N {header} {edge.base_url}/api/v1/workflow-runs/{run_id}/stream")
+    say(
+        f'  grpcurl -plaintext {header} -d \'{{"run_id": "{run_id}"}}\' {address} '
+        "mcpanel.engine.v1.EngineService/ListStepExecutions"
+    )
+
+
+def _verdict(example: examples.Example, finished: Json, say: Say) -> int:
+    took = seconds({"startedAt": finished.get("createdAt"), "endedAt": finished.get("endedAt")})
+    say(f"\n{finished.get('status')}" + (f" in {took:.2f} s" if took is not None else ""))
+    if finished.get("status") != "SUCCESS":
+        say(f"error: {finished.get('errorMessage') or 'the run did not succeed'}")
+        return 1
+    outputs = finished.get("outputs", {})
+    if not examples.includes(outputs, example.expect):
+        say(f"error: the outputs are not what example.yaml expects: {json.dumps(example.expect)}")
+        return 1
+    return 0
+
+
+def seconds(thing: Json) -> float | None:
+    """How long something took, from `startedAt` to `endedAt`, in seconds; None while it has not ended."""
+    if not thing.get("startedAt") or not thing.get("endedAt"):
+        return None
+    began, ended = (datetime.fromisoformat(_shortened(thing[key])) for key in ("startedAt", "endedAt"))
+    return (ended - began).total_seconds()
+
+
+def indented(value: Any) -> str:
+    """The text, each line moved to the right."""
+    return "\n".join(f"  {line}" for line in str(value).splitlines())
+
+
+def _shortened(time: str) -> str:
+    """A timestamp with at most six decimals, which is all `datetime` reads."""
+    head, dot, rest = time.removesuffix("Z").partition(".")
+    return f"{head}{dot}{rest[:6]}+00:00"
