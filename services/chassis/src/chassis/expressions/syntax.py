@@ -15,7 +15,7 @@ Path: TypeAlias = tuple[str, ...]
 _MESSAGE: Final = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
 _STRING: Final = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 _BOOL: Final = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
-_SCHEMA: Final[dict[str, tuple[tuple[str, int, int, str, bool], ...]]] = {
+_SCHEMA: Final[dict[str, tuple[tuple[str, int, Any, str, bool], ...]]] = {
     # name: (field, number, type, message, repeated)
     "CheckedExpr": (("expr", 4, _MESSAGE, "Expr", False),),
     "Expr": (
@@ -66,7 +66,7 @@ def _checked_expr() -> Any:
             if of:
                 one.type_name = f".{_PACKAGE}.{of}"
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.CheckedExpr"))
 
 

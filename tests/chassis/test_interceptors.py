@@ -1,0 +1,455 @@
+"""Every layer around a handler, through a real server."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+import psycopg
+import pytest
+from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
+from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
+from sqlalchemy.exc import OperationalError
+
+from chassis import errors
+from chassis.context import current
+from tests.chassis.conftest import Serve
+from tests.chassis.probes import failure, read
+from tests.support.callers import ADMIN, EDITOR, SERVICE, VIEWER, WORKER, as_caller
+
+RUN_ID = "018f0000-0000-7000-8000-000000000000"
+
+
+class Registry(registry_pb2_grpc.RegistryServiceServicer):
+    """Answers GetDefinition with whatever `answer` does."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+        self.calls: list[Any] = []
+
+    async def GetDefinition(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.calls.append(current())
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            await self.answer(request, context)
+        return registry_pb2.GetDefinitionResponse(
+            definition=component_pb2.Definition(id=request.definition_id, name=current().caller.effective.name)
+        )
+
+    async def CreateDefinition(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.calls.append(current())
+        return registry_pb2.CreateDefinitionResponse(definition=request.definition)
+
+
+def registry(servicer: Registry) -> Any:
+    return registry_pb2_grpc.add_RegistryServiceServicer_to_server, servicer
+
+
+GET = registry_pb2.GetDefinitionRequest(definition_id="x")
+
+
+async def test_a_caller_with_the_permission_is_answered(serve: Serve) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+
+    answer = await stub.GetDefinition(GET, metadata=as_caller(VIEWER))
+
+    assert answer.definition.name == VIEWER.name
+
+
+async def test_a_caller_without_the_permission_is_denied_naming_it(serve: Serve) -> None:
+    servicer = Registry()
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(servicer)))
+    request = registry_pb2.CreateDefinitionRequest()
+
+    code, error = await failure(stub.CreateDefinition(request, metadata=as_caller(VIEWER)))
+
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+    assert (error.reason, error.metadata["permission"]) == ("PERMISSION_MISSING", "definitions.create")
+    assert servicer.calls == []
+
+
+async def test_a_stranger_learns_nothing_from_how_its_request_is_judged(serve: Serve) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+
+    code, error = await failure(stub.GetDefinition(registry_pb2.GetDefinitionRequest()))
+
+    assert (code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ((("authorization", "Bearer nobody"),), "CREDENTIALS_INVALID"),
+        ((("authorization", "Basic dXNlcjpwYXNz"),), "CREDENTIALS_INVALID"),
+        ((("authorization", "Bearer viewer-token"), ("x-api-key", "admin-token")), "CREDENTIALS_CONFLICT"),
+        ((("x-mcpanel-user", "admin"),), "CREDENTIALS_MISSING"),
+    ],
+)
+async def test_a_bad_credential_is_refused(serve: Serve, metadata: Any, reason: str) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+
+    code, error = await failure(stub.GetDefinition(GET, metadata=metadata))
+
+    assert (code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, reason)
+
+
+async def test_x_api_key_is_an_alias_of_authorization(serve: Serve) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+
+    answer = await stub.GetDefinition(GET, metadata=(("x-api-key", VIEWER.credential),))
+
+    assert answer.definition.name == VIEWER.name
+
+
+async def test_a_cookie_reads_from_anywhere_and_writes_only_from_our_own_pages(serve: Serve) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+    cookie = ("cookie", f"theme=dark; __Host-mcpanel={EDITOR.credential}")
+    change = registry_pb2.CreateDefinitionRequest(definition=component_pb2.Definition(name="a", type="UTILITY"))
+
+    read_answer = await stub.GetDefinition(GET, metadata=(cookie,))
+    code, _ = await failure(stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "cross-site"))))
+    written = await stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "same-origin")))
+
+    assert read_answer.definition.name == EDITOR.name
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+    assert written.definition.name == "a"
+
+
+async def test_a_service_acts_with_the_rights_of_the_user_it_calls_for(serve: Serve) -> None:
+    servicer = Registry()
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(servicer)))
+    change = registry_pb2.CreateDefinitionRequest(definition=component_pb2.Definition(name="a"))
+
+    answer = await stub.GetDefinition(GET, metadata=as_caller(SERVICE, on_behalf_of=VIEWER))
+    code, _ = await failure(stub.CreateDefinition(change, metadata=as_caller(SERVICE, on_behalf_of=VIEWER)))
+
+    assert answer.definition.name == VIEWER.name
+    assert servicer.calls[0].caller.id == SERVICE.id
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_only_services_may_call_for_somebody_else(serve: Serve) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+
+    answer = await stub.GetDefinition(GET, metadata=as_caller(VIEWER, on_behalf_of=ADMIN))
+
+    assert answer.definition.name == VIEWER.name
+
+
+class Identity(identity_pb2_grpc.IdentityServiceServicer):
+    async def GetJwks(self, request: Any, context: Any) -> Any:  # noqa: N802
+        key = identity_pb2.JsonWebKey(kid=current().caller.kind)
+        return identity_pb2.GetJwksResponse(keys=[key])
+
+    async def Authenticate(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return identity_pb2.AuthenticateResponse()
+
+
+IDENTITY = (identity_pb2_grpc.add_IdentityServiceServicer_to_server, Identity())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kind"),
+    [((), "anonymous"), ((("authorization", "Bearer stale"),), "anonymous"), (as_caller(VIEWER), "user")],
+)
+async def test_a_public_method_is_open_whatever_the_credential(serve: Serve, metadata: Any, kind: str) -> None:
+    stub = identity_pb2_grpc.IdentityServiceStub(await serve(IDENTITY))
+
+    answer = await stub.GetJwks(identity_pb2.GetJwksRequest(), metadata=metadata)
+
+    assert answer.keys[0].kid == kind
+
+
+async def test_an_internal_method_is_for_services_and_not_even_for_administrators(serve: Serve) -> None:
+    stub = identity_pb2_grpc.IdentityServiceStub(await serve(IDENTITY))
+    request = identity_pb2.AuthenticateRequest(credential="x")
+
+    await stub.Authenticate(request, metadata=as_caller(SERVICE))
+    for caller in (ADMIN, WORKER):
+        code, error = await failure(stub.Authenticate(request, metadata=as_caller(caller)))
+        assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "INTERNAL_ONLY")
+
+
+async def test_an_invalid_field_is_named(serve: Serve) -> None:
+    servicer = Registry()
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(servicer)))
+
+    code, error = await failure(
+        stub.GetDefinition(registry_pb2.GetDefinitionRequest(), metadata=as_caller(VIEWER))
+    )
+
+    assert (code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert [field.field for field in error.fields] == ["definition_id"]
+    assert servicer.calls == []
+
+
+async def test_nul_is_refused_in_any_string_of_any_request(serve: Serve) -> None:
+    engine = (engine_pb2_grpc.add_EngineServiceServicer_to_server, Engine())
+    channel = await serve(registry(Registry()), engine)
+    run = engine_pb2_grpc.EngineServiceStub(channel)
+    definitions = registry_pb2_grpc.RegistryServiceStub(channel)
+    in_value = engine_pb2.StartRunRequest(workflow="w")
+    in_value.inputs.update({"a": [{"b": "x\0"}]})
+    in_key = engine_pb2.StartRunRequest(workflow="w")
+    in_key.inputs.update({"a\0": 1})
+    plain = registry_pb2.GetDefinitionRequest(definition_id="a\0b")
+
+    found = [
+        (await failure(run.StartRun(in_value, metadata=as_caller(EDITOR))))[1],
+        (await failure(run.StartRun(in_key, metadata=as_caller(EDITOR))))[1],
+        (await failure(definitions.GetDefinition(plain, metadata=as_caller(VIEWER))))[1],
+    ]
+
+    assert [one.reason for one in found] == ["NUL_CHARACTER"] * 3
+    assert found[0].fields[0].field.startswith("inputs.fields['a']")
+    assert [one.fields[0].field for one in found[1:]] == ["inputs.fields", "definition_id"]
+
+
+async def test_every_part_of_an_error_reaches_the_caller(serve: Serve) -> None:
+    raised = errors.Precondition(
+        "RUN_ENDED",
+        "the run has ended",
+        metadata={"run": "7"},
+        resource=("run", "7"),
+        allowed=["PENDING", "RUNNING"],
+        retry_after=1.5,
+        fields=[errors.FieldViolation("a.b", "is wrong", "WRONG")],
+        quota={"runs": "10 a minute"},
+    )
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry(raised))))
+
+    code, error = await failure(stub.GetDefinition(GET, metadata=(*as_caller(VIEWER), ("x-trace-id", "trace-1234"))))
+
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert isinstance(error, errors.Precondition)
+    assert error.metadata == {"run": "7", "trace_id": "trace-1234"}
+    for part in ("reason", "message", "resource", "allowed", "retry_after", "fields", "quota"):
+        assert getattr(error, part) == getattr(raised, part)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (psycopg.OperationalError("server closed the connection: password=hunter2"), grpc.StatusCode.UNAVAILABLE),
+        (OperationalError("select hunter2", {}, psycopg.OperationalError("hunter2")), grpc.StatusCode.UNAVAILABLE),
+        (psycopg.errors.SerializationFailure("hunter2"), grpc.StatusCode.ABORTED),
+        (psycopg.errors.DeadlockDetected("hunter2"), grpc.StatusCode.ABORTED),
+        (psycopg.errors.UniqueViolation("Key (name)=(hunter2)"), grpc.StatusCode.INTERNAL),
+        (ValueError("hunter2"), grpc.StatusCode.INTERNAL),
+    ],
+)
+async def test_what_was_not_meant_for_callers_is_never_sent(
+    serve: Serve, raised: Exception, code: grpc.StatusCode
+) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry(raised))))
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetDefinition(GET, metadata=as_caller(VIEWER))
+
+    found, error = read(caught.value)
+    assert found is code
+    assert "hunter2" not in str(caught.value) + repr(error) + repr(error.metadata)
+    assert error.metadata["trace_id"]
+
+
+async def test_an_unknown_exception_is_logged_with_its_traceback(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry(ValueError("the cause")))))
+
+    with caplog.at_level(logging.ERROR):
+        _, error = await failure(stub.GetDefinition(GET, metadata=as_caller(VIEWER)))
+
+    logged = [record for record in caplog.records if record.exc_info]
+    assert logged
+    assert "the cause" in caplog.text
+    assert logged[0].trace_id == error.metadata["trace_id"]  # type: ignore[attr-defined]
+
+
+async def test_one_line_a_request_names_caller_method_and_code(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+
+    with caplog.at_level(logging.INFO):
+        await stub.GetDefinition(GET, metadata=as_caller(VIEWER))
+        await asyncio.sleep(0)
+
+    [line] = [record for record in caplog.records if record.name == "chassis.requests"]
+    assert vars(line).items() >= {"caller": VIEWER.id, "code": "OK"}.items()
+    assert vars(line)["method"].endswith("/GetDefinition")
+
+
+class Engine(engine_pb2_grpc.EngineServiceServicer):
+    """Streams in both styles: WatchRun yields, ReadArtifact writes to the context. Fails after `good` messages."""
+
+    def __init__(self, good: int = 2, error: Exception | None = None) -> None:
+        self.good = good
+        self.error = error
+        self.closed = asyncio.Event()
+        self.cleaned = False
+
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        try:
+            for seq in range(self.good):
+                yield engine_pb2.WatchRunResponse(event=run_pb2.RunEvent(run_id=request.run_id, seq=seq))
+            if self.error is not None:
+                raise self.error
+            await current().draining.wait()
+        finally:
+            self.cleaned = True
+            self.closed.set()
+
+    async def ReadArtifact(self, request: Any, context: Any) -> None:  # noqa: N802
+        for _ in range(self.good):
+            await context.write(engine_pb2.ReadArtifactResponse(chunk=b"x"))
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("style", ["yield", "write"])
+async def test_a_stream_that_fails_midway_ends_with_its_error(serve: Serve, style: str) -> None:
+    servicer = Engine(2, errors.OutOfRange("POSITION_OUT_OF_RANGE", "pruned"))
+    channel = await serve((engine_pb2_grpc.add_EngineServiceServicer_to_server, servicer))
+    stub = engine_pb2_grpc.EngineServiceStub(channel)
+    call = (
+        stub.WatchRun(engine_pb2.WatchRunRequest(run_id=RUN_ID), metadata=as_caller(VIEWER))
+        if style == "yield"
+        else stub.ReadArtifact(engine_pb2.ReadArtifactRequest(artifact_id=RUN_ID), metadata=as_caller(VIEWER))
+    )
+    received = []
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for message in call:
+            received.append(message)  # noqa: PERF401  # what came before the failure is the point
+
+    code, error = read(caught.value)
+    assert len(received) == 2
+    assert (code, error.reason) == (grpc.StatusCode.OUT_OF_RANGE, "POSITION_OUT_OF_RANGE")
+
+
+async def test_an_unknown_exception_in_a_stream_is_internal_and_neutral(serve: Serve) -> None:
+    servicer = Engine(1, RuntimeError("hunter2"))
+    channel = await serve((engine_pb2_grpc.add_EngineServiceServicer_to_server, servicer))
+    stub = engine_pb2_grpc.EngineServiceStub(channel)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in stub.WatchRun(engine_pb2.WatchRunRequest(run_id=RUN_ID), metadata=as_caller(VIEWER)):
+            pass
+
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_client_that_leaves_a_stream_has_its_handler_cleaned_up(serve: Serve) -> None:
+    servicer = Engine(1)
+    channel = await serve((engine_pb2_grpc.add_EngineServiceServicer_to_server, servicer))
+    stub = engine_pb2_grpc.EngineServiceStub(channel)
+    call = stub.WatchRun(engine_pb2.WatchRunRequest(run_id=RUN_ID), metadata=as_caller(VIEWER))
+    await call.read()
+
+    call.cancel()
+    async with asyncio.timeout(10):
+        await servicer.closed.wait()
+
+    assert servicer.cleaned
+
+
+async def test_a_stream_ends_by_itself_when_the_server_drains(serve: Serve) -> None:
+    channel = await serve((engine_pb2_grpc.add_EngineServiceServicer_to_server, Engine(1)))
+    stub = engine_pb2_grpc.EngineServiceStub(channel)
+    call = stub.WatchRun(engine_pb2.WatchRunRequest(run_id=RUN_ID), metadata=as_caller(VIEWER))
+    await call.read()
+
+    await channel.server.stop(grace=10)  # type: ignore[attr-defined]
+
+    assert await call.read() is grpc.aio.EOF  # type: ignore[attr-defined]
+    assert await call.code() is grpc.StatusCode.OK
+
+
+class Worker(worker_pb2_grpc.WorkerServiceServicer):
+    """Work iterates its requests, UploadArtifact reads them from the context."""
+
+    def __init__(self) -> None:
+        self.received: list[Any] = []
+
+    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for message in request_iterator:
+            self.received.append(message)
+            yield worker_pb2.EngineMessage(welcome=worker_pb2.EngineMessage.Welcome())
+
+    async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802
+        while isinstance(message := await context.read(), worker_pb2.UploadArtifactRequest):
+            self.received.append(message)
+        return worker_pb2.UploadArtifactResponse()
+
+
+WORKER_ADD = worker_pb2_grpc.add_WorkerServiceServicer_to_server
+
+
+def hello(worker_id: str) -> Any:
+    return worker_pb2.WorkerMessage(hello=worker_pb2.WorkerMessage.Hello(worker_id=worker_id, slots=1))
+
+
+async def test_a_worker_with_the_permission_connects_and_every_message_is_validated(serve: Serve) -> None:
+    servicer = Worker()
+    stub = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, servicer)))
+    call = stub.Work(metadata=as_caller(WORKER))
+
+    await call.write(hello("w1"))
+    welcome = await call.read()
+    await call.write(hello("w\0"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        while await call.read() is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            pass
+        raise grpc.aio.AioRpcError(
+            await call.code(), await call.initial_metadata(), await call.trailing_metadata(), await call.details(), None
+        )
+
+    assert welcome.HasField("welcome")
+    assert read(caught.value)[1].reason == "NUL_CHARACTER"
+    assert len(servicer.received) == 1
+
+
+async def test_reading_from_the_context_validates_too(serve: Serve) -> None:
+    servicer = Worker()
+    stub = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, servicer)))
+
+    async def messages() -> AsyncIterator[Any]:
+        yield worker_pb2.UploadArtifactRequest(chunk=b"fine")
+        yield worker_pb2.UploadArtifactRequest(header=worker_pb2.UploadArtifactRequest.Header(name="../etc/passwd"))
+
+    code, error = await failure(stub.UploadArtifact(messages(), metadata=as_caller(WORKER)))
+
+    assert (code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert len(servicer.received) == 1
+
+
+async def test_a_person_cannot_connect_as_a_worker(serve: Serve) -> None:
+    stub = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, Worker())))
+    call = stub.Work(metadata=as_caller(ADMIN))
+
+    code = await call.code()
+
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_the_handler_knows_trace_deadline_and_client(serve: Serve) -> None:
+    servicer = Registry()
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(servicer)))
+    metadata = (
+        *as_caller(VIEWER),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("x-forwarded-for", "10.0.0.9, 203.0.113.7"),
+    )
+
+    await stub.GetDefinition(GET, metadata=metadata, timeout=20)
+
+    [call] = servicer.calls
+    assert call.trace_id == "0af7651916cd43dd8448eb211c80319c"
+    assert call.client_address == "203.0.113.7"
+    assert 0 < call.remaining() <= 20
+    assert call.rpc == "GetDefinition"
