@@ -1,0 +1,1 @@
+"""Cells: where user code runs, apart from everything else. Nothing here imports grpc."""

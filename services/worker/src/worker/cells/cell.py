@@ -1,0 +1,315 @@
+"""A cell: one process tree with namespaces of its own, seen from the worker.
+
+It is started ahead of need, serves one attempt at a time, and is killed as a whole. Start cells from the main thread:
+the kernel ends a cell when the thread that started it ends.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from worker.cells.attempt import Attempt, Failure, Job, Outcome, ProtocolError, Sink
+from worker.cells.bubblewrap import BARE, Environment, Sandbox
+from worker.cells.cgroup import Cgroup
+
+_START_TIMEOUT: Final = 20.0
+_CANCEL_GRACE: Final = 2.0
+_WATCH_AFTER: Final = 0.2
+_KILL_TIMEOUT: Final = 3.0
+_SO_PASSCRED: Final = 16
+_SCM_CREDENTIALS: Final = 2
+_CREDENTIALS: Final = struct.Struct("iii")
+
+
+class CellError(Exception):
+    """A cell could not be started; the message says why."""
+
+
+class Cell:
+    """One cell. Make it with `Cell.start`; `alive` tells whether it can take another attempt."""
+
+    def __init__(self, kind: str, environment: Environment, sandbox: Sandbox, cgroups: Cgroup | None) -> None:
+        self.kind = kind
+        self.environment = environment
+        self.level = sandbox.level
+        self.alive = False
+        self.landlock = 0
+        self.bound_to: tuple[str, str] | None = None
+        """The component version and the user it serves, once it has served anybody."""
+        self.last_used = time.monotonic()
+        self._sandbox = sandbox
+        self._cgroups = cgroups
+        self._cgroup: Cgroup | None = None
+        self._loop = asyncio.get_running_loop()
+        self._attempt: Attempt | None = None
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._next: asyncio.Future[None] = self._loop.create_future()
+        """Done while a process waits for the next attempt, or the cell has ended."""
+        self._exit: asyncio.Future[dict[str, Any]] | None = None
+        self._memory_exceeded = False
+        self._cancelled = False
+        self._running = False
+        self._init_pid = 0
+        self._scratch: Path | None = None
+        self._ended = asyncio.Event()
+
+    @classmethod
+    async def start(
+        cls, kind: str, sandbox: Sandbox, environment: Environment = BARE, cgroups: Cgroup | None = None
+    ) -> "Cell":
+        """A new cell of `kind` (python or deno), ready for an attempt. Raises CellError."""
+        cell = cls(kind, environment, sandbox, cgroups)
+        cell._spawn()
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await cell._ready
+        except BaseException as error:
+            await cell.close()
+            if isinstance(error, TimeoutError):
+                raise CellError(f"a cell was not ready after {_START_TIMEOUT:.0f} s: {cell._complaint()}") from None
+            raise
+        finally:
+            cell._stderr.close()
+        return cell
+
+    def _spawn(self) -> None:
+        if self.level == "limits":
+            self._scratch = Path(tempfile.mkdtemp(prefix="mcpanel-cell-"))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, _SO_PASSCRED, 1)
+        command = self._sandbox.command(self.kind, self.environment, theirs.fileno(), self._scratch or Path())
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the cell is ready
+        try:
+            self._process = subprocess.Popen(
+                command.arguments,
+                env=command.environment,
+                pass_fds=command.pass_fds,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            for fd in command.close_fds:
+                os.close(fd)
+        self._control = ours
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._pidfd, self._on_end)
+        self._loop.add_reader(ours.fileno(), self._on_control)
+
+    def _on_control(self) -> None:
+        """A message of the cell's first process."""
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+            data, ancillary, _, _ = self._control.recvmsg(65536, 256)
+            if not data:
+                self._loop.remove_reader(self._control.fileno())
+                return
+            descriptors: list[int] = []
+            for level, kind, content in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    descriptors += struct.unpack(f"{len(content) // 4}i", content)
+                if level == socket.SOL_SOCKET and kind == _SCM_CREDENTIALS:
+                    self._init_pid = _CREDENTIALS.unpack(content)[0]
+            self._on_message(json.loads(data), descriptors)
+
+    def _on_message(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        kind = message["t"]
+        if kind == "ready":
+            self._attempt = Attempt(descriptors, self._sandbox.limits, self._preload)
+            self.landlock = message["landlock"]
+            if not self._next.done():
+                self._next.set_result(None)
+            if not self._ready.done():
+                if self._cgroups:
+                    self._cgroup = self._cgroups.enclose(self._init_pid, self._sandbox.limits)
+                self.alive = True
+                self._ready.set_result(None)
+        elif kind == "memory":
+            self._memory_exceeded = True
+            self._kill()
+        elif kind == "exit":
+            if not self._running:
+                self.alive = False  # the waiting process died before it had work
+                self._kill()
+            elif self._exit and not self._exit.done():
+                self._exit.set_result(message)
+
+    def _on_end(self) -> None:
+        """The cell's outer process ended, and with it everything inside."""
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._process.wait()
+        self.alive = False
+        if not self._ready.done():
+            self._ready.set_exception(CellError(f"a cell could not be started: {self._complaint()}"))
+        if not self._next.done():
+            self._next.set_result(None)
+        if self._exit and not self._exit.done():
+            self._exit.set_result({})
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        if self._cgroup:
+            self._memory_exceeded |= self._cgroup.remove()
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        self._ended.set()
+
+    def _complaint(self) -> str:
+        self._stderr.seek(0)
+        text = self._stderr.read(4000).decode("utf-8", "replace").strip()
+        return text.splitlines()[-1] if text else "it said nothing"
+
+    def _order(self, word: str, **more: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps({"t": word, **more}).encode())
+
+    def _preload(self, modules: list[str]) -> None:
+        """Has the standard modules this component used imported before the next fork."""
+        self._order("preload", modules=modules)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a process waits for the next attempt already."""
+        return self.alive and self._attempt is not None
+
+    def _kill(self) -> None:
+        """Kills everything in the cell at once. Returns before it is gone; `close` waits."""
+        self.alive = False
+        if self._ended.is_set():
+            return
+        if self.level == "limits":
+            self._order("kill")
+            self._control.shutdown(socket.SHUT_WR)
+            return
+        # The kernel reports the end of a pid namespace's first process only after the last of the others ended.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._init_pid or self._process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Kills the cell; returns when no process of it is left."""
+        self._kill()
+        try:
+            async with asyncio.timeout(_KILL_TIMEOUT):
+                await self._ended.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._ended.wait()
+        if self._attempt:
+            self._attempt.close()
+            self._attempt = None
+
+    def cancel(self) -> None:
+        """Asks the running attempt to stop, and kills it after a grace of two seconds."""
+        if self._running and not self._cancelled:
+            self._cancelled = True
+            self._order("term")
+            self._loop.call_later(_CANCEL_GRACE, self._kill)
+
+    async def run(self, job: Job, sink: Sink) -> Outcome:
+        """Runs one attempt. Returns its outcome when all its processes are gone; the cell lives on if all was well."""
+        if self._running or not self.alive:
+            raise CellError("the cell is not free")
+        await self._next
+        attempt, self._attempt = self._attempt, None
+        if attempt is None or not self.alive:
+            raise CellError("the cell ended before it was used")
+        self._next = self._loop.create_future()
+        self._exit = self._loop.create_future()
+        self._running = True
+        self._cancelled = self._memory_exceeded = False
+        began = time.monotonic()
+        watch = self._loop.call_later(_WATCH_AFTER, self._order, "watch")
+        conversation = asyncio.create_task(attempt.converse(job, sink))
+        conversation.add_done_callback(self._on_conversation_end)
+        timed_out = False
+        try:
+            try:
+                async with asyncio.timeout(job.timeout):
+                    report = await asyncio.shield(self._exit)
+            except TimeoutError:
+                timed_out = True
+                report = {}
+                await self.close()
+            if timed_out or self._cancelled or not report:
+                conversation.cancel()  # nobody waits for the answers to its requests any more
+            await self._settle(conversation)
+            attempt.finish()
+            seconds = time.monotonic() - began
+            failure = self._failure(job, attempt, report, timed_out)
+            if failure is not None or not report.get("clean"):
+                await self.close()
+            return Outcome(
+                output_json=None if failure else attempt.output_json,
+                failure=failure,
+                seconds=seconds,
+                cpu_seconds=float(report.get("cpu", 0.0)),
+                peak_memory=int(report.get("rss", 0)),
+            )
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        finally:
+            watch.cancel()
+            conversation.cancel()
+            attempt.close()
+            self._running = False
+            self.last_used = time.monotonic()
+
+    def _on_conversation_end(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._kill()
+
+    async def _settle(self, conversation: "asyncio.Task[None]") -> None:
+        """Lets the conversation read what the step had written before it ended."""
+        try:
+            async with asyncio.timeout(5.0):
+                await asyncio.wait([conversation])
+        except TimeoutError:
+            conversation.cancel()
+
+    def _failure(self, job: Job, attempt: Attempt, report: dict[str, Any], timed_out: bool) -> Failure | None:
+        """Why the attempt failed, or None; the first that applies, from what was done to it to what it did."""
+        status = report.get("status")
+        if self._memory_exceeded:
+            limit = self._sandbox.limits.memory // (1024 * 1024)
+            return Failure("OUT_OF_MEMORY", f"the step used more than {limit} MiB of memory and was killed")
+        if timed_out:
+            return Failure("TIMED_OUT", f"the step ran longer than {job.timeout:g} s and was killed")
+        if self._cancelled:
+            return Failure("CANCELLED", "the step was cancelled")
+        if attempt.failure is not None:
+            return attempt.failure
+        if status is None:
+            return Failure("CELL_DIED", "the step's cell ended without a word")
+        if status < 0:
+            return _by_signal(-status, attempt.last_error_line, job)
+        if leftover := report.get("leftover"):
+            names = ", ".join(leftover)
+            return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
+        if attempt.output_json is None:
+            return Failure("USER_ERROR", f"the step's process ended with status {status} before it returned a result")
+        return None
+
+
+def _by_signal(number: int, last_error_line: str, job: Job) -> Failure:
+    if number == signal.SIGXCPU:
+        return Failure("TIMED_OUT", f"the step used more processor time than {job.timeout:g} s allow and was killed")
+    if "out of memory" in last_error_line.lower():
+        return Failure("OUT_OF_MEMORY", "the step ran out of memory")
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return Failure("CELL_DIED", f"the step's process was ended by {name}")

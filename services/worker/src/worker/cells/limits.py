@@ -1,0 +1,39 @@
+"""What one attempt may use."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a cell; bytes unless the name says otherwise."""
+
+    memory: int = 1024 * MIB
+    """Of all processes and scratch files of the cell together; each process's own data is bounded by it too."""
+    scratch: int = 256 * MIB
+    """Of /work and of /tmp, each."""
+    file_size: int = 256 * MIB
+    processes: int = 128
+    """Processes and threads."""
+    open_files: int = 1024
+    log_bytes: int = 10 * MIB
+    """Of stdout, stderr and log lines together."""
+    log_line: int = 16 * 1024
+    output: int = 256 * 1024
+    """Of a result's JSON."""
+    artifact: int = 512 * MIB
+
+    def resources(self, kind: str) -> dict[str, int]:
+        """The process limits, by the names of the `resource` module."""
+        limits = {
+            "CORE": 0,
+            "NPROC": self.processes,
+            "NOFILE": self.open_files,
+            "FSIZE": self.file_size,
+            "MEMLOCK": 0,
+            "MSGQUEUE": 0,
+        }
+        if kind == "python":
+            limits["DATA"] = self.memory
+        return limits

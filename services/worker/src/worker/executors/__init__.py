@@ -1,0 +1,28 @@
+"""Executors: what a component version means to the worker, by its type."""
+
+from collections.abc import Callable
+from typing import Final
+
+from mcpanel.registry.v1 import component_pb2
+
+from worker.executors import python, typescript
+from worker.executors.program import BadComponentError, Program
+
+_READERS: Final[dict[int, Callable[[component_pb2.Version], Program]]] = {
+    component_pb2.Definition.PYTHON_SCRIPT: python.read,
+    component_pb2.Definition.TYPESCRIPT_SCRIPT: typescript.read,
+}
+TYPES: Final = tuple(_READERS)
+"""The component types this worker runs."""
+
+
+def read(version: component_pb2.Version) -> Program:
+    """The version as something a cell can run. Raises BadComponentError."""
+    reader = _READERS.get(version.type)
+    if reader is None:
+        name = component_pb2.Definition.Type.Name(version.type)
+        raise BadComponentError(f"this worker does not run components of type {name}")
+    return reader(version)
+
+
+__all__ = ["TYPES", "BadComponentError", "Program", "read"]

@@ -1,0 +1,185 @@
+"""The process of one attempt, from the fork to its end.
+
+Python code runs in this very process; for TypeScript it becomes Deno. It waits for its start frame first, so that
+all of this is paid before there is work.
+"""
+
+import fcntl
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+
+from . import confine, frames, jsonvalues, usercode
+
+
+_REHEARSAL = '''
+import json
+
+def add(a, b=1):
+    return a if a < b else add(a - b) + b
+
+def main(number: int, text: str, list: list) -> dict:
+    return {"sum": add(number), "text": f"{text}!", "items": [item for item in list], "json": json.dumps([number])}
+'''
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # see usercode
+    from types import FrameType
+    from typing import Any, NoReturn, TextIO
+
+PRELOADABLE = frozenset(
+    "__future__ abc ast asyncio base64 bisect calendar cmath codecs collections collections.abc concurrent.futures "
+    "contextlib copy csv dataclasses datetime decimal difflib email enum fractions functools glob gzip hashlib heapq "
+    "hmac html http inspect io itertools json linecache logging math mimetypes numbers operator os pathlib pickle "
+    "platform pprint random re secrets shutil sqlite3 statistics string struct subprocess tempfile textwrap threading "
+    "time tokenize traceback types typing unicodedata urllib.parse uuid warnings weakref xml.etree.ElementTree zipfile "
+    "zlib zoneinfo".split()
+)
+"""Modules the warm process may import once a step has shown that its component uses them."""
+
+
+class Cancelled(BaseException):
+    """Raised in the step when it is asked to stop, so that `finally` blocks run."""
+
+
+def preload(site_folders: "list[str]") -> None:
+    """Imports what every step needs, once, before the fork, and adds the environment's folders to the path."""
+    import mcpanel_step  # noqa: F401, PLC0415
+
+    sys.path += site_folders
+
+
+def open_text(fd: int) -> "TextIO":
+    """A text stream for a descriptor, a line at a time, that takes any text."""
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: PTH123
+
+
+def run(config: "dict[str, Any]", rx: int, tx: int, stdout: int, stderr: int) -> "NoReturn":
+    """Runs one attempt on the given descriptors. Never returns."""
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.close(stdout)
+    os.close(stderr)
+    os.chdir(config["workdir"])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if config["kind"] == "deno":
+        _become_deno(config, rx, tx)
+    confine.set_dumpable(True)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _cancel)
+    sys.argv = ["step"]
+    _rehearse()
+    try:
+        _, header = frames.read(rx)
+        _, inputs = frames.read(rx)
+    except frames.FrameError:
+        os._exit(0)
+    gc.enable()
+    _python(config, json.loads(header), inputs, rx, tx)
+
+
+def _rehearse() -> None:
+    """Runs a small component for nothing: the memory every run touches is copied now, not when there is work."""
+    inputs = json.loads(b'{"number": 1, "text": "a", "list": [1.5, null]}')
+    output = usercode.call("rehearsal", _REHEARSAL, inputs)
+    jsonvalues.encode(output, limit=1000)
+    frames.pack_json({"t": "result"})
+    sys.modules.pop(usercode.MODULE, None)
+
+
+def _become_deno(config: "dict[str, Any]", rx: int, tx: int) -> "NoReturn":
+    rx, tx = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (rx, tx))  # out of the way of 3 and 4
+    os.dup2(rx, 3)
+    os.dup2(tx, 4)
+    os.closerange(5, 256)
+    os.execve(config["command"][0], config["command"], config["environment"])  # noqa: S606
+    raise AssertionError
+
+
+def _python(config: "dict[str, Any]", start: "dict[str, Any]", raw_inputs: bytes, rx: int, tx: int) -> "NoReturn":
+    import mcpanel_step  # noqa: PLC0415
+
+    code = 0
+    before = set(sys.modules)
+    mcpanel_step._attach(rx, tx, start["context"])
+    os.environ.update(start.get("environment", {}))
+    if seconds := start.get("cpu_seconds"):
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        limit = seconds if hard == resource.RLIM_INFINITY else min(seconds, hard)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    try:
+        for folder in config["path_files"]:
+            import site  # noqa: PLC0415
+
+            site.addsitedir(folder)
+        output = usercode.call(start["component"], start["code"], json.loads(raw_inputs))
+        payload = jsonvalues.encode(output, limit=start["output_limit"])
+    except BaseException as error:  # noqa: BLE001  # whatever user code raises is its outcome
+        code = 1
+        payload = None
+        failure = _describe(error, start)
+    _flush()
+    try:
+        if payload is None:
+            mcpanel_step._send({"t": "failure", **failure})
+        else:
+            mcpanel_step._send({"t": "result"}, payload)
+            if used := _new_imports(before):
+                mcpanel_step._send({"t": "imports", "modules": used})
+        _finish_like_python_does()
+    except BaseException:  # noqa: BLE001  # too late to report
+        code = 1
+    _flush()
+    os._exit(code)
+
+
+def _cancel(number: int, frame: "FrameType | None") -> "NoReturn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Cancelled("the step was cancelled")
+
+
+def _describe(error: BaseException, start: "dict[str, Any]") -> "dict[str, Any]":
+    """The failure message for whatever the step raised."""
+    if isinstance(error, usercode.BadInput):
+        return {"kind": "BAD_INPUT", "message": str(error), "traceback": ""}
+    if isinstance(error, jsonvalues.InvalidOutput):
+        return {"kind": "INVALID_OUTPUT", "message": str(error), "traceback": ""}
+    kind = "USER_ERROR"
+    if isinstance(error, MemoryError):
+        kind = "OUT_OF_MEMORY"
+    if isinstance(error, Cancelled):
+        kind = "CANCELLED"
+    try:
+        message, text = usercode.explain(error, f"{start['component']}.py", start["code"])
+    except BaseException as second:  # noqa: BLE001  # an exception whose own __str__ fails
+        message, text = f"{type(error).__name__} (its message cannot be shown: {type(second).__name__})", ""
+    if kind == "OUT_OF_MEMORY":
+        message = "the step ran out of memory"
+    return {"kind": kind, "message": message, "traceback": text}
+
+
+def _finish_like_python_does() -> None:
+    """Waits for threads and runs exit handlers, as the end of a script would."""
+    if threading := sys.modules.get("threading"):
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+    if atexit := sys.modules.get("atexit"):
+        atexit._run_exitfuncs()
+
+
+def _new_imports(before: "set[str]") -> "list[str]":
+    return sorted((set(sys.modules) - before) & PRELOADABLE)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # noqa: BLE001, S112  # user code may have closed or replaced it
+            continue

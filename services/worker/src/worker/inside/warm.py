@@ -1,0 +1,248 @@
+"""The first process of a cell. It forks the next step's process ahead of need and watches over it.
+
+It speaks with the worker over one inherited socketpair (sequenced packets of JSON on descriptor 3) and runs no user
+code itself. For each attempt it makes four pipes, hands the worker's ends over with the `ready` message, and keeps
+none: what a step can reach is gone when the step is gone.
+
+To the worker:   {"t": "ready", "landlock": 7} with descriptors [to step, from step, stdout, stderr]
+                 {"t": "exit", "status": …, "leftover": ["sleep"], "clean": true, "cpu": 0.1, "rss": 12345678}
+                 {"t": "memory", "used": …} when all processes and files together exceed the limit
+From the worker: {"t": "term"}, {"t": "watch"} (start watching memory), {"t": "kill"} (without a cell of its own),
+                 {"t": "preload", "modules": ["datetime"]} (standard modules this component uses)
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from . import child, confine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what this process imports, every fork pays for
+    from collections.abc import Iterator
+    from typing import Any
+
+_LEFTOVER_GRACE = 0.25
+_MEMORY_PERIOD = 0.1
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Serves attempts until the worker closes the socket or kills the cell."""
+    config = json.loads(sys.argv[1])
+    os.dup2(config["control"], 3)
+    control = socket.socket(fileno=3)
+    _close_inherited()
+    is_cell = os.getpid() == 1
+    if not is_cell:
+        confine.adopt_orphans()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    confine.limit_resources(config["limits"])
+    confine.enter(confine.ruleset(read=config["read"], write=config["write"], devices=["/dev"]))
+    abi = confine.landlock_version()
+    confine.set_dumpable(False)
+    if config["kind"] == "python":
+        child.preload(config["site"])
+        # Path files run code of the packages: the step's own process does that, not this one.
+        config["path_files"] = [folder for folder in config["site"] if _has_path_files(folder)]
+        sys.stdout = child.open_text(1)
+        sys.stderr = child.open_text(2)
+    own_domain = confine.ruleset()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    os.dup2(0, 2)  # until here the worker could read why a cell does not start
+    while True:
+        pid, ends = _fork(config, control, own_domain)
+        socket.send_fds(control, [_packet({"t": "ready", "landlock": abi})], ends)
+        for fd in ends:
+            os.close(fd)
+        report = _supervise(pid, control, config)
+        report["leftover"] = _leftovers()
+        report["clean"] = not report["leftover"] and all(_empty(folder) for folder in config["scratch"])
+        control.send(_packet(report))
+
+
+def _close_inherited() -> None:
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.closerange(4, 65536)
+
+
+def _has_path_files(folder: str) -> bool:
+    return any(name.endswith(".pth") for name in os.listdir(folder))  # noqa: PTH208
+
+
+def _packet(message: "dict[str, Any]") -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _fork(config: "dict[str, Any]", control: socket.socket, own_domain: int) -> "tuple[int, list[int]]":
+    """The next step's process, waiting for its start frame; and the worker's ends of its pipes."""
+    step_in, to_step = os.pipe()
+    from_step, step_out = os.pipe()
+    stdout, step_stdout = os.pipe()
+    stderr, step_stderr = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for fd in (to_step, from_step, stdout, stderr):
+                os.close(fd)
+            control.close()
+            if os.getppid() != 1:
+                confine.die_with_parent()
+            confine.enter(own_domain)  # it can neither trace nor signal its parent
+            child.run(config, step_in, step_out, step_stdout, step_stderr)
+        finally:
+            os._exit(70)
+    for fd in (step_in, step_out, step_stdout, step_stderr):
+        os.close(fd)
+    return pid, [to_step, from_step, stdout, stderr]
+
+
+def _supervise(pid: int, control: socket.socket, config: "dict[str, Any]") -> "dict[str, Any]":
+    """Waits for the step's own process, obeying the worker. Returns the exit report."""
+    ended = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
+    poll.register(control.fileno(), select.POLLIN)
+    watching = False
+    try:
+        while True:
+            events = poll.poll(_MEMORY_PERIOD * 1000 if watching else None)
+            ready = {fd for fd, _ in events}
+            if control.fileno() in ready:
+                watching = _obey(control, pid) or watching
+            if ended in ready:
+                break
+            if watching and (used := _memory_used(config["scratch"])) > config["memory"]:
+                control.send(_packet({"t": "memory", "used": used}))
+                watching = False
+    finally:
+        os.close(ended)
+    _, status, usage = os.wait4(pid, 0)
+    return {
+        "t": "exit",
+        "status": os.waitstatus_to_exitcode(status),
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "rss": usage.ru_maxrss * 1024,
+    }
+
+
+def _obey(control: socket.socket, pid: int) -> bool:
+    """Carries out one order; whether it was to watch the memory."""
+    packet = control.recv(65536)
+    if not packet:
+        _kill_descendants()
+        os._exit(0)
+    message = json.loads(packet)
+    order = message["t"]
+    if order == "kill":
+        _kill_descendants()
+        os._exit(0)
+    if order == "preload":
+        _preload(message["modules"])
+    if order == "term":
+        os.kill(pid, signal.SIGTERM)
+    return bool(order == "watch")
+
+
+def _preload(modules: "list[str]") -> None:
+    for name in modules:
+        if name in child.PRELOADABLE:
+            __import__(name)
+    gc.collect()
+    gc.freeze()
+
+
+def _processes() -> "Iterator[tuple[int, int, str]]":
+    """Pid, parent's pid and name of every process below this one, its own left out."""
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208  # pathlib costs this process memory and time
+        if not entry.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as file:  # noqa: PTH123
+                text = file.read()
+        except OSError:  # it has ended
+            continue
+        name, rest = text.split("(", 1)[1].rsplit(")", 1)
+        parents[int(entry)] = (int(rest.split()[1]), name)
+    me = os.getpid()
+    for pid, (parent, name) in parents.items():
+        above = parent
+        while above not in (0, me) and above in parents:
+            above = parents[above][0]
+        if above == me:
+            yield pid, parent, name
+
+
+def _leftovers() -> list[str]:
+    """Names of processes the step left behind. Helpers that end with their parent get a moment to do so."""
+    deadline = time.monotonic() + _LEFTOVER_GRACE
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return []
+        if pid == 0:
+            if time.monotonic() > deadline:
+                return sorted(name for _, _, name in _processes())[:20]
+            time.sleep(0.005)
+
+
+def _kill_descendants() -> None:
+    """Kills every process below this one, again and again until none is left."""
+    while True:
+        for pid, _, _ in list(_processes()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.005)
+
+
+def _memory_used(scratch: list[str]) -> int:
+    """Bytes held by the processes below, without what they share with files, and by the scratch folders."""
+    total = 0
+    for pid, _, _ in _processes():
+        try:
+            with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123
+                _, resident, shared = file.read().split()[:3]
+        except OSError:  # it has ended
+            continue
+        else:
+            total += (int(resident) - int(shared)) * _PAGE
+    if os.getpid() == 1:
+        for folder in scratch:
+            space = os.statvfs(folder)
+            total += (space.f_blocks - space.f_bfree) * space.f_frsize
+    return total
+
+
+def _empty(folder: str) -> bool:
+    """Removes everything in the folder, following no link; whether nothing is left."""
+    try:
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                import shutil  # noqa: PLC0415
+
+                os.chmod(entry.path, 0o700)  # noqa: PTH101
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108
+        os.chmod(folder, 0o700)  # noqa: PTH101
+    except (OSError, RecursionError):
+        return False
+    return True

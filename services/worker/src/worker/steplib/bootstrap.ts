@@ -1,0 +1,165 @@
+/**
+ * The process of one TypeScript attempt. It is started ahead of need and waits on descriptor 3 for its start frame;
+ * then it imports the component and calls its `main`. The frames are described in inside/frames.py.
+ */
+
+const FRAME_LIMIT = 8 * 1024 * 1024;
+const rx = Deno.openSync("/dev/fd/3", { read: true });
+const tx = Deno.openSync("/dev/fd/4", { write: true });
+const folder = Deno.args[0];
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+class InvalidOutput extends Error {}
+
+async function exactly(count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  let filled = 0;
+  while (filled < count) {
+    const got = await rx.read(bytes.subarray(filled));
+    if (got === null) Deno.exit(0);
+    filled += got;
+  }
+  return bytes;
+}
+
+async function frame(): Promise<{ kind: string; payload: Uint8Array }> {
+  const head = await exactly(5);
+  const length = new DataView(head.buffer).getUint32(0);
+  return { kind: String.fromCharCode(head[4]), payload: await exactly(length) };
+}
+
+function send(kind: string, payload: Uint8Array): void {
+  if (payload.length > FRAME_LIMIT) throw new RangeError(`a frame of ${payload.length} bytes is over ${FRAME_LIMIT}`);
+  const bytes = new Uint8Array(5 + payload.length);
+  new DataView(bytes.buffer).setUint32(0, payload.length);
+  bytes[4] = kind.charCodeAt(0);
+  bytes.set(payload, 5);
+  for (let sent = 0; sent < bytes.length;) sent += tx.writeSync(bytes.subarray(sent));
+}
+
+function check(value: unknown, where: string, above: unknown[] = []): void {
+  switch (typeof value) {
+    case "string":
+      if (value.includes("\0")) throw new InvalidOutput(`${where} holds a NUL character, which JSON stores cannot keep`);
+      if (!value.isWellFormed()) throw new InvalidOutput(`${where} holds a lone surrogate, which is no valid text`);
+      return;
+    case "number":
+      if (!Number.isFinite(value)) throw new InvalidOutput(`${where} is ${value}, which JSON cannot hold; return null or a string`);
+      if (Number.isInteger(value) && Math.abs(value) > 2 ** 53) {
+        throw new InvalidOutput(`${where} is ${value}, beyond 2^53; return it as a string`);
+      }
+      return;
+    case "boolean":
+    case "undefined":
+      return;
+    case "bigint":
+      throw new InvalidOutput(`${where} is a bigint; return it as a string`);
+    case "object":
+      break;
+    default:
+      throw new InvalidOutput(`${where} is a ${typeof value}, which is not JSON`);
+  }
+  if (value === null || typeof (value as { toJSON?: unknown }).toJSON === "function") return;
+  if (above.includes(value) || above.length > 100) {
+    throw new InvalidOutput(`${where.slice(0, 200)} is nested more than 100 levels deep, or contains itself`);
+  }
+  if (Array.isArray(value)) {
+    value.forEach((item, index) => check(item, `${where}[${index}]`, [...above, value]));
+    return;
+  }
+  if (ArrayBuffer.isView(value)) throw new InvalidOutput(`${where} is binary; store it with step.artifact(name, data)`);
+  if (value instanceof Map || value instanceof Set) {
+    throw new InvalidOutput(`${where} is a ${value.constructor.name}, which is not JSON; return an object or an array`);
+  }
+  for (const [key, item] of Object.entries(value)) {
+    if (key.includes("\0")) throw new InvalidOutput(`${where} has a key with a NUL character`);
+    check(item, `${where}.${key}`, [...above, value]);
+  }
+}
+
+function encode(value: unknown, limit: number, where: string): Uint8Array {
+  check(value, where);
+  const bytes = encoder.encode(JSON.stringify(value) ?? "null");
+  if (bytes.length > limit) {
+    throw new InvalidOutput(
+      `${where} is ${bytes.length.toLocaleString("en")} bytes of JSON, over the limit of ${limit.toLocaleString("en")}; ` +
+        "store large results with step.artifact(name, data) and return a reference",
+    );
+  }
+  return bytes;
+}
+
+let turn: Promise<unknown> = Promise.resolve();
+
+function connect(values: Record<string, unknown>): void {
+  const link = {
+    context: Object.freeze({
+      runId: values.run_id,
+      stepId: values.step_id,
+      attempt: values.attempt,
+      epoch: values.epoch,
+      idempotencyKey: values.idempotency_key,
+    }),
+    sendJson(message: unknown, payload?: Uint8Array): void {
+      send("J", encoder.encode(JSON.stringify(message)));
+      if (payload) send("B", payload);
+    },
+    sendBytes: (payload: Uint8Array): void => send("B", payload),
+    async receive() {
+      const { kind, payload } = await frame();
+      return kind === "B" ? { bytes: payload } : { json: JSON.parse(decoder.decode(payload)) };
+    },
+    exclusive<T>(work: () => Promise<T>): Promise<T> {
+      const mine = turn.then(work, work);
+      turn = mine.catch(() => undefined);
+      return mine;
+    },
+    encode,
+  };
+  Object.defineProperty(globalThis, Symbol.for("mcpanel.step"), { value: link });
+}
+
+function explain(error: unknown): { message: string; traceback: string } {
+  const own = `file://${folder}/`;
+  if (!(error instanceof Error)) return { message: `thrown: ${Deno.inspect(error).slice(0, 2000)}`, traceback: "" };
+  const message = `${error.name}: ${error.message}`.replaceAll(own, "").slice(0, 2000);
+  const lines = (error.stack ?? "").split("\n");
+  const frames = lines.filter((text) => /^\s+at /.test(text) && text.includes(own)).map((text) => text.replaceAll(own, ""));
+  let traceback = [message, ...frames].join("\n");
+  if (error.cause !== undefined) traceback += `\nCaused by: ${explain(error.cause).traceback || explain(error.cause).message}`;
+  return { message, traceback: traceback.slice(0, 32_000) };
+}
+
+async function run(): Promise<void> {
+  const start = JSON.parse(decoder.decode((await frame()).payload));
+  const inputs = JSON.parse(decoder.decode((await frame()).payload));
+  connect(start.context);
+  const file = `${folder}/${start.component}.ts`;
+  Deno.mkdirSync(folder, { recursive: true });
+  Deno.writeTextFileSync(file, start.code);
+  let failure: Record<string, unknown> | undefined;
+  try {
+    const component = await import(`file://${file}`);
+    if (typeof component.main !== "function") {
+      throw new TypeError(`${start.component}.ts must export a function: export function main(inputs) { … }`);
+    }
+    const bytes = encode(await component.main(inputs), start.output_limit, "output");
+    send("J", encoder.encode('{"t":"result"}'));
+    send("B", bytes);
+  } catch (error) {
+    failure = error instanceof InvalidOutput
+      ? { kind: "INVALID_OUTPUT", message: error.message, traceback: "" }
+      : { kind: "USER_ERROR", ...explain(error) };
+  }
+  if (failure) send("J", encoder.encode(JSON.stringify({ t: "failure", ...failure })));
+  Deno.exit(failure ? 1 : 0);
+}
+
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  send("J", encoder.encode(JSON.stringify({ t: "failure", kind: "USER_ERROR", ...explain(event.reason) })));
+  Deno.exit(1);
+});
+
+await run();

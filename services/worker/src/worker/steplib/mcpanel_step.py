@@ -1,0 +1,236 @@
+"""The step library for Python components: `import mcpanel_step as step`.
+
+    step.log.info("loaded", rows=3)                      a structured log line
+    step.progress(0.4, "half way")                       how far the step is, 0 to 1
+    step.preview({"rows": 3})                            a JSON value shown while the step runs
+    step.artifact("report.md", b"# Report")              stores bytes, or the file at a path
+    step.datasource("sample").query("SELECT 1 AS one")   rows as dicts, from a linked data source
+    step.context.run_id                                  also step_id, attempt, epoch, idempotency_key
+"""
+
+import json as _json
+import os as _os
+import sys as _sys
+from _thread import RLock as _RLock
+
+_TYPE_CHECKING = False
+if _TYPE_CHECKING:  # each module imported here costs every step memory
+    from collections.abc import Iterator as _Iterator
+    from collections.abc import Mapping as _Mapping
+    from collections.abc import Sequence as _Sequence
+    from typing import Any as _Any
+
+from inside import frames as _frames
+from inside import jsonvalues as _jsonvalues
+
+__all__ = ["DataSourceError", "StepError", "artifact", "context", "datasource", "log", "preview", "progress"]
+
+_CHUNK = 256 * 1024
+_PREVIEW_LIMIT = 64 * 1024
+
+
+class StepError(Exception):
+    """The platform refused a request of this step; the message says why."""
+
+
+class DataSourceError(StepError):
+    """A query failed, or the data source is not linked to this component version."""
+
+
+class _Connection:
+    def __init__(self, rx: int, tx: int) -> None:
+        self.rx = rx
+        self.tx = tx
+        self.pid = _os.getpid()
+        self.lock = _RLock()
+
+
+_connection: _Connection | None = None
+
+
+class Context:
+    """What this execution is. `idempotency_key` is the same for every attempt of a step; `epoch` grows."""
+
+    run_id: str = ""
+    step_id: str = ""
+    attempt: int = 0
+    epoch: int = 0
+    idempotency_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"Context({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+context = Context()
+
+
+class _Log:
+    """Log lines with a level and fields."""
+
+    def debug(self, message: object, **fields: "_Any") -> None:
+        """Logs at DEBUG."""
+        _log("DEBUG", message, fields)
+
+    def info(self, message: object, **fields: "_Any") -> None:
+        """Logs at INFO."""
+        _log("INFO", message, fields)
+
+    def warning(self, message: object, **fields: "_Any") -> None:
+        """Logs at WARNING."""
+        _log("WARNING", message, fields)
+
+    def error(self, message: object, **fields: "_Any") -> None:
+        """Logs at ERROR."""
+        _log("ERROR", message, fields)
+
+
+log = _Log()
+
+
+def progress(fraction: float, message: str = "") -> None:
+    """Says how far the step is: a fraction from 0 to 1, and optionally a few words."""
+    value = float(fraction)
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"progress takes a fraction from 0 to 1, not {fraction!r}")
+    _send({"t": "progress", "fraction": value, "message": str(message)[:1000]})
+
+
+def preview(value: "_Any") -> None:
+    """Shows a JSON value (64 KiB at most) to whoever watches the run; a later one replaces it."""
+    _send({"t": "preview"}, _jsonvalues.encode(value, limit=_PREVIEW_LIMIT, where="preview"))
+
+
+def artifact(name: str, data: "bytes | str | _os.PathLike[str]", media_type: str | None = None) -> "dict[str, _Any]":
+    """Stores bytes, or the file at a path, under a name of the run.
+
+    Returns `{"artifact_id", "name", "media_type", "size", "sha256"}`. Raises StepError when it cannot be stored.
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ValueError("an artifact needs a name")
+    if media_type is None:
+        import mimetypes as _mimetypes  # noqa: PLC0415
+
+        media_type = _mimetypes.guess_type(name)[0] or "application/octet-stream"
+    with _exclusive():
+        _send({"t": "artifact", "name": name, "media_type": media_type})
+        try:
+            for chunk in _chunks(data):
+                _write(_frames.pack(_frames.BYTES, chunk))
+        except BaseException:
+            _send({"t": "artifact_abort"})
+            _receive()
+            raise
+        _write(_frames.pack(_frames.BYTES, b""))
+        _, reply = _receive()
+    return _answer(reply, StepError)
+
+
+def datasource(name: str) -> "DataSource":
+    """The data source with this name. Only those linked to the component version can be queried."""
+    return DataSource(name)
+
+
+class DataSource:
+    """A linked data source."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"datasource({self.name!r})"
+
+    def query(self, sql: str, params: "_Sequence[_Any] | _Mapping[str, _Any] | None" = None, max_rows: int = 1000) -> "Rows":
+        """Runs a read-only query. Returns the rows as dicts, `max_rows` at most.
+
+        `params` are bound by the database: a list for `%s`, a dict for `%(name)s`. `.columns` and `.truncated` are on the returned list.
+        Raises DataSourceError.
+        """
+        values = _jsonvalues.plain(dict(params) if isinstance(params, dict) else list(params or ()), "params")
+        rows = Rows()
+        with _exclusive():
+            _send({"t": "query", "source": self.name, "sql": str(sql), "params": values, "max_rows": int(max_rows)})
+            while True:
+                kind, payload = _receive()
+                if kind == _frames.BYTES:
+                    batch = _json.loads(payload)
+                    rows.extend(dict(zip(rows.columns, row, strict=True)) for row in batch)
+                    continue
+                message = _answer(payload, DataSourceError)
+                if "columns" in message:
+                    rows.columns = message["columns"]
+                if message.get("end"):
+                    rows.truncated = bool(message.get("truncated"))
+                    return rows
+
+
+class Rows(list):  # type: ignore[type-arg]  # a list[dict[str, Any]]
+    """A query's rows. `columns` are the names in order; `truncated` says that there were more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns: list[str] = []
+        self.truncated = False
+
+
+def _log(level: str, message: object, fields: "dict[str, _Any]") -> None:
+    text = str(message)
+    if fields:
+        text += " " + " ".join(f"{key}={value}" for key, value in fields.items())
+    _send({"t": "log", "level": level, "message": text[:65536]})
+
+
+def _chunks(data: "bytes | str | _os.PathLike[str]") -> "_Iterator[bytes]":
+    if isinstance(data, bytes | bytearray | memoryview):
+        view = memoryview(data)
+        for start in range(0, len(view), _CHUNK):
+            yield bytes(view[start : start + _CHUNK])
+        return
+    with open(data, "rb") as file:  # noqa: PTH123
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _attach(rx: int, tx: int, values: "dict[str, _Any]") -> None:
+    global _connection  # noqa: PLW0603  # one process is one attempt
+    _connection = _Connection(rx, tx)
+    for name, value in values.items():
+        setattr(context, name, value)
+
+
+def _connected() -> _Connection:
+    if _connection is None:
+        raise RuntimeError("mcpanel_step works only inside a running step")
+    if _connection.pid != _os.getpid():
+        raise RuntimeError("mcpanel_step works only in the step's own process, not in one it has forked")
+    return _connection
+
+
+def _exclusive() -> _RLock:
+    return _connected().lock
+
+
+def _send(message: "dict[str, _Any]", payload: bytes | None = None) -> None:
+    data = _frames.pack_json(message)
+    if payload is not None:
+        data += _frames.pack(_frames.BYTES, payload)
+    _write(data)
+
+
+def _write(data: bytes) -> None:
+    connection = _connected()
+    with connection.lock:
+        for stream in (_sys.stdout, _sys.stderr):
+            if stream is not None:
+                stream.flush()
+        _frames.write_all(connection.tx, data)
+
+
+def _receive() -> tuple[int, bytes]:
+    return _frames.read(_connected().rx)
+
+
+def _answer(payload: bytes, error: type[StepError]) -> "dict[str, _Any]":
+    message: dict[str, _Any] = _json.loads(payload)
+    if "error" in message:
+        raise error(message["error"])
+    return message

@@ -1,0 +1,166 @@
+/**
+ * The step library for TypeScript components: `import * as step from "mcpanel:step"`.
+ *
+ *     step.log.info("loaded", { rows: 3 });                       a structured log line
+ *     step.progress(0.4, "half way");                             how far the step is, 0 to 1
+ *     step.preview({ rows: 3 });                                  a JSON value shown while the step runs
+ *     await step.artifact("report.md", "# Report");               stores bytes or text; {path: "…"} for a file
+ *     await step.datasource("sample").query("SELECT 1 AS one");   rows as objects, from a linked data source
+ *     step.context.runId                                          also stepId, attempt, epoch, idempotencyKey
+ */
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** What this execution is. `idempotencyKey` is the same for every attempt of a step; `epoch` grows. */
+export interface Context {
+  runId: string;
+  stepId: string;
+  attempt: number;
+  epoch: number;
+  idempotencyKey: string;
+}
+
+/** What the platform stored. */
+export interface Artifact {
+  artifact_id: string;
+  name: string;
+  media_type: string;
+  size: number;
+  sha256: string;
+}
+
+/** A query's rows. `columns` are the names in order; `truncated` says that there were more. */
+export type Rows = Record<string, Json>[] & { columns: string[]; truncated: boolean };
+
+/** The platform refused a request of this step; the message says why. */
+export class StepError extends Error {
+  override name = "StepError";
+}
+
+/** A query failed, or the data source is not linked to this component version. */
+export class DataSourceError extends StepError {
+  override name = "DataSourceError";
+}
+
+interface Connection {
+  context: Context;
+  sendJson(message: unknown, payload?: Uint8Array): void;
+  sendBytes(payload: Uint8Array): void;
+  receive(): Promise<{ json?: Record<string, Json>; bytes?: Uint8Array }>;
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  encode(value: unknown, limit: number, where: string): Uint8Array;
+}
+
+function connection(): Connection {
+  const found = (globalThis as Record<symbol, unknown>)[Symbol.for("mcpanel.step")];
+  if (!found) throw new StepError("mcpanel:step works only inside a running step");
+  return found as Connection;
+}
+
+const CHUNK = 256 * 1024;
+const PREVIEW_LIMIT = 64 * 1024;
+const MEDIA_TYPES: Record<string, string> = {
+  css: "text/css", csv: "text/csv", gif: "image/gif", html: "text/html", jpeg: "image/jpeg", jpg: "image/jpeg",
+  json: "application/json", md: "text/markdown", parquet: "application/vnd.apache.parquet", pdf: "application/pdf",
+  png: "image/png", svg: "image/svg+xml", txt: "text/plain", webp: "image/webp", xml: "text/xml",
+  zip: "application/zip",
+};
+
+function line(level: string) {
+  return (message: unknown, fields: Record<string, unknown> = {}): void => {
+    const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`).join("");
+    connection().sendJson({ t: "log", level, message: (String(message) + extra).slice(0, 65536) });
+  };
+}
+
+/** Log lines with a level and fields. */
+export const log = { debug: line("DEBUG"), info: line("INFO"), warning: line("WARNING"), error: line("ERROR") };
+
+/** What this execution is. */
+export const context: Context = new Proxy({} as Context, {
+  get: (_, name) => connection().context[name as keyof Context],
+  ownKeys: () => Reflect.ownKeys(connection().context),
+  getOwnPropertyDescriptor: (_, name) => Object.getOwnPropertyDescriptor(connection().context, name),
+});
+
+/** Says how far the step is: a fraction from 0 to 1, and optionally a few words. */
+export function progress(fraction: number, message = ""): void {
+  if (!(fraction >= 0 && fraction <= 1)) throw new RangeError(`progress takes a fraction from 0 to 1, not ${fraction}`);
+  connection().sendJson({ t: "progress", fraction, message: String(message).slice(0, 1000) });
+}
+
+/** Shows a JSON value (64 KiB at most) to whoever watches the run; a later one replaces it. */
+export function preview(value: unknown): void {
+  const link = connection();
+  link.sendJson({ t: "preview" }, link.encode(value, PREVIEW_LIMIT, "preview"));
+}
+
+/** Stores bytes, text, or the file at `{path}` under a name of the run. Throws StepError when it cannot be stored. */
+export async function artifact(
+  name: string,
+  data: Uint8Array | string | { path: string },
+  mediaType?: string,
+): Promise<Artifact> {
+  if (!name) throw new TypeError("an artifact needs a name");
+  const link = connection();
+  const type = mediaType ?? MEDIA_TYPES[name.split(".").pop()!.toLowerCase()] ?? "application/octet-stream";
+  return await link.exclusive(async () => {
+    const content = typeof data === "string"
+      ? new TextEncoder().encode(data)
+      : data instanceof Uint8Array
+      ? data
+      : await Deno.readFile(data.path);
+    link.sendJson({ t: "artifact", name, media_type: type });
+    for (let start = 0; start < content.length; start += CHUNK) {
+      link.sendBytes(content.subarray(start, start + CHUNK));
+    }
+    link.sendBytes(new Uint8Array());
+    return answer((await link.receive()).json!, StepError) as unknown as Artifact;
+  });
+}
+
+/** The data source with this name. Only those linked to the component version can be queried. */
+export function datasource(name: string): DataSource {
+  return new DataSource(name);
+}
+
+/** A linked data source. */
+export class DataSource {
+  constructor(readonly name: string) {}
+
+  /**
+   * Runs a read-only query; the rows as objects, `maxRows` at most. `params` are bound by the database: an array for
+   * `%s`, an object for `%(name)s`. Throws DataSourceError.
+   */
+  async query(
+    sql: string,
+    params: Json[] | Record<string, Json> = [],
+    { maxRows = 1000 }: { maxRows?: number } = {},
+  ): Promise<Rows> {
+    const link = connection();
+    return await link.exclusive(async () => {
+      link.sendJson({ t: "query", source: this.name, sql, params, max_rows: maxRows });
+      const rows = Object.assign([], { columns: [], truncated: false }) as unknown as Rows;
+      for (;;) {
+        const { json, bytes } = await link.receive();
+        if (bytes) {
+          for (const values of JSON.parse(new TextDecoder().decode(bytes)) as Json[][]) {
+            rows.push(Object.fromEntries(rows.columns.map((column, index) => [column, values[index]])));
+          }
+          continue;
+        }
+        const message = answer(json!, DataSourceError);
+        if (message.columns) rows.columns = message.columns as string[];
+        if (message.end) {
+          rows.truncated = Boolean(message.truncated);
+          return rows;
+        }
+      }
+    });
+  }
+}
+
+function answer(message: Record<string, Json>, Kind: typeof StepError): Record<string, Json> {
+  if (message.error) throw new Kind(String(message.error));
+  return message;
+}
