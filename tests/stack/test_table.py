@@ -1,0 +1,124 @@
+"""Each process gets what it needs and nothing else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack import table
+from stack.home import Home
+from stack.ports import Ports
+from stack.postgres import SERVICES
+from stack.table import TABLE, Process, Site
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a process was started with."""
+
+    argv: list[str]
+    env: dict[str, str]
+
+
+def start_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, Started]:
+    """Starts every process of our own, recording instead of running it."""
+    found: list[Started] = []
+
+    def record(argv: Sequence[str | Path], *, env: Mapping[str, str], **_: Any) -> subprocess.Popen[bytes]:
+        found.append(Started([str(word) for word in argv], dict(env)))
+        return subprocess.Popen([sys.executable, "-ISc", ""])
+
+    monkeypatch.setattr(table, "spawn", record)
+    started = {}
+    for entry in TABLE:
+        if isinstance(entry, Process) and entry.name not in {"postgres", "nats"}:
+            entry.start(site).wait()
+            started[entry.name] = found[-1]
+    return started
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    home = Home(tmp_path)
+    home.prepare({})
+    return Site(home, Ports(), {"MCPANEL_SECRET_WAREHOUSE": "hunter2", "MCPANEL_ENGINE__LEASE": "5s"})
+
+
+def test_every_need_is_an_entry_that_stands_before_it() -> None:
+    seen: set[str] = set()
+    for entry in TABLE:
+        assert set(entry.needs) <= seen
+        seen.add(entry.name)
+
+
+def test_the_edge_stops_first_and_the_database_last() -> None:
+    stops = {entry.name: entry.stops for entry in TABLE if isinstance(entry, Process)}
+
+    assert (
+        stops["envoy"]
+        < stops["gateway"]
+        < stops["worker"]
+        < stops["engine"]
+        < stops["nats"]
+        < stops["postgres"]
+    )
+    assert {stops[name] for name in SERVICES} == {stops["engine"]}
+
+
+def test_a_service_knows_its_own_database_and_key_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = start_all(site, monkeypatch)
+
+    for name in SERVICES:
+        env = started[name].env
+        assert env["MCPANEL_DATABASE_URL"] == site.postgres.url(name)
+        assert env["MCPANEL_KEY_FILE"] == str(site.home.keys / f"{name}.key")
+        others = [site.postgres.password(other) for other in SERVICES if other != name]
+        assert not [value for value in env.values() for secret in others if secret in value]
+
+
+@pytest.mark.parametrize("name", ["worker", "gateway"])
+def test_worker_and_gateway_have_neither_a_database_nor_nats(
+    site: Site, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    env = start_all(site, monkeypatch)[name].env
+
+    assert "MCPANEL_DATABASE_URL" not in env
+    assert "MCPANEL_NATS_URL" not in env
+    assert not [value for value in env.values() if "postgresql://" in value or "nats://" in value]
+
+
+def test_no_secret_is_in_an_argument_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = start_all(site, monkeypatch)
+    secrets = [file.read_text().strip() for file in site.home.keys.rglob("*") if file.is_file()]
+
+    assert len(secrets) > len(SERVICES)
+    words = [word for one in started.values() for word in one.argv]
+    assert not [word for word in words for secret in secrets if secret in word]
+
+
+def test_a_users_secrets_reach_the_data_sources_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = start_all(site, monkeypatch)
+
+    holders = [name for name, one in started.items() if "MCPANEL_SECRET_WAREHOUSE" in one.env]
+    assert holders == ["datasources"]
+
+
+def test_a_setting_for_one_process_reaches_that_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = start_all(site, monkeypatch)
+
+    assert started["engine"].env["MCPANEL_LEASE"] == "5s"
+    assert "MCPANEL_LEASE" not in started["registry"].env
+
+
+def test_the_environment_of_the_shell_stays_outside(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for us")
+
+    started = start_all(site, monkeypatch)
+
+    assert not [name for name, one in started.items() if "AWS_SECRET_ACCESS_KEY" in one.env]
+    assert all(one.env.get("PATH") == os.environ["PATH"] for one in started.values())
