@@ -66,6 +66,17 @@ BUILT_IN: Final = (
 """The roles a new installation has. The table `roles` is what counts afterwards."""
 
 
+def only(held: frozenset[str]) -> str:
+    """The name of the one role held. Raises Invalid ROLE_UNKNOWN for none, as services hold, or several."""
+    if len(held) != 1:
+        raise Invalid(
+            "ROLE_UNKNOWN",
+            "you do not hold exactly one role: name the one that is wanted",
+            fields=[FieldViolation("role_name", "is required here", "ROLE_UNKNOWN")],
+        )
+    return next(iter(held))
+
+
 def grantable(roles: Iterable[Role], name: str, held: frozenset[str], field: str) -> Role:
     """The role called `name`, when whoever holds the permissions `held` may hand it out.
 

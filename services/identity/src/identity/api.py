@@ -1,0 +1,293 @@
+"""The IdentityService: who may do what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chassis import filtering, outbox, paging
+from chassis.bus import Bus
+from chassis.context import Caller, current, utcnow
+from chassis.database import Database, Transaction
+from chassis.errors import Denied, NotFound
+from chassis.ids import uuid7
+from identity import store, wire
+from identity.authenticator import LocalAuthenticator
+from identity.domain import api_keys, roles, sessions, throttling, tokens, users
+from identity.domain.api_keys import ApiKey
+from identity.domain.users import User
+from identity.logins import Logins, Random
+from identity.passwords import Passwords
+from identity.signing import Signer
+from mcpanel.identity.v1 import identity_pb2 as pb
+from mcpanel.identity.v1 import identity_pb2_grpc
+
+REVOKED: Final = "mcpanel.revoked"
+"""The NATS subject on which the ids of keys are published whose rights changed; caches drop them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the servicer is made of."""
+
+    db: Database
+    bus: Bus
+    authenticator: LocalAuthenticator
+    passwords: Passwords
+    signer: Signer
+    logins: Logins
+    random: Random
+    registration_open: bool
+
+
+class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
+    """Users, roles, sessions and API keys."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._db = parts.db
+        self._bus = parts.bus
+        self._authenticator = parts.authenticator
+        self._passwords = parts.passwords
+        self._signer = parts.signer
+        self._logins = parts.logins
+        self._random = parts.random
+        self._registration_open = parts.registration_open
+
+    async def RegisterUser(self, request: pb.RegisterUserRequest, _: Any) -> pb.RegisterUserResponse:
+        caller = current().caller
+        chooses = caller.may("users.update")
+        if not chooses and not self._registration_open:
+            raise users.registration_closed()
+        if not chooses:
+            await self._logins.count_registration()
+        password_hash = await self._passwords.hash(request.password)
+        async with self._db.begin() as tx:
+            operator = await store.accounts.find(tx, caller.effective.id)
+            role_name = users.role_for_new(
+                request.role_name,
+                chooses=chooses,
+                by_operator=operator is not None,
+                first=not await store.users.any_exists(tx),
+            )
+            if chooses:
+                roles.grantable(
+                    await store.roles.every(tx), role_name, caller.effective.permissions, "role_name"
+                )
+            user = users.new(
+                uuid7(tx.now),
+                email=request.email,
+                full_name=request.full_name,
+                role_name=role_name,
+                password_hash=password_hash,
+                now=tx.now,
+            )
+            await store.users.add(tx, user)
+            await outbox.add(tx, entity=("user", user.id), new=user.facts())
+            return tx.reply(pb.RegisterUserResponse(user=wire.user(user)))
+
+    async def Login(self, request: pb.LoginRequest, _: Any) -> pb.LoginResponse:
+        return wire.login(await self._logins.login(request.email, request.password))
+
+    async def RefreshSession(self, request: pb.RefreshSessionRequest, _: Any) -> pb.RefreshSessionResponse:
+        return wire.refreshed(await self._logins.refresh(request.refresh_token))
+
+    async def Logout(self, request: pb.LogoutRequest, _: Any) -> pb.LogoutResponse:
+        caller = current().caller.effective
+        async with self._db.begin() as tx:
+            token = sessions.digest(request.refresh_token) if request.refresh_token else None
+            session = await store.sessions.find_own(tx, caller.id, token, caller.session_id)
+            if session is not None and await store.sessions.end(tx, session.id, "logged out"):
+                await outbox.add(
+                    tx, entity=("session", session.id), new={"user_id": session.user_id, "ended": True}
+                )
+            return tx.reply(pb.LogoutResponse())
+
+    async def GetMe(self, request: pb.GetMeRequest, _: Any) -> pb.GetMeResponse:
+        caller = current().caller.effective
+        async with self._db.read() as tx:
+            user = await store.users.find(tx, caller.id)
+        return pb.GetMeResponse(principal=wire.caller(caller), user=wire.user(user) if user else None)
+
+    async def ListUsers(self, request: pb.ListUsersRequest, _: Any) -> pb.ListUsersResponse:
+        page = paging.parse(request, bound=("users", request.filter))
+        wanted = filtering.parse(request.filter)
+        async with self._db.read() as tx:
+            rows = await store.users.page(tx, wanted, _before(page), page.limit)
+        items, token = page.cut(rows, lambda user: (user.id,))
+        return pb.ListUsersResponse(users=[wire.user(user) for user in items], next_page_token=token)
+
+    async def GetUser(self, request: pb.GetUserRequest, _: Any) -> pb.GetUserResponse:
+        caller = current().caller
+        user_id = _named(caller, request.user_id)
+        if user_id != caller.effective.id and not caller.may("users.read"):
+            raise NotFound("USER_NOT_FOUND", f"user {user_id!r} does not exist", resource=("user", user_id))
+        async with self._db.read() as tx:
+            user = await store.users.get(tx, user_id)
+        return pb.GetUserResponse(user=wire.user(user))
+
+    async def UpdateUser(self, request: pb.UpdateUserRequest, _: Any) -> pb.UpdateUserResponse:
+        call = current()
+        user_id = _named(call.caller, request.user_id)
+        oneself, administers = user_id == call.caller.effective.id, call.caller.may("users.update")
+        if not oneself and not administers:
+            raise Denied(
+                "PERMISSION_MISSING",
+                "changing another user needs the permission users.update",
+                metadata={"permission": "users.update"},
+            )
+        values = wire.changes(request)
+        proved, new_hash = await self._new_password(user_id, request, oneself=oneself)
+        async with self._db.begin() as tx:
+            await store.roles.lock_administrators(tx)
+            before = await store.users.lock(tx, user_id)
+            change = users.change(
+                before,
+                values,
+                etag=request.user.etag,
+                new_password_hash=new_hash,
+                oneself=oneself,
+                proved=proved == before.password_hash,
+                administers=administers,
+                now=tx.now,
+            )
+            after = change.user
+            if after.role_name != before.role_name:
+                held = call.caller.effective.permissions
+                roles.grantable(await store.roles.every(tx), after.role_name, held, "user.role_name")
+            users.keep_an_administrator(before, after, await store.users.count_administrators(tx))
+            touched = await self._save(tx, before, change)
+            response = tx.reply(pb.UpdateUserResponse(user=wire.user(after)))
+        if not call.validate_only:
+            await self._announce(touched)
+        return response
+
+    async def DeleteUser(self, request: pb.DeleteUserRequest, _: Any) -> pb.DeleteUserResponse:
+        user_id = _named(current().caller, request.user_id)
+        async with self._db.begin() as tx:
+            await store.roles.lock_administrators(tx)
+            user = await store.users.lock(tx, user_id)
+            users.keep_an_administrator(user, None, await store.users.count_administrators(tx))
+            gone = await store.keys.working_of_user(tx, user.id)
+            await store.users.remove(tx, user.id)
+            await outbox.add(tx, entity=("user", user.id), old=user.facts())
+            response = tx.reply(pb.DeleteUserResponse())
+        await self._announce(gone)
+        return response
+
+    async def ListRoles(self, request: pb.ListRolesRequest, _: Any) -> pb.ListRolesResponse:
+        async with self._db.read() as tx:
+            return pb.ListRolesResponse(roles=[wire.role(role) for role in await store.roles.every(tx)])
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, _: Any) -> pb.CreateApiKeyResponse:
+        caller = current().caller.effective
+        secret = api_keys.generate(self._random(api_keys.RANDOM_BYTES))
+        async with self._db.begin() as tx:
+            owner = await store.users.find(tx, caller.id)
+            role = roles.grantable(
+                await store.roles.every(tx),
+                request.role_name or roles.only(caller.roles),
+                caller.permissions,
+                "role_name",
+            )
+            parent = await store.keys.get(tx, caller.credential_id, None) if caller.kind != "user" else None
+            key = ApiKey(
+                id=uuid7(tx.now),
+                lookup=api_keys.lookup_of(secret) or "",
+                digest=api_keys.digest(secret),
+                name=request.name,
+                user_id=caller.id if owner else None,
+                account_id=None if owner else caller.id,
+                role_name=role.name,
+                created_at=tx.now,
+                expires_at=api_keys.expiry(tx.now, wire.lifetime(request), parent),
+            )
+            await store.keys.add(tx, key)
+            await outbox.add(tx, entity=("api_key", key.id), new=key.facts())
+            stored = pb.CreateApiKeyResponse(api_key=wire.api_key(key))
+            response = pb.CreateApiKeyResponse(api_key=stored.api_key, secret=secret)
+            return tx.reply(response, stored=stored)
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, _: Any) -> pb.ListApiKeysResponse:
+        caller = current().caller
+        owner = None if caller.may("users.read") else caller.effective.id
+        page = paging.parse(request, bound=("api_keys", owner))
+        async with self._db.read() as tx:
+            rows = await store.keys.page(tx, owner, _before(page), page.limit)
+        items, token = page.cut(rows, lambda key: (key.id,))
+        return pb.ListApiKeysResponse(api_keys=[wire.api_key(key) for key in items], next_page_token=token)
+
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, _: Any) -> pb.RevokeApiKeyResponse:
+        caller = current().caller
+        owner = None if caller.may("users.update") else caller.effective.id
+        async with self._db.begin() as tx:
+            key = await store.keys.get(tx, request.api_key_id, owner)
+            revoked = await store.keys.revoke(tx, key)
+            if revoked is not None:
+                await outbox.add(tx, entity=("api_key", key.id), old=key.facts(), new=revoked.facts())
+            else:
+                revoked = await store.keys.get(tx, key.id, None)
+            response = tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
+        await self._announce([revoked.id])
+        return response
+
+    async def Authenticate(self, request: pb.AuthenticateRequest, _: Any) -> pb.AuthenticateResponse:
+        principal = await self._authenticator.by_key(request.credential)
+        return pb.AuthenticateResponse(principal=wire.principal(principal))
+
+    async def IssueRunToken(self, request: pb.IssueRunTokenRequest, _: Any) -> pb.IssueRunTokenResponse:
+        now = utcnow().replace(microsecond=0)
+        subject = (request.subject_id, request.subject_name)
+        claims = tokens.run_claims(request.run_id, subject, request.data_source_ids, uuid7(now), now)
+        return pb.IssueRunTokenResponse(
+            token=self._signer.key.sign(claims), expires_at=wire.time(now + tokens.RUN_LIFE)
+        )
+
+    async def GetJwks(self, request: pb.GetJwksRequest, _: Any) -> pb.GetJwksResponse:
+        async with self._db.read() as tx:
+            return wire.jwks(await store.signing_keys.published(tx))
+
+    async def _new_password(
+        self, user_id: str, request: pb.UpdateUserRequest, *, oneself: bool
+    ) -> tuple[str | None, str | None]:
+        """The stored hash that `current_password` proved to be right, and the hash of the new password.
+
+        Made outside the transaction. A wrong one is refused inside it, so that a repeated request is recognised
+        although the password it names is the old one by then.
+        """
+        if not request.new_password:
+            return None, None
+        proved = None
+        if oneself:
+            async with self._db.read() as tx:
+                user = await store.users.get(tx, user_id)
+            if await self._logins.check_password(user, request.current_password):
+                proved = user.password_hash
+        return proved, await self._passwords.hash(request.new_password)
+
+    async def _save(self, tx: Transaction, before: User, change: users.Change) -> list[str]:
+        """Stores a change with its audit entry; returns the ids of the keys whose rights changed."""
+        after = change.user
+        if after == before:
+            return []
+        await store.users.save(tx, after)
+        if change.ends_sessions:
+            await store.sessions.end_all(tx, after.id, "password, role or activity changed")
+        if change.password_changed:
+            await store.attempts.forget(tx, throttling.email_subject(after.email_key))
+        details = {"also_changed": ["password"]} if change.password_changed else None
+        await outbox.add(
+            tx, entity=("user", after.id), old=before.facts(), new=after.facts(), details=details
+        )
+        return await store.keys.working_of_user(tx, after.id) if change.ends_sessions else []
+
+    async def _announce(self, key_ids: Iterable[str]) -> None:
+        """Tells every cache, after the commit, to forget these keys; where NATS is away they expire by themselves."""
+        for key_id in key_ids:
+            await self._bus.publish(REVOKED, key_id.encode())
+
+
+def _named(caller: Caller, user_id: str) -> str:
+    return caller.effective.id if user_id == "me" else user_id
+
+
+def _before(page: paging.Page) -> str | None:
+    return str(page.after[0]) if page.after else None

@@ -1,0 +1,130 @@
+"""The service accounts, their key files, and the signing key: made where they are missing, else left alone."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chassis import outbox
+from chassis.context import utcnow
+from chassis.database import Database, Transaction
+from chassis.ids import uuid7
+from identity import keyfiles, store
+from identity.domain import api_keys
+from identity.domain.api_keys import ApiKey, Kind
+from identity.domain.roles import ADMIN
+from identity.signing import SigningKey, load
+from identity.store.accounts import Account
+
+KEY_NAME: Final = "key file"
+"""The name of the keys made here; a lost one is found by it and revoked."""
+_ACTOR: Final = outbox.Actor("bootstrap", "operator", "python -m identity bootstrap")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A service account there must be."""
+
+    name: str
+    kind: Kind
+    role_name: str | None = None
+
+
+ACCOUNTS: Final = (
+    Wanted("admin", "operator", ADMIN),
+    Wanted("worker", "worker"),
+    Wanted("registry", "service"),
+    Wanted("engine", "service"),
+    Wanted("datasources", "service"),
+    Wanted("audit", "service"),
+    Wanted("identity", "service"),
+    Wanted("gateway", "service"),
+)
+
+
+async def run(db: Database, keys: Path, signing_key: Path) -> list[str]:
+    """Makes what is missing; returns a line for each thing done, none of them a key.
+
+    Safe to repeat and to run twice at once. A key file whose key does not work here (the file is new, was lost, or
+    belongs to another database; the key was revoked) gets a fresh key, and the old one is revoked.
+    """
+    done = []
+    for wanted in ACCOUNTS:
+        path = keys / f"{wanted.name}.key"
+        async with db.begin() as tx:
+            if await _ensure_account(tx, wanted, path):
+                done.append(f"{path} has a new key")
+    async with db.begin() as tx:
+        if await _ensure_signing_key(tx, signing_key):
+            done.append(f"{signing_key} signs access tokens from now on")
+    return done
+
+
+async def _ensure_account(tx: Transaction, wanted: Wanted, path: Path) -> bool:
+    account = Account(uuid7(utcnow()), wanted.name, wanted.kind, wanted.role_name, tx.now)
+    account, is_new = await store.accounts.ensure(tx, account)
+    if is_new:
+        facts = {"name": account.name, "kind": account.kind, "role_name": account.role_name}
+        await outbox.add(
+            tx, action="SERVICE_ACCOUNT_CREATED", actor=_ACTOR, entity=("account", account.id), new=facts
+        )
+    held = keyfiles.read(path)
+    if held is not None and await _works(tx, held, account):
+        return False
+    for lost in await store.keys.working_of_account(tx, account.id, KEY_NAME):
+        if revoked := await store.keys.revoke(tx, lost):
+            await outbox.add(
+                tx,
+                action="API_KEY_REVOKED",
+                actor=_ACTOR,
+                entity=("api_key", lost.id),
+                old=lost.facts(),
+                new=revoked.facts(),
+            )
+    secret = api_keys.generate(secrets.token_bytes(api_keys.RANDOM_BYTES))
+    key = ApiKey(
+        id=uuid7(tx.now),
+        lookup=api_keys.lookup_of(secret) or "",
+        digest=api_keys.digest(secret),
+        name=KEY_NAME,
+        user_id=None,
+        account_id=account.id,
+        role_name=account.role_name,
+        created_at=tx.now,
+    )
+    await store.keys.add(tx, key)
+    await outbox.add(tx, action="API_KEY_CREATED", actor=_ACTOR, entity=("api_key", key.id), new=key.facts())
+    # Before the commit, under the account's lock: were the commit to fail, the next run finds a key that does not
+    # work and replaces it.
+    keyfiles.write(path, secret + "\n")
+    return True
+
+
+async def _works(tx: Transaction, secret: str, account: Account) -> bool:
+    lookup = api_keys.lookup_of(secret)
+    found = await store.keys.find_by_lookup(tx, lookup) if lookup else None
+    return (
+        found is not None
+        and found.key.account_id == account.id
+        and api_keys.matches(secret, found.key.digest)
+        and found.key.works(tx.now)
+    )
+
+
+async def _ensure_signing_key(tx: Transaction, path: Path) -> bool:
+    await store.signing_keys.lock(tx)
+    is_new = keyfiles.read(path) is None
+    key = SigningKey.generate() if is_new else load(path)
+    if not is_new and await store.signing_keys.is_current(tx, key.public.kid):
+        return False
+    await store.signing_keys.replace_by(tx, key.public)
+    await outbox.add(
+        tx,
+        action="SIGNING_KEY_CHANGED",
+        actor=_ACTOR,
+        entity=("signing_key", key.public.kid),
+        new={"kid": key.public.kid},
+    )
+    if is_new:
+        keyfiles.write(path, key.pem())
+    return True

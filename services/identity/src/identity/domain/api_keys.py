@@ -1,0 +1,156 @@
+"""API keys: their one format, and what a key may do.
+
+    mcp_ 0bQ7tYk3JxZ <43 characters> <6 characters>      (written without the spaces)
+         lookup id   secret          checksum
+
+All parts are base62 (0-9A-Za-z) of fixed length. The lookup id finds the key's row; the checksum (CRC32 of all
+that precedes it) lets scanners and this module recognise a mistyped or made-up key without a database. Stored are
+the lookup id and the SHA-256 of the whole key: 256 random bits need no slow hash.
+"""
+
+import hashlib
+import hmac
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from identity.domain.roles import SERVICE_PERMISSIONS, WORKER_PERMISSIONS, Role
+
+PREFIX: Final = "mcp_"
+RANDOM_BYTES: Final = 8 + 32
+"""How many random bytes a key is made of: the lookup id's and the secret's."""
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS: Final = frozenset(_ALPHABET)
+_LOOKUP: Final = 11
+_SECRET: Final = 43
+_CHECKSUM: Final = 6
+LENGTH: Final = len(PREFIX) + _LOOKUP + _SECRET + _CHECKSUM
+
+Kind = Literal["operator", "service", "worker"]
+
+
+def generate(random: bytes) -> str:
+    """The key made of `random`, RANDOM_BYTES bytes from a cryptographic source."""
+    if len(random) != RANDOM_BYTES:
+        raise ValueError(f"a key is made of {RANDOM_BYTES} random bytes, not {len(random)}")
+    body = PREFIX + base62(random[:8], _LOOKUP) + base62(random[8:], _SECRET)
+    return body + _checksum(body)
+
+
+def lookup_of(key: str) -> str | None:
+    """The lookup id of a well-formed key; None for anything else."""
+    body = key[:-_CHECKSUM]
+    if len(key) != LENGTH or not key.startswith(PREFIX) or not _DIGITS.issuperset(key[len(PREFIX) :]):
+        return None
+    if not hmac.compare_digest(_checksum(body), key[-_CHECKSUM:]):
+        return None
+    return key[len(PREFIX) : len(PREFIX) + _LOOKUP]
+
+
+def shown_prefix(lookup: str) -> str:
+    """The beginning of the key with this lookup id: what people recognise it by."""
+    return PREFIX + lookup
+
+
+def digest(key: str) -> bytes:
+    """What is stored of a key: its SHA-256."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def matches(key: str, stored: bytes) -> bool:
+    """Whether `stored` is the key's digest, in constant time."""
+    return hmac.compare_digest(digest(key), stored)
+
+
+def base62(data: bytes, length: int) -> str:
+    """`data` as a number in base 62, padded with zeros to `length` digits. Raises ValueError when it needs more."""
+    number = int.from_bytes(data)
+    digits = []
+    while number:
+        number, rest = divmod(number, 62)
+        digits.append(_ALPHABET[rest])
+    if len(digits) > length:
+        raise ValueError(f"{len(data)} bytes need more than {length} base62 digits")
+    return "".join(reversed(digits)).rjust(length, "0")
+
+
+def _checksum(body: str) -> str:
+    return base62(zlib.crc32(body.encode()).to_bytes(4), _CHECKSUM)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key's record. It acts for a user or for a service account: `owner_id` is that one's id."""
+
+    id: str
+    lookup: str
+    digest: bytes
+    name: str
+    user_id: str | None
+    account_id: str | None
+    role_name: str | None
+    """The role it acts with; None for services and workers, whose rights are their kind's."""
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    @property
+    def owner_id(self) -> str:
+        """The id of the user or service account it acts for."""
+        return self.user_id or self.account_id or ""
+
+    def facts(self) -> dict[str, Any]:
+        """What the action log says of the key; neither the key nor its digest."""
+        return {
+            "name": self.name,
+            "prefix": shown_prefix(self.lookup),
+            "owner_id": self.owner_id,
+            "role_name": self.role_name,
+            "expires_at": self.expires_at,
+            "revoked_at": self.revoked_at,
+        }
+
+    def works(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever a credential belongs to."""
+
+    id: str
+    kind: Literal["user", "api_key", "service", "worker"]
+    name: str
+    roles: frozenset[str]
+    permissions: frozenset[str]
+    api_key_id: str = ""
+
+
+def principal_of_user_key(key: ApiKey, name: str, own: Role, granted: Role) -> Principal:
+    """What a user's key may do: what its role holds and the user still holds too."""
+    permissions = own.permissions & granted.permissions
+    acts_as = granted if granted.permissions <= own.permissions else own
+    roles = frozenset({acts_as.name}) if acts_as.permissions == permissions else frozenset[str]()
+    return Principal(key.owner_id, "api_key", name, roles, permissions, key.id)
+
+
+def principal_of_account_key(key: ApiKey, kind: Kind, name: str, granted: Role | None) -> Principal:
+    """What a service account's key may do: the operator's what its role holds, the others' what their kind does."""
+    if kind == "service" and granted is None:
+        return Principal(key.owner_id, "service", name, frozenset(), SERVICE_PERMISSIONS, key.id)
+    if kind == "worker" and granted is None:
+        return Principal(key.owner_id, "worker", name, frozenset(), WORKER_PERMISSIONS, key.id)
+    roles = frozenset({granted.name}) if granted else frozenset[str]()
+    permissions = granted.permissions if granted else frozenset[str]()
+    return Principal(key.owner_id, "api_key", name, roles, permissions, key.id)
+
+
+def expiry(now: datetime, lifetime: timedelta | None, parent: ApiKey | None) -> datetime | None:
+    """When a key made `now` stops working; None for never. A key made with another key never outlives it."""
+    ends = [now + lifetime] if lifetime is not None else []
+    if parent is not None and parent.expires_at is not None:
+        ends.append(parent.expires_at)
+    return min(ends, default=None)

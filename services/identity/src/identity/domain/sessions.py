@@ -1,0 +1,86 @@
+"""Sessions: one login, carried on by refresh tokens that are good for one use each."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from identity.domain.api_keys import base62
+
+REFRESH_PREFIX: Final = "mcp_rt_"
+RANDOM_BYTES: Final = 32
+REFRESH_LIFE: Final = timedelta(days=7)
+REPLAY: Final = timedelta(seconds=10)
+"""How long a used refresh token still gets the answer it got: long enough for a lost answer or a second tab."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login of a user. All refresh tokens that descend from it are its family: they end together."""
+
+    id: str
+    user_id: str
+    created_at: datetime
+    client_address: str
+    user_agent: str
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """One refresh token, known by its hash only."""
+
+    digest: bytes
+    session_id: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+    successor: bytes | None = None
+    """The digest of the token it was exchanged for."""
+
+
+class Verdict(Enum):
+    """What a refresh token that is shown leads to."""
+
+    ROTATE = "rotate"
+    """It is fresh: use it up and issue its successor."""
+    REPLAY = "replay"
+    """It was used a moment ago: answer with the same successor."""
+    REFUSE = "refuse"
+    """It is expired, or its session is over."""
+    REVOKE = "revoke"
+    """It was used before: someone else has it. The whole session ends."""
+
+
+def judge(session: Session, token: RefreshToken, successor: bytes, now: datetime) -> Verdict:
+    """What becomes of `token`, whose successor would have the digest `successor`."""
+    if session.ended_at is not None:
+        return Verdict.REFUSE
+    if token.used_at is not None:
+        if now - token.used_at > REPLAY:
+            return Verdict.REVOKE
+        # The successor is derived from the signing key: a key changed within these seconds derives another one.
+        same = token.successor is not None and hmac.compare_digest(token.successor, successor)
+        return Verdict.REPLAY if same else Verdict.REFUSE
+    return Verdict.ROTATE if now < token.expires_at else Verdict.REFUSE
+
+
+def first_token(random: bytes) -> str:
+    """A session's first refresh token, made of RANDOM_BYTES random bytes."""
+    return REFRESH_PREFIX + base62(random, 43)
+
+
+def next_token(token: str, secret: bytes) -> str:
+    """The token that follows `token`: the same one however often it is asked for, so that a repeat is idempotent.
+
+    Whoever holds a token cannot compute the next one without `secret`, which only identity has.
+    """
+    return REFRESH_PREFIX + base62(hmac.digest(secret, token.encode(), "sha256"), 43)
+
+
+def digest(token: str) -> bytes:
+    """What is stored of a refresh token: its SHA-256."""
+    return hashlib.sha256(token.encode()).digest()

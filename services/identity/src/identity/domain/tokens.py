@@ -1,0 +1,81 @@
+"""Access tokens: what they claim, and the public keys that verify them."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from identity.domain.roles import Role
+from identity.domain.users import User
+
+ISSUER: Final = "mcpanel"
+AUDIENCE: Final = "mcpanel"
+RUN_AUDIENCE: Final = "datasources"
+RUN_PERMISSIONS: Final = ("datasources.query",)
+ACCESS_LIFE: Final = timedelta(minutes=10)
+RUN_LIFE: Final = timedelta(minutes=60)
+KEPT_AFTER_RETIREMENT: Final = RUN_LIFE + timedelta(minutes=10)
+"""How long a retired key is still published: until every token it signed has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """An Ed25519 public key as RFC 8037 writes it."""
+
+    kid: str
+    """The RFC 7638 thumbprint."""
+    x: str
+    """The key's 32 bytes, base64url."""
+
+
+def public_key(raw: bytes) -> PublicKey:
+    """The public key of 32 raw bytes."""
+    x = _base64url(raw)
+    members = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":"), sort_keys=True)
+    return PublicKey(_base64url(hashlib.sha256(members.encode()).digest()), x)
+
+
+def access_claims(user: User, role: Role, session_id: str, jti: str, now: datetime) -> dict[str, Any]:
+    """What a user's access token says (RFC 9068)."""
+    return {
+        **_common(AUDIENCE, user.id, jti, now, ACCESS_LIFE),
+        "kind": "user",
+        "name": user.email,
+        "roles": [role.name],
+        "permissions": sorted(role.permissions),
+        "sid": session_id,
+    }
+
+
+def run_claims(
+    run_id: str, subject: tuple[str, str], data_source_ids: Sequence[str], jti: str, now: datetime
+) -> dict[str, Any]:
+    """What a run's token says: it reads these data sources for `subject` (id, name), and nothing else."""
+    return {
+        **_common(RUN_AUDIENCE, subject[0], jti, now, RUN_LIFE),
+        "kind": "user",
+        "name": subject[1] or subject[0],
+        "roles": [],
+        "permissions": list(RUN_PERMISSIONS),
+        "run_id": run_id,
+        "data_source_ids": list(data_source_ids),
+    }
+
+
+def _common(audience: str, subject: str, jti: str, now: datetime, life: timedelta) -> dict[str, Any]:
+    issued = int(now.timestamp())
+    return {
+        "iss": ISSUER,
+        "aud": audience,
+        "sub": subject,
+        "jti": jti,
+        "iat": issued,
+        "exp": issued + int(life.total_seconds()),
+    }
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

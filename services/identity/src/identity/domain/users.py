@@ -1,0 +1,193 @@
+"""Users: who they are and how they may change."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from chassis.errors import (
+    Conflict,
+    Denied,
+    FieldViolation,
+    Invalid,
+    Precondition,
+    ServiceError,
+    Unauthenticated,
+)
+from identity.domain.roles import ADMIN, VIEWER
+
+CHANGEABLE: Final = ("email", "full_name", "role_name", "is_active")
+"""The fields an update may name."""
+_OWN: Final = frozenset({"full_name"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who can log in."""
+
+    id: str
+    email: str
+    email_key: str
+    full_name: str
+    role_name: str
+    is_active: bool
+    password_hash: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    last_login_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"User({self.id!r}, {self.email!r})"
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the user (a login is none)."""
+        return f"{self.version}"
+
+    @property
+    def administrates(self) -> bool:
+        """Whether this is an administrator who can log in."""
+        return self.is_active and self.role_name == ADMIN
+
+    def facts(self) -> dict[str, Any]:
+        """What the action log says of the user; never the password's hash."""
+        return {
+            "email": self.email,
+            "full_name": self.full_name,
+            "role_name": self.role_name,
+            "is_active": self.is_active,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An update that was decided upon."""
+
+    user: User
+    password_changed: bool
+    ends_sessions: bool
+    """Whether the user must log in again."""
+
+
+def email_key(email: str) -> str:
+    """What two spellings of one address have in common."""
+    return unicodedata.normalize("NFKC", email.strip()).casefold()
+
+
+def new(
+    user_id: str, *, email: str, full_name: str, role_name: str, password_hash: str, now: datetime
+) -> User:
+    """A new user, who may log in."""
+    return User(
+        id=user_id,
+        email=email.strip(),
+        email_key=email_key(email),
+        full_name=full_name,
+        role_name=role_name,
+        is_active=True,
+        password_hash=password_hash,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def role_for_new(wanted: str, *, chooses: bool, by_operator: bool, first: bool) -> str:
+    """The role's name of a new user: the chosen one where the caller may choose, else Viewer.
+
+    Nobody becomes an administrator by being first, except by the operator's own key.
+    """
+    if not chooses:
+        return VIEWER
+    if wanted:
+        return wanted
+    return ADMIN if first and by_operator else VIEWER
+
+
+def registration_closed() -> ServiceError:
+    """The refusal where people cannot register themselves."""
+    return Denied(
+        "REGISTRATION_CLOSED", "self-registration is switched off; ask an administrator for an account"
+    )
+
+
+def login_failed() -> ServiceError:
+    """The one answer to every login that fails, whatever the cause."""
+    return Unauthenticated("LOGIN_FAILED", "the email or the password is wrong, or the account is off")
+
+
+def change(
+    user: User,
+    values: Mapping[str, Any],
+    *,
+    etag: str,
+    new_password_hash: str | None,
+    oneself: bool,
+    proved: bool,
+    administers: bool,
+    now: datetime,
+) -> Change:
+    """The user with `values` set.
+
+    `oneself` says that the caller is this user, `proved` that it showed the present password, `administers` that it
+    holds `users.update`. Raises Conflict ETAG_MISMATCH, Denied PERMISSION_MISSING for what the caller may not change,
+    Denied LOGIN_FAILED for a new password without the present one, Invalid for a value that cannot be.
+    """
+    if etag and etag != user.etag:
+        raise Conflict(
+            "ETAG_MISMATCH",
+            "the user was changed meanwhile; read it again",
+            metadata={"etag": user.etag},
+            resource=("user", user.id),
+        )
+    changed = {name: value for name, value in values.items() if getattr(user, name) != value}
+    if not administers and (kept := sorted(changed.keys() - _OWN)):
+        raise Denied(
+            "PERMISSION_MISSING",
+            f"changing {', '.join(kept)} needs the permission users.update",
+            metadata={"permission": "users.update"},
+        )
+    if new_password_hash is not None and oneself and not proved:
+        raise Denied(
+            "LOGIN_FAILED",
+            "current_password is not the present password",
+            fields=[FieldViolation("current_password", "is not the present password", "LOGIN_FAILED")],
+        )
+    if "email" in changed:
+        if not changed["email"]:
+            raise _empty("email")
+        changed["email_key"] = email_key(changed["email"])
+    if changed.get("role_name") == "":
+        raise _empty("role_name")
+    if new_password_hash is not None:
+        changed["password_hash"] = new_password_hash
+    if not changed:
+        return Change(user, password_changed=False, ends_sessions=False)
+    after = replace(user, **changed, version=user.version + 1, updated_at=now)
+    ends = (
+        new_password_hash is not None
+        or after.role_name != user.role_name
+        or (user.is_active and not after.is_active)
+    )
+    return Change(after, password_changed=new_password_hash is not None, ends_sessions=ends)
+
+
+def keep_an_administrator(before: User, after: User | None, administrators: int) -> None:
+    """Raises Precondition LAST_ADMINISTRATOR when the last of `administrators` would be gone; `after` None: deleted."""
+    stays = after is not None and after.administrates
+    if before.administrates and not stays and administrators <= 1:
+        raise Precondition(
+            "LAST_ADMINISTRATOR",
+            "this is the last administrator; make someone else one first",
+            resource=("user", before.id),
+        )
+
+
+def _empty(field: str) -> Invalid:
+    return Invalid(
+        "INVALID_FIELD",
+        f"user.{field} must not be empty",
+        fields=[FieldViolation(f"user.{field}", "must not be empty", "INVALID_FIELD")],
+    )

@@ -1,0 +1,74 @@
+"""The service, put together: what `__main__` runs and what the tests run against."""
+
+import secrets
+from dataclasses import dataclass
+
+from chassis.bus import Bus
+from chassis.client import ServiceChannel
+from chassis.context import Call
+from chassis.database import Database
+from chassis.errors import ServiceError
+from chassis.interceptors import RefusalLog
+from chassis.server import Server
+from identity.api import IdentityService, Parts
+from identity.authenticator import LocalAuthenticator
+from identity.config import IdentityConfig
+from identity.logins import Limits, Logins
+from identity.passwords import Passwords
+from identity.signing import Signer
+from identity.tables import metadata
+from identity.upkeep import KeyUse, Purge
+from mcpanel.identity.v1 import identity_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that is ready to run."""
+
+    server: Server
+    db: Database
+    bus: Bus
+    key_use: KeyUse
+    purge: Purge
+
+
+class _Refusals(RefusalLog):
+    """Failed logins are recorded one by one, with the email, where they happen: not once more here."""
+
+    def __call__(self, call: Call, error: ServiceError) -> None:
+        if not (error.reason == "LOGIN_FAILED" and call.rpc == "Login"):
+            super().__call__(call, error)
+
+
+def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits | None = None) -> Service:
+    """The service. Raises SigningKeyError when there is no key to sign with."""
+    signer = Signer(config.signing_key)
+    db = Database(config.database_url, metadata, name="identity")
+    bus = Bus(config.nats_url, name="identity")
+    key_use, purge = KeyUse(db), Purge(db)
+    passwords = Passwords(
+        memory_kib=config.argon2_memory_kib, passes=config.argon2_passes, threads=config.password_threads
+    )
+    authenticator = LocalAuthenticator(db, key_use)
+    parts = Parts(
+        db=db,
+        bus=bus,
+        authenticator=authenticator,
+        passwords=passwords,
+        signer=signer,
+        logins=Logins(db, passwords, signer, secrets.token_bytes, limits or Limits()),
+        random=secrets.token_bytes,
+        registration_open=config.registration_open,
+    )
+    server = Server(
+        config,
+        [(identity_pb2_grpc.add_IdentityServiceServicer_to_server, IdentityService(parts))],
+        authenticator=authenticator,
+        db=db,
+        audit=audit,
+        refusals=_Refusals(db),
+        background=[key_use.run, purge.run],
+        on_stop=[key_use.flush, passwords.close, bus.close, db.close],
+        migrations_package="identity",
+    )
+    return Service(server, db, bus, key_use, purge)

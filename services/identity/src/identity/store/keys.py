@@ -1,0 +1,143 @@
+"""API keys."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, bindparam, insert, or_, select, update
+
+from chassis.database import Transaction
+from chassis.errors import NotFound
+from identity.domain.api_keys import (
+    ApiKey,
+    Kind,
+    Principal,
+    principal_of_account_key,
+    principal_of_user_key,
+)
+from identity.store import roles as role_store
+from identity.tables import api_keys, roles, service_accounts, users
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key and what it may do; None when its user may not log in."""
+
+    key: ApiKey
+    principal: Principal | None
+
+
+async def find_by_lookup(tx: Transaction, lookup: str) -> Found | None:
+    """The key with this lookup id and whom it acts for, or None."""
+    granted, own = roles.alias("granted"), roles.alias("own")
+    statement = (
+        select(
+            *(column.label(f"key_{column.name}") for column in api_keys.columns),
+            users.c.email,
+            users.c.is_active,
+            service_accounts.c.name.label("account_name"),
+            service_accounts.c.kind.label("account_kind"),
+            own.c.name.label("own_name"),
+            own.c.permissions.label("own_permissions"),
+            granted.c.name.label("granted_name"),
+            granted.c.permissions.label("granted_permissions"),
+        )
+        .select_from(api_keys)
+        .outerjoin(users, users.c.id == api_keys.c.user_id)
+        .outerjoin(service_accounts, service_accounts.c.id == api_keys.c.account_id)
+        .outerjoin(own, own.c.name == users.c.role_name)
+        .outerjoin(granted, granted.c.name == api_keys.c.role_name)
+        .where(api_keys.c.lookup == lookup)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    key = ApiKey(**{column.name: row._mapping[f"key_{column.name}"] for column in api_keys.columns})
+    return Found(key, _principal(key, row))
+
+
+async def get(tx: Transaction, key_id: str, owner_id: str | None) -> ApiKey:
+    """The key; with `owner_id` only when it is that one's. Raises NotFound API_KEY_NOT_FOUND."""
+    statement = select(api_keys).where(api_keys.c.id == key_id)
+    if owner_id is not None:
+        statement = statement.where(_owned_by(owner_id))
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(
+            "API_KEY_NOT_FOUND", f"API key {key_id!r} does not exist", resource=("api_key", key_id)
+        )
+    return ApiKey(**row._mapping)
+
+
+async def add(tx: Transaction, key: ApiKey) -> None:
+    """Stores a new key."""
+    await tx.execute(
+        insert(api_keys).values({column.name: getattr(key, column.name) for column in api_keys.columns})
+    )
+
+
+async def revoke(tx: Transaction, key: ApiKey) -> ApiKey | None:
+    """The key, revoked now; None when somebody else was faster."""
+    statement = (
+        update(api_keys)
+        .where(api_keys.c.id == key.id, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=tx.now)
+    )
+    done = (await tx.execute(statement)).rowcount == 1
+    return replace(key, revoked_at=tx.now) if done else None
+
+
+async def working_of_user(tx: Transaction, user_id: str) -> list[str]:
+    """The ids of the user's keys that are not revoked."""
+    statement = select(api_keys.c.id).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
+    return list((await tx.execute(statement)).scalars())
+
+
+async def working_of_account(tx: Transaction, account_id: str, name: str) -> list[ApiKey]:
+    """The account's keys of this name that are not revoked."""
+    statement = select(api_keys).where(
+        api_keys.c.account_id == account_id, api_keys.c.name == name, api_keys.c.revoked_at.is_(None)
+    )
+    return [ApiKey(**row._mapping) for row in await tx.execute(statement)]
+
+
+async def page(tx: Transaction, owner_id: str | None, before: str | None, limit: int) -> list[ApiKey]:
+    """Keys, newest first, from the one before the id `before` on; with `owner_id` only that one's."""
+    statement = select(api_keys).order_by(api_keys.c.id.desc()).limit(limit)
+    if owner_id is not None:
+        statement = statement.where(_owned_by(owner_id))
+    if before is not None:
+        statement = statement.where(api_keys.c.id < before)
+    return [ApiKey(**row._mapping) for row in await tx.execute(statement)]
+
+
+async def note_used(tx: Transaction, used: Mapping[str, datetime]) -> None:
+    """Stores when keys were last used, by their ids; an older time never replaces a newer one."""
+    statement = (
+        update(api_keys)
+        .where(
+            api_keys.c.id == bindparam("key"),
+            _older_than(bindparam("at", type_=api_keys.c.last_used_at.type)),
+        )
+        .values(last_used_at=bindparam("at", type_=api_keys.c.last_used_at.type))
+    )
+    rows: Sequence[Mapping[str, Any]] = [{"key": key, "at": at} for key, at in sorted(used.items())]
+    await tx.execute(statement, rows)
+
+
+def _older_than(at: Any) -> ColumnElement[bool]:
+    return or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < at)
+
+
+def _owned_by(owner_id: str) -> ColumnElement[bool]:
+    return or_(api_keys.c.user_id == owner_id, api_keys.c.account_id == owner_id)
+
+
+def _principal(key: ApiKey, row: Row[Any]) -> Principal | None:
+    granted = role_store.of(row.granted_name, "", row.granted_permissions) if row.granted_name else None
+    if key.user_id is None:
+        kind: Kind = row.account_kind
+        return principal_of_account_key(key, kind, row.account_name, granted)
+    own = role_store.of(row.own_name, "", row.own_permissions)
+    return principal_of_user_key(key, row.email, own, granted or own) if row.is_active else None

@@ -1,0 +1,125 @@
+"""Identity's tables."""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from chassis.tables import NAMING, chassis_tables
+
+metadata: Final = MetaData(naming_convention=NAMING)
+chassis_tables(metadata)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+roles: Final = Table(
+    "roles",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("permissions", ARRAY(Text), nullable=False),
+)
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("email_key", String(1024), nullable=False, unique=True, comment="the email without its case"),
+    Column("full_name", String(200), nullable=False),
+    Column("role_name", ForeignKey("roles.name"), nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("password_hash", Text, nullable=False, comment="Argon2id, in its PHC string form"),
+    Column("version", Integer, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("last_login_at", nullable=True),
+)
+
+service_accounts: Final = Table(
+    "service_accounts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("role_name", ForeignKey("roles.name"), nullable=True),
+    _time("created_at"),
+    CheckConstraint("kind IN ('operator', 'service', 'worker')", name="kind"),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("lookup", String(11), nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of the whole key"),
+    Column("name", String(100), nullable=False),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("account_id", ForeignKey("service_accounts.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("role_name", ForeignKey("roles.name"), nullable=True),
+    _time("created_at"),
+    _time("expires_at", nullable=True),
+    _time("last_used_at", nullable=True),
+    _time("revoked_at", nullable=True),
+    CheckConstraint("num_nonnulls(user_id, account_id) = 1", name="one_owner"),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("client_address", String(64), nullable=False),
+    Column("user_agent", String(256), nullable=False),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("ended_at", nullable=True),
+    Column("end_reason", String(64), nullable=True),
+    Index(None, "expires_at"),
+)
+
+refresh_tokens: Final = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the token"),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("used_at", nullable=True),
+    Column("successor", LargeBinary, nullable=True, comment="digest of the token it was exchanged for"),
+    Index(None, "expires_at"),
+)
+
+signing_keys: Final = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(43), primary_key=True, comment="RFC 7638 thumbprint"),
+    Column("x", String(43), nullable=False, comment="the Ed25519 public key, base64url"),
+    _time("created_at"),
+    _time("retired_at", nullable=True),
+)
+
+attempts: Final = Table(
+    "attempts",
+    metadata,
+    Column("subject", String(1100), primary_key=True),
+    Column("count", Integer, nullable=False),
+    _time("window_ends_at"),
+    Index(None, "window_ends_at"),
+)

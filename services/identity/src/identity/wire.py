@@ -1,0 +1,138 @@
+"""Between identity's values and the contract's messages."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from chassis import fieldmask
+from chassis.context import Caller
+from identity.domain.api_keys import ApiKey, Principal, shown_prefix
+from identity.domain.roles import Role
+from identity.domain.tokens import PublicKey
+from identity.domain.users import CHANGEABLE, User
+from identity.logins import Issued
+from mcpanel.identity.v1 import identity_pb2 as pb
+
+_KINDS: Final = {
+    "user": pb.Principal.USER,
+    "api_key": pb.Principal.API_KEY,
+    "service": pb.Principal.SERVICE,
+    "worker": pb.Principal.WORKER,
+}
+
+
+def user(value: User) -> pb.User:
+    """A user; its password's hash stays here."""
+    return pb.User(
+        id=value.id,
+        email=value.email,
+        full_name=value.full_name,
+        role_name=value.role_name,
+        is_active=value.is_active,
+        etag=value.etag,
+        created_at=time(value.created_at),
+        updated_at=time(value.updated_at),
+        last_login_at=time(value.last_login_at),
+    )
+
+
+def changes(request: pb.UpdateUserRequest) -> dict[str, Any]:
+    """The values an update sets; a field that the mask names and the user lacks is set to its empty value.
+
+    Raises Invalid INVALID_UPDATE_MASK.
+    """
+    return {
+        name: getattr(request.user, name)
+        for name in fieldmask.paths(request.update_mask, request.user, CHANGEABLE)
+    }
+
+
+def role(value: Role) -> pb.Role:
+    """A role."""
+    return pb.Role(name=value.name, description=value.description, permissions=sorted(value.permissions))
+
+
+def api_key(value: ApiKey) -> pb.ApiKey:
+    """A key's record, without the key."""
+    return pb.ApiKey(
+        id=value.id,
+        name=value.name,
+        prefix=shown_prefix(value.lookup),
+        owner_id=value.owner_id,
+        role_name=value.role_name or "",
+        created_at=time(value.created_at),
+        expires_at=time(value.expires_at),
+        last_used_at=time(value.last_used_at),
+        revoked_at=time(value.revoked_at),
+    )
+
+
+def principal(value: Principal) -> pb.Principal:
+    """Whoever an API key belongs to."""
+    return pb.Principal(
+        id=value.id,
+        kind=_KINDS[value.kind],
+        name=value.name,
+        roles=sorted(value.roles),
+        permissions=sorted(value.permissions),
+        api_key_id=value.api_key_id,
+    )
+
+
+def caller(value: Caller) -> pb.Principal:
+    """The caller, as it is told about itself."""
+    return pb.Principal(
+        id=value.id,
+        kind=_KINDS[value.kind],
+        name=value.name,
+        roles=sorted(value.roles),
+        permissions=sorted(value.permissions),
+        api_key_id="" if value.kind == "user" else value.credential_id,
+    )
+
+
+def login(value: Issued) -> pb.LoginResponse:
+    """A login's tokens."""
+    return pb.LoginResponse(
+        access_token=value.access_token,
+        token_type="Bearer",  # noqa: S106  # OAuth's word, not a secret
+        expires_in=value.expires_in,
+        refresh_token=value.refresh_token,
+    )
+
+
+def refreshed(value: Issued) -> pb.RefreshSessionResponse:
+    """A refresh's tokens."""
+    return pb.RefreshSessionResponse(
+        access_token=value.access_token,
+        token_type="Bearer",  # noqa: S106  # OAuth's word, not a secret
+        expires_in=value.expires_in,
+        refresh_token=value.refresh_token,
+    )
+
+
+def jwks(keys: Iterable[PublicKey]) -> pb.GetJwksResponse:
+    """The public keys as a JSON Web Key Set."""
+    return pb.GetJwksResponse(
+        keys=[
+            pb.JsonWebKey(kty="OKP", crv="Ed25519", x=key.x, kid=key.kid, alg="EdDSA", use="sig")
+            for key in keys
+        ]
+    )
+
+
+def time(value: datetime | None) -> timestamp_pb2.Timestamp | None:
+    """A time; None stays absent."""
+    if value is None:
+        return None
+    found = timestamp_pb2.Timestamp()
+    found.FromDatetime(value)
+    return found
+
+
+def lifetime(request: pb.CreateApiKeyRequest) -> timedelta | None:
+    """How long the key is wanted to work; None for until revoked."""
+    value: duration_pb2.Duration = request.lifetime
+    return value.ToTimedelta() if request.HasField("lifetime") else None
