@@ -22,6 +22,19 @@ MAX_SOURCE: Final = 4096
 _PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _OVERLOAD: Final = re.compile(r"[Nn]o matching overloads? (?:found :|for) ?(.*)")
 _MAX_KEYS: Final = 20
+_JSON_TYPES: Final = {
+    "BOOL": "boolean",
+    "INT": "integer",
+    "UINT": "integer",
+    "DOUBLE": "number",
+    "STRING": "string",
+    "BYTES": "string",
+    "TIMESTAMP": "string",
+    "DURATION": "string",
+    "LIST": "array",
+    "MAP": "object",
+    "NULL": "null",
+}
 
 
 class Expression:
@@ -41,6 +54,11 @@ class Expression:
         column.
         """
         return _compiled(source, tuple(roots))
+
+    @property
+    def result_type(self) -> str | None:
+        """The JSON type of its value where the expression alone decides it, as in `size(x) > 0`; else None."""
+        return _JSON_TYPES.get(str(self._program.return_type().name()).partition("<")[0])
 
     def evaluate(self, variables: Mapping[str, Json]) -> Json:
         """The value for these variables: integers stay int, timestamps and durations become their JSON text.
