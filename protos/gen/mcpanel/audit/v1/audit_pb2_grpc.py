@@ -78,14 +78,15 @@ class AuditServiceServicer:
 
     def AppendRecords(self, request, context):
         """Appends records from a service's outbox, in order. A record that is already in the log, by its id, is
-        skipped, so that a batch may be sent again.
+        skipped, so that a batch may be sent again. Errors: LOG_DAMAGED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListActionLogs(self, request, context):
-        """Lists action log entries, newest first.
+        """Lists action log entries, newest first. A page ends early where its entries would fill a message.
+        Errors: INVALID_FILTER, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,7 @@ class AuditServiceServicer:
 
     def GetInclusionProof(self, request, context):
         """Returns the proof that an entry is in the tree of a given size (RFC 6962 §2.1.1).
-        Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE.
+        Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,7 +116,7 @@ class AuditServiceServicer:
 
     def GetConsistencyProof(self, request, context):
         """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
-        Errors: TREE_SIZE_OUT_OF_RANGE.
+        Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,21 +35,23 @@ class AuditServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     AppendRecords: _grpc.UnaryUnaryMultiCallable[_audit_pb2.AppendRecordsRequest, _audit_pb2.AppendRecordsResponse]
     """Appends records from a service's outbox, in order. A record that is already in the log, by its id, is
-    skipped, so that a batch may be sent again.
+    skipped, so that a batch may be sent again. Errors: LOG_DAMAGED.
     """
     ListActionLogs: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListActionLogsRequest, _audit_pb2.ListActionLogsResponse]
-    """Lists action log entries, newest first."""
+    """Lists action log entries, newest first. A page ends early where its entries would fill a message.
+    Errors: INVALID_FILTER, INVALID_PAGE_TOKEN.
+    """
     GetActionLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetActionLogRequest, _audit_pb2.GetActionLogResponse]
     """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]
     """Returns the newest signed checkpoint."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]
     """Returns the proof that an entry is in the tree of a given size (RFC 6962 §2.1.1).
-    Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE.
+    Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]
     """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
-    Errors: TREE_SIZE_OUT_OF_RANGE.
+    Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
     VerifyLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]
     """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
@@ -63,21 +65,23 @@ class AuditServiceAsyncStub(AuditServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     AppendRecords: _aio.UnaryUnaryMultiCallable[_audit_pb2.AppendRecordsRequest, _audit_pb2.AppendRecordsResponse]  # type: ignore[assignment]
     """Appends records from a service's outbox, in order. A record that is already in the log, by its id, is
-    skipped, so that a batch may be sent again.
+    skipped, so that a batch may be sent again. Errors: LOG_DAMAGED.
     """
     ListActionLogs: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListActionLogsRequest, _audit_pb2.ListActionLogsResponse]  # type: ignore[assignment]
-    """Lists action log entries, newest first."""
+    """Lists action log entries, newest first. A page ends early where its entries would fill a message.
+    Errors: INVALID_FILTER, INVALID_PAGE_TOKEN.
+    """
     GetActionLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetActionLogRequest, _audit_pb2.GetActionLogResponse]  # type: ignore[assignment]
     """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """Returns the newest signed checkpoint."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
     """Returns the proof that an entry is in the tree of a given size (RFC 6962 §2.1.1).
-    Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE.
+    Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
-    Errors: TREE_SIZE_OUT_OF_RANGE.
+    Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
     VerifyLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]  # type: ignore[assignment]
     """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
@@ -94,7 +98,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.AppendRecordsResponse, _abc.Awaitable[_audit_pb2.AppendRecordsResponse]]:
         """Appends records from a service's outbox, in order. A record that is already in the log, by its id, is
-        skipped, so that a batch may be sent again.
+        skipped, so that a batch may be sent again. Errors: LOG_DAMAGED.
         """
 
     @_abc_1.abstractmethod
@@ -103,7 +107,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListActionLogsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListActionLogsResponse, _abc.Awaitable[_audit_pb2.ListActionLogsResponse]]:
-        """Lists action log entries, newest first."""
+        """Lists action log entries, newest first. A page ends early where its entries would fill a message.
+        Errors: INVALID_FILTER, INVALID_PAGE_TOKEN.
+        """
 
     @_abc_1.abstractmethod
     def GetActionLog(
@@ -128,7 +134,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetInclusionProofResponse, _abc.Awaitable[_audit_pb2.GetInclusionProofResponse]]:
         """Returns the proof that an entry is in the tree of a given size (RFC 6962 §2.1.1).
-        Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE.
+        Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
         """
 
     @_abc_1.abstractmethod
@@ -138,7 +144,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetConsistencyProofResponse, _abc.Awaitable[_audit_pb2.GetConsistencyProofResponse]]:
         """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
-        Errors: TREE_SIZE_OUT_OF_RANGE.
+        Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
         """
 
     @_abc_1.abstractmethod

@@ -67,6 +67,7 @@ class Error(_message.Message):
         REFRESH_TOKEN_INVALID: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
         TREE_SIZE_OUT_OF_RANGE: _ClassVar[Error.Reason]
+        LOG_DAMAGED: _ClassVar[Error.Reason]
     REASON_UNSPECIFIED: Error.Reason
     INVALID_FIELD: Error.Reason
     NUL_CHARACTER: Error.Reason
@@ -125,4 +126,5 @@ class Error(_message.Message):
     REFRESH_TOKEN_INVALID: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason
     TREE_SIZE_OUT_OF_RANGE: Error.Reason
+    LOG_DAMAGED: Error.Reason
     def __init__(self) -> None: ...
