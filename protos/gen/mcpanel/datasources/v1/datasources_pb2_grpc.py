@@ -160,7 +160,8 @@ class DataSourceServiceServicer:
     def ExecuteQuery(self, request, context):
         """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
         whether rows were left out. Cancelling the call cancels the query on the database's server.
-        Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, CONNECTION_FAILED.
+        Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
+        CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

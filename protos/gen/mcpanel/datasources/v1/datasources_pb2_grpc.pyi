@@ -62,7 +62,8 @@ class DataSourceServiceStub:
     ExecuteQuery: _grpc.UnaryStreamMultiCallable[_datasources_pb2.ExecuteQueryRequest, _datasources_pb2.ExecuteQueryResponse]
     """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
     whether rows were left out. Cancelling the call cancels the query on the database's server.
-    Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, CONNECTION_FAILED.
+    Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
+    CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
     """
     CancelQuery: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.CancelQueryRequest, _datasources_pb2.CancelQueryResponse]
     """Cancels a running query, on the database's server too. The caller must have started it, or hold
@@ -105,7 +106,8 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     ExecuteQuery: _aio.UnaryStreamMultiCallable[_datasources_pb2.ExecuteQueryRequest, _datasources_pb2.ExecuteQueryResponse]  # type: ignore[assignment]
     """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
     whether rows were left out. Cancelling the call cancels the query on the database's server.
-    Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, CONNECTION_FAILED.
+    Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
+    CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
     """
     CancelQuery: _aio.UnaryUnaryMultiCallable[_datasources_pb2.CancelQueryRequest, _datasources_pb2.CancelQueryResponse]  # type: ignore[assignment]
     """Cancels a running query, on the database's server too. The caller must have started it, or hold
@@ -199,7 +201,8 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_datasources_pb2.ExecuteQueryResponse], _abc.AsyncIterator[_datasources_pb2.ExecuteQueryResponse]]:
         """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
         whether rows were left out. Cancelling the call cancels the query on the database's server.
-        Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, CONNECTION_FAILED.
+        Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
+        CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
         """
 
     @_abc_1.abstractmethod

@@ -56,6 +56,7 @@ class Error(_message.Message):
         QUERY_NOT_FOUND: _ClassVar[Error.Reason]
         SCHEMA_NOT_SCANNED: _ClassVar[Error.Reason]
         SECRET_REFERENCE_INVALID: _ClassVar[Error.Reason]
+        QUERY_CANCELLED: _ClassVar[Error.Reason]
         USER_NOT_FOUND: _ClassVar[Error.Reason]
         EMAIL_TAKEN: _ClassVar[Error.Reason]
         LOGIN_FAILED: _ClassVar[Error.Reason]
@@ -115,6 +116,7 @@ class Error(_message.Message):
     QUERY_NOT_FOUND: Error.Reason
     SCHEMA_NOT_SCANNED: Error.Reason
     SECRET_REFERENCE_INVALID: Error.Reason
+    QUERY_CANCELLED: Error.Reason
     USER_NOT_FOUND: Error.Reason
     EMAIL_TAKEN: Error.Reason
     LOGIN_FAILED: Error.Reason
