@@ -5,10 +5,10 @@ from pathlib import Path
 
 from psycopg import sql
 
-from stack.migrate import migrate as run_migrations
 from stack.nats import Nats
 from stack.ports import free_port
 from stack.postgres import SERVICES, Postgres, Role
+from stack.prepare import migrate as run_migrations
 
 
 class TestPostgres:

@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import envoy, secrets
+from stack import envoy, prepare, secrets
 from stack.child import base_environment, spawn
-from stack.errors import StackError
 from stack.home import Home
-from stack.migrate import migrate
 from stack.nats import Nats
 from stack.ports import Ports
-from stack.postgres import SERVICES, Postgres, last_line
+from stack.postgres import SERVICES, Postgres
 
 _PASSED_ON = ("MCPANEL_LOG_LEVEL", "MCPANEL_LOG_FORMAT")
 _ADDRESSES = ("identity", "registry", "engine", "datasources", "audit")
@@ -190,18 +188,16 @@ def _edge(site: Site) -> subprocess.Popen[bytes]:
 
 
 def _databases(site: Site) -> None:
-    site.postgres.ensure()
-    migrate({name: site.postgres.url(name) for name in SERVICES})
+    if not prepare.is_prepared(site.postgres, site.home.keys):
+        site.postgres.ensure()
+        prepare.migrate({name: site.postgres.url(name) for name in SERVICES})
 
 
 def _keys(site: Site) -> None:
-    """Create the service accounts and write the key files that are missing."""
-    log = site.home.logs / "bootstrap.log"
-    extra = {**_database(site, "identity"), "MCPANEL_KEYS_DIR": str(site.home.keys)}
-    command = [sys.executable, "-m", "identity", "bootstrap"]
-    done = spawn(command, env=environment(site, "identity", extra), log=log, cwd=site.home.path)
-    if done.wait() != 0:
-        raise StackError(f"the service accounts could not be made: {last_line(log)}")
+    if not prepare.is_prepared(site.postgres, site.home.keys):
+        extra = {**_database(site, "identity"), "MCPANEL_KEYS_DIR": str(site.home.keys)}
+        prepare.make_accounts(environment(site, "identity", extra), site.home.logs / "accounts.log")
+        prepare.mark_prepared(site.postgres)
 
 
 TABLE: tuple[Entry, ...] = (
