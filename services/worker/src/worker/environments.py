@@ -42,7 +42,9 @@ class Environments:
 
         `log` takes the installer's lines while it builds. Callers with the same requirements share one build.
         """
-        if not requirements.packages and not requirements.python:
+        if requirements.python:
+            _check_python(requirements.python)
+        if not requirements.packages:
             return BARE
         digest = _digest(requirements)
         folder = self._folder / digest
@@ -63,11 +65,7 @@ class Environments:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._install(requirements, draft, log)
-            await asyncio.to_thread(_make_readable, draft)
-            with contextlib.suppress(OSError):  # another worker was faster
-                draft.rename(folder)
-            if not folder.is_dir():
-                raise DependencyError(f"the environment could not be kept in {self._folder}")
+            await asyncio.to_thread(_publish, draft, folder)
         except TimeoutError:
             raise DependencyError(f"installing the packages took longer than {_TIMEOUT:.0f} s") from None
         finally:
@@ -76,18 +74,29 @@ class Environments:
     async def _install(self, requirements: Requirements, draft: Path, log: Log) -> None:
         wanted = draft / "requirements.in"
         locked = draft / "requirements.txt"
-        project = ['requires-python = "' + requirements.python + '"'] if requirements.python else []
         wanted.write_text("\n".join(requirements.packages) + "\n")
-        if project:
-            _check_python(requirements.python)
         log(f"resolving {', '.join(requirements.packages)}")
-        compile_ = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--output-file", str(locked)]
+        compile_ = [
+            "pip",
+            "compile",
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+            "--output-file",
+            str(locked),
+        ]
         await _uv([*compile_, str(wanted)], log)
         count = sum(1 for line in locked.read_text().splitlines() if line and not line.startswith((" ", "#")))
         log(f"installing {count} package{'s' if count != 1 else ''}")
-        await _uv(["pip", "install", "--require-hashes", "--target", str(draft / "site"), "-r", str(locked)], log)
+        await _uv(
+            ["pip", "install", "--require-hashes", "--target", str(draft / "site"), "-r", str(locked)], log
+        )
         (draft / "site").mkdir(exist_ok=True)
-        manifest = {"requirements": requirements.packages, "python": sys.version, "machine": platform.machine()}
+        manifest = {
+            "requirements": requirements.packages,
+            "python": sys.version,
+            "machine": platform.machine(),
+        }
         (draft / "environment.json").write_text(json.dumps(manifest, indent=2))
         log("the packages are installed")
 
@@ -103,15 +112,19 @@ def _digest(requirements: Requirements) -> str:
 async def _uv(arguments: list[str], log: Log) -> None:
     """Runs uv. Raises DependencyError with what it said."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MCPANEL_")}
+    always = ["--python", python(), "--only-binary", ":all:", "--no-progress", "--color", "never"]
     process = await asyncio.create_subprocess_exec(
-        uv.find_uv_bin(), *arguments, "--python", python(), "--only-binary", ":all:", "--no-progress", "--color", "never",
-        env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        uv.find_uv_bin(),
+        *arguments,
+        *always,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     said: list[str] = []
     try:
-        assert process.stderr is not None
-        async for raw in process.stderr:
+        while process.stderr and (raw := await process.stderr.readline()):
             line = raw.decode("utf-8", "replace").rstrip()
             said.append(line)
             if line.startswith((" + ", "Resolved", "Downloading", "Prepared", "Installed")):
@@ -136,6 +149,15 @@ def _check_python(specifier: str) -> None:
         raise DependencyError(f"requires-python {specifier!r} is not a version specifier (PEP 440)") from None
     if not matches:
         raise DependencyError(f"the script requires Python {specifier}; this worker runs {version}")
+
+
+def _publish(draft: Path, folder: Path) -> None:
+    """Makes the environment the one of its digest, unless another worker was faster. Raises DependencyError."""
+    _make_readable(draft)
+    with contextlib.suppress(OSError):
+        draft.rename(folder)
+    if not folder.is_dir():
+        raise DependencyError(f"the environment could not be kept in {folder.parent}")
 
 
 def _make_readable(folder: Path) -> None:

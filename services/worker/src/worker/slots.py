@@ -18,8 +18,10 @@ _RETRY_SECONDS: Final = 1.0
 class Cells:
     """The worker's cells."""
 
-    def __init__(self, sandbox: Sandbox, *, spare: int, idle_limit: int, cgroups: Cgroup | None = None) -> None:
-        """`spare` generic cells of each kind wait ready; at most `idle_limit` bound ones wait for their next attempt."""
+    def __init__(
+        self, sandbox: Sandbox, *, spare: int, idle_limit: int, cgroups: Cgroup | None = None
+    ) -> None:
+        """`spare` generic Python cells wait ready; at most `idle_limit` bound ones wait for their next attempt."""
         self._sandbox = sandbox
         self._cgroups = cgroups
         self._spare = {"python": spare}

@@ -62,7 +62,9 @@ class Sink(Protocol):
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file; its record. Raises RequestError with a sentence for the step's author."""
 
-    def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[dict[str, Any] | list[Any]]:
+    def query(
+        self, source: str, sql: str, params: Any, max_rows: int
+    ) -> AsyncIterator[dict[str, Any] | list[Any]]:
         """Runs a query: first `{"columns": […]}`, then lists of rows, last `{"end": true, "truncated": …}`.
 
         Raises RequestError with a sentence for the step's author.
@@ -115,7 +117,9 @@ class Pipe:
             if len(self._buffer) >= frames.HEAD.size:
                 length, kind = frames.HEAD.unpack_from(self._buffer)
                 if length > frames.LIMIT or kind not in (frames.JSON, frames.BYTES):
-                    raise ProtocolError("the step wrote something else than the step library does on its pipe")
+                    raise ProtocolError(
+                        "the step wrote something else than the step library does on its pipe"
+                    )
                 end = frames.HEAD.size + length
                 if len(self._buffer) >= end:
                     payload = bytes(self._buffer[frames.HEAD.size : end])
@@ -230,7 +234,9 @@ class Output:
 class Attempt:
     """The attempt that waits in a cell, then runs there. Owns its four descriptors."""
 
-    def __init__(self, descriptors: list[int], limits: Limits, on_imports: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self, descriptors: list[int], limits: Limits, on_imports: Callable[[list[str]], None]
+    ) -> None:
         self._descriptors = descriptors
         self._on_imports = on_imports
         for fd in descriptors:
@@ -305,7 +311,9 @@ class Attempt:
             word = str(message["kind"])
             if word not in _KINDS:
                 raise ProtocolError("an unknown kind of failure")
-            self.failure = Failure(word, str(message["message"])[:4000], str(message.get("traceback", ""))[:65536])
+            self.failure = Failure(
+                word, str(message["message"])[:4000], str(message.get("traceback", ""))[:65536]
+            )
         elif kind == "imports":
             self._on_imports([str(name) for name in message["modules"]])
         elif kind == "artifact":
@@ -325,7 +333,9 @@ class Attempt:
         await self._pipe.send(frames.pack_json(reply))
 
     async def _query(self, message: dict[str, Any], sink: Sink) -> None:
-        rows = sink.query(str(message["source"]), str(message["sql"]), message["params"], int(message["max_rows"]))
+        rows = sink.query(
+            str(message["source"]), str(message["sql"]), message["params"], int(message["max_rows"])
+        )
         try:
             async for part in rows:
                 if isinstance(part, dict):

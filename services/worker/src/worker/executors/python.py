@@ -5,7 +5,6 @@ import tomllib
 from typing import Any, Final
 
 from mcpanel.registry.v1 import component_pb2
-
 from worker.executors.program import BadComponentError, Program, Requirements
 
 _BLOCK: Final = re.compile(r"^# /// script[ \t]*\n(?P<content>(?:#(?:| .*)\n)*?)# ///[ \t]*$", re.MULTILINE)
@@ -38,7 +37,9 @@ def requirements(code: str, more: str = "") -> Requirements:
     packages = {*map(str.strip, dependencies), *(line for line in lines if line and not line.startswith("#"))}
     for package in packages:
         if package.startswith("-") or "\n" in package or "\0" in package:
-            raise BadComponentError(f"the requirement {package!r} is not a package name with a version (PEP 508)")
+            raise BadComponentError(
+                f"the requirement {package!r} is not a package name with a version (PEP 508)"
+            )
     return Requirements(tuple(sorted(packages)), python)
 
 

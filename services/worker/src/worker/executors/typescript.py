@@ -1,7 +1,6 @@
 """TypeScript scripts: a module that exports `main(inputs)`; it runs on Deno, without network and without packages."""
 
 from mcpanel.registry.v1 import component_pb2
-
 from worker.executors.program import Program
 
 

@@ -14,8 +14,7 @@ import sys
 
 from . import confine, frames, jsonvalues, usercode
 
-
-_REHEARSAL = '''
+_REHEARSAL = """
 import json
 
 def add(a, b=1):
@@ -23,7 +22,7 @@ def add(a, b=1):
 
 def main(number: int, text: str, list: list) -> dict:
     return {"sum": add(number), "text": f"{text}!", "items": [item for item in list], "json": json.dumps([number])}
-'''
+"""
 
 
 TYPE_CHECKING = False
@@ -32,12 +31,79 @@ if TYPE_CHECKING:  # see usercode
     from typing import Any, NoReturn, TextIO
 
 PRELOADABLE = frozenset(
-    "__future__ abc ast asyncio base64 bisect calendar cmath codecs collections collections.abc concurrent.futures "
-    "contextlib copy csv dataclasses datetime decimal difflib email enum fractions functools glob gzip hashlib heapq "
-    "hmac html http inspect io itertools json linecache logging math mimetypes numbers operator os pathlib pickle "
-    "platform pprint random re secrets shutil sqlite3 statistics string struct subprocess tempfile textwrap threading "
-    "time tokenize traceback types typing unicodedata urllib.parse uuid warnings weakref xml.etree.ElementTree zipfile "
-    "zlib zoneinfo".split()
+    [
+        "__future__",
+        "abc",
+        "ast",
+        "asyncio",
+        "base64",
+        "bisect",
+        "calendar",
+        "cmath",
+        "codecs",
+        "collections",
+        "collections.abc",
+        "concurrent.futures",
+        "contextlib",
+        "copy",
+        "csv",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "difflib",
+        "email",
+        "enum",
+        "fractions",
+        "functools",
+        "glob",
+        "gzip",
+        "hashlib",
+        "heapq",
+        "hmac",
+        "html",
+        "http",
+        "inspect",
+        "io",
+        "itertools",
+        "json",
+        "linecache",
+        "logging",
+        "math",
+        "mimetypes",
+        "numbers",
+        "operator",
+        "os",
+        "pathlib",
+        "pickle",
+        "platform",
+        "pprint",
+        "random",
+        "re",
+        "secrets",
+        "shutil",
+        "sqlite3",
+        "statistics",
+        "string",
+        "struct",
+        "subprocess",
+        "tempfile",
+        "textwrap",
+        "threading",
+        "time",
+        "tokenize",
+        "traceback",
+        "types",
+        "typing",
+        "unicodedata",
+        "urllib.parse",
+        "uuid",
+        "warnings",
+        "weakref",
+        "xml.etree.ElementTree",
+        "zipfile",
+        "zlib",
+        "zoneinfo",
+    ]
 )
 """Modules the warm process may import once a step has shown that its component uses them."""
 
@@ -48,14 +114,14 @@ class Cancelled(BaseException):
 
 def preload(site_folders: "list[str]") -> None:
     """Imports what every step needs, once, before the fork, and adds the environment's folders to the path."""
-    import mcpanel_step  # noqa: F401, PLC0415
+    import mcpanel_step  # type: ignore[import-not-found]  # noqa: F401, PLC0415  # its name in a cell
 
     sys.path += site_folders
 
 
 def open_text(fd: int) -> "TextIO":
     """A text stream for a descriptor, a line at a time, that takes any text."""
-    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: PTH123
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def run(config: "dict[str, Any]", rx: int, tx: int, stdout: int, stderr: int) -> "NoReturn":
@@ -101,7 +167,9 @@ def _become_deno(config: "dict[str, Any]", rx: int, tx: int) -> "NoReturn":
     raise AssertionError
 
 
-def _python(config: "dict[str, Any]", start: "dict[str, Any]", raw_inputs: bytes, rx: int, tx: int) -> "NoReturn":
+def _python(
+    config: "dict[str, Any]", start: "dict[str, Any]", raw_inputs: bytes, rx: int, tx: int
+) -> "NoReturn":
     import mcpanel_step  # noqa: PLC0415
 
     code = 0
@@ -119,7 +187,7 @@ def _python(config: "dict[str, Any]", start: "dict[str, Any]", raw_inputs: bytes
             site.addsitedir(folder)
         output = usercode.call(start["component"], start["code"], json.loads(raw_inputs))
         payload = jsonvalues.encode(output, limit=start["output_limit"])
-    except BaseException as error:  # noqa: BLE001  # whatever user code raises is its outcome
+    except BaseException as error:  # whatever user code raises is its outcome
         code = 1
         payload = None
         failure = _describe(error, start)
@@ -132,7 +200,7 @@ def _python(config: "dict[str, Any]", start: "dict[str, Any]", raw_inputs: bytes
             if used := _new_imports(before):
                 mcpanel_step._send({"t": "imports", "modules": used})
         _finish_like_python_does()
-    except BaseException:  # noqa: BLE001  # too late to report
+    except BaseException:  # too late to report
         code = 1
     _flush()
     os._exit(code)
@@ -156,7 +224,7 @@ def _describe(error: BaseException, start: "dict[str, Any]") -> "dict[str, Any]"
         kind = "CANCELLED"
     try:
         message, text = usercode.explain(error, f"{start['component']}.py", start["code"])
-    except BaseException as second:  # noqa: BLE001  # an exception whose own __str__ fails
+    except BaseException as second:  # an exception whose own __str__ fails
         message, text = f"{type(error).__name__} (its message cannot be shown: {type(second).__name__})", ""
     if kind == "OUT_OF_MEMORY":
         message = "the step ran out of memory"
@@ -181,5 +249,5 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BaseException:  # noqa: BLE001, S112  # user code may have closed or replaced it
+        except BaseException:  # noqa: S112  # user code may have closed or replaced it
             continue

@@ -22,6 +22,7 @@ _PATH_BENEATH = 1
 _READ = 0b1101  # EXECUTE, READ_FILE, READ_DIR
 _FILES_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _DEVICE_WRITE = 0b1110 | 1 << 14 | 1 << 15  # read, write, truncate, ioctl: no new files
+_ON_FILES = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl
 _NET_TCP = 0b11
 _SCOPES = 0b11  # abstract unix sockets, signals
 
@@ -65,7 +66,9 @@ def limit_resources(limits: "Mapping[str, int]") -> None:
 
 def landlock_version() -> int:
     """The kernel's Landlock ABI, 0 where there is none."""
-    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION_FLAG))))
+    return max(
+        0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION_FLAG)))
+    )
 
 
 def ruleset(*, read: "Iterable[str]" = (), write: "Iterable[str]" = (), devices: "Iterable[str]" = ()) -> int:
@@ -102,6 +105,8 @@ def enter(fd: int) -> None:
 
 
 def _allow(fd: int, path: str, access: int) -> None:
+    if not os.path.isdir(path):  # noqa: PTH112
+        access &= _ON_FILES
     beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         rule = struct.pack("=Qi", access, beneath)

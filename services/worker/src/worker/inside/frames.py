@@ -32,7 +32,9 @@ def pack(kind: int, payload: bytes) -> bytes:
 
 def pack_json(message: "dict[str, Any]") -> bytes:
     """A JSON frame's bytes."""
-    return pack(JSON, json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace"))
+    return pack(
+        JSON, json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    )
 
 
 def read_exactly(fd: int, count: int) -> bytes:

@@ -37,7 +37,7 @@ def of(function: Any) -> dict[str, Any]:
     """The function's resolved hints; none where they cannot be resolved."""
     try:
         return typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001  # a hint may be any expression; an unresolved one converts nothing
+    except Exception:  # a hint may be any expression; an unresolved one converts nothing
         return {}
 
 
@@ -94,7 +94,9 @@ def _items(value: Any, kind: Any, arguments: tuple[Any, ...]) -> Any:
     if kind is tuple and arguments[-1] is not Ellipsis:
         if len(arguments) != len(value):
             raise Mismatch(f"a list of {len(arguments)} items", value)
-        return tuple(_at(item, hint, f"[{i}]") for i, (item, hint) in enumerate(zip(value, arguments, strict=True)))
+        return tuple(
+            _at(item, hint, f"[{i}]") for i, (item, hint) in enumerate(zip(value, arguments, strict=True))
+        )
     return kind(_at(item, arguments[0], f"[{i}]") for i, item in enumerate(value))
 
 

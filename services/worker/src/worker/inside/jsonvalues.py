@@ -58,7 +58,9 @@ def plain(value: "Any", where: str = "output", depth: int = 0) -> "Any":
 
 def _key(key: "Any", where: str) -> str:
     if not isinstance(key, str):
-        raise InvalidOutput(f"{where} has the key {key!r} of type {type(key).__name__}; JSON keys are strings")
+        raise InvalidOutput(
+            f"{where} has the key {key!r} of type {type(key).__name__}; JSON keys are strings"
+        )
     if "\0" in key:
         raise InvalidOutput(f"{where} has a key with a NUL character")
     return str(key)
@@ -82,7 +84,9 @@ def _converted(value: "Any", where: str, depth: int) -> "Any":
     if _is(value, "uuid", "UUID") or hasattr(type(value), "__fspath__"):
         return plain(str(value), where, depth + 1)
     if (fields := getattr(type(value), "__dataclass_fields__", None)) is not None:
-        return plain({name: getattr(value, name) for name in fields if hasattr(value, name)}, where, depth + 1)
+        return plain(
+            {name: getattr(value, name) for name in fields if hasattr(value, name)}, where, depth + 1
+        )
     if isinstance(value, dict):
         return plain(dict(value), where, depth + 1)
     if isinstance(value, list | tuple | set | frozenset):

@@ -4,7 +4,9 @@ import _ast
 import sys
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # what is not needed by every step is imported where it is: each module costs every fork memory
+if (
+    TYPE_CHECKING
+):  # what is not needed by every step is imported where it is: each module costs every fork memory
     from typing import Any
 
 MODULE = "mcpanel_component"
@@ -24,7 +26,9 @@ def call(component: str, source: str, inputs: "Any") -> "Any":
     Raises BadInput, SyntaxError or whatever the code raises.
     """
     if not isinstance(inputs, dict):
-        raise BadInput(f"the inputs must be an object with a name for each value, not {type(inputs).__name__}")
+        raise BadInput(
+            f"the inputs must be an object with a name for each value, not {type(inputs).__name__}"
+        )
     filename = f"{component}.py"
     tree = compile(source, filename, "exec", ONLY_TREE, dont_inherit=True)
     has_main = _defines_main(tree)
@@ -52,7 +56,9 @@ def _defines_main(tree: "Any") -> bool:
             isinstance(target, _ast.Name) and target.id == "main" for target in node.targets
         ):
             return True
-        if isinstance(node, _ast.ImportFrom) and any((item.asname or item.name) == "main" for item in node.names):
+        if isinstance(node, _ast.ImportFrom) and any(
+            (item.asname or item.name) == "main" for item in node.names
+        ):
             return True
     return False
 
@@ -122,7 +128,7 @@ def _bind(main: "Any", inputs: "dict[str, Any]") -> "tuple[list[Any], dict[str, 
 def _converted(main: "Any", name: str, value: "Any") -> "Any":
     """The value as the parameter's hint asks for. Raises BadInput."""
     hint = getattr(main, "__annotations__", {}).get(name, _MISSING)
-    if hint is _MISSING or hint is type(value) and hint in (str, int, bool, dict, list):
+    if hint is _MISSING or (hint is type(value) and hint in (str, int, bool, dict, list)):
         return value
     from . import hints  # noqa: PLC0415
 
@@ -161,6 +167,8 @@ def _keep_own_frames(summary: "Any", filename: str) -> None:
     seen = [summary]
     while seen:
         part = seen.pop()
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if frame.filename == filename])
+        part.stack = traceback.StackSummary.from_list(
+            [frame for frame in part.stack if frame.filename == filename]
+        )
         below = (part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ()))
         seen += [other for other in below if other is not None]

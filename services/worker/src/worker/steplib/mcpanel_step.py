@@ -1,11 +1,11 @@
 """The step library for Python components: `import mcpanel_step as step`.
 
-    step.log.info("loaded", rows=3)                      a structured log line
-    step.progress(0.4, "half way")                       how far the step is, 0 to 1
-    step.preview({"rows": 3})                            a JSON value shown while the step runs
-    step.artifact("report.md", b"# Report")              stores bytes, or the file at a path
-    step.datasource("sample").query("SELECT 1 AS one")   rows as dicts, from a linked data source
-    step.context.run_id                                  also step_id, attempt, epoch, idempotency_key
+step.log.info("loaded", rows=3)                      a structured log line
+step.progress(0.4, "half way")                       how far the step is, 0 to 1
+step.preview({"rows": 3})                            a JSON value shown while the step runs
+step.artifact("report.md", b"# Report")              stores bytes, or the file at a path
+step.datasource("sample").query("SELECT 1 AS one")   rows as dicts, from a linked data source
+step.context.run_id                                  also step_id, attempt, epoch, idempotency_key
 """
 
 import json as _json
@@ -13,15 +13,15 @@ import os as _os
 import sys as _sys
 from _thread import RLock as _RLock
 
-_TYPE_CHECKING = False
-if _TYPE_CHECKING:  # each module imported here costs every step memory
+from inside import frames as _frames  # type: ignore[import-not-found]  # their name in a cell
+from inside import jsonvalues as _jsonvalues
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # each module imported here costs every step memory
     from collections.abc import Iterator as _Iterator
     from collections.abc import Mapping as _Mapping
     from collections.abc import Sequence as _Sequence
     from typing import Any as _Any
-
-from inside import frames as _frames
-from inside import jsonvalues as _jsonvalues
 
 __all__ = ["DataSourceError", "StepError", "artifact", "context", "datasource", "log", "preview", "progress"]
 
@@ -100,7 +100,9 @@ def preview(value: "_Any") -> None:
     _send({"t": "preview"}, _jsonvalues.encode(value, limit=_PREVIEW_LIMIT, where="preview"))
 
 
-def artifact(name: str, data: "bytes | str | _os.PathLike[str]", media_type: str | None = None) -> "dict[str, _Any]":
+def artifact(
+    name: str, data: "bytes | str | _os.PathLike[str]", media_type: str | None = None
+) -> "dict[str, _Any]":
     """Stores bytes, or the file at a path, under a name of the run.
 
     Returns `{"artifact_id", "name", "media_type", "size", "sha256"}`. Raises StepError when it cannot be stored.
@@ -139,16 +141,30 @@ class DataSource:
     def __repr__(self) -> str:
         return f"datasource({self.name!r})"
 
-    def query(self, sql: str, params: "_Sequence[_Any] | _Mapping[str, _Any] | None" = None, max_rows: int = 1000) -> "Rows":
+    def query(
+        self,
+        sql: str,
+        params: "_Sequence[_Any] | _Mapping[str, _Any] | None" = None,
+        max_rows: int = 1000,
+    ) -> "Rows":
         """Runs a read-only query. Returns the rows as dicts, `max_rows` at most.
 
-        `params` are bound by the database: a list for `%s`, a dict for `%(name)s`. `.columns` and `.truncated` are on the returned list.
+        `params` are bound by the database: a list for `%s`, a dict for `%(name)s`. `.columns` and `.truncated` are
+        on the returned list.
         Raises DataSourceError.
         """
         values = _jsonvalues.plain(dict(params) if isinstance(params, dict) else list(params or ()), "params")
         rows = Rows()
         with _exclusive():
-            _send({"t": "query", "source": self.name, "sql": str(sql), "params": values, "max_rows": int(max_rows)})
+            _send(
+                {
+                    "t": "query",
+                    "source": self.name,
+                    "sql": str(sql),
+                    "params": values,
+                    "max_rows": int(max_rows),
+                }
+            )
             while True:
                 kind, payload = _receive()
                 if kind == _frames.BYTES:
@@ -226,7 +242,8 @@ def _write(data: bytes) -> None:
 
 
 def _receive() -> tuple[int, bytes]:
-    return _frames.read(_connected().rx)
+    kind, payload = _frames.read(_connected().rx)
+    return int(kind), bytes(payload)
 
 
 def _answer(payload: bytes, error: type[StepError]) -> "dict[str, _Any]":

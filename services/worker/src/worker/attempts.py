@@ -1,0 +1,246 @@
+"""The attempts this worker holds: running ones, and those whose result the engine has not acknowledged yet."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+
+from chassis.logs import masker
+from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
+from mcpanel.engine.v1 import run_pb2
+from mcpanel.engine.v1 import worker_pb2 as pb
+from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
+from mcpanel.registry.v1 import component_pb2
+from worker import executors
+from worker.cells.attempt import Failure, Job, Outcome
+from worker.cells.cell import Cell, CellError
+from worker.environments import DependencyError, Environments
+from worker.outgoing import Key, Outgoing, key
+from worker.sink import AttemptSink
+from worker.slots import Cells
+
+log = logging.getLogger(__name__)
+
+_WORDS = {"BAD_INPUT": "INVALID_INPUT"}
+
+
+@dataclass(slots=True)
+class Held:
+    """One running attempt."""
+
+    ref: pb.AttemptRef
+    task: "asyncio.Task[None] | None" = None
+    cell: Cell | None = None
+    cancelled: str = ""
+    """Why it is being stopped, when it is."""
+    abandoned: bool = False
+    """Whether nobody wants its result any more."""
+
+
+class Attempts:
+    """Runs assignments in cells and reports what became of them."""
+
+    def __init__(
+        self,
+        cells: Cells,
+        environments: Environments,
+        outgoing: Outgoing,
+        engine: pb_grpc.WorkerServiceAsyncStub,
+        datasources: ds_grpc.DataSourceServiceAsyncStub,
+    ) -> None:
+        self._cells = cells
+        self._environments = environments
+        self._outgoing = outgoing
+        self._engine = engine
+        self._datasources = datasources
+        self._running: dict[Key, Held] = {}
+        self._results: dict[Key, pb.WorkerMessage.Result] = {}
+        self._programs: dict[str, executors.Program | str] = {}
+        self._changed = asyncio.Event()
+
+    def holding(self) -> list[pb.AttemptRef]:
+        """Every attempt this worker answers for: running, or ended and not acknowledged."""
+        running = [held.ref for held in self._running.values()]
+        return running + [result.ref for at, result in self._results.items() if at not in self._running]
+
+    def running(self) -> list[pb.AttemptRef]:
+        """The attempts whose code may be running."""
+        return [held.ref for held in self._running.values() if not held.abandoned]
+
+    def results(self) -> list[pb.WorkerMessage.Result]:
+        """The results not acknowledged yet, oldest first."""
+        return list(self._results.values())
+
+    def learn(self, version: component_pb2.Version) -> None:
+        """Takes a component; assignments name it by its version's id."""
+        try:
+            program = executors.read(version)
+        except executors.BadComponentError as error:
+            self._programs[version.id] = str(error)
+            return
+        self._programs[version.id] = program
+        self._cells.expect(program.kind)
+
+    def assign(self, assignment: pb.EngineMessage.Assignment) -> None:
+        """Starts an attempt. One it already holds is left alone."""
+        at = key(assignment.ref)
+        if at in self._running or at in self._results:
+            return
+        held = Held(assignment.ref)
+        self._running[at] = held
+        if assignment.data_source_token:
+            masker.add(assignment.data_source_token)
+        held.task = asyncio.create_task(self._hold(held, assignment), name=f"attempt {at}")
+
+    def cancel(self, ref: pb.AttemptRef, reason: str) -> None:
+        """Stops an attempt; its result says CANCELLED. An unknown one is ignored."""
+        held = self._running.get(key(ref))
+        if held is None or held.cancelled:
+            return
+        held.cancelled = reason or "the step was cancelled"
+        if held.cell is not None:
+            held.cell.cancel()
+        elif held.task is not None:
+            held.task.cancel()
+
+    def abandon(self, ref: pb.AttemptRef) -> None:
+        """Stops an attempt and forgets it: it is another worker's by now."""
+        at = key(ref)
+        self._results.pop(at, None)
+        held = self._running.get(at)
+        if held is not None and held.task is not None:
+            held.abandoned = True
+            held.task.cancel()
+        self._changed.set()
+
+    def acknowledge(self, ack: pb.EngineMessage.ResultAck) -> None:
+        """Forgets a result the engine has."""
+        self._results.pop(key(ack.ref), None)
+        if not ack.accepted:
+            log.info("a result was not accepted", extra={"attempt": key(ack.ref), "reason": ack.reason})
+        self._changed.set()
+
+    async def finish(self, *, cells: bool, seconds: float) -> bool:
+        """Waits for running attempts (`cells`) and for acknowledgements; whether that was all within the time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._running if cells else self._running or self._results:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def hand_back(self, reason: str) -> None:
+        """Stops every running attempt; the engine gives them to others."""
+        for held in list(self._running.values()):
+            held.cancelled = held.cancelled or f"\0{reason}"
+            if held.task is not None:
+                held.task.cancel()
+
+    async def close(self) -> None:
+        """Stops everything without a word."""
+        tasks = [held.task for held in self._running.values() if held.task is not None]
+        for held in self._running.values():
+            held.abandoned = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hold(self, held: Held, assignment: pb.EngineMessage.Assignment) -> None:
+        at = key(held.ref)
+        try:
+            outcome = await self._outcome(held, assignment)
+        except asyncio.CancelledError:
+            handed_back = held.cancelled.startswith("\0")
+            kind = "INTERNAL" if handed_back else "CANCELLED"
+            outcome = _failed(kind, held.cancelled.removeprefix("\0") or "the worker stopped the step")
+        except Exception:
+            log.exception("an attempt could not be run", extra={"attempt": at})
+            outcome = _failed("INTERNAL", "the worker failed to run the step; its log says why")
+        self._running.pop(at, None)
+        if not held.abandoned:
+            result = _result(held, outcome)
+            self._results[at] = result
+            self._outgoing.send(pb.WorkerMessage(result=result))
+        self._changed.set()
+
+    async def _outcome(self, held: Held, assignment: pb.EngineMessage.Assignment) -> Outcome:
+        program = self._programs.get(assignment.component_version_id)
+        if program is None:
+            return _failed("INTERNAL", f"the engine did not send component {assignment.component_version_id}")
+        if isinstance(program, str):
+            return _failed("DEPENDENCY_ERROR", program)
+        sink = AttemptSink(assignment, program, self._outgoing, self._engine, self._datasources)
+        try:
+            environment = await self._environments.get(
+                program.requirements, lambda line: sink.log("log", "INFO", line)
+            )
+        except DependencyError as error:
+            return _failed("DEPENDENCY_ERROR", f"the dependencies could not be installed: {error}")
+        job = Job(
+            component=program.component,
+            code=program.code,
+            inputs_json=assignment.inputs_json or b"{}",
+            timeout=assignment.timeout.ToTimedelta().total_seconds() or 600.0,
+            context={
+                "run_id": held.ref.run_id,
+                "step_id": held.ref.step_id,
+                "attempt": held.ref.attempt,
+                "epoch": held.ref.epoch,
+                "idempotency_key": assignment.idempotency_key,
+            },
+        )
+        for last_try in (False, True):
+            cell = await self._cells.take(
+                program.kind, environment, program.version_id, assignment.started_by
+            )
+            try:
+                held.cell = cell
+                started = pb.WorkerMessage.Started(ref=held.ref, isolation=cell.level)
+                self._outgoing.send(pb.WorkerMessage(started=started))
+                return await cell.run(job, sink)
+            except CellError:
+                if last_try:
+                    raise
+            finally:
+                held.cell = None
+                self._cells.give_back(cell)
+        raise AssertionError
+
+
+def _failed(kind: str, message: str) -> Outcome:
+    return Outcome(None, Failure(kind, message), 0.0, 0.0, 0)
+
+
+def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
+    result = pb.WorkerMessage.Result(
+        ref=held.ref,
+        duration=_duration(outcome.seconds),
+        cpu_time=_duration(outcome.cpu_seconds),
+        peak_memory_bytes=outcome.peak_memory,
+    )
+    failure = outcome.failure
+    if failure is None:
+        result.output_json = outcome.output_json or b"null"
+        return result
+    message = failure.message
+    if failure.kind == "CANCELLED" and held.cancelled:
+        message = held.cancelled
+    result.error.CopyFrom(
+        run_pb2.RunError(
+            kind=_WORDS.get(failure.kind, failure.kind),
+            message=masker.mask(message)[:4000],
+            traceback=masker.mask(failure.traceback),
+            step_id=held.ref.step_id,
+        )
+    )
+    return result
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(timedelta(seconds=seconds))
+    return duration

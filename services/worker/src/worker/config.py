@@ -1,0 +1,56 @@
+"""The worker's configuration."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from chassis.config import Address, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Read from the environment, once, in `__main__`."""
+
+    home: Path = setting("MCPANEL_HOME", default=".mcpanel", help="the folder for local state")
+    key_file: Path | None = setting("MCPANEL_KEY_FILE", default="", help="the file with the worker's API key")
+    engine_address: Address = setting(
+        "MCPANEL_ENGINE_ADDRESS", default="127.0.0.1:50052", help="host:port of the engine, or of the edge"
+    )
+    datasources_address: Address = setting(
+        "MCPANEL_DATASOURCES_ADDRESS",
+        default="127.0.0.1:50053",
+        help="host:port of datasources, or of the edge",
+    )
+    metrics_listen: Address | None = setting(
+        "MCPANEL_METRICS_LISTEN", default="", help="host:port for Prometheus, empty for none"
+    )
+    log_level: str = setting("MCPANEL_LOG_LEVEL", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = setting("MCPANEL_LOG_FORMAT", default="json", help="json or console")
+    slots: int = setting(
+        "MCPANEL_WORKER_SLOTS", default="0", help="attempts at once; 0: one for each processor"
+    )
+    idle_cells: int = setting(
+        "MCPANEL_WORKER_IDLE_CELLS",
+        default="0",
+        help="cells kept for the components used last; 0: four for each slot",
+    )
+    memory_mib: int = setting(
+        "MCPANEL_STEP_MEMORY_MIB", default="1024", help="the most memory one step may use, in MiB"
+    )
+    drain_seconds: float = setting(
+        "MCPANEL_WORKER_DRAIN_SECONDS", default="10", help="how long running steps may go on after SIGTERM"
+    )
+    isolation: Literal["cell", "limits"] = setting(
+        "MCPANEL_ISOLATION", default="cell", help="cell, or limits where the machine has no user namespaces"
+    )
+
+    @property
+    def slot_count(self) -> int:
+        """How many attempts run at once."""
+        return self.slots or len(os.sched_getaffinity(0))
+
+    @property
+    def idle_limit(self) -> int:
+        """How many bound cells wait for their next attempt."""
+        return self.idle_cells or 4 * self.slot_count

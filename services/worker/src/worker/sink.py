@@ -1,0 +1,159 @@
+"""Where a running attempt's words go: lines to the stream, files to the engine, queries to datasources."""
+
+import asyncio
+import contextlib
+import random
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import IO, Any, Final, TypeVar
+
+from chassis import errors, jsonvalue
+from chassis.logs import masker
+from mcpanel.datasources.v1 import datasources_pb2 as ds
+from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
+from mcpanel.engine.v1 import worker_pb2 as pb
+from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
+from worker.cells.attempt import RequestError
+from worker.executors.program import Program
+from worker.outgoing import Outgoing
+
+_CHUNK: Final = 512 * 1024
+_IN_MEMORY: Final = 1024 * 1024
+_PATIENCE: Final = 60.0
+"""How long an upload or a query waits for a service that is away, in seconds."""
+
+T = TypeVar("T")
+
+
+class AttemptSink:
+    """The sink of one attempt."""
+
+    def __init__(
+        self,
+        assignment: pb.EngineMessage.Assignment,
+        program: Program,
+        outgoing: Outgoing,
+        engine: pb_grpc.WorkerServiceAsyncStub,
+        datasources: ds_grpc.DataSourceServiceAsyncStub,
+    ) -> None:
+        self._ref = assignment.ref
+        self._token = assignment.data_source_token
+        self._program = program
+        self._outgoing = outgoing
+        self._engine = engine
+        self._datasources = datasources
+
+    def log(self, stream: str, level: str, message: str) -> None:
+        """Sends a line, secrets masked."""
+        self._outgoing.log(self._ref, stream, level, masker.mask(message))
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Sends how far the step is."""
+        report = pb.WorkerMessage.ProgressReport(
+            ref=self._ref, fraction=fraction, message=masker.mask(message)
+        )
+        self._outgoing.newest(self._ref, "progress", pb.WorkerMessage(progress=report))
+
+    def preview(self, value_json: bytes) -> None:
+        """Sends an intermediate value."""
+        report = pb.WorkerMessage.PreviewReport(ref=self._ref, value_json=value_json)
+        self._outgoing.newest(self._ref, "preview", pb.WorkerMessage(preview=report))
+
+    async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
+        """Stores a file with the engine; its record. Raises RequestError."""
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            async for chunk in chunks:
+                file.write(chunk)
+            try:
+                header = pb.UploadArtifactRequest.Header(ref=self._ref, name=name, media_type=media_type)
+                response = await _patiently(lambda: self._engine.UploadArtifact(_upload(header, file)))
+            except errors.ServiceError as error:
+                raise RequestError(f"the artifact '{name}' was not stored: {error.message}") from None
+        stored = response.artifact
+        return {
+            "artifact_id": stored.id,
+            "name": stored.name,
+            "media_type": stored.media_type,
+            "size": stored.size_bytes,
+            "sha256": stored.sha256,
+        }
+
+    async def query(
+        self, source: str, sql: str, params: Any, max_rows: int
+    ) -> AsyncIterator[dict[str, Any] | list[Any]]:
+        """Runs a query with the run's token: columns first, then rows, then the end. Raises RequestError."""
+        request = self._request(source, sql, params, max_rows)
+        waited = 0.0
+        while True:
+            begun = False
+            call = self._datasources.ExecuteQuery(
+                request, metadata=(("authorization", f"Bearer {self._token}"),)
+            )
+            try:
+                async for response in call:
+                    begun = True
+                    yield _part(response)
+            except errors.Unavailable as error:
+                if begun or waited > _PATIENCE:
+                    raise RequestError(f"the query on '{source}' failed: {error.message}") from None
+                waited += await _pause(waited)
+            except errors.ServiceError as error:
+                raise RequestError(f"the query on '{source}' failed: {error.message}") from None
+            else:
+                return
+            finally:
+                with contextlib.suppress(Exception):
+                    call.cancel()  # a query nobody waits for stops at its database
+
+    def _request(self, source: str, sql: str, params: Any, max_rows: int) -> ds.ExecuteQueryRequest:
+        source_id = self._program.data_sources.get(source)
+        if source_id is None or not self._token:
+            linked = ", ".join(sorted(self._program.data_sources)) or "none"
+            raise RequestError(
+                f"the data source '{source}' is not linked to this component (linked: {linked})"
+            )
+        try:
+            request = ds.ExecuteQueryRequest(data_source_id=source_id, sql=sql, max_rows=max_rows)
+            if isinstance(params, dict):
+                request.named_parameters.CopyFrom(jsonvalue.to_struct(params))
+            elif params:
+                request.parameters.extend(jsonvalue.to_value(value) for value in params)
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"the query on '{source}' cannot be sent: {error}") from None
+        return request
+
+
+def _part(response: ds.ExecuteQueryResponse) -> dict[str, Any] | list[Any]:
+    kind = response.WhichOneof("item")
+    if kind == "columns":
+        return {"columns": [column.name for column in response.columns.columns]}
+    if kind == "rows":
+        return [jsonvalue.from_list(row) for row in response.rows.rows]
+    return {"end": True, "truncated": response.end.truncated}
+
+
+async def _upload(
+    header: pb.UploadArtifactRequest.Header, file: IO[bytes]
+) -> AsyncIterator[pb.UploadArtifactRequest]:
+    file.seek(0)
+    yield pb.UploadArtifactRequest(header=header)
+    while chunk := file.read(_CHUNK):
+        yield pb.UploadArtifactRequest(chunk=chunk)
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """The call's answer; repeats it while the service is away, for a minute at most."""
+    waited = 0.0
+    while True:
+        try:
+            return await call()
+        except errors.Unavailable:
+            if waited > _PATIENCE:
+                raise
+            waited += await _pause(waited)
+
+
+async def _pause(waited: float) -> float:
+    seconds = min(2.0, 0.1 + waited) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter
+    await asyncio.sleep(seconds)
+    return seconds
