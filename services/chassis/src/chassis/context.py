@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,6 +29,8 @@ class Caller:
     """The id of the API key or token (jti) that was shown; never the secret itself."""
     session_id: str = ""
     expires_at: datetime | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """A verified token's claims; empty for a key. What narrows a token further, its service reads here."""
 
     @property
     def effective(self) -> "Caller":

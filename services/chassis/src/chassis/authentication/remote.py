@@ -5,9 +5,10 @@ s.
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Final
 
-from chassis.authentication.tokens import Jwks, TokenVerifier, invalid, looks_like_token
+from chassis.authentication.tokens import AUDIENCE, Jwks, TokenVerifier, invalid, looks_like_token
 from chassis.client import ServiceChannel
 from chassis.context import Caller, Kind, use
 from chassis.errors import ServiceError, Unauthenticated, Unavailable
@@ -28,9 +29,10 @@ _KINDS: Final[dict[int, Kind]] = {
 class RemoteAuthenticator:
     """Proves credentials with identity's help. `channel` is one to identity with this service's own key."""
 
-    def __init__(self, channel: ServiceChannel) -> None:
+    def __init__(self, channel: ServiceChannel, *, audiences: Sequence[str] = (AUDIENCE,)) -> None:
+        """`audiences` are those of which a token must name one."""
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
-        self._tokens = TokenVerifier(Jwks(self._jwks))
+        self._tokens = TokenVerifier(Jwks(self._jwks), audiences=audiences)
         self._cache: dict[bytes, tuple[float, Caller | None]] = {}
         self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
 

@@ -78,9 +78,9 @@ class Jwks:
 class TokenVerifier:
     """Verifies access tokens and remembers the verified ones until they expire."""
 
-    def __init__(self, jwks: Jwks, *, audience: str = AUDIENCE, issuer: str = ISSUER) -> None:
+    def __init__(self, jwks: Jwks, *, audiences: Sequence[str] = (AUDIENCE,), issuer: str = ISSUER) -> None:
         self._jwks = jwks
-        self._audience = audience
+        self._audiences = tuple(audiences)
         self._issuer = issuer
         self._verified: dict[str, tuple[float, Caller]] = {}
 
@@ -118,7 +118,7 @@ class TokenVerifier:
                 token,
                 key,
                 algorithms=["EdDSA"],
-                audience=self._audience,
+                audience=self._audiences,
                 issuer=self._issuer,
                 options={"require": ["exp", "iat", "sub", "jti", "iss", "aud"]},
                 leeway=5,
@@ -142,6 +142,7 @@ def caller_from_claims(claims: dict[str, Any], token: str) -> Caller:
         credential_id=str(claims["jti"]),
         session_id=str(claims.get("sid", "")),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        claims=claims,
     )
 
 
