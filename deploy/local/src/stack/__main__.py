@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.config import load_dotenv
-from stack import examples, run, status
+from stack import status
 from stack.errors import StackError
 from stack.home import Home, Lock
+from stack.memory import is_alive
 from stack.ports import Ports
 from stack.supervisor import Supervisor
 from stack.table import TABLE, Entry, Site
@@ -119,6 +120,8 @@ def detach(home: Home, module: str) -> int:
 
 def run_example(home: Home, name: str, module: str, *, once: bool) -> int:
     """Run an example, starting the stack if none runs here."""
+    from stack import examples, run  # noqa: PLC0415 - a supervisor has no use for an HTTP client
+
     examples.load(name)  # a wrong name need not wait for a start
     found = status.read(home)
     if found is not None and found["ready"]:
@@ -153,7 +156,7 @@ def bring_down(home: Home) -> int:
     os.kill(pid, signal.SIGTERM)
     say(f"stopping MCPanel (pid {pid}) …")
     end = time.monotonic() + 120
-    while lock.holder() == pid:
+    while lock.holder() == pid or is_alive(pid):
         if time.monotonic() > end:
             raise StackError(
                 f"MCPanel (pid {pid}) did not stop in 120 s: kill -9 {pid} ends it and all it started"

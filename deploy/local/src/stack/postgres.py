@@ -13,22 +13,26 @@ import os
 import secrets as random
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import psycopg
-from psycopg import sql
+from typing import TYPE_CHECKING
 
 from stack import secrets
 from stack.child import base_environment, kill_group, spawn
 from stack.errors import InUseError, StackError
 
+if TYPE_CHECKING:
+    import psycopg
+
 SERVICES = ("registry", "engine", "datasources", "audit", "identity")
 SAMPLE = "sample"
 _SUPERUSER = "postgres"
+_PROTOCOL = 196608  # 3.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -150,12 +154,13 @@ class Postgres:
         return self.process
 
     def is_ready(self) -> bool:
-        """Whether the server accepts a login now."""
-        try:
-            with self.connect(timeout=2):
-                return True
-        except psycopg.OperationalError:
-            return False
+        """Whether the server asks for a login's password now; while it recovers, it refuses instead."""
+        hello = f"user\0{_SUPERUSER}\0database\0postgres\0\0".encode()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2) as client:
+            client.settimeout(2)
+            client.sendall(struct.pack("!II", 8 + len(hello), _PROTOCOL) + hello)
+            return client.recv(1) == b"R"  # AuthenticationRequest
+        return False
 
     def start(self, timeout: float = 60) -> None:
         """Create the cluster if needed, start the server, return when it accepts logins (seconds to wait)."""
@@ -190,20 +195,16 @@ class Postgres:
             self.process.wait()
             self.process = None
 
-    def connect(self, database: str = "postgres", *, timeout: int = 10) -> psycopg.Connection:
+    def connect(self, database: str = "postgres") -> "psycopg.Connection":
         """A superuser's connection in autocommit, for administration."""
-        return psycopg.connect(
-            host="127.0.0.1",
-            port=self.port,
-            user=_SUPERUSER,
-            password=self.password(_SUPERUSER),
-            dbname=database,
-            connect_timeout=timeout,
-            autocommit=True,
-        )
+        import psycopg  # noqa: PLC0415 - a supervisor that only starts the server stays small
+
+        return psycopg.connect(self.url(_SUPERUSER, database), connect_timeout=10, autocommit=True)
 
     def ensure(self, roles: Iterable[Role] = ROLES) -> None:
         """Create missing roles and databases, and let each role connect to its own databases only."""
+        from psycopg import sql  # noqa: PLC0415 - as above
+
         with self.connect() as connection:
             known = {name for (name,) in connection.execute("select rolname from pg_roles")}
             present = {name for (name,) in connection.execute("select datname from pg_database")}
@@ -213,16 +214,12 @@ class Postgres:
                 verb = sql.SQL("alter" if role.name in known else "create")
                 connection.execute(sql.SQL("{} role {} login password {}").format(verb, name, secret))
                 for database in (*role.owns, *role.connects):
+                    target = sql.Identifier(database)
                     if database not in present:
-                        self._create(connection, database, role.name)
+                        connection.execute(sql.SQL("create database {} owner {}").format(target, name))
+                        connection.execute(sql.SQL("revoke all on database {} from public").format(target))
                         present.add(database)
-                    grant = sql.SQL("grant connect on database {} to {}")
-                    connection.execute(grant.format(sql.Identifier(database), name))
-
-    def _create(self, connection: psycopg.Connection, database: str, owner: str) -> None:
-        name = sql.Identifier(database)
-        connection.execute(sql.SQL("create database {} owner {}").format(name, sql.Identifier(owner)))
-        connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+                    connection.execute(sql.SQL("grant connect on database {} to {}").format(target, name))
 
     def _release_data(self, timeout: float = 10) -> None:
         """Drop a stale postmaster.pid. PostgreSQL trusts its pid, which another program may hold by now."""

@@ -24,7 +24,8 @@ from stack.ports import require_free
 from stack.table import Entry, Preparation, Process, Site, log_of
 
 START_TIMEOUT = 60.0  # seconds a process may take to become ready
-RAPID = 5  # so many ends …
+NEVER_READY = 3  # so many ends of a process that was never ready yet …
+RAPID = 5  # … or of one that was …
 WINDOW = 30.0  # … within so many seconds, and the supervisor gives up
 BACKOFF = (0.1, 0.5, 1.0, 2.0)  # seconds before each restart in a row
 LOG_LIMIT = 16 << 20  # bytes after which a log is rotated; one old copy is kept
@@ -177,8 +178,8 @@ class Supervisor:
         now = time.monotonic()
         node.ends.append(now)
         recent = sum(1 for end in node.ends if now - end < WINDOW)
-        if recent == RAPID:
-            often = f"{entry.title} ended {RAPID} times within {WINDOW:.0f} s, last with {code}; giving up"
+        if recent == (RAPID if node.ready.is_set() else NEVER_READY):
+            often = f"{entry.title} ended {recent} times within {WINDOW:.0f} s, last with {code}; giving up"
             raise StackError(often + self._tail(entry))
         node.restarts += 1
         self._set(node, "restarting")
