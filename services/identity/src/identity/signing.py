@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,8 +20,6 @@ from chassis.authentication.tokens import TYPE
 from identity import keyfiles
 from identity.domain.tokens import PublicKey, public_key
 
-_REFRESH: Final = b"mcpanel refresh tokens v1"
-
 
 class SigningKeyError(Exception):
     """The signing key's file cannot be used; the message says what to do."""
@@ -33,9 +31,10 @@ class SigningKey:
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
         self.public: PublicKey = public_key(private.public_key().public_bytes_raw())
-        derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=_REFRESH)
-        self.refresh_secret: bytes = derive.derive(private.private_bytes_raw())
+        self.refresh_secret: bytes = _derived(private, b"mcpanel refresh tokens v1")
         """What refresh tokens are derived with; it changes with the key."""
+        self.repeat_secret: bytes = _derived(private, b"mcpanel repeated requests v1")
+        """What passwords of repeated requests are compared with."""
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -61,6 +60,11 @@ class SigningKey:
         """The claims as a JWT, EdDSA-signed, typ at+jwt."""
         headers = {"typ": TYPE, "kid": self.public.kid}
         return jwt.encode(dict(claims), self._private, algorithm="EdDSA", headers=headers)
+
+
+def _derived(private: Ed25519PrivateKey, purpose: bytes) -> bytes:
+    derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose)
+    return derive.derive(private.private_bytes_raw())
 
 
 class Signer:

@@ -40,6 +40,6 @@ async def ensure(tx: Transaction, account: Account) -> tuple[Account, bool]:
         created_at=account.created_at,
     )
     made = made.on_conflict_do_nothing(index_elements=[service_accounts.c.name])
-    is_new = (await tx.execute(made)).rowcount == 1
+    is_new = await tx.scalar(made.returning(service_accounts.c.id)) is not None
     named = select(service_accounts).where(service_accounts.c.name == account.name).with_for_update()
     return Account(**(await tx.execute(named)).one()._mapping), is_new

@@ -62,7 +62,7 @@ async def count_administrators(tx: Transaction) -> int:
 async def add(tx: Transaction, user: User) -> None:
     """Stores a new user. Raises AlreadyExists EMAIL_TAKEN."""
     statement = insert(users).values(_values(user)).on_conflict_do_nothing(index_elements=[users.c.email_key])
-    if (await tx.execute(statement)).rowcount == 0:
+    if await tx.scalar(statement.returning(users.c.id)) is None:
         raise _taken(user)
 
 
