@@ -46,7 +46,14 @@ def start_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, Started]
 def site(tmp_path: Path) -> Site:
     home = Home(tmp_path)
     home.prepare({})
-    return Site(home, Ports(), {"MCPANEL_SECRET_WAREHOUSE": "hunter2", "MCPANEL_ENGINE__LEASE": "5s"})
+    environ = {
+        "MCPANEL_SECRET_WAREHOUSE": "hunter2",
+        "MCPANEL_ENGINE__LEASE": "5s",
+        "MCPANEL_LOG_LEVEL": "DEBUG",
+        "MCPANEL_DATABASE_URL": "postgresql://somebody@elsewhere/x",
+        "MCPANEL_NATS_URL": "nats://elsewhere",
+    }
+    return Site(home, Ports(), environ)
 
 
 def test_every_need_is_an_entry_that_stands_before_it() -> None:
@@ -113,6 +120,13 @@ def test_a_setting_for_one_process_reaches_that_one(site: Site, monkeypatch: pyt
 
     assert started["engine"].env["MCPANEL_LEASE"] == "5s"
     assert "MCPANEL_LEASE" not in started["registry"].env
+
+
+def test_a_setting_without_a_process_reaches_all_of_ours(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = start_all(site, monkeypatch)
+
+    levels = {name: one.env.get("MCPANEL_LOG_LEVEL") for name, one in started.items()}
+    assert levels == dict.fromkeys([*SERVICES, "gateway", "worker"], "DEBUG") | {"envoy": None}
 
 
 def test_the_environment_of_the_shell_stays_outside(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

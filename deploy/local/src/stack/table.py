@@ -18,7 +18,8 @@ from stack.nats import Nats
 from stack.ports import Ports
 from stack.postgres import SERVICES, Postgres
 
-_PASSED_ON = ("MCPANEL_LOG_LEVEL", "MCPANEL_LOG_FORMAT")
+# Named for each process below, or for nobody: everything else that is called MCPANEL_… is passed on to all.
+_KEPT_BACK = ("MCPANEL_SECRET", "MCPANEL_DATABASE_URL", "MCPANEL_NATS_URL", "MCPANEL_KEY")
 _ADDRESSES = ("identity", "registry", "engine", "datasources", "audit")
 
 
@@ -77,7 +78,11 @@ Entry = Process | Preparation
 
 def environment(site: Site, name: str, extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of one of our own processes."""
-    passed = {key: site.environ[key] for key in _PASSED_ON if key in site.environ}
+    passed = {
+        key: value
+        for key, value in site.environ.items()
+        if key.startswith("MCPANEL_") and not key.startswith(_KEPT_BACK) and "__" not in key
+    }
     return {
         **base_environment(),
         **passed,
@@ -151,9 +156,11 @@ def _service(
 
 
 def _external(site: Site) -> dict[str, str]:
-    """What a user may refer to in a data source: `MCPANEL_SECRET_*` and the folder of secret files."""
+    """What a user may refer to in a data source: secrets by name, and the sample database on this machine."""
     wanted = ("MCPANEL_SECRET_", "MCPANEL_SECRETS_DIR")
-    return {key: value for key, value in site.environ.items() if key.startswith(wanted)}
+    secret = {key: value for key, value in site.environ.items() if key.startswith(wanted)}
+    networks = site.environ.get("MCPANEL_ALLOWED_NETWORKS", "127.0.0.1/32")
+    return {"MCPANEL_ALLOWED_NETWORKS": networks, **secret}
 
 
 def _gateway(site: Site) -> subprocess.Popen[bytes]:
