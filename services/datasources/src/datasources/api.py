@@ -1,0 +1,281 @@
+"""DataSourceService: each method reads, decides by the domain, writes, records and answers."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from google.protobuf import struct_pb2
+
+from chassis import outbox, paging
+from chassis.context import current
+from chassis.database import Database, Transaction
+from chassis.errors import Conflict, Denied, Invalid, NotFound, Precondition, TooLarge
+from chassis.ids import uuid7
+from chassis.statuses import MAX_MESSAGE_BYTES
+from datasources import catalogue, domain, store, wire
+from datasources.connections import Connections, Stored
+from datasources.domain import Caller, DataSource, Draft
+from datasources.pools import Pools
+from datasources.queries import Batch, Columns, Order, Outcome, Queries, Query, Stop
+from datasources.references import References
+from datasources.statements import Checker, Statement
+from datasources.vault import Vault
+from mcpanel.datasources.v1 import datasources_pb2 as pb
+from mcpanel.datasources.v1 import datasources_pb2_grpc
+
+_ENTITY = "data_source"
+
+
+class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
+    """The servicer."""
+
+    def __init__(
+        self, db: Database, vault: Vault, references: References, connections: Connections, pools: Pools
+    ) -> None:
+        self.db = db
+        self.vault = vault
+        self.references = references
+        self.connections = connections
+        self.pools = pools
+        self.queries: Queries[struct_pb2.ListValue] = Queries()
+        self.checker = Checker()
+
+    async def CreateDataSource(
+        self, request: pb.CreateDataSourceRequest, context: Any
+    ) -> pb.CreateDataSourceResponse:
+        draft = wire.draft_to_create(request)
+        await self._answer_repeat()
+        loopback = await self._loopback(draft)
+        async with self.db.begin() as tx:
+            source = domain.create(draft, id=uuid7(tx.now), owner=_caller(), now=tx.now, loopback=loopback)
+            await store.add(tx, source)
+            if draft.secret_value:
+                await store.put_secret(tx, source.id, self.vault.seal(source.id, draft.secret_value))
+            await outbox.add(tx, entity=(_ENTITY, source.id), new=asdict(source))
+            return tx.reply(pb.CreateDataSourceResponse(data_source=wire.data_source(source)))
+
+    async def GetDataSource(self, request: pb.GetDataSourceRequest, context: Any) -> pb.GetDataSourceResponse:
+        async with self.db.read() as tx:
+            source = await store.get(tx, request.data_source_id)
+        return pb.GetDataSourceResponse(data_source=wire.data_source(source))
+
+    async def ListDataSources(
+        self, request: pb.ListDataSourcesRequest, context: Any
+    ) -> pb.ListDataSourcesResponse:
+        page = paging.parse(request, bound=request.filter)
+        wanted = store.parse_filter(request.filter)
+        async with self.db.read() as tx:
+            found = await store.page_after(tx, wanted, page.after, page.limit)
+        items, token = page.cut(found, key=lambda one: (one.created_at, one.id))
+        return wire.page(items, token)
+
+    async def UpdateDataSource(
+        self, request: pb.UpdateDataSourceRequest, context: Any
+    ) -> pb.UpdateDataSourceResponse:
+        draft, fields = wire.draft(request.data_source), wire.changed_fields(request)
+        await self._answer_repeat()
+        async with self.db.read() as tx:
+            seen = await store.get(tx, request.data_source_id)
+        host = draft.host if "host" in fields else seen.host
+        loopback = await self._loopback(draft, host)
+        async with self.db.begin() as tx:
+            old = await store.get(tx, seen.id, lock=True)
+            new = domain.update(old, draft, fields, caller=_caller(), now=tx.now, loopback=loopback)
+            if new.host != host:
+                raise Conflict("CONCURRENT_CHANGE", f"data source {old.name!r} is being changed; try again")
+            await store.replace(tx, new)
+            if not domain.keeps_stored_value(draft, fields):
+                sealed = self.vault.seal(new.id, draft.secret_value) if draft.secret_value else None
+                await store.put_secret(tx, new.id, sealed)
+            await outbox.add(tx, entity=(_ENTITY, new.id), old=asdict(old), new=asdict(new))
+            return tx.reply(pb.UpdateDataSourceResponse(data_source=wire.data_source(new)))
+
+    async def DeleteDataSource(
+        self, request: pb.DeleteDataSourceRequest, context: Any
+    ) -> pb.DeleteDataSourceResponse:
+        async with self.db.begin() as tx:
+            source = await store.get(tx, request.data_source_id, lock=True)
+            domain.require_etag(source, request.etag)
+            await store.remove(tx, source)
+            await outbox.add(tx, entity=(_ENTITY, source.id), old=asdict(source))
+            answer = tx.reply(pb.DeleteDataSourceResponse())
+        await self.pools.forget(source.id)
+        return answer
+
+    async def TestConnection(
+        self, request: pb.TestConnectionRequest, context: Any
+    ) -> pb.TestConnectionResponse:
+        await self._answer_repeat()
+        stored = await self._stored(request.data_source_id)
+        found = await self.connections.test(stored)
+        async with self.db.begin() as tx:
+            details = {"ok": found.ok, "message": found.message, "warnings": found.warnings}
+            await outbox.add(tx, entity=(_ENTITY, stored.source.id), details=details)
+            return tx.reply(wire.tested(found))
+
+    async def ScanSchema(self, request: pb.ScanSchemaRequest, context: Any) -> pb.ScanSchemaResponse:
+        await self._answer_repeat()
+        stored = await self._stored(request.data_source_id)
+        source = stored.source
+        found = await self.connections.scan(stored)
+        async with self.db.begin() as tx:
+            values = catalogue.to_json(found.tables)
+            if not await store.put_snapshot(tx, source.id, values, found.server_version):
+                raise store.not_found(request.data_source_id)
+            details = {"tables": len(found.tables), "server_version": found.server_version}
+            await outbox.add(tx, entity=(_ENTITY, source.id), details=details)
+            schema = wire.schema(found.tables, found.server_version, tx.now)
+            return tx.reply(pb.ScanSchemaResponse(schema=_fitting(schema)))
+
+    async def GetSchema(self, request: pb.GetSchemaRequest, context: Any) -> pb.GetSchemaResponse:
+        async with self.db.read() as tx:
+            source = await store.get(tx, request.data_source_id)
+            found = await store.find_snapshot(tx, source.id)
+        if found is None:
+            raise Precondition(
+                "SCHEMA_NOT_SCANNED",
+                f"the schema of data source {source.name!r} was never scanned; call ScanSchema first",
+                resource=(_ENTITY, source.id),
+            )
+        tables, server_version, scanned_at = found
+        schema = wire.schema(catalogue.from_json(tables), server_version, scanned_at)
+        return pb.GetSchemaResponse(schema=_fitting(schema))
+
+    async def ExecuteQuery(
+        self, request: pb.ExecuteQueryRequest, context: Any
+    ) -> AsyncIterator[pb.ExecuteQueryResponse]:
+        stored = await self._stored(request.data_source_id)
+        query_id = uuid7()
+        query = await self._start(query_id, stored, request)
+        try:
+            async for item in query.items():
+                match item:
+                    case Columns():
+                        yield wire.columns(query_id, item.columns)
+                    case Batch():
+                        yield wire.rows(item.rows)
+            if query.outcome is not None:
+                yield wire.end(query.outcome)
+        finally:
+            await self.queries.finish(query)
+
+    async def CancelQuery(self, request: pb.CancelQueryRequest, context: Any) -> pb.CancelQueryResponse:
+        caller = current().caller
+        async with self.db.begin() as tx:
+            query = self.queries.get(
+                request.query_id, owner_id=_caller().id, any_owner=caller.may("datasources.update")
+            )
+            await outbox.add(tx, entity=("query", request.query_id))
+            answer = tx.reply(pb.CancelQueryResponse())
+        query.stop(Stop.CANCELLED)
+        await query.ended()
+        return answer
+
+    async def ListDataSourceTypes(
+        self, request: pb.ListDataSourceTypesRequest, context: Any
+    ) -> pb.ListDataSourceTypesResponse:
+        return wire.types()
+
+    async def _start(
+        self, query_id: str, stored: Stored, request: pb.ExecuteQueryRequest
+    ) -> Query[struct_pb2.ListValue]:
+        asked = wire.asked(request)
+        try:
+            statement = await self.checker.check(request.sql)
+        except Invalid as error:
+            await self._record(stored.source, query_id, request.sql, {"outcome": error.reason})
+            raise
+        order = Order(
+            id=query_id,
+            owner_id=_caller().id,
+            statement=statement,
+            parameters=wire.parameters(statement, asked),
+            max_rows=asked.max_rows,
+            timeout=asked.timeout,
+            encode=wire.row,
+        )
+
+        async def record(outcome: Outcome) -> None:
+            await self._record(stored.source, query_id, request.sql, _details(outcome, statement))
+
+        return self.queries.start(order, lambda begin: self.connections.session(stored, begin), record)
+
+    async def _record(self, source: DataSource, query_id: str, sql: str, details: dict[str, object]) -> None:
+        """Writes a query's entry in the action log: its text, and no parameter's value."""
+        async with self.db.begin(idempotent=False) as tx:
+            found = {"query_id": query_id, "data_source": source.name, "statement": sql, **details}
+            await outbox.add(tx, entity=(_ENTITY, source.id), details=found)
+
+    async def _answer_repeat(self) -> None:
+        """Answers a repeated request here, before anything is asked of the network a second time."""
+        if current().request_id and not current().validate_only:
+            async with self.db.begin():
+                pass
+
+    async def _loopback(self, draft: Draft, host: str | None = None) -> bool:
+        """Whether the host is this machine, once its address and the draft's secret reference are acceptable."""
+        if draft.secret_ref and _caller().is_administrator:
+            self.references.read(draft.secret_ref)
+        return await self.connections.is_loopback(draft.host if host is None else host)
+
+    async def _stored(self, key: str) -> Stored:
+        """The data source to connect to, when the credential reaches so far. Raises NotFound, Denied."""
+        scope = _scope()
+        async with self.db.read() as tx:
+            try:
+                source = await store.get(tx, key)
+            except NotFound:
+                _require(key, scope is None)
+                raise
+            _require(key, scope is None or source.id in scope)
+            return Stored(source, await _sealed(tx, source))
+
+
+async def _sealed(tx: Transaction, source: DataSource) -> Any:
+    return None if source.secret_ref else await store.find_secret(tx, source.id)
+
+
+def _caller() -> Caller:
+    who = current().caller.effective
+    return Caller(who.id, domain.ADMIN in who.roles)
+
+
+def _scope() -> frozenset[str] | None:
+    """The ids of the only data sources this credential is for, or None when it is for all."""
+    caller = current().caller
+    found: frozenset[str] | None = None
+    for who in (caller, caller.effective):
+        if "data_source_ids" in who.claims:
+            ids = frozenset(map(str, who.claims["data_source_ids"]))
+            found = ids if found is None else found & ids
+    return found
+
+
+def _require(key: str, within: bool) -> None:
+    if not within:
+        raise Denied(
+            "PERMISSION_MISSING",
+            f"this credential is for other data sources than {key!r}; link it to the component's version",
+            metadata={"permission": "datasources.query"},
+        )
+
+
+def _details(outcome: Outcome, statement: Statement) -> dict[str, object]:
+    return {
+        "digest": f"sha256:{statement.digest}",
+        "parameter_count": statement.positional or len(statement.named),
+        "row_count": outcome.row_count,
+        "truncated": outcome.truncated,
+        "elapsed_ms": int(outcome.elapsed.total_seconds() * 1000),
+        "outcome": outcome.word,
+    }
+
+
+def _fitting(schema: pb.Schema) -> pb.Schema:
+    if schema.ByteSize() > MAX_MESSAGE_BYTES - 1024:
+        raise TooLarge(
+            "MESSAGE_TOO_LARGE",
+            "the schema is larger than a message may be; give the login fewer schemas to see",
+            metadata={"limit_bytes": str(MAX_MESSAGE_BYTES)},
+        )
+    return schema

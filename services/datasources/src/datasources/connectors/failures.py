@@ -1,0 +1,98 @@
+"""What a database's errors become: a sentence for the caller, without credentials and without data."""
+
+import re
+from typing import Final
+
+import psycopg
+from psycopg import errors as pg
+
+from chassis.errors import DeadlineExceeded, FieldViolation, Invalid, Precondition, ServiceError
+from datasources.statements import Statement
+
+_QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
+_CONNECTING: Final = (
+    ("password authentication failed", "the database refused the login: wrong user name or password"),
+    ("no password supplied", "the database wants a password and none is set"),
+    (
+        "authentication method requirement",
+        "the database asks for a password in the clear, which needs verified TLS",
+    ),
+    ("no pg_hba.conf entry", "the database does not accept this login from here"),
+    ("certificate verify failed", "the server's certificate could not be verified"),
+    ("server certificate for", "the server's certificate is for another name"),
+    ("root certificate file", "there are no trusted authorities to verify the server's certificate by"),
+    ("does not support SSL", "the server does not offer TLS, which this data source requires"),
+    ("SSL", "the TLS handshake failed"),
+    ("Connection refused", "nothing listens there"),
+    ("timeout", "the server did not answer in time"),
+    ("No route to host", "there is no route to the host"),
+    ("Network is unreachable", "the network is unreachable"),
+    ("too many clients", "the database has no connection left"),
+    ("remaining connection slots", "the database has no connection left"),
+    ("starting up", "the database is starting up"),
+    ("shutting down", "the database is shutting down"),
+    ("server closed the connection", "the server closed the connection"),
+    ("Connection reset", "the server closed the connection"),
+)
+_DATABASE_MISSING: Final = re.compile(r'database ".*" does not exist')
+_ROLE_MISSING: Final = re.compile(r'role ".*" does not exist')
+
+
+def connecting(error: Exception) -> str:
+    """Why a connection could not be made, in neutral words."""
+    text = str(error)
+    if _DATABASE_MISSING.search(text):
+        return "the database does not exist"
+    if _ROLE_MISSING.search(text):
+        return "the database refused the login: wrong user name or password"
+    if isinstance(error, (psycopg.errors.ConnectionTimeout, TimeoutError)):
+        return "the server did not answer in time"
+    for sign, sentence in _CONNECTING:
+        if sign in text:
+            return sentence
+    return "the connection failed"
+
+
+def connection_failed(why: str) -> Precondition:
+    """The error of a data source that cannot be used now."""
+    return Precondition("CONNECTION_FAILED", why)
+
+
+def querying(error: psycopg.Error, statement: Statement, prefix: int) -> ServiceError:
+    """The error a query's failure becomes. `prefix` is how many characters stand before the statement on the wire."""
+    state = error.sqlstate or ""
+    if isinstance(error, pg.QueryCanceled):
+        if "statement timeout" in str(error):
+            return timed_out()
+        return Invalid("QUERY_FAILED", "the query was cancelled on the database's server")
+    if isinstance(error, pg.ReadOnlySqlTransaction) or state == "0A000":
+        return Invalid("STATEMENT_REFUSED", f"the database refused it: {_message(error)}")
+    if not state and isinstance(error, psycopg.OperationalError):
+        return connection_failed("the connection to the database was lost")
+    if state[:2] in ("08", "53") or state in ("57P01", "57P02", "57P03"):
+        return connection_failed(f"the database ended the query: {_message(error)}")
+    if not state:
+        return Invalid(
+            "INVALID_FIELD",
+            "the parameters do not fit: a list's items must be of one kind",
+            fields=[FieldViolation("parameters", "a list's items must be of one kind")],
+        )
+    metadata = {"sqlstate": state}
+    place = ""
+    if (position := error.diag.statement_position) and int(position) > prefix:
+        line, column = statement.place(int(position) - prefix - 1)
+        metadata |= {"line": str(line), "column": str(column)}
+        place = f" (line {line}, column {column})"
+    return Invalid("QUERY_FAILED", f"{_message(error)}{place}", metadata=metadata)
+
+
+def timed_out() -> DeadlineExceeded:
+    """The error of a query that ran too long."""
+    return DeadlineExceeded("QUERY_TIMED_OUT", "the query ran longer than its timeout and was cancelled")
+
+
+def _message(error: psycopg.Error) -> str:
+    """The database's sentence. Names in it are kept where they are names; where they may be values they go."""
+    text = error.diag.message_primary or "the query failed"
+    names_only = (error.sqlstate or "").startswith("42")
+    return text if names_only else _QUOTED.sub("…", text)

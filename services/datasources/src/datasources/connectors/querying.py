@@ -1,0 +1,106 @@
+"""Running one checked query and handing out its rows, one by one, as fast as they are taken."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import psycopg
+from psycopg.postgres import types as builtin
+from psycopg.types import TypeInfo
+
+from chassis.jsonvalue import Json
+from datasources.connectors import failures
+from datasources.connectors.postgresql import Session
+from datasources.statements import Statement
+
+_CURSOR: Final = "mcpanel_rows"
+_PREFIX: Final = len(f'DECLARE "{_CURSOR}" NO SCROLL CURSOR FOR ')
+_FETCHED: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of a result."""
+
+    name: str
+    type: str
+
+
+class Result:
+    """A query that has been started: its columns, then its rows."""
+
+    def __init__(
+        self, session: Session, statement: Statement, cursor: psycopg.AsyncRawServerCursor[Any]
+    ) -> None:
+        self._session = session
+        self._statement = statement
+        self._cursor = cursor
+        self.columns: tuple[ResultColumn, ...] = ()
+
+    async def describe(self) -> None:
+        """Learns the columns' names and types, arrays of the database's own types included."""
+        described = self._cursor.pgresult
+        if described is None:
+            return
+        kinds = [(described.ftype(number), described.fmod(number)) for number in range(described.nfields)]
+        known = self._session.type_names
+        if unknown := [kind for kind in dict.fromkeys(kinds) if kind not in known]:
+            for oid, modifier, name, element, delimiter in await self._look_up(unknown):
+                known[oid, modifier] = name
+                if element and builtin.get(oid) is None:
+                    TypeInfo(name, element, oid, delimiter=delimiter).register(self._session.connection)
+        names = [bytes(described.fname(number) or b"").decode() for number in range(described.nfields)]
+        self.columns = tuple(
+            ResultColumn(name, known.get(kind, "")) for name, kind in zip(names, kinds, strict=True)
+        )
+
+    async def rows(self, at_most: int) -> AsyncGenerator[Sequence[Json]]:
+        """The rows, at most `at_most`. Only one row at a time is held here, however many are waiting."""
+        left = at_most
+        fetcher = self._session.connection.cursor()
+        while left > 0:
+            asked = min(_FETCHED, left)
+            got = 0
+            fetch = f'FETCH FORWARD {asked} FROM "{_CURSOR}"'.encode()
+            try:
+                # a generator, though psycopg only says iterator: closing it cancels the rest of the fetch
+                stream = cast("AsyncGenerator[Sequence[Json]]", fetcher.stream(fetch))
+                async with aclosing(stream):
+                    async for row in stream:
+                        got += 1
+                        yield row
+            except psycopg.Error as error:
+                raise failures.querying(error, self._statement, _PREFIX) from error
+            left -= got
+            if got < asked:
+                return
+
+    async def _look_up(self, kinds: Sequence[tuple[int, int]]) -> Sequence[Any]:
+        oids, modifiers = [oid for oid, _ in kinds], [modifier for _, modifier in kinds]
+        found = await self._session.connection.execute(_TYPES, [oids, modifiers])
+        return await found.fetchall()
+
+
+async def start(session: Session, statement: Statement, parameters: Sequence[Json]) -> Result:
+    """Starts the query in the session's transaction, which must be READ ONLY and primed.
+
+    The cursor is declared by an extended-protocol call, which takes a single statement, and DECLARE itself
+    takes nothing but a query. Raises Invalid STATEMENT_REFUSED or QUERY_FAILED, DeadlineExceeded, and
+    Precondition CONNECTION_FAILED.
+    """
+    cursor = psycopg.AsyncRawServerCursor(session.connection, _CURSOR, scrollable=False)
+    try:
+        await cursor.execute(statement.text.encode(), list(parameters) or None)
+        result = Result(session, statement, cursor)
+        await result.describe()
+    except psycopg.Error as error:
+        raise failures.querying(error, statement, _PREFIX) from error
+    return result
+
+
+_TYPES: Final = """
+SELECT k.oid, k.modifier, pg_catalog.format_type(k.oid, k.modifier),
+       CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typdelim
+FROM pg_catalog.unnest(%s::oid[], %s::int4[]) AS k(oid, modifier) JOIN pg_catalog.pg_type t ON t.oid = k.oid
+"""

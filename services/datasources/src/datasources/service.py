@@ -1,0 +1,61 @@
+"""The service put together."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chassis.authentication import Authenticator
+from chassis.client import ServiceChannel
+from chassis.database import Database
+from chassis.server import Server
+from datasources.addresses import Guard, Resolve, resolve
+from datasources.api import DataSources
+from datasources.config import Config
+from datasources.connections import Connections
+from datasources.pools import Pools
+from datasources.references import References
+from datasources.rotation import Rotation
+from datasources.tables import metadata
+from datasources.vault import Vault
+from mcpanel.datasources.v1 import datasources_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The server, and the parts that tests look at."""
+
+    server: Server
+    db: Database
+    pools: Pools
+    vault: Vault
+    rotation: Rotation
+    servicer: DataSources
+
+
+def build(
+    config: Config,
+    authenticator: Authenticator,
+    audit: ServiceChannel | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    resolver: Resolve = resolve,
+) -> Service:
+    """Everything this service is. Raises ConfigError and MasterKeyError."""
+    db = Database(config.database_url, metadata, name="datasources")
+    vault = Vault(config.master_key)
+    pools = Pools(config.pool_size, config.pool_total)
+    references = References(environ, config.secrets_dir)
+    connections = Connections(Guard(config.networks, resolver), references, vault, pools, config.tls_roots)
+    servicer = DataSources(db, vault, references, connections, pools)
+    rotation = Rotation(db, vault)
+    server = Server(
+        config,
+        [(datasources_pb2_grpc.add_DataSourceServiceServicer_to_server, servicer)],
+        authenticator=authenticator,
+        db=db,
+        audit=audit,
+        background=[pools.run, rotation.run],
+        on_stop=[servicer.queries.close, pools.close, db.close],
+        migrations_package="datasources",
+    )
+    return Service(server, db, pools, vault, rotation, servicer)

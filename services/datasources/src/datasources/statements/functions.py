@@ -1,0 +1,151 @@
+"""What a query may not name: functions that act, read the server's files, or run SQL that nobody checked.
+
+A READ ONLY transaction stops changes of tables, not these. Names are compared in lower case, wherever they
+stand: called, quoted, qualified, or written as a field (`('x'::text).pg_read_file` is a call, too).
+"""
+
+from typing import Final
+
+_PREFIXES: Final = (
+    "binary_upgrade_",
+    "dblink",
+    "pg_advisory_",
+    "pg_backup_",
+    "pg_buffercache_evict",
+    "pg_buffercache_mark_",
+    "pg_clear_",
+    "pg_copy_",
+    "pg_create_",
+    "pg_drop_",
+    "pg_file_",
+    "pg_logdir_ls",
+    "pg_logical_",
+    "pg_ls_",
+    "pg_read_binary_file",
+    "pg_read_file",
+    "pg_replication_origin_",
+    "pg_replication_slot_",
+    "pg_restore_",
+    "pg_stat_reset",
+    "pg_stat_statements_reset",
+    "pg_stat_get_reset",
+    "pg_sync_replication_",
+    "pg_truncate_",
+    "pg_try_advisory_",
+    "pg_walfile_",
+    "pg_wal_replay_",
+)
+"""Families; each begins no table's or column's ordinary name."""
+
+_NAMES: Final = frozenset(
+    {
+        # sessions and the server
+        "pg_cancel_backend",
+        "pg_terminate_backend",
+        "pg_reload_conf",
+        "pg_rotate_logfile",
+        "pg_rotate_logfile_old",
+        "pg_log_backend_memory_contexts",
+        "pg_log_standby_snapshot",
+        "pg_promote",
+        "pg_switch_wal",
+        "pg_switch_xlog",
+        "pg_start_backup",
+        "pg_stop_backup",
+        "pg_export_snapshot",
+        "pg_current_xact_id",
+        "txid_current",
+        "pg_notify",
+        "pg_prewarm",
+        "pg_prewarm_autoprewarm",
+        "autoprewarm_start_worker",
+        "autoprewarm_dump_now",
+        "pg_import_system_collations",
+        "pg_extension_config_dump",
+        "pg_set_attribute_stats",
+        "pg_set_relation_stats",
+        "pg_nextoid",
+        "pg_stop_making_pinned_objects",
+        "set_config",
+        "pg_stat_file",
+        "pg_current_logfile",
+        # sequences
+        "nextval",
+        "setval",
+        # large objects
+        "lo_create",
+        "lo_creat",
+        "lo_export",
+        "lo_from_bytea",
+        "lo_get",
+        "lo_import",
+        "lo_lseek",
+        "lo_lseek64",
+        "lo_open",
+        "lo_close",
+        "lo_put",
+        "lo_tell",
+        "lo_tell64",
+        "lo_truncate",
+        "lo_truncate64",
+        "lo_unlink",
+        "lo_manage",
+        "loread",
+        "lowrite",
+        # SQL inside text: nobody has checked that SQL
+        "query_to_xml",
+        "query_to_xmlschema",
+        "query_to_xml_and_xmlschema",
+        "cursor_to_xml",
+        "cursor_to_xmlschema",
+        "table_to_xml",
+        "table_to_xmlschema",
+        "table_to_xml_and_xmlschema",
+        "schema_to_xml",
+        "schema_to_xmlschema",
+        "schema_to_xml_and_xmlschema",
+        "database_to_xml",
+        "database_to_xmlschema",
+        "database_to_xml_and_xmlschema",
+        "ts_stat",
+        "ts_rewrite",
+        "crosstab",
+        "crosstab2",
+        "crosstab3",
+        "crosstab4",
+        "crosstab_hash",
+        "connectby",
+        "xpath_table",
+        # indexes and statistics
+        "brin_summarize_new_values",
+        "brin_summarize_range",
+        "brin_desummarize_range",
+        "gin_clean_pending_list",
+        # what a restored or loaded object would do
+        "plpgsql_call_handler",
+        "plpgsql_inline_handler",
+        "plpgsql_validator",
+        "fmgr_sql_validator",
+        "fmgr_c_validator",
+        "fmgr_internal_validator",
+        # the server's own credentials
+        "pg_authid",
+        "pg_shadow",
+        "pg_user_mapping",
+        "pg_user_mappings",
+        "pg_largeobject",
+        "pg_subscription",
+        "pg_hba_file_rules",
+        "pg_show_all_file_settings",
+        "pg_file_settings",
+        "pg_ident_file_mappings",
+        "_pg_user_mappings",
+        "user_mapping_options",
+    }
+)
+
+
+def is_denied(name: str) -> bool:
+    """Whether a query may not name `name`."""
+    lowered = name.lower()
+    return lowered in _NAMES or lowered.startswith(_PREFIXES)
