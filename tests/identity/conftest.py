@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from sqlalchemy import delete
 
 from chassis.config import load
 from chassis.database import Database
@@ -15,7 +16,7 @@ from identity import bootstrap
 from identity.config import IdentityConfig
 from identity.logins import Limits
 from identity.service import Service, build
-from identity.tables import metadata
+from identity.tables import api_keys, attempts, metadata, users
 from mcpanel.identity.v1 import identity_pb2 as pb
 from mcpanel.identity.v1 import identity_pb2_grpc
 from tests.support.servers import TestPostgres
@@ -66,54 +67,92 @@ Start = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
-def database_url(postgres: TestPostgres) -> str:
-    """A migrated database of identity's own."""
+def fresh_url(postgres: TestPostgres) -> str:
+    """A migrated database for one test, for what would disturb the others."""
     return postgres.create_database("identity", migrate="identity")
 
 
-@pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    """The tests' own connection to identity's database."""
-    database = Database(database_url, metadata, name="test")
-    yield database
-    await database.close()
+@dataclass
+class Site:
+    """A bootstrapped database and its folder of key files."""
+
+    url: str
+    home: Path
+    sockets: Path
+    db: Database
+    numbers: "itertools.count[int]"
+
+    def environ(self, **settings: str) -> dict[str, str]:
+        """The environment of one identity here."""
+        return {
+            "MCPANEL_HOME": str(self.home),
+            "MCPANEL_LISTEN": f"unix:{self.sockets}/{next(self.numbers)}",
+            "MCPANEL_METRICS_LISTEN": "",
+            "MCPANEL_DATABASE_URL": self.url,
+            "MCPANEL_NATS_URL": "nats://127.0.0.1:1",
+            "MCPANEL_ARGON2_MEMORY_KIB": "8",
+            "MCPANEL_ARGON2_PASSES": "1",
+            **settings,
+        }
+
+    async def serve(self, limits: Limits | None = None, **settings: str) -> tuple[World, grpc.aio.Channel]:
+        """A running identity, and the channel to close at its end."""
+        config = load(IdentityConfig, self.environ(**settings))
+        service = build(config, None, limits)
+        await service.bus.start()
+        await service.server.start()
+        channel = grpc.aio.insecure_channel(str(config.listen))
+        return World(service, config, identity_pb2_grpc.IdentityServiceStub(channel)), channel
 
 
-@pytest.fixture
-async def start(database_url: str, db: Database, tmp_path: Path) -> AsyncIterator[Start]:
-    """`await start(limits=…, MCPANEL_PROFILE=…)` bootstraps and serves; several are replicas over one database."""
-    running: list[tuple[Service, grpc.aio.Channel]] = []
-    numbers = itertools.count()
+@pytest.fixture(scope="session")
+async def site(postgres: TestPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The site that most tests share."""
+    url, home = postgres.create_database("identity", migrate="identity"), tmp_path_factory.mktemp("identity")
+    db = Database(url, metadata, name="test")
+    await bootstrap.run(db, home / "keys", home / "keys" / "signing.key")
     with tempfile.TemporaryDirectory(prefix="mcp", dir="/tmp") as sockets:
+        yield Site(url, home, Path(sockets), db, itertools.count())
+    await db.close()
 
-        async def run(limits: Limits | None = None, **settings: str) -> World:
-            environ = {
-                "MCPANEL_HOME": str(tmp_path),
-                "MCPANEL_KEYS_DIR": str(tmp_path / "keys"),
-                "MCPANEL_LISTEN": f"unix:{sockets}/{next(numbers)}",
-                "MCPANEL_METRICS_LISTEN": "",
-                "MCPANEL_DATABASE_URL": database_url,
-                "MCPANEL_NATS_URL": "nats://127.0.0.1:1",
-                "MCPANEL_ARGON2_MEMORY_KIB": "8",
-                "MCPANEL_ARGON2_PASSES": "1",
-                **settings,
-            }
-            config = load(IdentityConfig, environ)
-            await bootstrap.run(db, config.keys, config.signing_key)
-            service = build(config, None, limits)
-            await service.bus.start()
-            await service.server.start()
-            channel = grpc.aio.insecure_channel(str(config.listen))
-            running.append((service, channel))
-            return World(service, config, identity_pb2_grpc.IdentityServiceStub(channel))
 
-        yield run
-        for service, channel in running:
-            await channel.close(None)
-            await service.server.stop(grace=0)
+@pytest.fixture(scope="session")
+async def running(site: Site) -> AsyncIterator[World]:
+    """The identity that most tests share."""
+    world, channel = await site.serve()
+    yield world
+    await channel.close(None)
+    await world.service.server.stop(grace=0)
 
 
 @pytest.fixture
-async def world(start: Start) -> World:
-    """An identity with its defaults."""
-    return await start()
+async def db(site: Site) -> Database:
+    """The shared site's database, as bootstrap left it."""
+    tables = site.db.tables
+    async with site.db.begin() as tx:
+        await tx.execute(delete(users))
+        await tx.execute(delete(api_keys).where(api_keys.c.name != bootstrap.KEY_NAME))
+        for table in (attempts, tables.outbox, tables.idempotency):
+            await tx.execute(delete(table))
+    return site.db
+
+
+@pytest.fixture
+def world(running: World, db: Database) -> World:
+    """The shared identity, without users."""
+    return running
+
+
+@pytest.fixture
+async def start(site: Site, db: Database) -> AsyncIterator[Start]:
+    """`await start(limits, MCPANEL_PROFILE="production")` serves one more identity at the shared site: a replica."""
+    started: list[tuple[World, grpc.aio.Channel]] = []
+
+    async def run(limits: Limits | None = None, **settings: str) -> World:
+        started.append(await site.serve(limits, **settings))
+        return started[-1][0]
+
+    yield run
+    for world, channel in started:
+        await channel.close(None)
+        await world.service.server.stop(grace=0)

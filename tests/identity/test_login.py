@@ -18,6 +18,7 @@ from identity.tables import attempts, users
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
 from tests.identity.conftest import PASSWORD, Start, World, bearer
+from tests.identity.records import records
 
 LIMITS = Limits(
     logins_per_email=Limit(3, timedelta(minutes=15)), logins_per_address=Limit(6, timedelta(minutes=15))
@@ -123,7 +124,7 @@ async def test_a_failed_login_is_in_the_action_log(world: World, db: Database) -
 
     await failure(wrong(world))
 
-    [entry] = [one for one in await records(db) if one["action"] == "LOGIN_FAILED"]
+    [entry] = await records(db, "LOGIN_FAILED")
     assert (entry["outcome"], entry["entity_id"]) == ("LOGIN_FAILED", user.id)
     assert entry["details"]["email"] == "ada@example.com"
     assert entry["actor"]["client_address"] == "192.0.2.1"
@@ -141,7 +142,7 @@ async def test_a_login_is_in_the_action_log_as_the_users(world: World, db: Datab
 
     await world.login("ada@example.com")
 
-    [entry] = [one for one in await records(db) if one["action"] == "USER_LOGGED_IN"]
+    [entry] = await records(db, "USER_LOGGED_IN")
     assert (entry["actor"]["id"], entry["actor"]["kind"]) == (user.id, "user")
     assert (entry["entity_type"], entry["entity_id"]) == ("user", user.id)
 
@@ -271,10 +272,3 @@ async def test_a_login_needs_no_good_credential_beside_it(world: World) -> None:
     answer = await world.stub.Login(request, metadata=bearer("mcp_stale"))
 
     assert answer.access_token
-
-
-async def records(db: Database) -> list[dict[str, Any]]:
-    """What waits for the action log, oldest first."""
-    async with db.read() as tx:
-        rows = await tx.execute(select(db.tables.outbox.c.record).order_by(db.tables.outbox.c.seq))
-        return list(rows.scalars())

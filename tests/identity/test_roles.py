@@ -74,12 +74,12 @@ async def test_the_migration_fills_in_the_built_in_roles(db: Database) -> None:
     assert stored == sorted(roles.BUILT_IN, key=lambda one: one.name)
 
 
-def test_the_migrations_make_the_tables_of_the_code(database_url: str) -> None:
-    migrations.check(database_url, "identity")
+def test_the_migrations_make_the_tables_of_the_code(fresh_url: str) -> None:
+    migrations.check(fresh_url, "identity")
 
 
-def test_the_migrations_can_be_taken_back(database_url: str) -> None:
-    migrations.downgrade(database_url, "identity", "base")
+def test_the_migrations_can_be_taken_back(fresh_url: str) -> None:
+    migrations.downgrade(fresh_url, "identity", "base")
 
-    assert migrations.current(database_url) is None
-    assert migrations.upgrade(database_url, "identity")
+    assert migrations.current(fresh_url) is None
+    assert migrations.upgrade(fresh_url, "identity")

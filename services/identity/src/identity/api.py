@@ -95,8 +95,9 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         caller = current().caller.effective
         async with self._db.begin() as tx:
             token = sessions.digest(request.refresh_token) if request.refresh_token else None
-            session = await store.sessions.find_own(tx, caller.id, token, caller.session_id)
-            if session is not None and await store.sessions.end(tx, session.id, "logged out"):
+            session = await store.sessions.lock_own(tx, caller.id, token, caller.session_id)
+            if session is not None and session.ended_at is None:
+                await store.sessions.end(tx, session.id, "logged out")
                 await outbox.add(
                     tx, entity=("session", session.id), new={"user_id": session.user_id, "ended": True}
                 )
@@ -190,7 +191,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
                 caller.permissions,
                 "role_name",
             )
-            parent = await store.keys.get(tx, caller.credential_id, None) if caller.kind != "user" else None
+            parent = await store.keys.get(tx, caller.credential_id) if caller.kind != "user" else None
             key = ApiKey(
                 id=uuid7(tx.now),
                 lookup=api_keys.lookup_of(secret) or "",
@@ -221,12 +222,10 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         caller = current().caller
         owner = None if caller.may("users.update") else caller.effective.id
         async with self._db.begin() as tx:
-            key = await store.keys.get(tx, request.api_key_id, owner)
-            revoked = await store.keys.revoke(tx, key)
-            if revoked is not None:
+            key = await store.keys.lock(tx, request.api_key_id, owner)
+            revoked = key if key.revoked_at else await store.keys.revoke(tx, key)
+            if revoked is not key:
                 await outbox.add(tx, entity=("api_key", key.id), old=key.facts(), new=revoked.facts())
-            else:
-                revoked = await store.keys.get(tx, key.id, None)
             response = tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
         await self._announce([revoked.id])
         return response

@@ -71,16 +71,16 @@ async def _ensure_account(tx: Transaction, wanted: Wanted, path: Path) -> bool:
     held = keyfiles.read(path)
     if held is not None and await _works(tx, held, account):
         return False
-    for lost in await store.keys.working_of_account(tx, account.id, KEY_NAME):
-        if revoked := await store.keys.revoke(tx, lost):
-            await outbox.add(
-                tx,
-                action="API_KEY_REVOKED",
-                actor=_ACTOR,
-                entity=("api_key", lost.id),
-                old=lost.facts(),
-                new=revoked.facts(),
-            )
+    for lost in await store.keys.lock_working_of_account(tx, account.id, KEY_NAME):
+        revoked = await store.keys.revoke(tx, lost)
+        await outbox.add(
+            tx,
+            action="API_KEY_REVOKED",
+            actor=_ACTOR,
+            entity=("api_key", lost.id),
+            old=lost.facts(),
+            new=revoked.facts(),
+        )
     secret = api_keys.generate(secrets.token_bytes(api_keys.RANDOM_BYTES))
     key = ApiKey(
         id=uuid7(tx.now),

@@ -57,17 +57,20 @@ async def find_by_lookup(tx: Transaction, lookup: str) -> Found | None:
     return Found(key, _principal(key, row))
 
 
-async def get(tx: Transaction, key_id: str, owner_id: str | None) -> ApiKey:
-    """The key; with `owner_id` only when it is that one's. Raises NotFound API_KEY_NOT_FOUND."""
-    statement = select(api_keys).where(api_keys.c.id == key_id)
+async def get(tx: Transaction, key_id: str) -> ApiKey:
+    """The key. Raises NotFound API_KEY_NOT_FOUND."""
+    return _one(key_id, (await tx.execute(select(api_keys).where(api_keys.c.id == key_id))).one_or_none())
+
+
+async def lock(tx: Transaction, key_id: str, owner_id: str | None) -> ApiKey:
+    """The key, locked until the transaction ends; with `owner_id` only when it is that one's.
+
+    Raises NotFound API_KEY_NOT_FOUND.
+    """
+    statement = select(api_keys).where(api_keys.c.id == key_id).with_for_update()
     if owner_id is not None:
         statement = statement.where(_owned_by(owner_id))
-    row = (await tx.execute(statement)).one_or_none()
-    if row is None:
-        raise NotFound(
-            "API_KEY_NOT_FOUND", f"API key {key_id!r} does not exist", resource=("api_key", key_id)
-        )
-    return ApiKey(**row._mapping)
+    return _one(key_id, (await tx.execute(statement)).one_or_none())
 
 
 async def add(tx: Transaction, key: ApiKey) -> None:
@@ -77,15 +80,10 @@ async def add(tx: Transaction, key: ApiKey) -> None:
     )
 
 
-async def revoke(tx: Transaction, key: ApiKey) -> ApiKey | None:
-    """The key, revoked now; None when somebody else was faster."""
-    statement = (
-        update(api_keys)
-        .where(api_keys.c.id == key.id, api_keys.c.revoked_at.is_(None))
-        .values(revoked_at=tx.now)
-    )
-    done = (await tx.execute(statement)).rowcount == 1
-    return replace(key, revoked_at=tx.now) if done else None
+async def revoke(tx: Transaction, key: ApiKey) -> ApiKey:
+    """The key, which is locked, revoked now."""
+    await tx.execute(update(api_keys).where(api_keys.c.id == key.id).values(revoked_at=tx.now))
+    return replace(key, revoked_at=tx.now)
 
 
 async def working_of_user(tx: Transaction, user_id: str) -> list[str]:
@@ -94,11 +92,12 @@ async def working_of_user(tx: Transaction, user_id: str) -> list[str]:
     return list((await tx.execute(statement)).scalars())
 
 
-async def working_of_account(tx: Transaction, account_id: str, name: str) -> list[ApiKey]:
-    """The account's keys of this name that are not revoked."""
+async def lock_working_of_account(tx: Transaction, account_id: str, name: str) -> list[ApiKey]:
+    """The account's keys of this name that are not revoked, locked until the transaction ends."""
     statement = select(api_keys).where(
         api_keys.c.account_id == account_id, api_keys.c.name == name, api_keys.c.revoked_at.is_(None)
     )
+    statement = statement.with_for_update()
     return [ApiKey(**row._mapping) for row in await tx.execute(statement)]
 
 
@@ -124,6 +123,14 @@ async def note_used(tx: Transaction, used: Mapping[str, datetime]) -> None:
     )
     rows: Sequence[Mapping[str, Any]] = [{"key": key, "at": at} for key, at in sorted(used.items())]
     await tx.execute(statement, rows)
+
+
+def _one(key_id: str, row: Row[Any] | None) -> ApiKey:
+    if row is None:
+        raise NotFound(
+            "API_KEY_NOT_FOUND", f"API key {key_id!r} does not exist", resource=("api_key", key_id)
+        )
+    return ApiKey(**row._mapping)
 
 
 def _older_than(at: Any) -> ColumnElement[bool]:

@@ -49,15 +49,18 @@ async def lock_by_token(tx: Transaction, digest: bytes) -> tuple[Session, Refres
     return session, RefreshToken(**token._mapping)
 
 
-async def find_own(tx: Transaction, user_id: str, token: bytes | None, session_id: str) -> Session | None:
-    """The user's session that the refresh token with the digest `token` belongs to, or without one `session_id`."""
+async def lock_own(tx: Transaction, user_id: str, token: bytes | None, session_id: str) -> Session | None:
+    """The user's session that the refresh token with the digest `token` belongs to, or without one `session_id`.
+
+    Locked until the transaction ends; None when there is none.
+    """
     wanted = (
         select(refresh_tokens.c.session_id).where(refresh_tokens.c.digest == token).scalar_subquery()
         if token is not None
         else session_id
     )
     statement = select(*_SESSION).where(sessions.c.id == wanted, sessions.c.user_id == user_id)
-    return _one((await tx.execute(statement)).one_or_none())
+    return _one((await tx.execute(statement.with_for_update())).one_or_none())
 
 
 async def is_live(tx: Transaction, session_id: str) -> bool:
@@ -83,10 +86,10 @@ async def rotate(tx: Transaction, token: RefreshToken, successor: bytes) -> None
     )
 
 
-async def end(tx: Transaction, session_id: str, reason: str) -> bool:
-    """Ends the session; returns False when it was over already."""
-    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
-    return (await tx.execute(statement.values(ended_at=tx.now, end_reason=reason))).rowcount == 1
+async def end(tx: Transaction, session_id: str, reason: str) -> None:
+    """Ends the session, which is locked and goes on."""
+    statement = update(sessions).where(sessions.c.id == session_id)
+    await tx.execute(statement.values(ended_at=tx.now, end_reason=reason))
 
 
 async def end_all(tx: Transaction, user_id: str, reason: str) -> int:
