@@ -13,7 +13,7 @@ from mcpanel.datasources.v1 import datasources_pb2 as ds
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker.cells.attempt import RequestError
+from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
 

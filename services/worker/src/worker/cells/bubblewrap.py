@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -154,6 +155,14 @@ class Sandbox:
             args += ["--ro-bind", source(file), f"/etc/{file.name}"]
         if not sys.base_prefix.startswith("/usr"):
             args += ["--ro-bind", source(sys.base_prefix), sys.base_prefix]
+        packages = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
+        if Path(packages).is_dir():
+            args += [
+                "--tmpfs",
+                packages,
+                "--remount-ro",
+                packages,
+            ]  # what the operator installed is nobody's business
         for name in ("inside", "steplib"):
             args += ["--ro-bind", source(_PACKAGE / name), f"/mcpanel/{name}"]
         if environment.site:

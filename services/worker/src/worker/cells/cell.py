@@ -246,6 +246,8 @@ class Cell:
                 await self.close()
             if timed_out or self._cancelled or not report:
                 conversation.cancel()  # nobody waits for the answers to its requests any more
+            if report.get("leftover"):
+                await self.close()  # what is left may hold the pipes open
             await self._settle(conversation)
             attempt.finish()
             seconds = time.monotonic() - began
@@ -296,7 +298,7 @@ class Cell:
         if status is None:
             return Failure("CELL_DIED", "the step's cell ended without a word")
         if status < 0:
-            return _by_signal(-status, attempt.last_error_line, job)
+            return _by_signal(-status, attempt.heap_exhausted, job)
         if leftover := report.get("leftover"):
             names = ", ".join(leftover)
             return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
@@ -307,12 +309,12 @@ class Cell:
         return None
 
 
-def _by_signal(number: int, last_error_line: str, job: Job) -> Failure:
+def _by_signal(number: int, heap_exhausted: bool, job: Job) -> Failure:
     if number == signal.SIGXCPU:
         return Failure(
             "TIMED_OUT", f"the step used more processor time than {job.timeout:g} s allow and was killed"
         )
-    if "out of memory" in last_error_line.lower():
+    if heap_exhausted:
         return Failure("OUT_OF_MEMORY", "the step ran out of memory")
     try:
         name = signal.Signals(number).name

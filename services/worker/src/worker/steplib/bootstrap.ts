@@ -123,7 +123,8 @@ function connect(values: Record<string, unknown>): void {
 function explain(error: unknown): { message: string; traceback: string } {
   const own = `file://${folder}/`;
   if (!(error instanceof Error)) return { message: `thrown: ${Deno.inspect(error).slice(0, 2000)}`, traceback: "" };
-  const message = `${error.name}: ${error.message}`.replaceAll(own, "").slice(0, 2000);
+  const said = /^\w*Error: /.test(error.message) ? error.message : `${error.name}: ${error.message}`;
+  const message = said.replaceAll(own, "").slice(0, 2000);
   const lines = (error.stack ?? "").split("\n");
   const frames = lines.filter((text) => /^\s+at /.test(text) && text.includes(own)).map((text) => text.replaceAll(own, ""));
   let traceback = [message, ...frames].join("\n");

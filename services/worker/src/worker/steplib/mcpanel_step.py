@@ -27,6 +27,7 @@ __all__ = ["DataSourceError", "StepError", "artifact", "context", "datasource", 
 
 _CHUNK = 256 * 1024
 _PREVIEW_LIMIT = 64 * 1024
+_LINE_LIMIT = 12 * 1024
 
 
 class StepError(Exception):
@@ -192,7 +193,18 @@ def _log(level: str, message: object, fields: "dict[str, _Any]") -> None:
     text = str(message)
     if fields:
         text += " " + " ".join(f"{key}={value}" for key, value in fields.items())
-    _send({"t": "log", "level": level, "message": text[:65536]})
+    while len(line := _line(level, text)) > _LINE_LIMIT:
+        text = f"{text[: len(text) // 2]} …"
+    if _connection is None:
+        raise RuntimeError("mcpanel_step works only inside a running step")
+    # Through standard output, marked, so that it keeps its place among what is printed.
+    _flush()
+    _frames.write_all(1, line)
+
+
+def _line(level: str, text: str) -> bytes:
+    message = {"level": level, "message": text}
+    return b"\0J" + _json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _chunks(data: "bytes | str | _os.PathLike[str]") -> "_Iterator[bytes]":
@@ -221,6 +233,12 @@ def _connected() -> _Connection:
     return _connection
 
 
+def _flush() -> None:
+    for stream in (_sys.stdout, _sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
 def _exclusive() -> _RLock:
     return _connected().lock
 
@@ -235,9 +253,7 @@ def _send(message: "dict[str, _Any]", payload: bytes | None = None) -> None:
 def _write(data: bytes) -> None:
     connection = _connected()
     with connection.lock:
-        for stream in (_sys.stdout, _sys.stderr):
-            if stream is not None:
-                stream.flush()
+        _flush()
         _frames.write_all(connection.tx, data)
 
 

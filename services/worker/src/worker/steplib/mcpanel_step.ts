@@ -58,6 +58,7 @@ function connection(): Connection {
 }
 
 const CHUNK = 256 * 1024;
+const LINE_LIMIT = 12 * 1024;
 const PREVIEW_LIMIT = 64 * 1024;
 const MEDIA_TYPES: Record<string, string> = {
   css: "text/css", csv: "text/csv", gif: "image/gif", html: "text/html", jpeg: "image/jpeg", jpg: "image/jpeg",
@@ -66,10 +67,21 @@ const MEDIA_TYPES: Record<string, string> = {
   zip: "application/zip",
 };
 
+function marked(level: string, message: string): Uint8Array {
+  return new TextEncoder().encode(`\0J${JSON.stringify({ level, message })}\n`);
+}
+
 function line(level: string) {
   return (message: unknown, fields: Record<string, unknown> = {}): void => {
     const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`).join("");
-    connection().sendJson({ t: "log", level, message: (String(message) + extra).slice(0, 65536) });
+    let text = String(message) + extra;
+    let bytes = marked(level, text);
+    while (bytes.length > LINE_LIMIT) {
+      text = `${text.slice(0, text.length / 2)} …`;
+      bytes = marked(level, text);
+    }
+    // Through standard output, marked, so that it keeps its place among what is printed.
+    for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
   };
 }
 

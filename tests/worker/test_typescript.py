@@ -1,0 +1,140 @@
+"""TypeScript components on Deno."""
+
+import pytest
+
+from tests.worker.support.cells import Bench
+
+
+async def test_main_gets_one_object_of_inputs_and_may_be_async(typescript: Bench) -> None:
+    code = """
+interface Inputs { city: string; days?: number }
+export async function main({ city, days = 3 }: Inputs): Promise<{ text: string }> {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  return { text: `${city} ${days}` };
+}
+"""
+
+    assert await typescript.output(code, {"city": "Oslo"}) == {"text": "Oslo 3"}
+
+
+async def test_the_step_library_speaks_for_the_step(typescript: Bench) -> None:
+    code = """
+import * as step from "mcpanel:step";
+export async function main() {
+  console.log("first");
+  step.log.warning("second", { rows: 3 });
+  console.error("third");
+  step.progress(0.25, "a quarter");
+  step.preview({ rows: 3 });
+  await Deno.writeTextFile("/work/chart.svg", "<svg/>");
+  const stored = await Promise.all([
+    step.artifact("chart.svg", { path: "/work/chart.svg" }),
+    step.artifact("big.bin", new Uint8Array(1_000_000)),
+  ]);
+  const rows = await step.datasource("sample").query("SELECT 1", [1], { maxRows: 2 });
+  const { runId, stepId, attempt, epoch, idempotencyKey } = step.context;
+  return { rows: [...rows], more: rows.truncated, context: [runId, stepId, attempt, epoch, idempotencyKey],
+    sizes: stored.map((a) => a.size) };
+}
+"""
+    typescript.sink.rows = [[2, "b"], [3, "c"], [4, "d"]]
+
+    output = await typescript.output(code)
+
+    assert output == {
+        "rows": [{"id": 2, "name": "b"}, {"id": 3, "name": "c"}],
+        "more": True,
+        "context": ["r1", "s1", 2, 3, "r1/s1"],
+        "sizes": [6, 1_000_000],
+    }
+    assert typescript.sink.text("stdout") == "first"
+    assert typescript.sink.text("log") == "second rows=3"
+    assert typescript.sink.text("stderr") == "third"
+    assert typescript.sink.progressed == [(0.25, "a quarter")]
+    assert typescript.sink.previews == [{"rows": 3}]
+    assert typescript.sink.artifacts["chart.svg"] == ("image/svg+xml", b"<svg/>")
+
+
+async def test_an_error_shows_the_components_own_lines(typescript: Bench) -> None:
+    code = (
+        "function f(): never {\n  throw new RangeError('too far');\n}\nexport function main() {\n  f();\n}\n"
+    )
+
+    kind, message, traceback = await typescript.failure(code)
+
+    assert (kind, message) == ("USER_ERROR", "RangeError: too far")
+    assert "sample.ts:2:9" in traceback
+    assert "sample.ts:5:3" in traceback
+    assert "bootstrap" not in traceback
+    assert "file://" not in traceback
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        ("export function main() { return { a: [NaN] } }", "INVALID_OUTPUT", "output.a[0] is NaN"),
+        ("export function main() { return 'a\\0b' }", "INVALID_OUTPUT", "output holds a NUL character"),
+        ("export function main() { return new Map() }", "INVALID_OUTPUT", "output is a Map"),
+        ("export function main() { return 10n }", "INVALID_OUTPUT", "output is a bigint"),
+        ("export function main() { return 'x'.repeat(300000) }", "INVALID_OUTPUT", "output is 300,002 bytes"),
+        ("export const x = 1;", "USER_ERROR", "TypeError: sample.ts must export a function"),
+        ("export function main( {", "USER_ERROR", "SyntaxError"),
+        ("import x from 'https://example.org/x.ts';\nexport function main() {}", "USER_ERROR", "TypeError"),
+        ("export function main() { Deno.exit(3) }", "USER_ERROR", "the step's process ended with status 3"),
+    ],
+)
+async def test_what_goes_wrong_is_named(typescript: Bench, code: str, kind: str, message: str) -> None:
+    found = await typescript.failure(code)
+
+    assert found[0] == kind
+    assert found[1].startswith(message)
+
+
+async def test_a_component_has_no_permission_but_its_work_folder(typescript: Bench) -> None:
+    code = """
+async function refused(work: () => unknown): Promise<boolean> {
+  try { await work(); return false; } catch (error) { return String(error).includes("NotCapable"); }
+}
+export async function main() {
+  return [
+    await refused(() => fetch("http://127.0.0.1:8080")),
+    await refused(() => Deno.connect({ hostname: "169.254.169.254", port: 80 })),
+    await refused(() => new Deno.Command("/bin/sh").outputSync()),
+    await refused(() => Deno.env.get("PATH")),
+    await refused(() => Deno.readTextFileSync("/etc/passwd")),
+    await refused(() => Deno.writeTextFileSync("/tmp/x", "x")),
+    await refused(() => Deno.dlopen("/lib/x86_64-linux-gnu/libc.so.6", {})),
+  ];
+}
+"""
+
+    assert await typescript.output(code) == [True] * 7
+
+
+async def test_the_next_attempt_runs_in_a_fresh_process(typescript: Bench) -> None:
+    code = """
+export function main() {
+  const seen = (globalThis as any).seen ?? false;
+  (globalThis as any).seen = true;
+  const files = [...Deno.readDirSync("/work")].length;
+  Deno.writeTextFileSync("/work/left", "x");
+  return [seen, files];
+}
+"""
+
+    assert await typescript.output(code) == [False, 0]
+    assert await typescript.output(code) == [False, 0]
+
+
+async def test_a_loop_without_end_is_killed_at_its_timeout(typescript: Bench) -> None:
+    kind, message, _ = await typescript.failure("export function main() { for (;;); }", timeout=0.5)
+
+    assert (kind, message) == ("TIMED_OUT", "the step ran longer than 0.5 s and was killed")
+
+
+async def test_too_much_memory_is_an_outcome_of_its_own(typescript: Bench) -> None:
+    code = "export function main() { const all = []; for (;;) all.push(new Array(1e5).fill(1.5)); }"
+
+    kind, _, _ = await typescript.failure(code)
+
+    assert kind == "OUT_OF_MEMORY"
