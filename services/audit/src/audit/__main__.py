@@ -1,0 +1,67 @@
+"""`python -m audit` serves; `python -m audit migrate` migrates the database."""
+
+import sys
+
+from audit import keys
+from audit.api import AuditServicer
+from audit.checkpoint import Signer
+from audit.config import Config
+from audit.tables import metadata
+from chassis import migrations
+from chassis.authentication import Authenticator, RemoteAuthenticator
+from chassis.client import ServiceChannel, channel
+from chassis.config import ConfigError, load
+from chassis.database import Database
+from chassis.server import Server, main
+from mcpanel.audit.v1 import audit_pb2_grpc
+
+
+async def serve(config: Config, signer: Signer) -> None:
+    """Serves until it is told to stop."""
+    identity = channel(config.identity_address, key_file=config.key_file, peer="identity")
+    itself = channel(config.audit_address, key_file=config.key_file, peer="audit")
+    db = Database(config.database_url, metadata, name="audit")
+    server = build(config, db, signer, RemoteAuthenticator(identity), itself)
+    try:
+        await server.run()
+    finally:
+        await itself.close()
+        await identity.close()
+        await db.close()
+
+
+def build(
+    config: Config, db: Database, signer: Signer, authenticator: Authenticator, audit: ServiceChannel | None
+) -> Server:
+    """The service's server. `audit` is a channel to itself: its own refusals take everybody's way into the log."""
+    return Server(
+        config,
+        [(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(db, signer))],
+        authenticator=authenticator,
+        db=db,
+        audit=audit,
+        migrations_package="audit",
+    )
+
+
+def run(arguments: list[str]) -> int:
+    """Serves or migrates; returns the exit code."""
+    try:
+        match arguments:
+            case []:
+                config = load(Config)
+                signer = keys.load_or_create(config.keys, config.origin)
+                main("audit", config, lambda: serve(config, signer))
+            case ["migrate"]:
+                migrations.upgrade(load(Config).database_url, "audit")
+            case _:
+                sys.stderr.write("usage: python -m audit [migrate]\n")
+                return 2
+    except (ConfigError, keys.KeyFileError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""The AuditService."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc.aio
+
+from audit import log, merkle, store, verification, wire
+from audit.checkpoint import Signer
+from chassis import filters, paging
+from chassis.context import current
+from chassis.database import Database
+from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
+    """Owns the log: one sequencer appends, everybody reads."""
+
+    def __init__(self, db: Database, signer: Signer) -> None:
+        self._db = db
+        self._signer = signer
+        self._turn = asyncio.Lock()
+        """Keeps appenders of this process out of the connection pool while they wait for their turn."""
+
+    async def AppendRecords(
+        self, request: audit_pb2.AppendRecordsRequest, context: Context
+    ) -> audit_pb2.AppendRecordsResponse:
+        records = wire.records(request, service=current().caller.name)
+        async with self._turn, self._db.begin() as tx:
+            now = await store.become_sequencer(tx)
+            tree = log.tree_to_extend(
+                await store.newest_checkpoint(tx), await store.extent(tx), self._signer.verifier
+            )
+            fresh = log.fresh(records, await store.known(tx, [record.record_id for record in records]))
+            if fresh:
+                await store.append(tx, log.extend(tree, fresh, now, self._signer))
+            return audit_pb2.AppendRecordsResponse(appended=len(fresh))
+
+    async def ListActionLogs(
+        self, request: audit_pb2.ListActionLogsRequest, context: Context
+    ) -> audit_pb2.ListActionLogsResponse:
+        conditions = filters.parse(request.filter, wire.FILTERED)
+        page = paging.parse(request, bound=request.filter)
+        async with self._db.read() as tx:
+            leaves = await store.page_before(tx, conditions, wire.before(page), page.limit)
+        return wire.action_logs(leaves, page)
+
+    async def GetActionLog(
+        self, request: audit_pb2.GetActionLogRequest, context: Context
+    ) -> audit_pb2.GetActionLogResponse:
+        async with self._db.read() as tx:
+            leaf = await store.get(tx, request.action_log_id)
+        return audit_pb2.GetActionLogResponse(action_log=wire.action_log(leaf))
+
+    async def GetCheckpoint(
+        self, request: audit_pb2.GetCheckpointRequest, context: Context
+    ) -> audit_pb2.GetCheckpointResponse:
+        async with self._db.read() as tx:
+            newest = await store.newest_checkpoint(tx)
+        signed = newest or log.signed(merkle.Frontier(), datetime.now(UTC), self._signer)
+        return audit_pb2.GetCheckpointResponse(checkpoint=wire.checkpoint(signed, self._signer.verifier))
+
+    async def GetInclusionProof(
+        self, request: audit_pb2.GetInclusionProofRequest, context: Context
+    ) -> audit_pb2.GetInclusionProofResponse:
+        async with self._db.read() as tx:
+            leaf = await store.get(tx, request.action_log_id)
+            size = log.proof_size(request.tree_size, await store.newest_checkpoint(tx), leaf.entry.index + 1)
+            hashes = await store.hashes_over(tx, merkle.inclusion_path(leaf.entry.index, size))
+        return audit_pb2.GetInclusionProofResponse(
+            index=leaf.entry.index, tree_size=size, leaf_hash=leaf.leaf_hash.hex(), hashes=wire.hexes(hashes)
+        )
+
+    async def GetConsistencyProof(
+        self, request: audit_pb2.GetConsistencyProofRequest, context: Context
+    ) -> audit_pb2.GetConsistencyProofResponse:
+        first = request.first_size
+        async with self._db.read() as tx:
+            second = log.proof_size(request.second_size, await store.newest_checkpoint(tx), first)
+            hashes = await store.hashes_over(tx, merkle.consistency_path(first, second))
+        return audit_pb2.GetConsistencyProofResponse(
+            first_size=first, second_size=second, hashes=wire.hexes(hashes)
+        )
+
+    async def VerifyLog(
+        self, request: audit_pb2.VerifyLogRequest, context: Context
+    ) -> audit_pb2.VerifyLogResponse:
+        return wire.verdict(await verification.verify(self._db, self._signer.verifier))

@@ -1,0 +1,28 @@
+"""What the audit service reads from the environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.config import Address, DatabaseConfig, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(DatabaseConfig):
+    """The audit service's configuration."""
+
+    listen: Address = setting("MCPANEL_LISTEN", default="127.0.0.1:50054", help="host:port to serve gRPC on")
+    keys_dir: Path | None = setting(
+        "MCPANEL_KEYS_DIR",
+        default="",
+        help="the folder of audit.signing.key, keys in MCPANEL_HOME unless set",
+    )
+    origin: str = setting(
+        "MCPANEL_AUDIT_ORIGIN",
+        default="mcpanel.local/audit",
+        help="the log's name in its checkpoints; fixed once the log has a key",
+    )
+
+    @property
+    def keys(self) -> Path:
+        """The folder of audit.signing.key."""
+        return self.keys_dir or self.home / "keys"

@@ -1,0 +1,99 @@
+"""What the action log is made of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a service hands over: one action."""
+
+    record_id: str
+    time: datetime
+    service: str
+    action: str
+    outcome: str
+    actor_id: str = ""
+    actor_kind: str = ""
+    actor_name: str = ""
+    on_behalf_of_id: str = ""
+    on_behalf_of_name: str = ""
+    client_address: str = ""
+    api_key_id: str = ""
+    entity_type: str = ""
+    entity_id: str = ""
+    details: dict[str, Json]
+    trace_id: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Record):
+    """A record at its place in the log."""
+
+    index: int
+    recorded_at: datetime
+    format: int
+    """Which canonical form its leaf hash is over; see `audit.canonical`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An entry and the leaf hash stored with it."""
+
+    entry: Entry
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """What the log's row at `index` holds, whatever was done to it; `entry` is None when it cannot be read as one."""
+
+    index: int
+    record_id: str
+    entry: Entry | None
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A signed statement of the tree's size and root. `frontier` is what appending to that tree needs."""
+
+    tree_size: int
+    root_hash: bytes
+    frontier: bytes
+    note: str
+    signed_at: datetime
+
+
+class ProblemKind(Enum):
+    """What can be wrong with the log; the words of the contract."""
+
+    ENTRY_CHANGED = "ENTRY_CHANGED"
+    LEAF_CHANGED = "LEAF_CHANGED"
+    ENTRY_MISSING = "ENTRY_MISSING"
+    CHECKPOINT_MISMATCH = "CHECKPOINT_MISMATCH"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the log that does not fit. `index` is the entry's, or a checkpoint's tree size."""
+
+    kind: ProblemKind
+    index: int
+    message: str
+    record_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verification found; `root_hash` is recomputed from the entries."""
+
+    tree_size: int
+    root_hash: bytes
+    problems: tuple[Problem, ...]

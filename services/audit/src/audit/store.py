@@ -1,0 +1,181 @@
+"""All SQL of the action log."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Label, Row, Text, case, cast, func, insert, select, text, true
+
+from audit import canonical, merkle
+from audit.domain import Checkpoint, Entry, Leaf, StoredEntry
+from audit.log import Addition, Extent, damaged
+from audit.tables import checkpoints, entries, nodes
+from chassis import errors
+from chassis.database import Transaction
+from chassis.filters import Condition, where
+
+_SEQUENCER: Final = 0x6D63_7061_7564_6974  # "mcpaudit": one appender at a time
+_TIMES: Final = ("time", "recorded_at")
+_FILTERED: Final = {column.key: column for column in entries.c}
+_ENTRY: Final = tuple(field.name for field in dataclasses.fields(Entry))
+_COLUMNS: Final = (
+    *(entries.c[name] for name in _ENTRY if name != "details"),
+    cast(entries.c.details, Text).label("details"),
+    entries.c.leaf_hash,
+)
+
+
+async def become_sequencer(tx: Transaction) -> datetime:
+    """Waits until no other transaction appends and keeps it so until this one ends; returns the time then."""
+    now: datetime = await tx.scalar(
+        text("SELECT clock_timestamp() FROM pg_advisory_xact_lock(:key)"), {"key": _SEQUENCER}
+    )
+    return now
+
+
+async def extent(tx: Transaction) -> Extent:
+    """How far the stored entries and leaves reach."""
+    row = (
+        await tx.execute(
+            select(
+                select(func.coalesce(func.max(entries.c.index) + 1, 0)).scalar_subquery().label("entries"),
+                select(func.coalesce(func.max(nodes.c.number) + 1, 0)).scalar_subquery().label("nodes"),
+            )
+        )
+    ).one()
+    return Extent(row.entries, merkle.size_holding(row.nodes))
+
+
+async def known(tx: Transaction, record_ids: Sequence[str]) -> frozenset[str]:
+    """Which of these records are in the log."""
+    found = await tx.execute(select(entries.c.record_id).where(entries.c.record_id.in_(record_ids)))
+    return frozenset(found.scalars())
+
+
+async def append(tx: Transaction, addition: Addition) -> None:
+    """Writes a batch: entries, nodes, checkpoint."""
+    rows = [
+        {name: getattr(leaf.entry, name) for name in _ENTRY} | {"leaf_hash": leaf.leaf_hash}
+        for leaf in addition.leaves
+    ]
+    await tx.execute(insert(entries), rows)
+    numbered = enumerate(addition.nodes, addition.first_node)
+    await tx.execute(insert(nodes), [{"number": number, "hash": value} for number, value in numbered])
+    signed = addition.checkpoint
+    await tx.execute(
+        insert(checkpoints).values(
+            tree_size=signed.tree_size,
+            root_hash=signed.root_hash,
+            frontier=signed.frontier,
+            note=signed.note,
+            signed_at=signed.signed_at,
+        )
+    )
+
+
+async def get(tx: Transaction, record_id: str) -> Leaf:
+    """The entry of a record. Raises NotFound ACTION_LOG_NOT_FOUND."""
+    row = (await tx.execute(select(*_COLUMNS).where(entries.c.record_id == record_id))).one_or_none()
+    if row is None:
+        raise errors.NotFound(
+            "ACTION_LOG_NOT_FOUND",
+            f"there is no action log entry {record_id!r}",
+            resource=("action_log", record_id),
+        )
+    return _leaf(row)
+
+
+async def page_before(
+    tx: Transaction, conditions: Sequence[Condition], before: int | None, limit: int
+) -> list[Leaf]:
+    """The newest entries that fulfil the conditions, below index `before` where that is given, newest first."""
+    statement = (
+        select(*_COLUMNS)
+        .where(*where(conditions, _FILTERED))
+        .where(true() if before is None else entries.c.index < before)
+        .order_by(entries.c.index.desc())
+        .limit(limit)
+    )
+    return [_leaf(row) for row in await tx.execute(statement)]
+
+
+async def newest_checkpoint(tx: Transaction) -> Checkpoint | None:
+    """The checkpoint of the largest tree, or None when nothing was ever appended."""
+    newest = select(checkpoints).order_by(checkpoints.c.tree_size.desc()).limit(1)
+    row = (await tx.execute(newest)).one_or_none()
+    return None if row is None else _checkpoint(row)
+
+
+async def checkpoints_between(tx: Transaction, after: int, until: int) -> list[Checkpoint]:
+    """The checkpoints of trees larger than `after`, at most `until`, by size."""
+    statement = (
+        select(checkpoints)
+        .where(checkpoints.c.tree_size > after, checkpoints.c.tree_size <= until)
+        .order_by(checkpoints.c.tree_size)
+    )
+    return [_checkpoint(row) for row in await tx.execute(statement)]
+
+
+async def hashes_over(tx: Transaction, ranges: Sequence[merkle.Range]) -> list[bytes]:
+    """The tree's hashes over ranges of leaves, as proofs need them. Raises DataLoss LOG_DAMAGED for lost nodes."""
+    covers = [[subtree.number for subtree in merkle.cover(*found)] for found in ranges]
+    wanted = [number for cover in covers for number in cover]
+    rows = await tx.execute(select(nodes.c.number, nodes.c.hash).where(nodes.c.number.in_(wanted)))
+    stored = {row.number: bytes(row.hash) for row in rows}
+    if len(stored) < len(wanted):
+        raise damaged("hashes of the tree are gone")
+    return [merkle.fold([stored[number] for number in cover]) for cover in covers]
+
+
+async def nodes_between(tx: Transaction, start: int, end: int) -> dict[int, bytes]:
+    """The stored hashes numbered from `start` to `end`, exclusive."""
+    statement = select(nodes.c.number, nodes.c.hash).where(nodes.c.number >= start, nodes.c.number < end)
+    return {row.number: bytes(row.hash) for row in await tx.execute(statement)}
+
+
+async def stored_between(tx: Transaction, start: int, end: int) -> dict[int, StoredEntry]:
+    """The rows from index `start` to `end`, exclusive, as they are; those that are gone are absent.
+
+    Nothing a row may have been edited into makes this fail.
+    """
+    statement = (
+        select(*(column for column in _COLUMNS if column.key not in _TIMES), *map(_readable, _TIMES))
+        .where(entries.c.index >= start, entries.c.index < end)
+        .order_by(entries.c.index)
+    )
+    found = [_stored(row) for row in await tx.execute(statement)]
+    return {one.index: one for one in found}
+
+
+def _readable(name: str) -> Label[datetime | None]:
+    """A time column, NULL where its value is outside Python's calendar (infinity is)."""
+    column = entries.c[name]
+    return case((column.between(text("'0001-01-02'"), text("'9999-12-30'")), column)).label(name)
+
+
+def _leaf(row: Row[Any]) -> Leaf:
+    return Leaf(_entry(row), bytes(row.leaf_hash))
+
+
+def _stored(row: Row[Any]) -> StoredEntry:
+    index: int = row._mapping["index"]
+    return StoredEntry(index, row.record_id, _entry_or_none(row), bytes(row.leaf_hash))
+
+
+def _entry(row: Row[Any]) -> Entry:
+    values = {name: getattr(row, name) for name in _ENTRY}
+    return Entry(**(values | {"details": canonical.normal(json.loads(row.details))}))
+
+
+def _entry_or_none(row: Row[Any]) -> Entry | None:
+    try:
+        entry = _entry(row)
+    except (ValueError, OverflowError, RecursionError):
+        return None
+    return entry if isinstance(entry.details, dict) and all(getattr(entry, name) for name in _TIMES) else None
+
+
+def _checkpoint(row: Row[Any]) -> Checkpoint:
+    return Checkpoint(row.tree_size, bytes(row.root_hash), bytes(row.frontier), row.note, row.signed_at)

@@ -1,0 +1,77 @@
+"""The tables of the action log. All three are append-only; triggers made by the first migration see to it."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.tables import NAMING
+
+metadata: Final = MetaData(naming_convention=NAMING)
+
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("format", SmallInteger, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("service", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("on_behalf_of_id", Text, nullable=False),
+    Column("on_behalf_of_name", Text, nullable=False),
+    Column("client_address", Text, nullable=False),
+    Column("api_key_id", Text, nullable=False),
+    Column("entity_type", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+    Column("details", JSONB, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    CheckConstraint("index >= 0", name="index"),
+    UniqueConstraint("record_id"),
+    Index(None, "action", "index"),
+    Index(None, "actor_id", "index"),
+    Index(None, "entity_type", "entity_id", "index"),
+    Index(None, "trace_id"),
+    Index(None, "time"),
+)
+"""The log. A leaf hash is over the canonical bytes of all other columns; it is stored here and in `nodes`."""
+
+nodes: Final = Table(
+    "nodes",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""The hashes of all complete subtrees, leaves included, in post-order (`merkle.Subtree.number`)."""
+
+checkpoints: Final = Table(
+    "checkpoints",
+    metadata,
+    Column("tree_size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root_hash", LargeBinary, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at", DateTime(timezone=True), nullable=False),
+)
+"""One signed checkpoint a batch. The frontier folds to the signed root, so the signature vouches for it too."""
+
+PROTECTED: Final = (entries, nodes, checkpoints)

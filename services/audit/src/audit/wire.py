@@ -1,0 +1,162 @@
+"""Messages to domain values and back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from google.protobuf import struct_pb2
+
+from audit import canonical
+from audit.checkpoint import Verifier
+from audit.domain import Checkpoint, Json, Leaf, Problem, Record, Verdict
+from chassis import errors, jsonvalue
+from chassis.filters import Kind
+from chassis.paging import Page, token
+from mcpanel.audit.v1 import audit_pb2
+
+FILTERED: Final[Mapping[str, Kind]] = {
+    "action": str,
+    "actor_id": str,
+    "actor_name": str,
+    "service": str,
+    "outcome": str,
+    "entity_type": str,
+    "entity_id": str,
+    "trace_id": str,
+    "time": datetime,
+}
+"""What ListActionLogs filters by."""
+_PAGE_BYTES: Final = 3 * 1024 * 1024
+"""A page ends where it would grow larger than this."""
+
+
+def records(request: audit_pb2.AppendRecordsRequest, service: str) -> list[Record]:
+    """The records of `service` in a request. Raises Invalid naming a time outside the years 2 to 9998."""
+    return [_record(record, service, place) for place, record in enumerate(request.records)]
+
+
+def action_log(leaf: Leaf) -> audit_pb2.ActionLog:
+    """One entry."""
+    entry = leaf.entry
+    return audit_pb2.ActionLog(
+        id=entry.record_id,
+        index=entry.index,
+        time=entry.time,
+        recorded_at=entry.recorded_at,
+        service=entry.service,
+        action=entry.action,
+        actor=audit_pb2.Actor(
+            id=entry.actor_id,
+            kind=entry.actor_kind,
+            name=entry.actor_name,
+            on_behalf_of_id=entry.on_behalf_of_id,
+            on_behalf_of_name=entry.on_behalf_of_name,
+            client_address=entry.client_address,
+            api_key_id=entry.api_key_id,
+        ),
+        outcome=entry.outcome,
+        entity_type=entry.entity_type,
+        entity_id=entry.entity_id,
+        details=jsonvalue.to_struct(entry.details),
+        trace_id=entry.trace_id,
+        method=entry.method,
+        leaf_hash=leaf.leaf_hash.hex(),
+    )
+
+
+def before(page: Page) -> int | None:
+    """The index that a page of entries lies below, or None for the newest page."""
+    return None if page.after is None else int(str(page.after[0]))
+
+
+def action_logs(leaves: Sequence[Leaf], page: Page) -> audit_pb2.ListActionLogsResponse:
+    """A page, from at most `page.limit` entries."""
+    response = audit_pb2.ListActionLogsResponse()
+    size = 0
+    for leaf in leaves[: page.size]:
+        found = action_log(leaf)
+        size += found.ByteSize()
+        if response.action_logs and size > _PAGE_BYTES:
+            break
+        response.action_logs.append(found)
+    shown = len(response.action_logs)
+    if shown < len(leaves):
+        response.next_page_token = token((leaves[shown - 1].entry.index,), page.bound)
+    return response
+
+
+def checkpoint(signed: Checkpoint, verifier: Verifier) -> audit_pb2.Checkpoint:
+    """A signed checkpoint."""
+    return audit_pb2.Checkpoint(
+        origin=verifier.name,
+        tree_size=signed.tree_size,
+        root_hash=signed.root_hash.hex(),
+        note=signed.note,
+        signed_at=signed.signed_at,
+        verifier_key=str(verifier),
+    )
+
+
+def verdict(found: Verdict) -> audit_pb2.VerifyLogResponse:
+    """What a verification found."""
+    return audit_pb2.VerifyLogResponse(
+        ok=not found.problems,
+        tree_size=found.tree_size,
+        root_hash=found.root_hash.hex(),
+        problems=[_problem(problem) for problem in found.problems],
+    )
+
+
+def hexes(hashes: Sequence[bytes]) -> list[str]:
+    """Hashes as lower-case hex."""
+    return [value.hex() for value in hashes]
+
+
+def _record(record: audit_pb2.Record, service: str, place: int) -> Record:
+    actor = record.actor
+    return Record(
+        record_id=record.record_id,
+        time=_time(record, place),
+        service=service,
+        action=record.action,
+        outcome=record.outcome or "OK",
+        actor_id=actor.id,
+        actor_kind=actor.kind,
+        actor_name=actor.name,
+        on_behalf_of_id=actor.on_behalf_of_id,
+        on_behalf_of_name=actor.on_behalf_of_name,
+        client_address=actor.client_address,
+        api_key_id=actor.api_key_id,
+        entity_type=record.entity_type,
+        entity_id=record.entity_id,
+        details=_details(record.details),
+        trace_id=record.trace_id,
+        method=record.method,
+    )
+
+
+def _details(struct: struct_pb2.Struct) -> dict[str, Json]:
+    return {key: canonical.normal(value) for key, value in jsonvalue.from_struct(struct).items()}
+
+
+def _time(record: audit_pb2.Record, place: int) -> datetime:
+    """The record's time to the microsecond."""
+    try:
+        moment = record.time.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        moment = datetime.min.replace(tzinfo=UTC)
+    if not 1 < moment.year < 9999:
+        why = "must lie in the years 2 to 9998"
+        raise errors.Invalid(
+            "INVALID_FIELD", f"time {why}", fields=[errors.FieldViolation(f"records[{place}].time", why)]
+        )
+    return moment
+
+
+def _problem(problem: Problem) -> audit_pb2.LogProblem:
+    return audit_pb2.LogProblem(
+        kind=problem.kind.value,
+        index=problem.index,
+        action_log_id=problem.record_id,
+        message=problem.message,
+    )
