@@ -7,7 +7,7 @@ EXAMPLE ?= weather
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test check format protos protos-check migration lock fresh clean env
+.PHONY: help run up down status test bench check format protos protos-check migration lock fresh clean env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ protos: env ## Generate protos/gen from the contracts
 
 protos-check: env ## Lint the contracts and compare them with the last release
 	@$(PYTHON_BIN) protos/check.py
+
+migration: env ## Write a service's next migration (SERVICE=registry MESSAGE="add icons")
+	@$(PYTHON_BIN) -m stack.migration "$(SERVICE)" "$(MESSAGE)"
+
+bench: env ## Measure the workloads beside the bare baseline, on a stack of its own
+	@$(PYTHON_BIN) -m tests.bench
 
 lock: ## Resolve requirements.lock anew from every pyproject.toml
 	@deploy/bootstrap.sh lock

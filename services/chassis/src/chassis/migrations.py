@@ -13,12 +13,14 @@ A service keeps its revisions in `<package>/migrations`, with an `env.py` of two
 import importlib
 import json
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
 from alembic import command, context
+from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -86,14 +88,34 @@ def check(url: str, package: str) -> None:
         engine.dispose()
 
 
-def revision(url: str, package: str, message: str, rev_id: str) -> None:
-    """Writes a new revision file into the package from the difference between its tables and the database."""
+def revision(url: str, package: str, message: str) -> Path:
+    """Writes the package's next revision from the difference between its tables and the database at `url`.
+
+    Returns its path. Raises RevisionError when there is no difference.
+    """
+    metadata: MetaData = importlib.import_module(f"{package}.tables").metadata
+    chassis_tables(metadata)
+    previous = head(package)
+    number = f"{int(previous) + 1:04}"
     engine = create_engine(_sync_url(url))
     try:
         with engine.connect() as connection:
-            command.revision(_config(package, connection), message=message, autogenerate=True, rev_id=rev_id)
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            changes = produce_migrations(context, metadata)
+            if changes.upgrade_ops is None or changes.downgrade_ops is None or changes.upgrade_ops.is_empty():
+                raise RevisionError(f"{package}'s tables are what its migrations make: nothing to write")
+            upgrade_code = render_python_code(changes.upgrade_ops, migration_context=context)
+            downgrade_code = render_python_code(changes.downgrade_ops, migration_context=context)
     finally:
         engine.dispose()
+    name = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")[:60]
+    path = folder(package) / "versions" / f"{number}_{name}.py"
+    path.write_text(
+        f'"""{message}."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
+        f'revision = "{number}"\ndown_revision = "{previous}"\nbranch_labels = None\ndepends_on = None\n\n\n'
+        f"def upgrade() -> None:\n    {upgrade_code}\n\n\ndef downgrade() -> None:\n    {downgrade_code}\n"
+    )
+    return path
 
 
 def head(package: str) -> str:
