@@ -1,0 +1,90 @@
+"""What a form needs for each component type, derived from the contract."""
+
+import re
+from functools import cache
+from typing import Final
+
+from chassis import contracts, jsonvalue, schemas
+from chassis.jsonvalue import Json
+from mcpanel.registry.v1 import component_pb2
+from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES
+from registry.signature import DIALECT
+
+EXAMPLES: Final[dict[str, dict[str, Json]]] = {
+    "LLM_PROMPT_AGENT": {
+        "model": "llama3.2",
+        "systemPrompt": "You summarise weather data in plain words.",
+        "userPromptTemplate": "Summarise these daily temperatures: {{rows}}",
+        "temperature": 0.2,
+        "maxTokens": 500,
+    },
+    "JUPYTER_NOTEBOOK": {
+        "notebookCells": [
+            {"id": "title", "type": "markdown", "content": "# Mean temperature"},
+            {
+                "id": "mean",
+                "type": "code",
+                "content": "outputs = {'mean': sum(temperatures) / len(temperatures)}",
+            },
+        ],
+        "parameters": {"temperatures": [12.8, 10.6, 11.7]},
+        "timeout": "300s",
+    },
+    "PYTHON_SCRIPT": {
+        "codeContent": (
+            "def main(celsius: list[float]) -> dict[str, float]:\n"
+            '    """Describe temperatures."""\n'
+            '    return {"mean": sum(celsius) / len(celsius), "max": max(celsius)}\n'
+        ),
+        "requirements": "",
+        "timeout": "60s",
+    },
+    "TYPESCRIPT_SCRIPT": {
+        "codeContent": (
+            "export function main(inputs: { celsius: number[] }) {\n"
+            "  return { fahrenheit: inputs.celsius.map((c) => c * 1.8 + 32) };\n"
+            "}\n"
+        ),
+        "timeout": "60s",
+    },
+    "STREAMLIT_APP": {
+        "gitRepoUrl": "https://github.com/streamlit/streamlit-example",
+        "mainScriptPath": "streamlit_app.py",
+        "requirements": "pandas>=2\naltair>=5",
+    },
+    "MCP": {
+        "mcpConfiguration": (
+            "mcpServers:\n"
+            "  filesystem:\n"
+            "    command: npx\n"
+            '    args: ["-y", "@modelcontextprotocol/server-filesystem", "/data"]\n'
+        )
+    },
+    "AI_ASSISTANT": {"model": "llama3.2", "systemPrompt": "You help people to read weather reports."},
+    "DATA": {"value": {"station": "USW00024233", "unit": "celsius"}},
+    "UTILITY": {"expression": "inputs.rows.filter(row, row.temp_max > 30.0)"},
+    "OUTPUT": {},
+}
+"""A config of each type that is valid and shows the idea."""
+
+
+@cache
+def component_types() -> tuple[component_pb2.ComponentType, ...]:
+    """All types, in the contract's order. The messages are shared: don't change them."""
+    return tuple(_component_type(name) for name in DISPLAY_NAMES)
+
+
+def _component_type(name: str) -> component_pb2.ComponentType:
+    field = component_pb2.Version.DESCRIPTOR.fields_by_name[CONFIG_FIELDS[name]]
+    if field.message_type is None:
+        raise TypeError(f"the config {field.name} is no message")
+    comment = contracts.comments()[f"mcpanel.registry.v1.Definition.Type.{name}"]
+    schema: dict[str, Json] = {"$schema": DIALECT, **schemas.message(field.message_type.full_name)}
+    return component_pb2.ComponentType(
+        type=name,
+        name=DISPLAY_NAMES[name],
+        description=re.sub(r' \("[^"]*"\)', "", comment),
+        config_field=field.json_name,
+        config_schema=jsonvalue.to_struct(schema),
+        example=jsonvalue.to_struct(EXAMPLES[name]),
+    )

@@ -1,0 +1,159 @@
+"""What is checked of a config beyond its contract's rules: that its code, documents and paths can be used.
+
+Everything is read as data; nothing of a config is ever executed here.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from chassis.expressions import Expression, ExpressionError
+from registry import signature, source
+from registry.signature import NONE, Signature
+
+_METADATA: Final = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+"""The inline script metadata of PEP 723, as its specification writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """What is wrong with one field of a config."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found: problems, and for a Python script what its `main` takes and answers."""
+
+    problems: tuple[ConfigProblem, ...]
+    signature: Signature = NONE
+
+
+def check(kind: str, config: Mapping[str, Any]) -> Checked:
+    """Checks a config in its JSON form; `kind` is its member of the oneof, e.g. `python_script`."""
+    if kind == "python_script":
+        return _python_script(config)
+    checker = _CHECKERS.get(kind)
+    return Checked(tuple(checker(config)) if checker else ())
+
+
+def _python_script(config: Mapping[str, Any]) -> Checked:
+    code = config.get("code_content", "")
+    problems = [*_requirements(config), *_inline_metadata(code)]
+    found = NONE
+    try:
+        found = signature.infer(code)
+    except signature.ScriptError as error:
+        problems.insert(0, ConfigProblem("code_content", str(error)))
+    return Checked(tuple(problems), found)
+
+
+def _requirements(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    for number, line in enumerate(config.get("requirements", "").splitlines(), 1):
+        text = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if not text:
+            continue
+        if text.startswith("-"):
+            yield ConfigProblem(
+                "requirements",
+                f"line {number}: {text.split()[0]!r} is an option; only requirements are taken",
+            )
+            continue
+        if problem := _requirement(text):
+            yield ConfigProblem("requirements", f"line {number}: {problem}")
+
+
+def _requirement(text: str) -> str:
+    """What is wrong with a PEP 508 requirement; empty when it is right."""
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        return f"{text[:100]!r} is no requirement: {str(error).splitlines()[0]}"
+    return ""
+
+
+def _inline_metadata(code: str) -> Iterator[ConfigProblem]:
+    blocks = [match for match in _METADATA.finditer(code) if match["type"] == "script"]
+    if not blocks:
+        return
+    line = code.count("\n", 0, blocks[-1].start()) + 1
+    if len(blocks) > 1:
+        yield ConfigProblem("code_content", f"line {line}: a second block of script metadata (PEP 723)")
+        return
+    content = "".join(
+        text[2:] if text.startswith("# ") else text[1:]
+        for text in blocks[0]["content"].splitlines(keepends=True)
+    )
+    try:
+        dependencies = tomllib.loads(content).get("dependencies", [])
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        yield ConfigProblem("code_content", f"line {line}: the script metadata is no TOML: {error}")
+        return
+    if not isinstance(dependencies, list) or not all(isinstance(one, str) for one in dependencies):
+        yield ConfigProblem("code_content", f"line {line}: dependencies is a list of strings")
+        return
+    for one in dependencies:
+        if problem := _requirement(one):
+            yield ConfigProblem("code_content", f"line {line}: {problem}")
+
+
+def _notebook(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    cells = config.get("notebook_cells", [])
+    if not any(cell.get("type") == "code" and cell.get("content", "").strip() for cell in cells):
+        yield ConfigProblem("notebook_cells", "there is no code cell with something in it")
+    seen: dict[str, int] = {}
+    for index, cell in enumerate(cells):
+        name = cell.get("id", "")
+        if name and name in seen:
+            yield ConfigProblem(
+                f"notebook_cells[{index}].id", f"{name!r} is the id of cell {seen[name]} already"
+            )
+        seen.setdefault(name, index)
+
+
+def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    path = config.get("main_script_path", "")
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    if path.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:", path) or ".." in parts:
+        yield ConfigProblem(
+            "main_script_path", "is a path inside the repository, without .. and not absolute"
+        )
+    yield from _requirements(config)
+
+
+def _mcp(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    try:
+        root = source.read(config.get("mcp_configuration", ""))
+    except source.UnreadableError as error:
+        yield ConfigProblem("mcp_configuration", str(error))
+        return
+    if not isinstance(root.value, dict):
+        yield ConfigProblem(
+            "mcp_configuration",
+            f"line {root.line}, column {root.column}: expected a mapping, found {root.kind}",
+        )
+
+
+def _utility(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    expression = config.get("expression", "")
+    if not expression:
+        return
+    try:
+        Expression.parse(expression, ("inputs",))
+    except ExpressionError as error:
+        yield ConfigProblem("expression", f"line {error.line}, column {error.column}: {error.message}")
+
+
+_CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProblem]]]] = {
+    "jupyter_notebook": _notebook,
+    "streamlit_app": _streamlit,
+    "mcp": _mcp,
+    "utility": _utility,
+}

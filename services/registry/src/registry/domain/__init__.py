@@ -1,0 +1,1 @@
+"""What the registry decides: pure functions over frozen values."""

@@ -1,0 +1,52 @@
+"""What definitions and workflows share."""
+
+import hashlib
+from dataclasses import dataclass
+
+from chassis.errors import Conflict, FieldViolation, Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """For whom something is looked up: who owns `id` sees it, and `sees_all` sees everything."""
+
+    id: str
+    sees_all: bool = False
+
+
+def etag(id: str, revision: int) -> str:  # noqa: A002  # the word of the contract
+    """The etag of a resource's revision: another one for every change, never that of a namesake."""
+    return hashlib.sha256(f"{id}/{revision}".encode()).hexdigest()[:16]
+
+
+def check_etag(wanted: str, current: str, what: str) -> None:
+    """Raises Conflict when the caller read another state than the current one; an empty `wanted` matches any."""
+    if wanted and wanted != current:
+        raise Conflict(
+            "ETAG_MISMATCH", f"{what} changed since it was read; read it again", metadata={"etag": current}
+        )
+
+
+def check_immutable(field: str, sent: str, current: str) -> None:
+    """Raises Invalid when an update sends another value for a field that stays as it is."""
+    if sent and sent != current:
+        text = f"stays {current!r} for ever; leave it out"
+        raise Invalid("INVALID_UPDATE_MASK", f"{field} {text}", fields=[FieldViolation(field, text)])
+
+
+def search_text(*parts: str) -> str:
+    """What a word search looks into: the parts in one case, apart from each other."""
+    return "\n".join(part.casefold() for part in parts if part)
+
+
+def search_words(query: str) -> tuple[str, ...]:
+    """The words of a search, in the case of `search_text`."""
+    return tuple(query.casefold().split())
+
+
+def required(field: str, value: str) -> None:
+    """Raises Invalid when a required field is empty."""
+    if not value:
+        raise Invalid(
+            "INVALID_FIELD", f"{field} is required", fields=[FieldViolation(field, "is required", "REQUIRED")]
+        )

@@ -1,0 +1,184 @@
+"""Versions: immutable, and what is checked before one comes to be."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chassis.errors import AlreadyExists, FieldViolation, Invalid, NotFound
+from chassis.jsonvalue import Json, canonical
+from registry import configs, schemas, semver, signature
+from registry.domain.common import required
+from registry.domain.definitions import Definition
+from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, WITHOUT_CONFIG
+
+Config = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A data source a version may read, and the name its step asks for it by."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A version as a caller sent it. `config` is the JSON form of the oneof's member `config_field`."""
+
+    version: str = ""
+    config_field: str = ""
+    config: Config | None = None
+    input_schema: Config | None = None
+    output_schema: Config | None = None
+    data_source_ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    changelog: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as it is stored. Lists leave configs and schemas out (None)."""
+
+    id: str
+    definition_id: str
+    definition_name: str
+    type: str
+    version: str
+    config_field: str
+    config: Config | None
+    config_digest: str
+    input_schema: Config | None
+    output_schema: Config | None
+    data_sources: tuple[Link, ...]
+    tags: tuple[str, ...]
+    changelog: str
+    created_at: datetime
+    created_by: str
+    deprecated_at: datetime | None = None
+    deprecation_message: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What the action log keeps of it: never the code, which its digest names."""
+        return {
+            "definition_id": self.definition_id,
+            "definition": self.definition_name,
+            "type": self.type,
+            "version": self.version,
+            "config_digest": self.config_digest,
+            "data_sources": [link.name for link in self.data_sources],
+            "tags": list(self.tags),
+            "changelog": self.changelog,
+            "deprecated_at": self.deprecated_at,
+            "deprecation_message": self.deprecation_message,
+        }
+
+
+def create(
+    definition: Definition,
+    sent: Sent,
+    links: tuple[Link, ...],
+    *,
+    id: str,  # noqa: A002
+    created_by: str,
+    now: datetime,
+    path: str = "version",
+) -> Version:
+    """The new version of `definition`, its schemas inferred where they can be.
+
+    Raises Invalid: CONFIG_TYPE_MISMATCH, or INVALID_FIELD naming every field that is wrong; `path` is where the
+    version lies in the request.
+    """
+    required(f"{path}.version", sent.version)
+    violations = []
+    try:
+        semver.parse(sent.version)
+    except ValueError as error:
+        violations.append(FieldViolation(f"{path}.version", str(error), "INVALID_VERSION"))
+    _check_config_type(definition, sent, path)
+    inferred = signature.NONE
+    if sent.config is not None:
+        found = configs.check(sent.config_field, sent.config)
+        inferred = found.signature
+        violations += [
+            FieldViolation(
+                f"{path}.{sent.config_field}.{one.field}".rstrip("."), one.message, "INVALID_CONFIG"
+            )
+            for one in found.problems
+        ]
+    for name, schema in (("input_schema", sent.input_schema), ("output_schema", sent.output_schema)):
+        if schema is not None:
+            violations += [
+                FieldViolation(f"{path}.{name}{where}", message, "INVALID_SCHEMA")
+                for where, message in schemas.problems(schema)
+            ]
+    if violations:
+        raise Invalid(
+            "INVALID_FIELD",
+            "; ".join(f"{one.field}: {one.description}" for one in violations[:5]),
+            fields=violations,
+        )
+    return Version(
+        id=id,
+        definition_id=definition.id,
+        definition_name=definition.name,
+        type=definition.type,
+        version=sent.version,
+        config_field=sent.config_field,
+        config=sent.config,
+        config_digest=digest(sent.config_field, sent.config),
+        input_schema=inferred.input_schema if sent.input_schema is None else sent.input_schema,
+        output_schema=inferred.output_schema if sent.output_schema is None else sent.output_schema,
+        data_sources=links,
+        tags=tuple(dict.fromkeys(sent.tags)),
+        changelog=sent.changelog,
+        created_at=now,
+        created_by=created_by,
+    )
+
+
+def digest(config_field: str, config: Config | None) -> str:
+    """The lower-case hex SHA-256 over the canonical bytes of the config and its kind."""
+    value: Json = None if config is None else {config_field: config}
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def latest_after(latest: str, added: str) -> str:
+    """The newest version once `added` is there; of equal precedence the later one."""
+    return semver.newest([latest, added] if latest else [added])
+
+
+def not_found(key: str) -> NotFound:
+    """The error for a version that does not exist or that the caller may not see."""
+    return NotFound("VERSION_NOT_FOUND", f"version {key!r} does not exist", resource=("version", key))
+
+
+def exists(definition: Definition, version: str) -> AlreadyExists:
+    """The error for a version that is there already."""
+    return AlreadyExists(
+        "VERSION_EXISTS",
+        f"{definition.name} has a version {version} already, and versions are immutable; choose the next one",
+        resource=("version", f"{definition.name}@{version}"),
+    )
+
+
+def _check_config_type(definition: Definition, sent: Sent, path: str) -> None:
+    wanted = CONFIG_FIELDS[definition.type]
+    if sent.config_field == wanted or (not sent.config_field and definition.type in WITHOUT_CONFIG):
+        return
+    shown = f"{DISPLAY_NAMES[definition.type]} ({definition.type})"
+    if not sent.config_field:
+        text = f"a version of {definition.name!r}, which is of type {shown}, needs the config {wanted}"
+        raise Invalid(
+            "CONFIG_TYPE_MISMATCH",
+            text,
+            fields=[FieldViolation(f"{path}.{wanted}", "is required", "REQUIRED")],
+        )
+    text = f"definition {definition.name!r} is of type {shown} and takes {wanted}, not {sent.config_field}"
+    raise Invalid(
+        "CONFIG_TYPE_MISMATCH",
+        text,
+        metadata={"definition_type": definition.type, "config": sent.config_field, "expected": wanted},
+        fields=[FieldViolation(f"{path}.{sent.config_field}", text, "CONFIG_TYPE_MISMATCH")],
+    )

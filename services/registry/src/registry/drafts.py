@@ -1,0 +1,129 @@
+"""A workflow on its way in: read from a message or a document, then checked against what there is."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from chassis import fieldmask
+from chassis.database import Transaction
+from chassis.errors import FieldViolation, Invalid
+from chassis.interceptors.validation import validate
+from mcpanel.registry.v1 import workflow_pb2
+from registry import document, store, validation, wire
+from registry.document import Parsed
+from registry.domain.common import Viewer
+from registry.domain.workflows import CHANGEABLE, Content, Draft, Problem, invalid
+from registry.source import UnreadableError
+
+_SUBSCRIPT: Final = re.compile(r"""\[(['"])(.*?)\1\]""")
+
+
+class Request(Protocol):
+    """What CreateWorkflow, UpdateWorkflow and ValidateWorkflow ask with."""
+
+    @property
+    def workflow(self) -> workflow_pb2.Workflow: ...
+    @property
+    def source(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A workflow as it was sent, and what could not be read of it."""
+
+    draft: Draft
+    parsed: Parsed | None = None
+    unreadable: Problem | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The request's field that holds it."""
+        return "workflow" if self.parsed is None and self.unreadable is None else "source"
+
+    def changed(self, mask: FieldMask | None, message: workflow_pb2.Workflow) -> frozenset[str]:
+        """The fields that an update with this mask changes. Raises Invalid INVALID_UPDATE_MASK."""
+        if self.parsed is not None and (mask is None or not mask.paths):
+            return self.draft.present & set(CHANGEABLE)
+        return frozenset(fieldmask.paths(mask, message, CHANGEABLE))
+
+    def refuse(self, problems: list[Problem]) -> None:
+        """Raises Invalid when there are problems: INVALID_DOCUMENT for what cannot be read, else WORKFLOW_INVALID."""
+        if problems:
+            unread = self.unreadable is not None or (self.parsed is not None and bool(self.parsed.problems))
+            raise invalid(problems, self.prefix, "INVALID_DOCUMENT" if unread else "WORKFLOW_INVALID")
+
+
+def read(request: Request, *, has_workflow: bool) -> Sent:
+    """The workflow of a request. Raises Invalid unless it has exactly one of `workflow` and `source`."""
+    if has_workflow == bool(request.source):
+        text = "give either workflow or source" + (", not both" if has_workflow else "")
+        raise Invalid("INVALID_FIELD", text, fields=[FieldViolation("workflow", text, "REQUIRED")])
+    if has_workflow:
+        return Sent(wire.workflows.draft(request.workflow))
+    try:
+        parsed = document.parse(request.source)
+    except UnreadableError as error:
+        fix = "correct the document there"
+        return Sent(Draft(), unreadable=Problem("", "", error.message, fix, error.line, error.column))
+    return Sent(parsed.draft, parsed)
+
+
+async def check(
+    tx: Transaction, sent: Sent, content: Content, viewer: Viewer, *, naming: bool, lock: bool = False
+) -> tuple[Content, list[Problem]]:
+    """The content with its components pinned, and every problem of what was sent, in the order of the document.
+
+    `naming` says that the workflow needs a name; `lock` keeps its components from being deleted meanwhile.
+    """
+    if sent.unreadable is not None:
+        return content, [sent.unreadable]
+    components = await store.versions.components(tx, validation.names(content), viewer, lock=lock)
+    content = validation.pinned(content, components)
+    version_ids = [step.pin.version_id for step in content.steps if step.pin is not None]
+    interfaces = await store.versions.interfaces(tx, version_ids)
+    missing = set(validation.names(content)) - set(components)
+    known = await store.definitions.names(tx, viewer) if missing else ()
+    catalog = validation.Catalog(components, interfaces, known)
+    problems = [Problem("", "name", "a workflow needs a name", "add a name such as weather-report")]
+    if not naming or sent.draft.name:
+        problems = []
+    problems += validation.check(content, catalog)
+    return content, flaws(sent, problems)
+
+
+def flaws(sent: Sent, found: Sequence[Problem] = ()) -> list[Problem]:
+    """The problems `found` together with those of the document itself, if it was one, with lines and columns."""
+    if sent.unreadable is not None:
+        return [sent.unreadable]
+    if sent.parsed is None:
+        return list(found)
+    problems = [*sent.parsed.problems, *found]
+    return _placed(problems + _breaches(sent.draft, problems), sent.parsed)
+
+
+def _breaches(draft: Draft, found: list[Problem]) -> list[Problem]:
+    """Where a document's workflow breaks the contract's rules, which a message has passed already."""
+    try:
+        validate(wire.workflows.drafted(draft))
+    except Invalid as error:
+        told = {problem.field for problem in found}
+        breaches = [(_SUBSCRIPT.sub(r".\2", one.field), one.description) for one in error.fields]
+        return [Problem(_step_of(draft, path), path, text) for path, text in breaches if path not in told]
+    return []
+
+
+def _step_of(draft: Draft, path: str) -> str:
+    match = re.match(r"steps\[(\d+)\]", path)
+    return draft.steps[int(match[1])].id if match else ""
+
+
+def _placed(problems: list[Problem], parsed: Parsed) -> list[Problem]:
+    """The problems with lines and columns, sorted by them."""
+    placed = []
+    for problem in problems:
+        line, column = (problem.line, problem.column) if problem.line else parsed.place(problem.field)
+        placed.append(replace(problem, line=line, column=column))
+    return sorted(placed, key=lambda one: (one.line, one.column))

@@ -1,0 +1,48 @@
+"""The component types by the names people use for them."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from chassis.errors import FieldViolation, Invalid
+
+DISPLAY_NAMES: Final = {
+    "LLM_PROMPT_AGENT": "LLM Prompt Agent",
+    "JUPYTER_NOTEBOOK": "Jupyter Notebook",
+    "PYTHON_SCRIPT": "Python Script",
+    "TYPESCRIPT_SCRIPT": "TypeScript Script",
+    "STREAMLIT_APP": "Streamlit App",
+    "MCP": "MCP",
+    "AI_ASSISTANT": "AI Assistant",
+    "DATA": "Data",
+    "UTILITY": "Utility",
+    "OUTPUT": "Output",
+}
+"""Each type's display name, in the contract's order."""
+
+CONFIG_FIELDS: Final = {name: name.lower() for name in DISPLAY_NAMES}
+"""The member of a version's config `oneof` that belongs to each type."""
+
+WITHOUT_CONFIG: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
+"""The types whose versions may go without a config."""
+
+_BY_WORD: Final = {
+    word.lower(): name
+    for name, display in DISPLAY_NAMES.items()
+    for word in (name, display, display.replace(" ", ""))
+}
+
+
+def named(words: Iterable[str], field: str) -> tuple[str, ...]:
+    """The types that `words` name, in upper or lower case. Raises Invalid naming the known ones."""
+    found: list[str] = []
+    unknown: list[str] = []
+    for word in words:
+        name = _BY_WORD.get(word.strip().lower())
+        (found if name else unknown).append(name or word)
+    if unknown:
+        known = ", ".join(f"{name} ({display})" for name, display in DISPLAY_NAMES.items())
+        text = f"no component type is called {', '.join(repr(word) for word in unknown)}; there are {known}"
+        raise Invalid(
+            "INVALID_FIELD", f"{field}: {text}", fields=[FieldViolation(field, text, "UNKNOWN_TYPE")]
+        )
+    return tuple(found)

@@ -1,0 +1,363 @@
+"""JSON Schemas (2020-12) as types: whether they are sound, what lies at a path, and what fits where."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from chassis.jsonvalue import Json
+
+Schema: TypeAlias = Mapping[str, Json]
+Path: TypeAlias = tuple[str | int, ...]
+
+ANY: Final[Schema] = {}
+TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
+MAX_WEIGHT: Final = 10_000
+"""How many subschemas a schema may unfold to, its references followed: `allOf` of `allOf` doubles quickly."""
+_DEPTH: Final = 20
+_DIALECT: Final = re.compile(r"https?://json-schema\.org/draft/2020-12/schema#?")
+_SUBSCHEMAS: Final = (
+    "items",
+    "additionalProperties",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+)
+_SUBSCHEMAS_LATER: Final = ("unevaluatedItems", "unevaluatedProperties", "contentSchema")
+_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs")
+_MAX_ERRORS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A name that the value at `where` does not have; `known` are those it has, none for what is no object."""
+
+    name: str
+    known: tuple[str, ...]
+    where: Path
+
+
+def problems(schema: Schema) -> list[tuple[str, str]]:
+    """What is wrong with a schema: (path below it such as `.properties.x`, sentence) pairs."""
+    dialect = schema.get("$schema")
+    if isinstance(dialect, str) and not _DIALECT.fullmatch(dialect):
+        return [(".$schema", f"{dialect!r} is not supported; use JSON Schema 2020-12 or leave it out")]
+    try:
+        found = [
+            (_path_text(tuple(error.absolute_path)), error.message[:300])
+            for error in _META.iter_errors(schema)
+        ]
+        if found:
+            return found[:_MAX_ERRORS]
+        found = [(_path_text(path), message) for path, message in _unresolved(schema)]
+        if found:
+            return found[:_MAX_ERRORS]
+        if weight(schema) > MAX_WEIGHT:
+            return [("", f"the schema unfolds to more than {MAX_WEIGHT} subschemas; simplify it")]
+    except RecursionError:
+        return [("", "the schema is nested too deeply")]
+    return []
+
+
+_META: Final = Draft202012Validator(
+    Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER
+)
+
+
+def _unresolved(schema: Schema) -> Iterator[tuple[Path, str]]:
+    for path, one in walk(schema):
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = one.get(keyword)
+            if isinstance(reference, str) and not isinstance(resolve(one, schema, keyword), dict | bool):
+                known = "" if reference.startswith("#") else "; references lead to #/$defs/… only"
+                yield (*path, keyword), f"{reference!r} leads nowhere in this schema{known}"
+        for keyword in ("$id", "$anchor", "$dynamicAnchor"):
+            if keyword in one and path:
+                yield (*path, keyword), f"{keyword} is not supported; refer by #/$defs/…"
+
+
+def walk(schema: "Json | Schema", path: Path = ()) -> Iterator[tuple[Path, Schema]]:
+    """Every object schema in `schema`, itself included, with its path; references are not followed."""
+    if not isinstance(schema, Mapping):
+        return
+    yield path, schema
+    for step, child in _children(schema):
+        yield from walk(child, (*path, *step))
+
+
+def _children(schema: Schema) -> Iterator[tuple[Path, Json]]:
+    for keyword in (*_SUBSCHEMAS, *_SUBSCHEMAS_LATER):
+        if keyword in schema:
+            yield (keyword,), schema[keyword]
+    for keyword in _LISTS:
+        listed = schema.get(keyword)
+        for index, child in enumerate(listed if isinstance(listed, list) else ()):
+            yield (keyword, index), child
+    for keyword in _MAPS:
+        mapped = schema.get(keyword)
+        for name, child in mapped.items() if isinstance(mapped, Mapping) else ():
+            yield (keyword, name), child
+
+
+def resolve(schema: Schema, root: Schema, keyword: str = "$ref") -> "Json | Schema":
+    """What a schema's reference stands for, None when that is nowhere in `root`."""
+    reference = schema.get(keyword)
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    found: Any = root
+    for part in reference[1:].split("/")[1:] if reference != "#" else ():
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and key.isdigit() and int(key) < len(found):
+            found = found[int(key)]
+        elif isinstance(found, Mapping) and key in found:
+            found = found[key]
+        else:
+            return None
+    plausible = reference == "#" or reference.startswith("#/")
+    return found if plausible and isinstance(found, (Mapping, bool)) else None
+
+
+def weight(schema: Schema) -> int:
+    """How many subschemas the schema unfolds to; a reference back into what is being unfolded counts as one."""
+    known: dict[int, int] = {}
+    active: set[int] = set()
+
+    def of(one: "Json | Schema") -> int:
+        if not isinstance(one, Mapping):
+            return 1
+        key = id(one)
+        if key in known or key in active:
+            return known.get(key, 1)
+        active.add(key)
+        total = 1 + sum(of(child) for _, child in _children(one))
+        target = resolve(one, schema)
+        if isinstance(target, Mapping):
+            total += of(target)
+        active.discard(key)
+        known[key] = total = min(total, MAX_WEIGHT * 10)
+        return total
+
+    return of(schema)
+
+
+def is_recursive(schema: Schema) -> bool:
+    """Whether following the schema's references comes back to where it was."""
+    done: set[int] = set()
+
+    def returns(one: "Json | Schema", active: frozenset[int]) -> bool:
+        if not isinstance(one, Mapping) or id(one) in done:
+            return False
+        if id(one) in active:
+            return True
+        inside = active | {id(one)}
+        target = resolve(one, schema)
+        ahead = [child for _, child in _children(one)] + ([target] if isinstance(target, Mapping) else [])
+        if any(returns(child, inside) for child in ahead):
+            return True
+        done.add(id(one))
+        return False
+
+    return returns(schema, frozenset())
+
+
+def followed(schema: "Json | Schema", root: Schema) -> Schema:
+    """The schema behind a chain of references; a boolean or nothing becomes ANY."""
+    for _ in range(_DEPTH):
+        if not isinstance(schema, Mapping):
+            return ANY
+        if "$ref" not in schema:
+            return schema
+        schema = resolve(schema, root)
+    return ANY
+
+
+def types(schema: "Json | Schema", root: Schema, depth: int = 0) -> frozenset[str] | None:
+    """The JSON types its values can have, None when it does not say."""
+    if depth > _DEPTH or not isinstance(schema, Mapping):
+        return None
+    if "$ref" in schema:
+        return types(resolve(schema, root), root, depth + 1)
+    found: frozenset[str] | None = None
+    declared = schema.get("type")
+    if isinstance(declared, str):
+        found = frozenset({declared})
+    elif isinstance(declared, list):
+        found = frozenset(map(str, declared))
+    elif "const" in schema:
+        found = frozenset({type_of(schema["const"])})
+    elif isinstance(allowed := schema.get("enum"), list):
+        found = frozenset(type_of(value) for value in allowed)
+    for keyword in ("anyOf", "oneOf"):
+        branches = schema.get(keyword)
+        if isinstance(branches, list):
+            each = [types(branch, root, depth + 1) for branch in branches]
+            if all(one is not None for one in each):
+                found = _narrowed(found, frozenset().union(*(one for one in each if one is not None)))
+    everything = schema.get("allOf")
+    for branch in everything if isinstance(everything, list) else ():
+        found = _narrowed(found, types(branch, root, depth + 1))
+    return found
+
+
+def _narrowed(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return frozenset(kind for kind in one if fits(kind, other)) | frozenset(
+        kind for kind in other if fits(kind, one)
+    )
+
+
+def type_of(value: Any) -> str:
+    """The JSON type of a value, `integer` for whole numbers."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "integer" if value.is_integer() else "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def fits(kind: str, allowed: frozenset[str]) -> bool:
+    """Whether a value of type `kind` may have one of the `allowed` types; a number may turn out to be whole."""
+    return kind in allowed or (kind == "integer" and "number" in allowed)
+
+
+def overlap(given: frozenset[str] | None, wanted: frozenset[str] | None) -> bool:
+    """Whether some value of the one kind is of the other; unknown kinds overlap with all."""
+    if given is None or wanted is None:
+        return True
+    return any(fits(kind, wanted) for kind in given) or any(fits(kind, given) for kind in wanted)
+
+
+def at(root: Schema, path: Sequence[str | int]) -> tuple[Schema, Schema] | Unknown | None:
+    """The schema at a path of keys and indices, with the root its references start from.
+
+    None when the schema says nothing about it; Unknown when an object that lists its properties, and does not
+    say that it has others, lacks the name.
+    """
+    current: Schema = root
+    for position, key in enumerate(path):
+        current = followed(current, root)
+        kinds = types(current, root)
+        inside = {"array"} if isinstance(key, int) else {"object"}
+        if kinds is not None and not kinds & inside:
+            return Unknown(str(key), (), tuple(path[:position]))
+        found = _inside(current, key)
+        if isinstance(found, Unknown):
+            return Unknown(found.name, found.known, tuple(path[:position]))
+        if not isinstance(found, Mapping):
+            return None
+        current = found
+    return followed(current, root), root
+
+
+def _inside(schema: Schema, key: str | int) -> "Json | Schema | Unknown":
+    if any(keyword in schema for keyword in ("anyOf", "oneOf", "allOf", "if", "patternProperties")):
+        return None
+    if isinstance(key, int):
+        prefix = schema.get("prefixItems")
+        if isinstance(prefix, list) and key < len(prefix):
+            return prefix[key]
+        return schema.get("items")
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping) or not properties:
+        return schema.get("additionalProperties")
+    if key in properties:
+        return properties[key]
+    rest = schema.get("additionalProperties", False)
+    return Unknown(key, tuple(properties), ()) if rest is False else rest
+
+
+def mismatch(
+    given: Schema, given_root: Schema, wanted: Schema, wanted_root: Schema, depth: int = 0
+) -> tuple[str, str] | None:
+    """Why no value of the `given` schema is one of the `wanted`: (what it is, what is wanted), None if one may be.
+
+    Looks at types, into arrays and into the properties both sides name.
+    """
+    if depth > _DEPTH:
+        return None
+    given, wanted = followed(given, given_root), followed(wanted, wanted_root)
+    have, want = types(given, given_root), types(wanted, wanted_root)
+    if not overlap(have, want):
+        return _words(have), _words(want)
+    if have == want == frozenset({"array"}):
+        inner_given, inner_wanted = given.get("items"), wanted.get("items")
+        if isinstance(inner_given, Mapping) and isinstance(inner_wanted, Mapping):
+            inner = mismatch(inner_given, given_root, inner_wanted, wanted_root, depth + 1)
+            return inner and (f"a list of {inner[0]}", f"a list of {inner[1]}")
+    if have == want == frozenset({"object"}):
+        ours, theirs = given.get("properties"), wanted.get("properties")
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            for name in ours:
+                one, other = ours[name], theirs.get(name)
+                if isinstance(one, Mapping) and isinstance(other, Mapping):
+                    inner = mismatch(one, given_root, other, wanted_root, depth + 1)
+                    if inner:
+                        return (
+                            f"an object whose {name!r} is {inner[0]}",
+                            f"an object whose {name!r} is {inner[1]}",
+                        )
+    return None
+
+
+def _words(kinds: frozenset[str] | None) -> str:
+    articles = {"array": "an array", "integer": "an integer", "object": "an object", "null": "null"}
+    return " or ".join(articles.get(kind, f"a {kind}") for kind in sorted(kinds or ()))
+
+
+def value_problems(value: Json, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
+    """Why a value without expressions does not match: (path in the value, sentence) pairs.
+
+    Patterns are left to the run: somebody else's regular expression is not tried here. Recursive schemas are left to it
+    as well, for their checking has no bound.
+    """
+    if is_recursive(root):
+        return
+    validator = Draft202012Validator(_tame(root)).evolve(schema=_tame(schema))
+    for error in islice(validator.iter_errors(value), _MAX_ERRORS):
+        yield tuple(error.absolute_path), _sentence(error)
+
+
+def _tame(schema: Schema) -> Schema:
+    """The schema without regular expressions, nor what only makes sense with them."""
+    dropped = {"pattern"}
+    if "patternProperties" in schema:
+        dropped |= {"patternProperties", "additionalProperties", "unevaluatedProperties"}
+    tame: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in dropped:
+            continue
+        if key in (*_SUBSCHEMAS, *_SUBSCHEMAS_LATER) and isinstance(value, Mapping):
+            tame[key] = _tame(value)
+        elif key in _LISTS and isinstance(value, list):
+            tame[key] = [_tame(one) if isinstance(one, Mapping) else one for one in value]
+        elif key in _MAPS and isinstance(value, Mapping):
+            tame[key] = {name: _tame(one) if isinstance(one, Mapping) else one for name, one in value.items()}
+        else:
+            tame[key] = value
+    return tame
+
+
+def _sentence(error: ValidationError) -> str:
+    if error.validator == "type":
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        return f"expected {_words(frozenset(map(str, wanted)))}, found {_words(frozenset({type_of(error.instance)}))}"
+    return str(error.message)[:300]
+
+
+def _path_text(path: Path) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)

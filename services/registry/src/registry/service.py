@@ -1,0 +1,32 @@
+"""The registry, put together."""
+
+from chassis.authentication import Authenticator, RemoteAuthenticator
+from chassis.client import channel
+from chassis.database import Database
+from chassis.server import Server
+from mcpanel.datasources.v1.datasources_pb2_grpc import DataSourceServiceStub
+from mcpanel.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
+from registry.api import Registry
+from registry.config import RegistryConfig
+from registry.links import DataSources
+from registry.tables import metadata
+
+
+def build(settings: RegistryConfig, authenticator: Authenticator | None = None) -> Server:
+    """The server as it runs; stopping it closes all it opened. Callers prove themselves to identity unless an
+    `authenticator` is given.
+    """
+    db = Database(settings.database_url, metadata, name="registry")
+    identity = channel(settings.identity_address, peer="identity", key_file=settings.key_file)
+    audit = channel(settings.audit_address, peer="audit", key_file=settings.key_file)
+    datasources = channel(settings.datasources_address, peer="datasources", key_file=settings.key_file)
+    servicer = Registry(db, DataSources(DataSourceServiceStub(datasources)))
+    return Server(
+        settings,
+        [(add_RegistryServiceServicer_to_server, servicer)],
+        authenticator=authenticator or RemoteAuthenticator(identity),
+        db=db,
+        audit=audit,
+        migrations_package="registry",
+        on_stop=[identity.close, audit.close, datasources.close, db.close],
+    )

@@ -1,0 +1,96 @@
+"""Definitions."""
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from chassis.filtering.sql import Field, one_of
+from registry import kinds
+from registry.domain.common import Viewer
+from registry.domain.definitions import Definition, not_found
+from registry.store.lookup import Wanted, by_key, page, visible
+from registry.tables import definitions as table
+from registry.tables import workflow_uses, workflows
+
+_COLUMNS: Final = [column for column in table.c if column.name != "search"]
+
+
+async def get(tx: Transaction, key: str, viewer: Viewer, *, lock: bool = False) -> Definition:
+    """The definition with this id or name, locked against changes if wanted. Raises NotFound."""
+    wanted = _visible(viewer).where(by_key(table, key))
+    row = (await tx.execute(wanted.with_for_update() if lock else wanted)).one_or_none()
+    if row is None:
+        raise not_found(key)
+    return _definition(row)
+
+
+async def insert_new(tx: Transaction, definition: Definition) -> bool:
+    """Stores a new definition; False when its name is taken."""
+    statement = (
+        insert(table).values(_values(definition)).on_conflict_do_nothing(index_elements=[table.c.name])
+    )
+    return await tx.scalar(statement.returning(table.c.id)) is not None
+
+
+async def save(tx: Transaction, definition: Definition) -> None:
+    """Stores a definition that changed."""
+    await tx.execute(update(table).where(table.c.id == definition.id).values(_values(definition)))
+
+
+async def remove(tx: Transaction, definition: Definition) -> None:
+    """Deletes a definition with its versions."""
+    await tx.execute(delete(table).where(table.c.id == definition.id))
+
+
+async def used_by(tx: Transaction, definition: Definition) -> tuple[str, ...]:
+    """The names of the workflows whose newest version runs it, in order."""
+    statement = (
+        select(workflows.c.name)
+        .join(workflow_uses, workflow_uses.c.workflow_id == workflows.c.id)
+        .where(workflow_uses.c.definition_id == definition.id)
+        .order_by(workflows.c.name)
+    )
+    return tuple((await tx.execute(statement)).scalars())
+
+
+async def listed(tx: Transaction, viewer: Viewer, wanted: Wanted) -> list[Definition]:
+    """The definitions that the viewer sees, one page of them."""
+    statement = _visible(viewer)
+    if wanted.types:
+        statement = statement.where(table.c.type.in_(wanted.types))
+    rows = await tx.execute(page(statement, table, wanted, _filterable()))
+    return [_definition(row) for row in rows]
+
+
+async def names(tx: Transaction, viewer: Viewer, limit: int = 20_000) -> tuple[str, ...]:
+    """The names that the viewer sees, to suggest from."""
+    statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
+    return tuple((await tx.execute(statement)).scalars())
+
+
+def _visible(viewer: Viewer) -> Select[Any]:
+    return select(*_COLUMNS).where(visible(table, viewer))
+
+
+def _filterable() -> dict[str, "ColumnElement[Any] | Field"]:
+    return {
+        "name": table.c.name,
+        "type": Field(table.c.type, one_of(tuple(kinds.DISPLAY_NAMES))),
+        "visibility": Field(table.c.visibility, one_of(("PUBLIC", "PRIVATE"))),
+        "cost_tier": Field(table.c.cost_tier, one_of(("FREE", "LOW", "MEDIUM", "HIGH"))),
+        "owner_id": table.c.owner_id,
+        "tags": table.c.tags,
+        "compliance": table.c.compliance,
+    }
+
+
+def _definition(row: Any) -> Definition:
+    values = dict(row._mapping)
+    return Definition(**values | {"tags": tuple(values["tags"]), "compliance": tuple(values["compliance"])})
+
+
+def _values(definition: Definition) -> dict[str, Any]:
+    values = {column.name: getattr(definition, column.name) for column in table.c}
+    return values | {"tags": list(definition.tags), "compliance": list(definition.compliance)}

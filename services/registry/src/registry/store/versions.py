@@ -1,0 +1,115 @@
+"""Versions, and the components that workflows resolve to them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from registry.domain.common import Viewer
+from registry.domain.definitions import Definition
+from registry.domain.versions import Link, Version, not_found
+from registry.resolution import Candidate, Component
+from registry.store.lookup import Wanted, page, visible
+from registry.tables import definitions
+from registry.tables import versions as table
+from registry.validation import Interface
+
+_DOCUMENTS: Final = ("config", "input_schema", "output_schema")
+_JOINED: Final = (definitions.c.name.label("definition_name"), definitions.c.type)
+
+
+async def get(tx: Transaction, key: str, viewer: Viewer) -> Version:
+    """The version with this id, config and schemas included. Raises NotFound."""
+    wanted = _visible(viewer, [*table.c]).where(table.c.id == key)
+    row = (await tx.execute(wanted)).one_or_none()
+    if row is None:
+        raise not_found(key)
+    return _version(dict(row._mapping))
+
+
+async def insert_new(tx: Transaction, version: Version) -> bool:
+    """Stores a new version; False when the definition has it already."""
+    values = {column.name: getattr(version, column.name) for column in table.c}
+    values |= {"data_sources": [asdict(link) for link in version.data_sources], "tags": list(version.tags)}
+    statement = insert(table).values(values)
+    statement = statement.on_conflict_do_nothing(index_elements=[table.c.definition_id, table.c.version])
+    return await tx.scalar(statement.returning(table.c.id)) is not None
+
+
+async def deprecate(tx: Transaction, version_id: str, now: datetime, message: str) -> bool:
+    """Marks the version; False when it was marked before."""
+    statement = update(table).where(table.c.id == version_id, table.c.deprecated_at.is_(None))
+    marked = statement.values(deprecated_at=now, deprecation_message=message).returning(table.c.id)
+    return await tx.scalar(marked) is not None
+
+
+async def listed(tx: Transaction, definition: Definition, wanted: Wanted) -> list[Version]:
+    """The definition's versions without configs and schemas, one page of them."""
+    columns = [column for column in table.c if column.name not in _DOCUMENTS]
+    statement = select(*columns).where(table.c.definition_id == definition.id)
+    known = {"definition_name": definition.name, "type": definition.type} | dict.fromkeys(_DOCUMENTS)
+    rows = await tx.execute(page(statement, table, wanted, {}))
+    return [_version(dict(row._mapping) | known) for row in rows]
+
+
+async def current(tx: Transaction, definition: Definition) -> list[str]:
+    """The definition's versions that are not deprecated, oldest first."""
+    statement = select(table.c.version).where(
+        table.c.definition_id == definition.id, table.c.deprecated_at.is_(None)
+    )
+    return list((await tx.execute(statement.order_by(table.c.created_at, table.c.id))).scalars())
+
+
+async def components(
+    tx: Transaction, names: Collection[str], viewer: Viewer, *, lock: bool = False
+) -> dict[str, Component]:
+    """The components of these names that the viewer sees, with all their versions.
+
+    Locked they cannot be deleted until the transaction ends.
+    """
+    found = select(definitions.c.id, definitions.c.name, definitions.c.type)
+    found = found.where(definitions.c.name.in_(names), visible(definitions, viewer)).order_by(
+        definitions.c.id
+    )
+    if lock:
+        found = found.with_for_update(read=True, key_share=True)
+    rows = (await tx.execute(found)).all()
+    statement = (
+        select(
+            table.c.definition_id,
+            table.c.id,
+            table.c.version,
+            table.c.deprecated_at,
+            table.c.deprecation_message,
+        )
+        .where(table.c.definition_id.in_([row.id for row in rows]))
+        .order_by(table.c.created_at, table.c.id)
+    )
+    candidates: dict[str, list[Candidate]] = {row.id: [] for row in rows}
+    for one in await tx.execute(statement):
+        candidates[one.definition_id].append(
+            Candidate(one.id, one.version, one.deprecated_at is not None, one.deprecation_message)
+        )
+    return {row.name: Component(row.id, row.name, row.type, tuple(candidates[row.id])) for row in rows}
+
+
+async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, Interface]:
+    """What these versions take and answer, by their ids."""
+    statement = select(table.c.id, table.c.input_schema, table.c.output_schema).where(
+        table.c.id.in_(version_ids)
+    )
+    return {row.id: Interface(row.input_schema, row.output_schema) for row in await tx.execute(statement)}
+
+
+def _visible(viewer: Viewer, columns: list[Any]) -> Select[Any]:
+    joined = select(*columns, *_JOINED).join(definitions, definitions.c.id == table.c.definition_id)
+    return joined.where(visible(definitions, viewer))
+
+
+def _version(values: dict[str, Any]) -> Version:
+    links = tuple(Link(**link) for link in values["data_sources"])
+    return Version(**values | {"data_sources": links, "tags": tuple(values["tags"])})

@@ -1,0 +1,135 @@
+"""The registry's tables.
+
+Documents are JSON, not JSONB: JSONB rewrites numbers (1e22 becomes 10000000000000000000000), and a version must stay
+what it was. Names and ids sort by their bytes, as page positions need.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from chassis.tables import NAMING, chassis_tables
+
+metadata: Final = MetaData(naming_convention=NAMING)
+chassis_tables(metadata)
+
+
+def _text(name: str, **options: Any) -> Column[Any]:
+    return Column(name, Text, nullable=False, **options)
+
+
+def _sorted(name: str, *constraints: Any, **options: Any) -> Column[Any]:
+    return Column(name, Text(collation="C"), *constraints, nullable=False, **options)
+
+
+def _texts(name: str) -> Column[Any]:
+    return Column(name, ARRAY(Text), nullable=False)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _document(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, JSON(none_as_null=True), nullable=nullable)
+
+
+definitions: Final = Table(
+    "definitions",
+    metadata,
+    _sorted("id", primary_key=True),
+    _sorted("name"),
+    _text("display_name"),
+    _text("description"),
+    _text("type"),
+    _text("owner_id"),
+    _text("visibility"),
+    _texts("tags"),
+    _texts("compliance"),
+    _text("cost_tier"),
+    _text("icon"),
+    _text("latest_version"),
+    Column("revision", Integer, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _text("search"),
+    UniqueConstraint("name", name="uq_definitions_name"),
+    Index("ix_definitions_created_at_id", "created_at", "id"),
+    Index("ix_definitions_owner_id_created_at_id", "owner_id", "created_at", "id"),
+)
+
+versions: Final = Table(
+    "versions",
+    metadata,
+    _sorted("id", primary_key=True),
+    _sorted("definition_id", ForeignKey("definitions.id", ondelete="CASCADE")),
+    _text("version"),
+    _text("config_field"),
+    _document("config", nullable=True),
+    _text("config_digest"),
+    _document("input_schema", nullable=True),
+    _document("output_schema", nullable=True),
+    _document("data_sources"),
+    _texts("tags"),
+    _text("changelog"),
+    _time("created_at"),
+    _text("created_by"),
+    _time("deprecated_at", nullable=True),
+    _text("deprecation_message"),
+    UniqueConstraint("definition_id", "version", name="uq_versions_definition_id_version"),
+    Index("ix_versions_definition_id_created_at_id", "definition_id", "created_at", "id"),
+)
+
+workflows: Final = Table(
+    "workflows",
+    metadata,
+    _sorted("id", primary_key=True),
+    _sorted("name"),
+    _text("display_name"),
+    _text("description"),
+    _texts("tags"),
+    _text("visibility"),
+    _text("owner_id"),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _text("search"),
+    UniqueConstraint("name", name="uq_workflows_name"),
+    Index("ix_workflows_created_at_id", "created_at", "id"),
+    Index("ix_workflows_owner_id_created_at_id", "owner_id", "created_at", "id"),
+)
+
+workflow_versions: Final = Table(
+    "workflow_versions",
+    metadata,
+    _sorted("workflow_id", ForeignKey("workflows.id", ondelete="CASCADE")),
+    Column("version", Integer, nullable=False),
+    _document("content"),
+    _time("created_at"),
+    _text("created_by"),
+    PrimaryKeyConstraint("workflow_id", "version", name="pk_workflow_versions"),
+)
+
+workflow_uses: Final = Table(
+    "workflow_uses",
+    metadata,
+    _sorted("workflow_id", ForeignKey("workflows.id", ondelete="CASCADE")),
+    _sorted("definition_id", ForeignKey("definitions.id", ondelete="RESTRICT")),
+    PrimaryKeyConstraint("workflow_id", "definition_id", name="pk_workflow_uses"),
+    Index("ix_workflow_uses_definition_id", "definition_id"),
+)
+"""Which definitions the newest version of each workflow runs."""

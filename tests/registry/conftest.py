@@ -1,0 +1,137 @@
+"""The registry as it really runs, on a socket of its own, with callers known by their tokens."""
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from chassis.config import load
+from chassis.context import Caller, current
+from chassis.errors import NotFound, ServiceError
+from chassis.server import Server
+from chassis.statuses import from_rpc_error
+from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
+from mcpanel.registry.v1 import component_pb2, workflow_pb2
+from mcpanel.registry.v1 import registry_pb2 as pb
+from mcpanel.registry.v1.registry_pb2_grpc import RegistryServiceStub
+from registry.config import RegistryConfig
+from registry.service import build
+from tests.support.callers import EDITOR, TestAuthenticator, as_caller
+from tests.support.servers import TestPostgres
+
+CONFIGS = {field.name for field in component_pb2.Version.DESCRIPTOR.oneofs_by_name["config"].fields}
+PYTHON = "def main(city: str, days: int = 1) -> dict[str, list[float]]:\n    return {}\n"
+
+
+@dataclass
+class Sources(datasources_pb2_grpc.DataSourceServiceServicer):
+    """A datasources service that knows these names; every call's metadata is kept."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    calls: list[dict[str, str]] = field(default_factory=list)
+
+    async def GetDataSource(  # the contract's name
+        self, request: datasources_pb2.GetDataSourceRequest, _: Any
+    ) -> datasources_pb2.GetDataSourceResponse:
+        self.calls.append(dict(current().metadata))
+        for name, id_ in self.ids.items():
+            if request.data_source_id in (name, id_):
+                found = datasources_pb2.DataSource(id=id_, name=name)
+                return datasources_pb2.GetDataSourceResponse(data_source=found)
+        raise NotFound("DATA_SOURCE_NOT_FOUND", f"data source {request.data_source_id!r} does not exist")
+
+
+@dataclass
+class World:
+    """A running registry and shorthands for calling it."""
+
+    server: Server
+    stub: Any
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def name(self, stem: str = "thing") -> str:
+        """A name that no other test has."""
+        return f"{stem}-{next(self.numbers)}"
+
+    async def call(self, method: str, request: Any, caller: Caller = EDITOR) -> Any:
+        """The answer to a call; raises the chassis's error for a refusal."""
+        try:
+            return await getattr(self.stub, method)(request, metadata=as_caller(caller))
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, "registry") from None
+
+    async def refused(self, method: str, request: Any, caller: Caller = EDITOR) -> ServiceError:
+        """The error that a call is refused with."""
+        with pytest.raises(ServiceError) as caught:
+            await self.call(method, request, caller)
+        return caught.value
+
+    async def definition(self, caller: Caller = EDITOR, **fields: Any) -> component_pb2.Definition:
+        """A new definition, a Python script unless told otherwise."""
+        one = component_pb2.Definition(**{"name": self.name(), "type": "PYTHON_SCRIPT", **fields})
+        return (
+            await self.call("CreateDefinition", pb.CreateDefinitionRequest(definition=one), caller)
+        ).definition
+
+    async def version(
+        self, definition: str, version: str = "1.0.0", caller: Caller = EDITOR, **fields: Any
+    ) -> component_pb2.Version:
+        """A new version of a definition, a Python script's unless told otherwise."""
+        if not CONFIGS & fields.keys():
+            fields["python_script"] = component_pb2.PythonScriptConfig(code_content=PYTHON)
+        one = component_pb2.Version(version=version, **fields)
+        request = pb.CreateVersionRequest(definition_id=definition, version=one)
+        return (await self.call("CreateVersion", request, caller)).version
+
+    async def component(self, stem: str = "script", caller: Caller = EDITOR, **fields: Any) -> str:
+        """The name of a new public component with version 1.0.0."""
+        made = await self.definition(caller, name=self.name(stem), visibility="PUBLIC")
+        await self.version(made.name, caller=caller, **fields)
+        return made.name
+
+    async def workflow(self, source: str, caller: Caller = EDITOR) -> workflow_pb2.Workflow:
+        """A new workflow from its document."""
+        return (await self.call("CreateWorkflow", pb.CreateWorkflowRequest(source=source), caller)).workflow
+
+
+Start = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture(scope="session")
+async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
+    """`await start(...)` starts a registry on a database of its own."""
+    started: list[tuple[Server, grpc.aio.Channel]] = []
+    with tempfile.TemporaryDirectory(prefix="mcp", dir="/tmp") as folder:
+        sockets = itertools.count(1)
+
+        async def begin(**settings: str) -> World:
+            url = settings.pop("database_url", "") or postgres.create_database("registry", migrate="registry")
+            environ = {
+                "MCPANEL_DATABASE_URL": url,
+                "MCPANEL_LISTEN": f"unix:{Path(folder) / str(next(sockets))}",
+                "MCPANEL_METRICS_LISTEN": "",
+                "MCPANEL_AUDIT_ADDRESS": f"unix:{folder}/nobody",
+                "MCPANEL_DATASOURCES_ADDRESS": f"unix:{folder}/nobody",
+                **settings,
+            }
+            server = build(load(RegistryConfig, environ), TestAuthenticator())
+            await server.start()
+            channel = grpc.aio.insecure_channel(environ["MCPANEL_LISTEN"])
+            started.append((server, channel))
+            return World(server, RegistryServiceStub(channel))
+
+        yield begin
+        for server, channel in started:
+            await channel.close()
+            await server.stop(grace=0)
+
+
+@pytest.fixture(scope="session")
+async def world(start: Start) -> World:
+    """The registry that tests share; they use names of their own."""
+    return await start()
