@@ -16,7 +16,9 @@ class Signal:
     async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the caller says how long
         """Waits for a ring since the last wait, at most `timeout` seconds; returns whether there was one."""
         try:
-            await asyncio.wait_for(self._event.wait(), timeout)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that meets the ring.
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
         except TimeoutError:
             return False
         self._event.clear()

@@ -1,0 +1,225 @@
+"""Tokens, keys and whom they belong to."""
+
+import asyncio
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
+
+from chassis import authentication
+from chassis.authentication import Jwks, RemoteAuthenticator, TokenVerifier, extract
+from chassis.client import channel
+from chassis.errors import ServiceError, Unauthenticated, Unavailable
+from tests.chassis.conftest import Serve
+from tests.support.callers import SERVICE
+
+KEY = Ed25519PrivateKey.generate()
+OTHER = Ed25519PrivateKey.generate()
+
+
+def jwk(key: Ed25519PrivateKey, kid: str = "k1") -> dict[str, str]:
+    found = dict(OKPAlgorithm.to_jwk(key.public_key(), as_dict=True))
+    return {"kty": found["kty"], "crv": found["crv"], "x": found["x"], "kid": kid}
+
+
+def token(key: Any = KEY, *, alg: str = "EdDSA", typ: str = "at+jwt", kid: str = "k1", **claims: Any) -> str:
+    now = int(time.time())
+    body = {
+        "iss": "mcpanel",
+        "aud": "mcpanel",
+        "sub": "u1",
+        "jti": "j1",
+        "iat": now,
+        "exp": now + 600,
+        "name": "ann@example.com",
+        "roles": ["Viewer"],
+        "permissions": ["definitions.read"],
+    } | claims
+    return jwt.encode({k: v for k, v in body.items() if v is not None}, key, algorithm=alg, headers={"typ": typ, "kid": kid})
+
+
+class Keys:
+    """A set of keys that counts how often it is fetched."""
+
+    def __init__(self, *keys: dict[str, str]) -> None:
+        self.keys = list(keys)
+        self.fetched = 0
+        self.away = False
+
+    async def fetch(self) -> list[dict[str, str]]:
+        self.fetched += 1
+        if self.away:
+            raise Unavailable("DEPENDENCY_UNAVAILABLE", "identity is unavailable")
+        return self.keys
+
+
+async def test_a_good_token_names_its_caller() -> None:
+    caller = await TokenVerifier(Jwks(Keys(jwk(KEY)).fetch)).verify(token(sid="s1"))
+
+    assert (caller.id, caller.kind, caller.name) == ("u1", "user", "ann@example.com")
+    assert (caller.roles, caller.permissions) == ({"Viewer"}, {"definitions.read"})
+    assert (caller.session_id, caller.credential_id) == ("s1", "j1")
+    assert "eyJ" not in repr(caller)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: token(OTHER),
+        lambda: token("k" * 32, alg="HS256"),
+        lambda: jwt.encode({"sub": "u1"}, None, algorithm="none", headers={"kid": "k1", "typ": "at+jwt"}),
+        lambda: token(typ="JWT"),
+        lambda: token(exp=int(time.time()) - 60),
+        lambda: token(aud="datasources"),
+        lambda: token(iss="somebody"),
+        lambda: token(jti=None),
+        lambda: token(sub=None),
+        lambda: token(exp=None),
+        lambda: token(kid="k2"),
+        lambda: token()[:-6] + "AAAAAA",
+        lambda: "eyJ.eyJ.x",
+    ],
+)
+async def test_a_token_wrong_in_any_way_is_refused(bad: Any) -> None:
+    verifier = TokenVerifier(Jwks(Keys(jwk(KEY)).fetch))
+
+    with pytest.raises(Unauthenticated) as caught:
+        await verifier.verify(bad())
+
+    assert caught.value.reason == "CREDENTIALS_INVALID"
+
+
+async def test_unknown_key_ids_cannot_make_the_keys_be_fetched_over_and_over() -> None:
+    keys = Keys(jwk(KEY))
+    verifier = TokenVerifier(Jwks(keys.fetch))
+    await verifier.verify(token())
+
+    for number in range(20):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token(kid=f"x{number}"))
+
+    assert keys.fetched == 1
+
+
+async def test_known_keys_serve_while_identity_is_away_and_without_any_it_is_named() -> None:
+    keys = Keys(jwk(KEY))
+    jwks = Jwks(keys.fetch)
+    verifier = TokenVerifier(jwks)
+    await verifier.verify(token())
+
+    keys.away = True
+    jwks._fetched = time.monotonic() - 3600
+    again = await verifier.verify(token(jti="j2"))
+
+    assert again.id == "u1"
+    with pytest.raises(Unavailable, match="identity"):
+        await TokenVerifier(Jwks(keys.fetch)).verify(token())
+
+
+class Identity(identity_pb2_grpc.IdentityServiceServicer):
+    """Knows `mcp_good…`."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.revoked = False
+
+    async def Authenticate(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        if self.revoked or not request.credential.startswith("mcp_good"):
+            raise Unauthenticated("CREDENTIALS_INVALID", "unknown")
+        principal = identity_pb2.Principal(
+            id="s1", kind="SERVICE", name="engine", roles=["Service"], permissions=["a.b"], api_key_id="k7"
+        )
+        return identity_pb2.AuthenticateResponse(principal=principal)
+
+    async def GetJwks(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return identity_pb2.GetJwksResponse(keys=[identity_pb2.JsonWebKey(alg="EdDSA", use="sig", **jwk(KEY))])
+
+
+async def remote(serve: Serve, identity: Identity, key: str = SERVICE.credential) -> Any:
+    raw: Any = await serve((identity_pb2_grpc.add_IdentityServiceServicer_to_server, identity))
+    return channel(raw.server.config.listen, peer="identity", key=key)
+
+
+async def test_a_key_is_asked_for_once_in_five_seconds_even_by_many_at_once(serve: Serve) -> None:
+    identity = Identity()
+    to_identity = await remote(serve, identity)
+    authenticator = RemoteAuthenticator(to_identity)
+
+    callers = await asyncio.gather(*(authenticator.authenticate("mcp_good_key") for _ in range(10)))
+    await authenticator.authenticate("mcp_good_key")
+
+    assert identity.asked == 1
+    assert (callers[0].id, callers[0].kind, callers[0].credential_id) == ("s1", "service", "k7")
+    identity.revoked = True
+    authenticator.forget("k7")
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate("mcp_good_key")
+    await to_identity.close()
+
+
+async def test_tokens_are_verified_with_identitys_keys(serve: Serve) -> None:
+    to_identity = await remote(serve, Identity())
+
+    caller = await RemoteAuthenticator(to_identity).authenticate(token())
+
+    assert caller.id == "u1"
+    await to_identity.close()
+
+
+@pytest.mark.parametrize("credential", ["", "hello", "mcp_" + "x" * 300, "Bearer mcp_good"])
+async def test_what_is_no_credential_is_refused_without_asking(serve: Serve, credential: str) -> None:
+    identity = Identity()
+    to_identity = await remote(serve, identity)
+
+    with pytest.raises(Unauthenticated):
+        await RemoteAuthenticator(to_identity).authenticate(credential)
+
+    assert identity.asked == 0
+    await to_identity.close()
+
+
+async def test_a_service_whose_own_key_is_bad_blames_itself_and_not_the_caller(serve: Serve) -> None:
+    to_identity = await remote(serve, Identity(), key="mcp_wrong")
+
+    with pytest.raises(Unavailable, match="refused this service's own key"):
+        await RemoteAuthenticator(to_identity).authenticate("mcp_good_key")
+    await to_identity.close()
+
+
+async def test_an_absent_identity_is_named() -> None:
+    absent = channel("127.0.0.1:1", peer="identity", key="mcp_x")
+
+    with pytest.raises(Unavailable) as caught:
+        await RemoteAuthenticator(absent).authenticate("mcp_good_key")
+
+    assert caught.value.metadata == {"dependency": "identity"}
+    await absent.close()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "credential", "from_cookie"),
+    [
+        ({}, "", False),
+        ({"authorization": "bearer abc"}, "abc", False),
+        ({"authorization": "Bearer abc", "x-api-key": "abc"}, "abc", False),
+        ({"x-api-key": "mcp_1"}, "mcp_1", False),
+        ({"cookie": "a=b; __Host-mcpanel=tok; c=d"}, "tok", True),
+        ({"cookie": "a=b; __Host-mcpanel=tok", "authorization": "Bearer abc"}, "abc", False),
+        ({"cookie": "mcpanel=tok"}, "", False),
+    ],
+)
+def test_credentials_are_found_in_their_order(metadata: dict[str, str], credential: str, from_cookie: bool) -> None:
+    found = extract(metadata)
+
+    assert (found.credential, found.from_cookie) == (credential, from_cookie)
+
+
+def test_the_package_names_what_services_use() -> None:
+    assert issubclass(Unauthenticated, ServiceError)
+    assert {"Authenticator", "RemoteAuthenticator"} <= set(authentication.__all__)

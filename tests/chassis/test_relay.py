@@ -1,0 +1,169 @@
+"""Records reach audit at least once, and refused callers leave a trace."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
+from mcpanel.registry.v1 import registry_pb2, registry_pb2_grpc
+from sqlalchemy import select
+
+from chassis import outbox
+from chassis.client import channel
+from chassis.context import Call
+from chassis.database import Database
+from chassis.errors import Denied, Unauthenticated, Unavailable
+from chassis.interceptors import RefusalLog
+from chassis.relay import OutboxRelay
+from tests.chassis.conftest import Serve
+from tests.chassis.probes import failure
+from tests.support.callers import SERVICE, VIEWER, as_caller
+
+ENGINE = outbox.Actor("engine", "service", "engine")
+
+
+class Audit(audit_pb2_grpc.AuditServiceServicer):
+    """Keeps what is appended; `after` is raised once the records are kept, `refuses` names an action it never takes."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Any] = {}
+        self.deliveries = 0
+        self.after: Exception | None = None
+        self.refuses = ""
+
+    async def AppendRecords(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if any(record.action == self.refuses for record in request.records):
+            from chassis.errors import Invalid
+
+            raise Invalid("INVALID_FIELD", "no such action")
+        self.deliveries += len(request.records)
+        self.records |= {record.record_id: record for record in request.records}
+        if self.after is not None:
+            raise self.after
+        return audit_pb2.AppendRecordsResponse(appended=len(request.records))
+
+
+async def start(serve: Serve, audit: Audit) -> Any:
+    raw: Any = await serve((audit_pb2_grpc.add_AuditServiceServicer_to_server, audit))
+    return channel(raw.server.config.listen, peer="audit", key=SERVICE.credential)
+
+
+async def add(db: Database, *actions: str) -> None:
+    for action in actions:
+        async with db.begin() as tx:
+            await outbox.add(tx, entity=("thing", action), new={"n": 1}, action=action, actor=ENGINE)
+
+
+async def waiting(db: Database) -> list[str]:
+    table = db.tables.outbox
+    async with db.read() as tx:
+        rows = (await tx.execute(select(table.c.record).order_by(table.c.seq))).scalars().all()
+    return [row["action"] for row in rows]
+
+
+async def test_records_are_forgotten_only_when_audit_has_them(serve: Serve, db: Database) -> None:
+    audit = Audit()
+    to_audit = await start(serve, audit)
+    relay = OutboxRelay(db, to_audit)
+    await add(db, "A", "B")
+
+    audit.after = Unavailable("DEPENDENCY_UNAVAILABLE", "the answer is lost")
+    with pytest.raises(Unavailable):
+        await relay.relay_once()
+    kept = await waiting(db)
+    audit.after = None
+    sent = await relay.relay_once()
+
+    assert (kept, sent, await waiting(db)) == (["A", "B"], 2, [])
+    assert audit.deliveries == 4
+    assert [record.action for record in audit.records.values()] == ["A", "B"]
+    assert next(iter(audit.records.values())).actor.name == "engine"
+    await to_audit.close()
+
+
+async def test_two_relays_deliver_twice_and_lose_nothing(serve: Serve, db: Database) -> None:
+    audit = Audit()
+    to_audit = await start(serve, audit)
+    await add(db, "A", "B", "C")
+
+    await asyncio.gather(*(OutboxRelay(db, to_audit).relay_once() for _ in range(2)))
+
+    assert [record.action for record in audit.records.values()] == ["A", "B", "C"]
+    assert await waiting(db) == []
+    await to_audit.close()
+
+
+async def test_a_record_that_audit_never_takes_holds_up_nothing(serve: Serve, db: Database) -> None:
+    audit = Audit()
+    audit.refuses = "BAD"
+    to_audit = await start(serve, audit)
+    await add(db, "A", "BAD", "B", "C")
+
+    relay = OutboxRelay(db, to_audit)
+    while await relay.relay_once():
+        pass
+
+    assert [record.action for record in audit.records.values()] == ["A", "B", "C"]
+    assert await waiting(db) == ["BAD"]
+    await to_audit.close()
+
+
+async def test_the_relay_wakes_on_commit_and_outlives_audits_absence(serve: Serve, db: Database) -> None:
+    audit = Audit()
+    audit.after = Unavailable("DEPENDENCY_UNAVAILABLE", "away")
+    to_audit = await start(serve, audit)
+    task = asyncio.create_task(OutboxRelay(db, to_audit).run())
+
+    async with asyncio.timeout(20):
+        await add(db, "A")
+        while audit.deliveries == 0:
+            await asyncio.sleep(0.01)
+        audit.after = None
+        await add(db, "B")
+        while await waiting(db):
+            await asyncio.sleep(0.02)
+
+    assert {record.action for record in audit.records.values()} == {"A", "B"}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await to_audit.close()
+
+
+async def test_refused_calls_are_recorded(serve: Serve, db: Database) -> None:
+    refusals = RefusalLog(db)
+    pair = (
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server,
+        registry_pb2_grpc.RegistryServiceServicer(),
+    )
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(pair, refusals=refusals))
+
+    for _ in range(3):
+        await failure(stub.GetDefinition(registry_pb2.GetDefinitionRequest(), metadata=()))
+    await failure(stub.CreateDefinition(registry_pb2.CreateDefinitionRequest(), metadata=as_caller(VIEWER)))
+    await refusals.flush(everything=True)
+
+    table = db.tables.outbox
+    async with db.read() as tx:
+        records = (await tx.execute(select(table.c.record).order_by(table.c.seq))).scalars().all()
+    denied, unknown = records
+    assert (denied["action"], denied["actor"]["id"]) == ("ACCESS_DENIED", VIEWER.id)
+    assert (denied["outcome"], denied["entity_id"]) == ("PERMISSION_MISSING", "CreateDefinition")
+    assert (unknown["action"], unknown["details"]["count"]) == ("AUTHENTICATION_REFUSED", 3)
+
+
+async def test_refusals_survive_an_absent_database_and_a_flood(postgres: Any) -> None:
+    from tests.chassis.conftest import metadata
+
+    away = Database("postgresql://u:p@127.0.0.1:1/none", metadata)
+    refusals = RefusalLog(away)
+    call = Call(method="/x.Y/Z", caller=VIEWER)
+    stranger = Call(method="/x.Y/Z", client_address="203.0.113.7")
+
+    for _ in range(5000):
+        refusals(call, Denied("PERMISSION_MISSING", "no"))
+        refusals(stranger, Unauthenticated("CREDENTIALS_INVALID", "no"))
+    await refusals.flush(everything=True)
+
+    assert len(refusals._records) == 1000
+    assert [group.count for group in refusals._groups.values()] in ([5000], [5000 - 1, 1])
+    await away.close()
