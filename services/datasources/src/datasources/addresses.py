@@ -13,9 +13,9 @@ from typing import Final, TypeAlias
 
 from chassis.errors import Denied
 
-Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
-Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
-Resolve: TypeAlias = "Callable[[str], Awaitable[Sequence[str]]]"
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 
 _SECONDS: Final = 5.0
 _SPECIAL: Final = tuple(

@@ -13,7 +13,7 @@ from chassis.errors import Cancelled, Internal, NotFound, ServiceError, TooLarge
 from chassis.jsonvalue import Json
 from datasources.connectors import failures
 from datasources.connectors.postgresql import Session
-from datasources.connectors.querying import Result, ResultColumn, start
+from datasources.connectors.querying import Result, ResultColumn, started
 from datasources.statements import Statement
 
 T = TypeVar("T")
@@ -160,9 +160,9 @@ class Query(Generic[T]):
         margin = self.order.timeout + _SERVER_MARGIN
         milliseconds = int(margin.total_seconds() * 1000)
         async with self._open_session(lambda session: session.begin(milliseconds)) as session:
-            result = await start(session, self.order.statement, self.order.parameters)
-            self._items.put_nowait(Columns(result.columns))
-            await self._send(result)
+            async with started(session, self.order.statement, self.order.parameters) as result:
+                self._items.put_nowait(Columns(result.columns))
+                await self._send(result)
 
     async def _send(self, result: Result) -> None:
         """Sends the rows; reads one more than it may send, to know whether there are more."""

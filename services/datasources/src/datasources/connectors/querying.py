@@ -1,7 +1,7 @@
 """Running one checked query and handing out its rows, one by one, as fast as they are taken."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -82,25 +82,29 @@ class Result:
         return await found.fetchall()
 
 
-async def start(session: Session, statement: Statement, parameters: Sequence[Json]) -> Result:
-    """Starts the query in the session's transaction, which must be READ ONLY and primed.
+@asynccontextmanager
+async def started(
+    session: Session, statement: Statement, parameters: Sequence[Json]
+) -> AsyncGenerator[Result]:
+    """The query, started in the session's transaction, which must be READ ONLY and primed.
 
     The cursor is declared by an extended-protocol call, which takes a single statement, and DECLARE itself
     takes nothing but a query. Raises Invalid STATEMENT_REFUSED or QUERY_FAILED, DeadlineExceeded, and
     Precondition CONNECTION_FAILED.
     """
-    cursor = psycopg.AsyncRawServerCursor(session.connection, _CURSOR, scrollable=False)
-    try:
-        await cursor.execute(statement.text.encode(), list(parameters) or None)
-        result = Result(session, statement, cursor)
-        await result.describe()
-    except psycopg.Error as error:
-        raise failures.querying(error, statement, _PREFIX) from error
-    return result
+    async with psycopg.AsyncRawServerCursor(session.connection, _CURSOR, scrollable=False) as cursor:
+        try:
+            await cursor.execute(statement.text.encode(), list(parameters) or None)
+            result = Result(session, statement, cursor)
+            await result.describe()
+        except psycopg.Error as error:
+            raise failures.querying(error, statement, _PREFIX) from error
+        yield result
 
 
 _TYPES: Final = """
 SELECT k.oid, k.modifier, pg_catalog.format_type(k.oid, k.modifier),
        CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typdelim
-FROM pg_catalog.unnest(%s::oid[], %s::int4[]) AS k(oid, modifier) JOIN pg_catalog.pg_type t ON t.oid = k.oid
+FROM ROWS FROM (pg_catalog.unnest(%s::oid[]), pg_catalog.unnest(%s::int4[])) AS k(oid, modifier)
+JOIN pg_catalog.pg_type t ON t.oid = k.oid
 """

@@ -143,7 +143,10 @@ def check(source: str) -> Statement:
 
 def _check_tree(lexed: Lexed, source: str) -> None:
     try:
-        trees = sqlglot.parse(lexed.text, read="postgres", error_level=ErrorLevel.RAISE)
+        # the context of an error is all that stands before it: its length is the place (sqlglot miscounts lines)
+        trees = sqlglot.parse(
+            lexed.text, read="postgres", error_level=ErrorLevel.RAISE, error_message_context=len(lexed.text)
+        )
     except RecursionError:
         raise refused("the statement is nested too deeply", source, 0) from None
     except SqlglotError as error:
@@ -179,21 +182,14 @@ def _word(lexed: Lexed) -> str:
 
 
 def _unreadable(error: SqlglotError, lexed: Lexed, source: str) -> Invalid:
-    details = getattr(error, "errors", None) or [{}]
-    line, column = details[0].get("line"), details[0].get("col")
-    if not line or not column:
+    details = getattr(error, "errors", None)
+    if not details:
         return refused("the statement cannot be read", source, 0)
-    lines = lexed.text.split("\n")
-    # sqlglot counts to the end of the token it stopped at
-    offset = sum(len(one) + 1 for one in lines[: line - 1]) + column - len(details[0].get("highlight") or " ")
+    offset = _in_source(lexed.shifts, len(details[0].get("start_context") or ""))
     why = str(details[0].get("description") or "unexpected").rstrip(".")
     if "<class" in why:
         why = "something is missing"
-    return refused(
-        f"the statement cannot be read: {why}",
-        source,
-        min(_in_source(lexed.shifts, max(offset, 0)), len(source)),
-    )
+    return refused(f"the statement cannot be read: {why}", source, min(offset, len(source)))
 
 
 def _in_source(shifts: Sequence[tuple[int, int]], offset: int) -> int:
