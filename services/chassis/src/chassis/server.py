@@ -128,13 +128,13 @@ class Server:
         start.
         """
         loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_requested.set)
         try:
             await self.start()
         except (StartError, MissingRuleError, migrations.RevisionError) as error:
             log.critical(str(error))  # not a format string
             raise SystemExit(1) from None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_requested.set)
         await self._stop_requested.wait()
         await self.stop()
 
@@ -169,7 +169,11 @@ class Server:
 def main(service: str, config: ServiceConfig, serve: Callable[[], Awaitable[None]]) -> None:
     """Configures the log, then runs `serve()` on the process's one loop. For `__main__`."""
     logs.configure(service, level=config.log_level, format=config.log_format, secrets=secrets(config))
-    asyncio.run(_as_coroutine(serve))
+    try:
+        asyncio.run(_as_coroutine(serve))
+    except MissingRuleError as error:  # while the server was composed, before run() could say it
+        log.critical(str(error))  # not a format string
+        raise SystemExit(1) from None
 
 
 async def _as_coroutine(serve: Callable[[], Awaitable[None]]) -> None:
