@@ -57,7 +57,7 @@ def migrate(urls: Mapping[str, str]) -> None:
     """
     child = spawn(
         [sys.executable, "-m", "chassis.migrations"],
-        env={**base_environment(), "MCPANEL_ENV_FILE": os.devnull},
+        env={**base_environment(), "MCPANEL_ENV_FILE": os.devnull, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         log=subprocess.PIPE,
     )
