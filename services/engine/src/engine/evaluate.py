@@ -6,7 +6,6 @@ The document is what StartRun made of the workflow's version: canonical JSON, st
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 from chassis import jsonvalue
@@ -20,7 +19,6 @@ IN_ENGINE: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 _ROOTS: Final = ("inputs", "steps")
 
 
-@lru_cache(maxsize=1024)
 def load(body: bytes, digest: bytes) -> Plan:
     """The plan of a stored document; `digest` is its SHA-256. Raises ExpressionError when it cannot be compiled."""
     document = jsonvalue.parse_object(body)

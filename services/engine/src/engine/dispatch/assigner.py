@@ -1,0 +1,88 @@
+"""Sends committed attempts to their workers, with everything they need."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from chassis.errors import ServiceError
+from engine import failpoints
+from engine.components import Components
+from engine.dispatch.sessions import Session
+from engine.dispatch.unit import Unit
+from engine.domain import EMPTY, ErrorKind, Failure, Ref
+from engine.state import AttemptOpened, Failed
+from engine.tokens import Tokens
+from engine.wire import work
+
+log = logging.getLogger(__name__)
+
+
+class Assigner:
+    """Sends assignments; at once where nothing is missing, else as soon as the component or the token is there."""
+
+    def __init__(
+        self, components: Components, tokens: Tokens, lease: timedelta, report: Callable[[Failed], None]
+    ) -> None:
+        self._components = components
+        self._tokens = tokens
+        self._lease = lease
+        self._report = report
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def assign(self, session: Session, unit: Unit, opened: AttemptOpened) -> None:
+        """Sends the attempt that the unit opened."""
+        step = unit.state.plan.steps[opened.step]
+        known = step.version_id in session.components
+        version = None if known else self._components.known(step.version_id)
+        if (known or version is not None) and not step.data_source_ids:
+            if version is not None:
+                session.components.add(step.version_id)
+                session.send(work.component(version))
+            self._send(session, unit, opened, "")
+            return
+        task = asyncio.create_task(self._prepare(session, unit, opened))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _prepare(self, session: Session, unit: Unit, opened: AttemptOpened) -> None:
+        step = unit.state.plan.steps[opened.step]
+        try:
+            version = await self._components.get(step.version_id)
+            if version is None:
+                self._fail(unit, opened, f"the component version {step.version_id} is not stored")
+                return
+            token = await self._tokens.get(unit.info, unit.state.plan) if step.data_source_ids else ""
+        except ServiceError as error:
+            self._fail(unit, opened, f"the data sources' token could not be obtained: {error.message}")
+            return
+        except Exception:
+            log.exception(
+                "an assignment could not be prepared", extra={"run_id": unit.info.id, "step_id": step.id}
+            )
+            self._fail(unit, opened, "the assignment could not be prepared")
+            return
+        if step.version_id not in session.components:
+            session.components.add(step.version_id)
+            session.send(work.component(version))
+        self._send(session, unit, opened, token)
+
+    def _send(self, session: Session, unit: Unit, opened: AttemptOpened, token: str) -> None:
+        step = unit.state.plan.steps[opened.step]
+        one = Ref(unit.info.id, step.id, opened.attempt, opened.epoch)
+        failpoints.reach("send.before")
+        session.send(
+            work.assignment(
+                unit.info,
+                step,
+                one,
+                unit.state.steps[opened.step].inputs or EMPTY,
+                token=token,
+                lease_expires_at=unit.now + self._lease,
+            )
+        )
+        failpoints.reach("send.after")
+
+    def _fail(self, unit: Unit, opened: AttemptOpened, why: str) -> None:
+        one = Ref(unit.info.id, unit.state.plan.steps[opened.step].id, opened.attempt, opened.epoch)
+        self._report(Failed(one, Failure(ErrorKind.INTERNAL, why)))

@@ -1,0 +1,302 @@
+"""The loop that moves runs on: what arrives together is applied in one transaction and acknowledged after it.
+
+A transaction is two round trips: lock (and load what memory does not have); then write everything, with the steps that
+became READY already claimed for free slots, and commit. Assignments, acknowledgements and events leave after it.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+import psycopg
+
+from chassis.signals import Signal
+from engine import failpoints
+from engine.dispatch.desk import Candidate, Desk
+from engine.dispatch.link import Link
+from engine.dispatch.plans import PlanCache
+from engine.dispatch.unit import Unit, write
+from engine.domain import ErrorKind, Failure, Ref
+from engine.state import Event, Failed, Rejected, Succeeded
+from engine.store import hot
+
+log = logging.getLogger(__name__)
+
+_MOST: Final = 256
+_TRANSIENT: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+
+
+@dataclass(slots=True)
+class Transition:
+    """An event for a run; `done` is told after the commit whether it was rejected."""
+
+    run_id: str
+    event: Event
+    done: Callable[[Rejected | None], None] | None = None
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Utterance:
+    """Something a running attempt said: a line, a preview, progress."""
+
+    run_id: str
+    ref: Ref
+    kind: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Renewal:
+    """A worker's sign of life; `gone` is told which of the attempts are not its own any more."""
+
+    worker_id: str
+    refs: Sequence[Ref]
+    draining: bool
+    gone: Callable[[list[Ref]], None]
+
+
+Item: TypeAlias = Transition | Utterance
+
+
+class Committer:
+    """Applies everything that happens to runs that exist."""
+
+    def __init__(self, link: Link, desk: Desk, plans: PlanCache, wake: Signal, lease: timedelta) -> None:
+        """`wake` is set by anyone who wants the loop to look around."""
+        self._link = link
+        self._desk = desk
+        self._plans = plans
+        self._wake = wake
+        self._lease = lease
+        self._items: deque[Item] = deque()
+        self._renewals: deque[Renewal] = deque()
+
+    def submit(self, item: Item) -> None:
+        """Queues something to apply; items of one run are applied in the order they came."""
+        self._items.append(item)
+        self._wake.set()
+
+    def renew(self, renewal: Renewal) -> None:
+        """Queues a renewal of leases."""
+        self._renewals.append(renewal)
+        self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return len(self._items)
+
+    async def run(self) -> None:
+        """Applies for ever."""
+        while True:
+            await self._wake.wait()
+            progress = True
+            while progress:
+                progress = await self._round()
+
+    async def close(self) -> None:
+        """Disconnects."""
+        await self._link.close()
+
+    async def _round(self) -> bool:
+        """One transaction, if there is anything to do; returns whether there may be more."""
+        items = [self._items.popleft() for _ in range(min(_MOST, len(self._items)))]
+        renewals = list(self._renewals)
+        self._renewals.clear()
+        try:
+            await self._renew(renewals)
+            renewals = []
+            return await self._apply(items)
+        except _TRANSIENT as error:
+            log.warning("a transaction failed and is repeated", extra={"error": type(error).__name__})
+            self._renewals.extendleft(renewals)
+            self._items.extendleft(reversed(items))
+            await self._link.rollback()
+            await asyncio.sleep(0.05)
+        except Exception:
+            log.exception("a transaction failed")
+            await self._link.rollback()
+            await self._apart(items)
+        return True
+
+    async def _apart(self, items: Sequence[Item]) -> None:
+        """Applies each run's items alone, so that what cannot be applied holds up nothing else."""
+        by_run: dict[str, list[Item]] = {}
+        for item in items:
+            by_run.setdefault(item.run_id, []).append(item)
+        for of_run in by_run.values():
+            try:
+                await self._apply(of_run, alone=True)
+            except _TRANSIENT:
+                self._items.extend(of_run)
+                await self._link.rollback()
+                await asyncio.sleep(0.05)
+            except Exception:
+                log.exception("something cannot be applied", extra={"run_id": of_run[0].run_id})
+                await self._link.rollback()
+                self._desk.cache.drop(of_run[0].run_id)
+                for item in of_run:
+                    self._set_aside(item)
+
+    def _set_aside(self, item: Item) -> None:
+        """What cannot be applied: an utterance is dropped, a result becomes a failure, once."""
+        if not isinstance(item, Transition):
+            return
+        if isinstance(item.event, (Succeeded, Failed)) and item.failures == 0:
+            failure = Failure(ErrorKind.INTERNAL, "its result could not be recorded")
+            self._items.append(
+                Transition(item.run_id, Failed(item.event.ref, failure), item.done, failures=1)
+            )
+        elif item.done is not None:
+            item.done(Rejected("it could not be recorded"))
+
+    async def _renew(self, renewals: Sequence[Renewal]) -> None:
+        if not renewals:
+            return
+        commands: list[hot.Command] = []
+        for one in renewals:
+            commands.append(hot.seen_sql(one.worker_id, draining=one.draining))
+            commands.append(hot.renew_sql(one.worker_id, one.refs, self._lease))
+            commands.append(hot.gone_sql(one.worker_id, one.refs))
+        answers = await hot.run(await self._link.get(), commands)
+        for number, one in enumerate(renewals):
+            one.gone(hot.to_refs(answers[3 * number + 2]))
+
+    async def _apply(self, items: Sequence[Item], *, alone: bool = False) -> bool:
+        candidates = [] if alone else self._desk.candidates(self._spoken_for(items))
+        scans = [] if alone else self._desk.scans()
+        if not items and not candidates and not scans:
+            return False
+        units: dict[str, Unit] = {}
+        done = False
+        try:
+            done = await self._transact(items, candidates, scans, units)
+        finally:
+            if not done:
+                self._desk.abandoned(list(units.values()))
+                for one in candidates:
+                    self._desk.backlog.to_scan.add(one.kind)
+        return True
+
+    async def _transact(
+        self,
+        items: Sequence[Item],
+        candidates: Sequence[Candidate],
+        scans: Sequence[tuple[str, int]],
+        units: dict[str, Unit],
+    ) -> bool:
+        connection = await self._link.get()
+        wanted = dict.fromkeys([*(item.run_id for item in items), *(one.run_id for one in candidates)])
+        opening = [hot.BEGIN, hot.lock_sql(list(wanted)), *(hot.claim_sql(*scan) for scan in scans)]
+        answers = await hot.run(connection, opening)
+        scanned = self._scanned(scans, answers[2:])
+        rows = {row[0]: (row[1], row[2], row[3]) for row in answers[1]}
+        for row in scanned:
+            rows.setdefault(row[0], (row[2], row[3], row[4]))
+        await self._open(connection, rows, units)
+
+        outcomes: list[tuple[Callable[[Rejected | None], None], Rejected | None]] = []
+        left = [item for item in items if not self._apply_one(item, units, outcomes)]
+        for unit in units.values():
+            self._desk.place(unit, only=None if unit.is_changed else set())
+        for one in candidates:
+            if (found := units.get(one.run_id)) is not None:
+                self._desk.place(found, only={one.step_id})
+        for row in scanned:
+            self._desk.place(units[row[0]], only={row[1]})
+
+        changed = [unit for unit in units.values() if unit.is_changed]
+        failpoints.reach("commit.before")
+        await hot.run(connection, [*write(changed, self._lease), hot.COMMIT])
+        failpoints.reach("commit.after")
+        self._desk.committed(changed)
+        self._desk.put_back(candidates, units)
+        for row, (kind, _) in zip(scanned, self._kinds_of(scans, answers[2:]), strict=True):
+            if units[row[0]].state.plan.index[row[1]] in units[row[0]].ready():
+                self._desk.backlog.to_scan.add(kind)
+        for tell, outcome in outcomes:
+            tell(outcome)
+        if left:
+            await self._later(connection, left)
+        return True
+
+    def _scanned(self, scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> hot.Rows:
+        for (kind, limit), rows in zip(scans, answers, strict=True):
+            if len(rows) < limit:
+                self._desk.backlog.to_scan.discard(kind)
+        return [row for rows in answers for row in rows]
+
+    @staticmethod
+    def _kinds_of(scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> list[tuple[str, int]]:
+        return [scan for scan, rows in zip(scans, answers, strict=True) for _ in rows]
+
+    async def _open(
+        self, connection: hot.Connection, rows: dict[str, tuple[int, int, datetime]], units: dict[str, Unit]
+    ) -> None:
+        """Makes a unit of each locked run, from memory where that is right and from the tables otherwise."""
+        missing = []
+        for run_id, (version, last_seq, now) in rows.items():
+            known = self._desk.cache.get(run_id, version)
+            if known is None:
+                missing.append(run_id)
+            else:
+                units[run_id] = Unit(*known, version, last_seq, now)
+        if missing:
+            found = await self._plans.load(connection, missing)
+            for run_id, (info, state) in found.items():
+                units[run_id] = Unit(info, state, *rows[run_id])
+
+    @staticmethod
+    def _apply_one(
+        item: Item,
+        units: dict[str, Unit],
+        outcomes: list[tuple[Callable[[Rejected | None], None], Rejected | None]],
+    ) -> bool:
+        """Applies an item; False when its run is not locked."""
+        unit = units.get(item.run_id)
+        if unit is None:
+            return False
+        if isinstance(item, Utterance):
+            if not unit.append(item.ref, item.kind, item.body):
+                log.debug("a stale attempt spoke", extra={"run_id": item.run_id, "step_id": item.ref.step_id})
+            return True
+        rejected = unit.apply(item.event)
+        if rejected is not None and not rejected.duplicate:
+            log.info("an event was rejected", extra={"run_id": item.run_id, "reason": rejected.reason})
+        if item.done is not None:
+            outcomes.append((item.done, rejected))
+        return True
+
+    async def _later(self, connection: hot.Connection, items: Sequence[Item]) -> None:
+        """Somebody else holds these runs' locks for the moment, or the runs do not exist."""
+        existing = await hot.run(connection, [hot.exist_sql([item.run_id for item in items])])
+        known = {row[0] for row in existing[0]}
+        back = []
+        for item in items:
+            if item.run_id in known:
+                back.append(item)
+            elif isinstance(item, Transition) and item.done is not None:
+                item.done(Rejected("the run does not exist"))
+        self._items.extendleft(reversed(back))
+        await asyncio.sleep(0.002)
+
+    def _spoken_for(self, items: Sequence[Item]) -> int:
+        """How many slots the successors of these results will probably take."""
+        count = 0
+        for item in items:
+            if isinstance(item, Transition) and isinstance(item.event, Succeeded):
+                state = self._desk.cache.peek(item.run_id)
+                number = None if state is None else state.plan.index.get(item.event.ref.step_id)
+                if state is not None and number is not None and state.plan.dependents[number]:
+                    count += 1
+        return count

@@ -1,0 +1,215 @@
+"""The engine's dispatch, put together: sessions, the committer, recovery, and what the API needs of them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from chassis.bus import Bus
+from chassis.client import ServiceChannel
+from chassis.database import Database
+from chassis.signals import Signal
+from engine.components import Components
+from engine.dispatch import ingress
+from engine.dispatch.assigner import Assigner
+from engine.dispatch.cache import Cache
+from engine.dispatch.committer import Committer, Renewal, Transition
+from engine.dispatch.desk import Desk
+from engine.dispatch.link import Link
+from engine.dispatch.plans import PlanCache
+from engine.dispatch.recovery import Recovery
+from engine.dispatch.sessions import Session, Sessions
+from engine.dispatch.unit import Unit, write
+from engine.domain import Ref
+from engine.events import Listener, Publisher
+from engine.hub import Hub
+from engine.records import WorkerRecord
+from engine.state import Failed, Rejected
+from engine.store import hot
+from engine.store import workers as workers_store
+from engine.tokens import Tokens
+from engine.wire import work
+from mcpanel.engine.v1 import worker_pb2
+
+log = logging.getLogger(__name__)
+
+_AUDIT_DELAY: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things last."""
+
+    lease: timedelta = timedelta(seconds=15)
+    heartbeat: timedelta = timedelta(seconds=4)
+    poll: timedelta = timedelta(seconds=1)
+
+
+class Dispatcher:
+    """Everything between the API and the workers."""
+
+    def __init__(
+        self,
+        *,
+        database_url: str,
+        db: Database,
+        bus: Bus,
+        hub: Hub,
+        identity: ServiceChannel,
+        timing: Timing | None = None,
+        name: str = "engine",
+    ) -> None:
+        self.db = db
+        self.timing = timing or Timing()
+        self.components = Components(db)
+        self.plans = PlanCache()
+        self.sessions = Sessions()
+        self._wake = Signal()
+        self._link = Link(database_url, f"{name}-dispatch")
+        self._publisher = Publisher(bus, hub)
+        self._listener = Listener(bus, hub)
+        tokens = Tokens(identity)
+        assigner = Assigner(self.components, tokens, self.timing.lease, self._report)
+        self.desk = Desk(
+            self.sessions,
+            Cache(),
+            self._publisher,
+            assigner,
+            tokens,
+            wake=self._wake.set,
+            audit=self._audit_soon,
+        )
+        self._committer = Committer(self._link, self.desk, self.plans, self._wake, self.timing.lease)
+        self._recovery = Recovery(
+            db, self._link, self.desk, self._committer, self._wake, self.timing.lease, self.timing.poll
+        )
+        self._audit_timer: asyncio.TimerHandle | None = None
+
+    def background(self) -> list[Callable[[], Awaitable[None]]]:
+        """The endless tasks of the dispatch."""
+        return [self._committer.run, self._recovery.run, self._publisher.run, self._listen]
+
+    async def close(self) -> None:
+        """Ends the connection of its own."""
+        if self._audit_timer is not None:
+            self._audit_timer.cancel()
+        await self._committer.close()
+
+    async def _listen(self) -> None:
+        await self._listener.start(self._ready_elsewhere, self.desk.stop)
+        await asyncio.Event().wait()
+
+    def _ready_elsewhere(self, kind: str) -> None:
+        if self.sessions.free(kind) and not self.desk.backlog.size(kind):
+            self.desk.backlog.to_scan.add(kind)
+            self._wake.set()
+
+    def _report(self, failed: Failed) -> None:
+        self._committer.submit(Transition(failed.ref.run_id, failed))
+
+    def _audit_soon(self) -> None:
+        """Rings for the relay, at most four times a second: it works in batches."""
+        if self._audit_timer is None:
+            self._audit_timer = asyncio.get_running_loop().call_later(_AUDIT_DELAY, self._audit_now)
+
+    def _audit_now(self) -> None:
+        self._audit_timer = None
+        self.db.outbox_signal.set()
+
+    # For the API.
+
+    def place(self, unit: Unit) -> None:
+        """Claims what can run at once, unless others wait for the same slots."""
+        self.desk.place(unit, queue_first=True)
+
+    def commands(self, unit: Unit) -> list[hot.Command]:
+        """What the unit has to write, in the API's own transaction."""
+        return write([unit], self.timing.lease)
+
+    def committed(self, unit: Unit) -> None:
+        """The API's transaction was committed."""
+        self.desk.committed([unit])
+        self._wake.set()
+
+    def abandoned(self, unit: Unit) -> None:
+        """The API's transaction was not."""
+        self.desk.abandoned([unit])
+
+    async def missing_kinds(self, kinds: set[str]) -> set[str]:
+        """Those of the component types that no worker offers, here or on another replica."""
+        missing = kinds - self.sessions.kinds()
+        if not missing:
+            return missing
+        async with self.db.read() as tx:
+            return missing - await workers_store.offered(tx)
+
+    # For the work stream.
+
+    async def attach(self, hello: worker_pb2.WorkerMessage.Hello) -> tuple[Session, list[Ref]]:
+        """A session for the worker, and the attempts it holds that are not its own any more."""
+        worker: WorkerRecord = work.worker(hello)
+        holding = [work.ref(one) for one in hello.holding]
+        async with self.db.begin(idempotent=False, audited=False) as tx:
+            await workers_store.put(tx, worker)
+            commands = [
+                hot.renew_sql(worker.id, holding, self.timing.lease),
+                hot.gone_sql(worker.id, holding),
+            ]
+            answers = await hot.run(await tx.raw(), commands)
+        lost = hot.to_refs(answers[1])
+        session = Session(worker, set(holding) - set(lost))
+        return session, lost
+
+    def begin(self, session: Session) -> None:
+        """Lets the session take work."""
+        self.sessions.add(session)
+        self.desk.backlog.to_scan.update(session.worker.kinds)
+        self._wake.set()
+        log.info("a worker is connected", extra={"worker_id": session.id, "slots": session.worker.slots})
+
+    def detach(self, session: Session) -> None:
+        """The stream has ended. What the worker holds stays its own until the leases end."""
+        self.sessions.remove(session)
+        log.info("a worker's stream ended", extra={"worker_id": session.id, "held": len(session.held)})
+
+    def receive(self, session: Session, message: worker_pb2.WorkerMessage) -> None:
+        """Takes one message of a worker."""
+        match message.WhichOneof("message"):
+            case "result":
+                self._result(session, message.result)
+            case "logs":
+                for line in ingress.logs(message.logs):
+                    self._committer.submit(line)
+            case "heartbeat":
+                self._heartbeat(session, [work.ref(one) for one in message.heartbeat.holding])
+            case "progress":
+                self._committer.submit(ingress.progress(message.progress))
+            case "preview":
+                self._committer.submit(ingress.preview(message.preview))
+            case "draining":
+                session.draining = True
+                self._heartbeat(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))
+
+    def _result(self, session: Session, message: worker_pb2.WorkerMessage.Result) -> None:
+        event = ingress.result(message)
+        ref = event.ref
+        session.held.discard(ref)
+
+        def done(rejected: Rejected | None) -> None:
+            accepted = rejected is None or rejected.duplicate
+            session.send(work.ack(ref, accepted, "" if rejected is None else rejected.reason))
+
+        self._committer.submit(Transition(ref.run_id, event, done))
+
+    def _heartbeat(self, session: Session, holding: list[Ref]) -> None:
+        session.heard(holding)
+
+        def gone(refs: list[Ref]) -> None:
+            for one in refs:
+                if one in session.held:  # not just reported on this very stream
+                    session.held.discard(one)
+                    session.send(work.cancel(one, "another attempt owns the step"))
+
+        self._committer.renew(Renewal(session.id, holding, session.draining, gone))

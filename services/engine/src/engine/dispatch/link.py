@@ -1,0 +1,65 @@
+"""The committer's own connection to PostgreSQL: one, always the same, so that its statements stay prepared."""
+
+import asyncio
+import logging
+from typing import Final
+
+import psycopg
+
+from engine.store.hot import Connection
+
+log = logging.getLogger(__name__)
+
+_MAX_DELAY: Final = 2.0
+_OPTIONS: Final = "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=5000 "
+_IDLE: Final = "-c idle_in_transaction_session_timeout=30000"
+
+
+class Link:
+    """A connection that is made when it is needed and made again when it broke."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._connection: Connection | None = None
+        self.epoch = 0
+        """How often it was connected: after a change, time has passed in which nothing was recorded."""
+
+    async def get(self) -> Connection:
+        """The connection; waits until PostgreSQL is there."""
+        delay = 0.05
+        while self._connection is None or self._connection.closed:
+            try:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    application_name=self._name,
+                    options=_OPTIONS + _IDLE,
+                    connect_timeout=5,
+                    keepalives_idle=10,
+                    keepalives_interval=3,
+                    keepalives_count=3,
+                )
+            except psycopg.Error as error:
+                log.warning("PostgreSQL is not there; trying again", extra={"error": type(error).__name__})
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _MAX_DELAY)
+            else:
+                self.epoch += 1
+        return self._connection
+
+    async def rollback(self) -> None:
+        """Ends whatever transaction is open; gives the connection up when that is not possible."""
+        if self._connection is None or self._connection.closed:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await self._connection.execute("ROLLBACK")
+        except (psycopg.Error, TimeoutError):
+            await self.close()
+
+    async def close(self) -> None:
+        """Disconnects."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

@@ -1,0 +1,44 @@
+"""Plans in memory, and the states of runs from the tables."""
+
+from collections.abc import Sequence
+
+from engine import evaluate
+from engine.plan import Plan
+from engine.records import RunInfo
+from engine.state import RunState
+from engine.store import hot
+
+
+class PlanCache:
+    """Every plan this process has met; plans never change."""
+
+    def __init__(self) -> None:
+        self._plans: dict[bytes, Plan] = {}
+        self._stored: set[bytes] = set()
+
+    def compiled(self, body: bytes, digest: bytes) -> Plan:
+        """The plan of a document."""
+        plan = self._plans.get(digest)
+        if plan is None:
+            plan = self._plans[digest] = evaluate.load(body, digest)
+        return plan
+
+    def is_stored(self, digest: bytes) -> bool:
+        """Whether the plan is known to be in the database."""
+        return digest in self._stored
+
+    def stored(self, digest: bytes) -> None:
+        """Notes that the plan was committed."""
+        self._stored.add(digest)
+
+    async def load(
+        self, connection: hot.Connection, run_ids: Sequence[str]
+    ) -> dict[str, tuple[RunInfo, RunState]]:
+        """The states of runs from the tables, by id."""
+        runs, steps = await hot.run(connection, hot.load_sql(run_ids))
+        missing = hot.digests_in(runs) - self._plans.keys()
+        if missing:
+            for digest, body in (await hot.run(connection, [hot.load_plans_sql(list(missing))]))[0]:
+                self.compiled(bytes(body), bytes(digest))
+                self.stored(bytes(digest))
+        return hot.to_states(runs, steps, self._plans)

@@ -1,0 +1,108 @@
+"""The loop that finds what got lost: it runs for ever, and everything it does may be done twice."""
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from chassis.database import Database
+from chassis.errors import ServiceError
+from chassis.signals import Signal
+from engine.dispatch.committer import Committer, Transition
+from engine.dispatch.desk import Desk
+from engine.dispatch.link import Link
+from engine.domain import Ref
+from engine.state import Lost, Tick
+from engine.store import recovery as store
+from engine.store import workers as workers_store
+
+log = logging.getLogger(__name__)
+
+_RARELY: Final = 30.0
+
+
+class Recovery:
+    """Ends leases that ran out, looks for due work, repeats cancels, and wakes runs that stand still."""
+
+    def __init__(
+        self,
+        db: Database,
+        link: Link,
+        desk: Desk,
+        committer: Committer,
+        wake: Signal,
+        lease: timedelta,
+        poll: timedelta,
+    ) -> None:
+        self._db = db
+        self._link = link
+        self._desk = desk
+        self._committer = committer
+        self._wake = wake
+        self._lease = lease.total_seconds()
+        self._poll = poll.total_seconds()
+        self._seen_epoch = -1
+        self._patient_until = 0.0
+        self._rarely = 0.0
+        self._unheld: set[Ref] = set()
+
+    async def run(self) -> None:
+        """Looks around for ever."""
+        while True:
+            try:
+                await self._look()
+            except (DBAPIError, ServiceError, OSError) as error:
+                log.warning("recovery could not look around", extra={"error": type(error).__name__})
+                self._seen_epoch = -1
+            await asyncio.sleep(self._poll)
+
+    async def _look(self) -> None:
+        self._be_patient()
+        self._desk.backlog.to_scan.update(self._desk.sessions.kinds())
+        self._wake.set()
+        workers = self._desk.sessions.ids()
+        async with self._db.read() as tx:
+            expired = await store.expired(tx)
+            overdue = await store.overdue(tx)
+            stopping = await store.stopping(tx, workers)
+            held = await store.held(tx, workers)
+        if time.monotonic() >= self._patient_until:
+            for one in expired:
+                self._committer.submit(Transition(one.run_id, Lost(one)))
+        for run_id in overdue:
+            self._committer.submit(Transition(run_id, Tick()))
+        for worker_id, one in stopping:
+            self._desk.stop(worker_id, one, "the run is stopping")
+        self._give_up_unheld(held)
+        if time.monotonic() >= self._rarely:
+            self._rarely = time.monotonic() + _RARELY
+            await self._look_closely(workers)
+
+    def _be_patient(self) -> None:
+        """While this process, or PostgreSQL, was away, no lease could be renewed: workers get one to come back."""
+        if self._link.epoch != self._seen_epoch:
+            self._seen_epoch = self._link.epoch
+            self._patient_until = time.monotonic() + self._lease
+
+    def _give_up_unheld(self, held: list[tuple[str, Ref]]) -> None:
+        """Attempts recorded as running on a worker that is connected here, and does not hold them, are lost."""
+        unheld: set[Ref] = set()
+        for worker_id, one in held:
+            session = self._desk.sessions.get(worker_id)
+            if session is not None and one not in session.held:
+                unheld.add(one)
+        for one in unheld & self._unheld:
+            self._committer.submit(Transition(one.run_id, Lost(one, "its worker does not hold it")))
+        self._unheld = unheld
+
+    async def _look_closely(self, workers: list[str]) -> None:
+        async with self._db.read() as tx:
+            still = await store.standing_still(tx)
+        for run_id in still:
+            log.error("a run stands still; it is woken", extra={"run_id": run_id})
+            self._committer.submit(Transition(run_id, Tick()))
+        async with self._db.begin(idempotent=False, audited=False) as tx:
+            await workers_store.forget_old(tx, workers)

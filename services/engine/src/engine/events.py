@@ -1,0 +1,115 @@
+"""Publishing: what was committed goes to the watchers of this process at once, and over NATS to the others."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from chassis.bus import Bus
+from chassis.signals import Signal
+from engine import failpoints
+from engine.domain import Ref
+from engine.hub import Hub, Live
+from engine.wire import events as wire
+
+log = logging.getLogger(__name__)
+
+RUN: Final = "mcpanel.run."
+READY: Final = "mcpanel.hint.ready"
+STOP: Final = "mcpanel.hint.stop"
+_MAX_WAITING: Final = 20_000
+
+
+class Publisher:
+    """Sends live copies over NATS, in order, from a task of its own. Losing some costs latency, never state."""
+
+    def __init__(self, bus: Bus, hub: Hub) -> None:
+        self._bus = bus
+        self._hub = hub
+        self._waiting: deque[tuple[str, bytes]] = deque(maxlen=_MAX_WAITING)
+        self._bell = Signal()
+
+    def event(self, run_id: str, seq: int, data: bytes) -> None:
+        """An event, committed before."""
+        self._hub.put(run_id, Live(seq, data))
+        self._post(RUN + run_id, data)
+
+    def ready(self, kind: str) -> None:
+        """Work of a kind waits for any replica with a free slot."""
+        self._post(READY, kind.encode())
+
+    def stop(self, worker_id: str, ref: Ref, reason: str) -> None:
+        """An attempt on a worker of another replica is to stop."""
+        hint = {
+            "worker_id": worker_id,
+            "run_id": ref.run_id,
+            "step_id": ref.step_id,
+            "attempt": ref.attempt,
+            "epoch": ref.epoch,
+            "reason": reason,
+        }
+        self._post(STOP, json.dumps(hint).encode())
+
+    def _post(self, subject: str, data: bytes) -> None:
+        if self._bus.connected:
+            self._waiting.append((subject, data))
+            self._bell.set()
+
+    async def run(self) -> None:
+        """Publishes for ever."""
+        while True:
+            await self._bell.wait()
+            while self._waiting:
+                subject, data = self._waiting.popleft()
+                failpoints.reach("publish.before")
+                await self._bus.publish(subject, data)
+                failpoints.reach("publish.after")
+
+
+class Listener:
+    """Takes what other replicas publish: events into the hub, hints to whoever was registered for them."""
+
+    def __init__(self, bus: Bus, hub: Hub) -> None:
+        self._bus = bus
+        self._hub = hub
+
+    async def start(self, on_ready: Any, on_stop: Any) -> None:
+        """Subscribes. `on_ready(kind)` and `on_stop(worker_id, ref, reason)` are called for hints."""
+
+        async def ready(_subject: str, data: bytes) -> None:
+            on_ready(data.decode())
+
+        async def stop(_subject: str, data: bytes) -> None:
+            hint = json.loads(data)
+            ref = Ref(hint["run_id"], hint["step_id"], hint["attempt"], hint["epoch"])
+            on_stop(hint["worker_id"], ref, hint["reason"])
+
+        await self._bus.subscribe(RUN + "*", self._event)
+        await self._bus.subscribe(READY, ready)
+        await self._bus.subscribe(STOP, stop)
+        self._bus.on_reconnect(self._hub.nudge)
+
+    async def _event(self, subject: str, data: bytes) -> None:
+        run_id = subject.removeprefix(RUN)
+        if not self._hub.is_watched(run_id):
+            return
+        try:
+            event = wire.Event.FromString(data)
+        except DecodeError:
+            log.warning("a message that is no event came over NATS", extra={"subject": subject})
+            return
+        if event.run_id == run_id and event.seq > 0:
+            self._hub.put(run_id, Live(event.seq, data))
+
+
+async def until(stop: asyncio.Event, seconds: float) -> bool:
+    """Sleeps, or returns True at once when `stop` is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True

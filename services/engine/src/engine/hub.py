@@ -1,0 +1,97 @@
+"""Live events inside one process: who watches which run, and a bounded queue for each."""
+
+import asyncio
+from collections import deque
+from typing import Final, NamedTuple
+
+MAX_WAITING: Final = 1000
+"""How many events a slow watcher may be behind before its stream is closed."""
+
+
+class Live(NamedTuple):
+    """An event that was committed: a serialized RunEvent and its number."""
+
+    seq: int
+    data: bytes
+
+
+class Subscription:
+    """The live events of one run, for one watcher."""
+
+    def __init__(self, run_id: str, limit: int) -> None:
+        self.run_id = run_id
+        self.overflowed = False
+        """Whether events were dropped; the watcher ends its stream and comes back."""
+        self._limit = limit
+        self._waiting: deque[Live] = deque()
+        self._bell = asyncio.Event()
+
+    def put(self, live: Live) -> None:
+        """Adds an event, or notes that there is no room."""
+        if len(self._waiting) >= self._limit:
+            self.overflowed = True
+        else:
+            self._waiting.append(live)
+        self._bell.set()
+
+    def nudge(self) -> None:
+        """Wakes the watcher without an event: it looks into PostgreSQL."""
+        self._bell.set()
+
+    def take(self) -> list[Live]:
+        """What has come, oldest first."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        self._bell.clear()
+        return taken
+
+    async def wait(self, seconds: float) -> None:
+        """Returns when something came, or after so long."""
+        if self._bell.is_set():
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+
+
+class Hub:
+    """All subscriptions of this process."""
+
+    def __init__(self, limit: int = MAX_WAITING) -> None:
+        self._limit = limit
+        self._by_run: dict[str, set[Subscription]] = {}
+
+    def subscribe(self, run_id: str) -> Subscription:
+        """A subscription from now on; end it with `unsubscribe`."""
+        subscription = Subscription(run_id, self._limit)
+        self._by_run.setdefault(run_id, set()).add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Ends it."""
+        found = self._by_run.get(subscription.run_id)
+        if found is not None:
+            found.discard(subscription)
+            if not found:
+                del self._by_run[subscription.run_id]
+
+    def is_watched(self, run_id: str) -> bool:
+        """Whether anybody here watches the run."""
+        return run_id in self._by_run
+
+    def put(self, run_id: str, live: Live) -> None:
+        """Hands an event to whoever watches the run. Events may come twice and out of order: watchers mind `seq`."""
+        for subscription in self._by_run.get(run_id, ()):
+            subscription.put(live)
+
+    def nudge(self) -> None:
+        """Wakes every watcher, e.g. because events may have been missed."""
+        for subscriptions in self._by_run.values():
+            for subscription in subscriptions:
+                subscription.nudge()
+
+    def watched(self) -> list[str]:
+        """The runs that are watched here."""
+        return list(self._by_run)

@@ -1,0 +1,102 @@
+"""What a run is given, against what its workflow declares."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from chassis import jsonvalue
+from chassis.errors import FieldViolation, Invalid
+from chassis.jsonvalue import Json
+from engine.domain import MAX_PAYLOAD, Payload
+
+_INTEGER: Final = re.compile(r"-?[0-9]{1,40}")
+_WORDS: Final = {
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An input as the workflow declares it. An empty type takes any value."""
+
+    type: str = ""
+    has_default: bool = False
+    default: Json = None
+
+
+def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payload:
+    """The run's inputs: every given value in its declared type, and the defaults of the others.
+
+    Raises Invalid RUN_INPUT_INVALID naming every unknown, missing or wrong one, or all when they are too large.
+    """
+    problems: list[FieldViolation] = []
+    resolved: dict[str, Json] = {}
+    for name in given:
+        if name not in declared:
+            known = ", ".join(sorted(declared)) or "none"
+            problems.append(_problem(name, f"the workflow has no such input; it takes: {known}", "UNKNOWN"))
+    for name, one in declared.items():
+        if name not in given:
+            if one.has_default:
+                resolved[name] = _convert(one.type, one.default)
+            else:
+                problems.append(_problem(name, "is required", "REQUIRED"))
+            continue
+        try:
+            resolved[name] = _convert(one.type, given[name])
+        except ValueError:
+            found = _shown(given[name])
+            problems.append(_problem(name, f"expected {_WORDS[one.type]}, not {found}", "WRONG_TYPE"))
+    if problems:
+        raise _refused(problems)
+    try:
+        payload = Payload.of(resolved)
+    except ValueError as error:
+        raise _refused([FieldViolation("inputs", f"not JSON: {error}")]) from None
+    if len(payload.raw) > MAX_PAYLOAD:
+        raise _refused([FieldViolation("inputs", f"{len(payload.raw)} bytes of JSON; at most {MAX_PAYLOAD}")])
+    return payload
+
+
+def _convert(kind: str, value: Json) -> Json:
+    """The value in the declared type. Raises ValueError."""
+    match kind, value:
+        case "", _:
+            return value
+        case "string", str():
+            return value
+        case "boolean", bool():
+            return value
+        case (("integer" | "number"), bool()):
+            raise ValueError
+        case "integer", int():
+            return value
+        case "integer", str() if _INTEGER.fullmatch(value):
+            return int(value)  # beyond 2^53 integers travel as strings
+        case "number", int() | float():
+            return float(value)
+        case "array", list():
+            return value
+        case "object", dict():
+            return value
+    raise ValueError
+
+
+def _shown(value: Json) -> str:
+    text = jsonvalue.canonical(value).decode()
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _problem(name: str, description: str, reason: str) -> FieldViolation:
+    return FieldViolation(f"inputs.{name}", description, reason)
+
+
+def _refused(problems: list[FieldViolation]) -> Invalid:
+    text = "; ".join(f"{one.field}: {one.description}" for one in problems[:5])
+    return Invalid("RUN_INPUT_INVALID", text, fields=problems)

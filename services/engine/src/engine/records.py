@@ -1,0 +1,142 @@
+"""What is read back from the tables, a class for each. `error` is a document: kind, message, traceback, step_id."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from engine.domain import ErrorKind, Failure
+
+Document: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What never changes of a run."""
+
+    id: str
+    workflow_id: str
+    workflow_name: str
+    workflow_version: int
+    is_public: bool
+    owner_id: str
+    started_by: str
+    started_by_kind: str
+    started_by_name: str
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run. `inputs` and `outputs` are canonical JSON; both are None where they were not asked for."""
+
+    id: str
+    workflow_id: str
+    workflow_name: str
+    workflow_version: int
+    plan: bytes
+    started_by: str
+    status: str
+    inputs: bytes | None
+    outputs: bytes | None
+    error: Document | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    cancel_requested_at: datetime | None
+    step_count: int
+    steps_ended: int
+    last_seq: int
+    waiting_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step that has left PENDING."""
+
+    run_id: str
+    step_id: str
+    status: str
+    attempt: int
+    epoch: int
+    inputs: bytes | None
+    output: bytes | None
+    error: Document | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    due_at: datetime | None
+    worker_id: str
+    deadline_at: datetime | None
+    stopping: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """An attempt; `status` is None while it runs."""
+
+    step_id: str
+    number: int
+    epoch: int
+    worker_id: str
+    isolation: str
+    status: str | None
+    error: Document | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event: a serialized RunEvent without `run_id`, `seq` and `time`, and these."""
+
+    run_id: str
+    seq: int
+    time: datetime
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """A stored file."""
+
+    id: str
+    run_id: str
+    step_id: str
+    attempt: int
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A worker that is connected, or was."""
+
+    id: str
+    kinds: tuple[str, ...]
+    slots: int
+    isolation: str
+    host: str
+    draining: bool = False
+
+
+def to_document(failure: Failure | None) -> Document | None:
+    """The failure as it is stored. PostgreSQL's JSON holds no NUL."""
+    if failure is None:
+        return None
+    return {
+        "kind": failure.kind.value,
+        "message": failure.message.replace("\0", "�"),
+        "traceback": failure.traceback.replace("\0", "�"),
+        "step_id": failure.step_id,
+    }
+
+
+def to_failure(document: Document | None) -> Failure | None:
+    """The failure that was stored."""
+    if document is None:
+        return None
+    kind = ErrorKind(document["kind"])
+    return Failure(kind, document["message"], document["traceback"], document["step_id"])

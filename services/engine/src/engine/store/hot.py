@@ -1,0 +1,368 @@
+"""The SQL of transitions: statements that the driver prepares once and sends in pipelines, a round trip for many.
+
+Functions named `…_sql` only say what to send. Whoever runs them holds the row locks of the runs they are about.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from engine.domain import Payload, Ref, RunStatus, StepStatus
+from engine.plan import Plan
+from engine.records import RunInfo, to_document, to_failure
+from engine.state import AttemptClosed, AttemptOpened, Effect, RunState, StepState, StopCause
+
+Command: TypeAlias = tuple[str, Sequence[Any]]
+Rows: TypeAlias = list[tuple[Any, ...]]
+Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
+
+BEGIN: Final[Command] = ("BEGIN", ())
+COMMIT: Final[Command] = ("COMMIT", ())
+
+_LOCK = """
+SELECT id::text, version, last_seq, now() FROM runs
+WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED"""
+_LOCK_ONE = "SELECT id::text, version, last_seq, now() FROM runs WHERE id = %s::uuid FOR UPDATE"
+_LOAD_RUNS = """
+SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
+    started_by_name, trace_id, plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at,
+    cancel_requested_at
+FROM runs WHERE id = ANY(%s::uuid[])"""
+_LOAD_STEPS = """
+SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
+    deadline_at, stopping
+FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
+_LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%b::bytea[])"
+_EXIST = "SELECT id::text FROM runs WHERE id = ANY(%s::uuid[])"
+_CLAIM = """
+SELECT s.run_id::text, s.step_id, r.version, r.last_seq, now()
+FROM run_steps s JOIN runs r ON r.id = s.run_id
+WHERE s.status = 'READY' AND s.kind = %s AND s.due_at <= now()
+ORDER BY s.due_at LIMIT %s FOR UPDATE OF r SKIP LOCKED"""
+
+_INSERT_PLAN = "INSERT INTO plans (digest, body) VALUES (%b, %b) ON CONFLICT DO NOTHING"
+_INSERT_VERSION = "INSERT INTO component_versions (id, body) VALUES (%s, %b) ON CONFLICT DO NOTHING"
+_INSERT_RUN = """
+INSERT INTO runs (id, workflow_id, workflow_name, workflow_version, is_public, owner_id, plan, started_by,
+    started_by_kind, started_by_name, trace_id, inputs, step_count, created_at,
+    status, cause, outputs, error, started_at, ended_at, cancel_requested_at, steps_ended, last_seq, status_seq,
+    unaudited)
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %b, %s, %s, %s, %s, %b, %s, %s,
+    %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, true)"""
+_UPDATE_RUN = """
+UPDATE runs SET status = %s, cause = %s, outputs = %b, error = %s, started_at = %s, ended_at = %s,
+    cancel_requested_at = %s, steps_ended = %s, last_seq = %s, status_seq = coalesce(%s, status_seq),
+    unaudited = true, version = version + 1
+WHERE id = %s::uuid"""
+_MOVE_SEQ = "UPDATE runs SET last_seq = %s WHERE id = %s::uuid"
+
+_STEP_COLUMNS = (
+    "status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s, "
+)
+_STEP_COLUMNS += "worker_id = %s, deadline_at = %s, stopping = %s"
+_INSERT_STEP = """
+INSERT INTO run_steps (status, attempt, epoch, error, started_at, ended_at, due_at, worker_id, deadline_at, stopping,
+    run_id, step_id, kind, inputs, output)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %b, %b)"""
+_UPDATE_STEP = """
+UPDATE run_steps SET status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s,
+    worker_id = %s, deadline_at = %s, stopping = %s
+WHERE run_id = %s::uuid AND step_id = %s"""
+_UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %b\nWHERE")
+
+_INSERT_ATTEMPT = """
+INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, status, error, started_at, ended_at,
+    lease_expires_at, deadline_at)
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s)"""
+_CLOSE_ATTEMPT = """
+UPDATE attempts SET status = %s, error = %s, ended_at = %s WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
+_INSERT_EVENTS = """
+INSERT INTO run_events (run_id, seq, time, kind, body)
+SELECT x.run_id, x.seq, %s, x.kind, x.body
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %b::bytea[]) AS x(run_id, seq, kind, body)"""
+
+_RENEW = """
+WITH held AS (
+    SELECT a.run_id, a.step_id, a.number
+    FROM attempts a JOIN unnest(%s::uuid[], %s::text[], %s::int[], %s::int[]) AS x(run_id, step_id, number, epoch)
+        ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.number = x.number AND a.epoch = x.epoch
+    WHERE a.ended_at IS NULL AND a.worker_id = %s
+    FOR UPDATE OF a SKIP LOCKED)
+UPDATE attempts a SET lease_expires_at = now() + %s::interval FROM held
+WHERE a.run_id = held.run_id AND a.step_id = held.step_id AND a.number = held.number"""
+_GONE = """
+SELECT x.run_id::text, x.step_id, x.number, x.epoch
+FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[]) AS x(run_id, step_id, number, epoch)
+LEFT JOIN attempts a ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.number = x.number AND a.epoch = x.epoch
+    AND a.worker_id = %s
+WHERE a.run_id IS NULL OR a.ended_at IS NOT NULL"""
+_HELD = "SELECT run_id::text, step_id, number, epoch FROM attempts WHERE worker_id = %s AND ended_at IS NULL"
+_SEEN = "UPDATE workers SET last_seen_at = now(), draining = %s WHERE id = %s"
+
+
+async def run(connection: Connection, commands: Iterable[Command]) -> list[Rows]:
+    """Sends the commands in one pipeline; returns the rows of each. The first error is raised."""
+    async with connection.pipeline():
+        cursors = []
+        for sql, parameters in commands:
+            cursor = connection.cursor()
+            await cursor.execute(sql, parameters, prepare=True)
+            cursors.append(cursor)
+        return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+def lock_sql(run_ids: Sequence[str]) -> Command:
+    """Locks the runs that nobody else has locked; rows of (id, version, last_seq, now)."""
+    return _LOCK, (list(run_ids),)
+
+
+def lock_one_sql(run_id: str) -> Command:
+    """Locks one run, waiting for whoever holds it; a row as above, or none when there is no such run."""
+    return _LOCK_ONE, (run_id,)
+
+
+def exist_sql(run_ids: Sequence[str]) -> Command:
+    """Which of the runs there are."""
+    return _EXIST, (list(run_ids),)
+
+
+def claim_sql(kind: str, limit: int) -> Command:
+    """Locks the runs of the oldest due READY steps of a kind; rows of (run_id, step_id, version, last_seq, now)."""
+    return _CLAIM, (kind, limit)
+
+
+def load_sql(run_ids: Sequence[str]) -> list[Command]:
+    """Two reads, for `to_states`."""
+    ids = list(run_ids)
+    return [(_LOAD_RUNS, (ids,)), (_LOAD_STEPS, (ids,))]
+
+
+def load_plans_sql(digests: Sequence[bytes]) -> Command:
+    """Rows of (digest, body)."""
+    return _LOAD_PLANS, (list(digests),)
+
+
+def digests_in(runs: Rows) -> set[bytes]:
+    """The plans that rows of `load_sql`'s first read name."""
+    return {bytes(row[10]) for row in runs}
+
+
+def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tuple[RunInfo, RunState]]:
+    """What `load_sql` read, by run id."""
+    by_run: dict[str, dict[str, StepState]] = {row[0]: {} for row in runs}
+    for row in steps:
+        by_run[row[0]][row[1]] = _step_state(row)
+    found = {}
+    for row in runs:
+        info = RunInfo(*row[:10])
+        plan = plans[bytes(row[10])]
+        known = by_run[info.id]
+        found[info.id] = (
+            info,
+            RunState(
+                id=info.id,
+                plan=plan,
+                steps=tuple(known.get(one.id, _PENDING) for one in plan.steps),
+                status=RunStatus(row[11]),
+                cause=_cause(row[12]),
+                inputs=Payload(bytes(row[13])),
+                outputs=None if row[14] is None else Payload(bytes(row[14])),
+                failure=to_failure(row[15]),
+                created_at=row[16],
+                started_at=row[17],
+                ended_at=row[18],
+                cancel_requested_at=row[19],
+            ),
+        )
+    return found
+
+
+_PENDING: Final = StepState()
+
+
+def _cause(text: str) -> StopCause:
+    return "failure" if text == "failure" else "cancel" if text == "cancel" else ""
+
+
+def _step_state(row: tuple[Any, ...]) -> StepState:
+    return StepState(
+        status=StepStatus(row[2]),
+        attempt=row[3],
+        epoch=row[4],
+        inputs=None if row[5] is None else Payload(bytes(row[5])),
+        output=None if row[6] is None else Payload(bytes(row[6])),
+        failure=to_failure(row[7]),
+        started_at=row[8],
+        ended_at=row[9],
+        due_at=row[10],
+        worker_id=row[11],
+        deadline_at=row[12],
+        stopping=row[13],
+    )
+
+
+def plan_sql(digest: bytes, body: bytes) -> Command:
+    """Stores a plan that may be there already."""
+    return _INSERT_PLAN, (digest, body)
+
+
+def version_sql(version_id: str, body: bytes) -> Command:
+    """Stores a component's version that may be there already."""
+    return _INSERT_VERSION, (version_id, body)
+
+
+def insert_run_sql(info: RunInfo, state: RunState, last_seq: int, status_seq: int) -> Command:
+    """Stores a new run."""
+    fixed = (
+        info.id,
+        info.workflow_id,
+        info.workflow_name,
+        info.workflow_version,
+        info.is_public,
+        info.owner_id,
+        state.plan.digest,
+        info.started_by,
+        info.started_by_kind,
+        info.started_by_name,
+        info.trace_id,
+        state.inputs.raw,
+        len(state.plan.steps),
+        state.created_at,
+    )
+    return _INSERT_RUN, (*fixed, *_run_values(state, last_seq, status_seq))
+
+
+def update_run_sql(state: RunState, last_seq: int, status_seq: int | None) -> Command:
+    """Stores what changes of a run."""
+    return _UPDATE_RUN, (*_run_values(state, last_seq, status_seq), state.id)
+
+
+def move_seq_sql(run_id: str, last_seq: int) -> Command:
+    """Stores that events were appended which change nothing else."""
+    return _MOVE_SEQ, (last_seq, run_id)
+
+
+def _run_values(state: RunState, last_seq: int, status_seq: int | None) -> tuple[Any, ...]:
+    return (
+        state.status.value,
+        state.cause,
+        None if state.outputs is None else state.outputs.raw,
+        _error(state.failure),
+        state.started_at,
+        state.ended_at,
+        state.cancel_requested_at,
+        state.ended,
+        last_seq,
+        status_seq,
+    )
+
+
+def steps_sql(old: RunState, new: RunState) -> list[Command]:
+    """Stores the steps that differ. A step has a row from the moment it leaves PENDING."""
+    commands: list[Command] = []
+    for planned, before, after in zip(new.plan.steps, old.steps, new.steps, strict=True):
+        if before is after:
+            continue
+        values = (
+            after.status.value,
+            after.attempt,
+            after.epoch,
+            _error(after.failure),
+            after.started_at,
+            after.ended_at,
+            after.due_at,
+            after.worker_id,
+            after.deadline_at,
+            after.stopping,
+        )
+        if before.status is StepStatus.PENDING:
+            rest = (new.id, planned.id, planned.kind, _raw(after.inputs), _raw(after.output))
+            commands.append((_INSERT_STEP, (*values, *rest)))
+        elif after.output is not before.output:
+            commands.append((_UPDATE_STEP_OUTPUT, (*values, _raw(after.output), new.id, planned.id)))
+        else:
+            commands.append((_UPDATE_STEP, (*values, new.id, planned.id)))
+    return commands
+
+
+def attempts_sql(
+    state: RunState, effects: Sequence[Effect], now: datetime, lease: timedelta
+) -> list[Command]:
+    """Stores the attempts that the effects open and close."""
+    closed = {(one.step, one.attempt): one for one in effects if isinstance(one, AttemptClosed)}
+    commands: list[Command] = []
+    for one in effects:
+        if not isinstance(one, AttemptOpened):
+            continue
+        end = closed.pop((one.step, one.attempt), None)
+        values = (
+            state.id,
+            state.plan.steps[one.step].id,
+            one.attempt,
+            one.epoch,
+            one.worker_id,
+            one.isolation,
+            None if end is None else end.status.value,
+            None if end is None else _error(end.failure),
+            now,
+            None if end is None else now,
+            lease,
+            one.deadline_at,
+        )
+        commands.append((_INSERT_ATTEMPT, values))
+    for end in closed.values():
+        key = (state.id, state.plan.steps[end.step].id, end.attempt)
+        commands.append((_CLOSE_ATTEMPT, (end.status.value, _error(end.failure), now, *key)))
+    return commands
+
+
+def events_sql(events: Sequence[tuple[str, int, str, bytes]], now: datetime) -> Command:
+    """Stores events, each (run_id, seq, kind, body)."""
+    run_ids, seqs, kinds, bodies = zip(*events, strict=True)
+    return _INSERT_EVENTS, (now, list(run_ids), list(seqs), list(kinds), list(bodies))
+
+
+def renew_sql(worker_id: str, refs: Sequence[Ref], lease: timedelta) -> Command:
+    """Renews the leases of the attempts that are this worker's still."""
+    return _RENEW, (*_columns(refs), worker_id, lease)
+
+
+def gone_sql(worker_id: str, refs: Sequence[Ref]) -> Command:
+    """Which of the attempts are this worker's no more; rows for `to_refs`."""
+    return _GONE, (*_columns(refs), worker_id)
+
+
+def held_sql(worker_id: str) -> Command:
+    """The attempts that run on the worker as far as is recorded; rows for `to_refs`."""
+    return _HELD, (worker_id,)
+
+
+def seen_sql(worker_id: str, *, draining: bool) -> Command:
+    """Notes a sign of life."""
+    return _SEEN, (draining, worker_id)
+
+
+def to_refs(rows: Rows) -> list[Ref]:
+    """The attempts that rows name."""
+    return [Ref(*row) for row in rows]
+
+
+def _columns(refs: Sequence[Ref]) -> tuple[list[str], list[str], list[int], list[int]]:
+    return (
+        [ref.run_id for ref in refs],
+        [ref.step_id for ref in refs],
+        [ref.attempt for ref in refs],
+        [ref.epoch for ref in refs],
+    )
+
+
+def _raw(payload: Payload | None) -> bytes | None:
+    return None if payload is None else payload.raw
+
+
+def _error(failure: Any) -> Jsonb | None:
+    document = to_document(failure)
+    return None if document is None else Jsonb(document)

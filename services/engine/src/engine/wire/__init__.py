@@ -1,0 +1,1 @@
+"""Between the contract's messages and the engine's own values. Maps, and decides nothing."""

@@ -1,0 +1,113 @@
+"""Run events. Stored and published as bytes: the event's body, and before it who, where and when."""
+
+from datetime import datetime
+from typing import Final
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from chassis import jsonvalue
+from engine.domain import ErrorKind, Failure, Payload
+from engine.plan import Plan
+from engine.records import EventRecord
+from engine.state import RunChanged, RunState, StepChanged
+from mcpanel.engine.v1 import run_pb2
+
+Event = run_pb2.RunEvent
+
+RUN_STATUS: Final = "run_status_change"
+STEP_STATUS: Final = "step_status_change"
+LOG: Final = "log"
+PREVIEW: Final = "result_preview"
+PROGRESS: Final = "progress"
+END: Final = "end"
+STATUS_KINDS: Final = (RUN_STATUS, STEP_STATUS)
+"""The kinds of event that audit is told of."""
+
+
+def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
+    """The moment as a Timestamp."""
+    if moment is None:
+        return None
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def error(failure: Failure | None) -> run_pb2.RunError | None:
+    """The failure as the contract's RunError."""
+    if failure is None:
+        return None
+    return run_pb2.RunError(
+        kind=failure.kind.value,
+        message=failure.message,
+        traceback=failure.traceback,
+        step_id=failure.step_id,
+    )
+
+
+def failure(message: run_pb2.RunError) -> Failure:
+    """The contract's RunError as a failure; a kind that is not known here is INTERNAL."""
+    try:
+        kind = ErrorKind(run_pb2.RunError.Kind.Name(message.kind))
+    except ValueError:
+        kind = ErrorKind.INTERNAL
+    return Failure(kind, message.message, message.traceback)
+
+
+def run_changed(effect: RunChanged) -> bytes:
+    """The body of a change of the run."""
+    change = run_pb2.RunStatusChange(
+        status=effect.status.value,
+        error=error(effect.failure),
+        waiting_for=effect.waiting_for,
+    )
+    return Event(run_status_change=change).SerializeToString()
+
+
+def step_changed(plan: Plan, effect: StepChanged) -> bytes:
+    """The body of a change of a step."""
+    change = run_pb2.StepStatusChange(
+        step_id=plan.steps[effect.step].id,
+        status=effect.status.value,
+        attempt=effect.attempt,
+        error=error(effect.failure),
+        next_attempt_at=timestamp(effect.next_attempt_at),
+    )
+    return Event(step_status_change=change).SerializeToString()
+
+
+def log(step_id: str, attempt: int, stream: str, level: str, message: str) -> bytes:
+    """The body of a line."""
+    line = run_pb2.LogLine(step_id=step_id, attempt=attempt, stream=stream, level=level, message=message)
+    return Event(log=line).SerializeToString()
+
+
+def preview(step_id: str, attempt: int, value: Payload) -> bytes:
+    """The body of an intermediate value. Raises ValueError when it is not JSON."""
+    shown = run_pb2.ResultPreview(step_id=step_id, attempt=attempt, value=jsonvalue.to_value(value.value))
+    return Event(result_preview=shown).SerializeToString()
+
+
+def progress(step_id: str, attempt: int, fraction: float, message: str) -> bytes:
+    """The body of how far a step is."""
+    how_far = run_pb2.Progress(step_id=step_id, attempt=attempt, fraction=fraction, message=message)
+    return Event(progress=how_far).SerializeToString()
+
+
+def end(state: RunState, event_count: int) -> bytes:
+    """The body of a run's last event."""
+    duration = duration_pb2.Duration()
+    if state.ended_at is not None and state.created_at is not None:
+        duration.FromTimedelta(state.ended_at - state.created_at)
+    ending = run_pb2.RunEnd(status=state.status.value, event_count=event_count, duration=duration)
+    return Event(end=ending).SerializeToString()
+
+
+def whole(run_id: str, seq: int, time: datetime, body: bytes) -> bytes:
+    """The serialized RunEvent. (Serialized messages may be concatenated: that merges them.)"""
+    return Event(run_id=run_id, seq=seq, time=timestamp(time)).SerializeToString() + body
+
+
+def event(record: EventRecord) -> run_pb2.RunEvent:
+    """The stored event."""
+    return Event.FromString(whole(record.run_id, record.seq, record.time, record.body))

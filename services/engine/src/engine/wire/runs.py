@@ -1,0 +1,159 @@
+"""Runs, steps, attempts and artifacts as the contract shows them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from google.protobuf import struct_pb2
+
+from chassis import jsonvalue
+from chassis.jsonvalue import Json
+from engine.domain import StepStatus
+from engine.plan import Plan, PlannedStep
+from engine.records import (
+    ArtifactRecord,
+    AttemptRecord,
+    RunInfo,
+    RunRecord,
+    StepRecord,
+    to_document,
+    to_failure,
+)
+from engine.state import RunState
+from engine.wire.events import error, timestamp
+from mcpanel.engine.v1 import run_pb2
+
+
+def run(record: RunRecord) -> run_pb2.Run:
+    """A run, with inputs and outputs where the record has them."""
+    failure = to_failure(record.error)
+    return run_pb2.Run(
+        id=record.id,
+        workflow_id=record.workflow_id,
+        workflow_name=record.workflow_name,
+        workflow_version=record.workflow_version,
+        status=record.status,
+        inputs=_struct(record.inputs),
+        outputs=_struct(record.outputs),
+        error_message="" if failure is None else _sentence(failure.step_id, failure.message),
+        error=error(failure),
+        waiting_for=record.waiting_for,
+        created_at=timestamp(record.created_at),
+        started_at=timestamp(record.started_at),
+        ended_at=timestamp(record.ended_at),
+        cancel_requested_at=timestamp(record.cancel_requested_at),
+        started_by=record.started_by,
+        last_seq=record.last_seq,
+        step_count=record.step_count,
+        steps_ended=record.steps_ended,
+    )
+
+
+def record_of(info: RunInfo, state: RunState, last_seq: int, now: datetime, waiting_for: str) -> RunRecord:
+    """The record of a run that is being written."""
+    return RunRecord(
+        id=info.id,
+        workflow_id=info.workflow_id,
+        workflow_name=info.workflow_name,
+        workflow_version=info.workflow_version,
+        plan=state.plan.digest,
+        started_by=info.started_by,
+        status=state.status.value,
+        inputs=state.inputs.raw,
+        outputs=None if state.outputs is None else state.outputs.raw,
+        error=to_document(state.failure if state.status.ended else None),
+        created_at=state.created_at or now,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        cancel_requested_at=state.cancel_requested_at,
+        step_count=len(state.plan.steps),
+        steps_ended=state.ended,
+        last_seq=last_seq,
+        waiting_for=waiting_for,
+    )
+
+
+def step_executions(
+    run_id: str,
+    plan: Plan,
+    steps: Mapping[str, StepRecord],
+    attempts: Mapping[str, Sequence[AttemptRecord]],
+) -> list[run_pb2.StepExecution]:
+    """Every step of the plan in its order; one without a record is PENDING."""
+    return [
+        _step(
+            run_id, planned, [plan.steps[need].id for need in planned.needs], steps.get(planned.id), attempts
+        )
+        for planned in plan.steps
+    ]
+
+
+def _step(
+    run_id: str,
+    planned: PlannedStep,
+    needs: Sequence[str],
+    record: StepRecord | None,
+    attempts: Mapping[str, Sequence[AttemptRecord]],
+) -> run_pb2.StepExecution:
+    message = run_pb2.StepExecution(
+        run_id=run_id,
+        step_id=planned.id,
+        component=planned.component,
+        component_version_id=planned.version_id,
+        status="PENDING" if record is None else record.status,
+        needs=needs,
+        attempts=[attempt(one) for one in attempts.get(planned.id, ())],
+    )
+    if record is None:
+        return message
+    waits = record.status == StepStatus.READY and record.attempt > 0
+    more = run_pb2.StepExecution(
+        attempt=record.attempt,
+        inputs=_struct(record.inputs) if record.attempt else None,
+        output=None if record.output is None else jsonvalue.to_value(jsonvalue.parse(record.output)),
+        error=error(to_failure(record.error)),
+        started_at=timestamp(record.started_at),
+        ended_at=timestamp(record.ended_at),
+        next_attempt_at=timestamp(record.due_at) if waits else None,
+    )
+    message.MergeFrom(more)
+    return message
+
+
+def attempt(record: AttemptRecord) -> run_pb2.Attempt:
+    """An attempt."""
+    return run_pb2.Attempt(
+        number=record.number,
+        epoch=record.epoch,
+        worker_id=record.worker_id,
+        isolation=record.isolation,
+        status=record.status or "RUNNING",
+        error=error(to_failure(record.error)),
+        started_at=timestamp(record.started_at),
+        ended_at=timestamp(record.ended_at),
+    )
+
+
+def artifact(record: ArtifactRecord) -> run_pb2.Artifact:
+    """An artifact's record."""
+    return run_pb2.Artifact(
+        id=record.id,
+        run_id=record.run_id,
+        step_id=record.step_id,
+        name=record.name,
+        media_type=record.media_type,
+        size_bytes=record.size_bytes,
+        sha256=record.sha256,
+        created_at=timestamp(record.created_at),
+    )
+
+
+def _struct(raw: bytes | None) -> struct_pb2.Struct | None:
+    if raw is None:
+        return None
+    value: Json = jsonvalue.parse(raw)
+    return jsonvalue.to_struct(value if isinstance(value, dict) else {"value": value})
+
+
+def _sentence(step_id: str, message: str) -> str:
+    line = message.strip().splitlines()[0] if message.strip() else "it failed"
+    return f"step '{step_id}' failed: {line}" if step_id else line

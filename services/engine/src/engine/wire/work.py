@@ -1,0 +1,89 @@
+"""The messages of the work stream."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from google.protobuf import duration_pb2
+
+from engine.domain import Failure, Payload, Ref
+from engine.plan import PlannedStep
+from engine.records import RunInfo, WorkerRecord
+from engine.wire import events
+from engine.wire.plans import kind
+from mcpanel.engine.v1 import run_pb2, worker_pb2
+from mcpanel.registry.v1 import component_pb2
+
+EngineMessage = worker_pb2.EngineMessage
+
+
+def ref(message: worker_pb2.AttemptRef) -> Ref:
+    """The attempt a message names."""
+    return Ref(message.run_id, message.step_id, message.attempt, message.epoch)
+
+
+def _ref(one: Ref) -> worker_pb2.AttemptRef:
+    return worker_pb2.AttemptRef(run_id=one.run_id, step_id=one.step_id, attempt=one.attempt, epoch=one.epoch)
+
+
+def worker(hello: worker_pb2.WorkerMessage.Hello) -> WorkerRecord:
+    """The worker that introduces itself."""
+    kinds = tuple(sorted({kind(number) for number in hello.types}))
+    return WorkerRecord(hello.worker_id, kinds, hello.slots, hello.isolation or "cell", hello.host)
+
+
+def output(result: worker_pb2.WorkerMessage.Result) -> Payload:
+    """The output of a result that has one."""
+    return Payload(result.output_json)
+
+
+def failure(error: run_pb2.RunError) -> Failure:
+    """The failure of a result that has one."""
+    return events.failure(error)
+
+
+def welcome(lease: timedelta, heartbeat: timedelta, lost: Iterable[Ref]) -> EngineMessage:
+    """Answers hello."""
+    body = EngineMessage.Welcome(
+        lease=duration(lease), heartbeat_interval=duration(heartbeat), lost=[_ref(one) for one in lost]
+    )
+    return EngineMessage(welcome=body)
+
+
+def component(version: component_pb2.Version) -> EngineMessage:
+    """A component the worker has not seen."""
+    return EngineMessage(component=EngineMessage.Component(version=version))
+
+
+def assignment(
+    info: RunInfo, step: PlannedStep, one: Ref, inputs: Payload, *, token: str, lease_expires_at: datetime
+) -> EngineMessage:
+    """An attempt to run."""
+    body = EngineMessage.Assignment(
+        ref=_ref(one),
+        component_version_id=step.version_id,
+        inputs_json=inputs.raw,
+        timeout=duration(step.timeout),
+        started_by=info.started_by,
+        data_source_token=token,
+        idempotency_key=f"{info.id}/{step.id}",
+        lease_expires_at=events.timestamp(lease_expires_at),
+        trace_id=info.trace_id,
+    )
+    return EngineMessage(assignment=body)
+
+
+def cancel(one: Ref, reason: str) -> EngineMessage:
+    """An attempt to stop."""
+    return EngineMessage(cancel=EngineMessage.CancelAttempt(ref=_ref(one), reason=reason))
+
+
+def ack(one: Ref, accepted: bool, reason: str = "") -> EngineMessage:
+    """Answers a result."""
+    return EngineMessage(result_ack=EngineMessage.ResultAck(ref=_ref(one), accepted=accepted, reason=reason))
+
+
+def duration(delta: timedelta) -> duration_pb2.Duration:
+    """The delta as a Duration."""
+    message = duration_pb2.Duration()
+    message.FromTimedelta(delta)
+    return message
