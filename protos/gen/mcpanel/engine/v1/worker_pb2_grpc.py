@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class WorkerServiceStub:
-    """Called by workers with the worker key.
+    """Gives workers their steps and takes what comes of them. They call it with the worker key.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class WorkerServiceStub:
 
 
 class WorkerServiceServicer:
-    """Called by workers with the worker key.
+    """Gives workers their steps and takes what comes of them. They call it with the worker key.
     """
 
     def Work(self, request_iterator, context):
@@ -90,7 +90,7 @@ def add_WorkerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkerService:
-    """Called by workers with the worker key.
+    """Gives workers their steps and takes what comes of them. They call it with the worker key.
     """
 
     @staticmethod

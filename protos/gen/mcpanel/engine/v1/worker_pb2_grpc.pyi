@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WorkerServiceStub:
-    """Called by workers with the worker key."""
+    """Gives workers their steps and takes what comes of them. They call it with the worker key."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,7 +45,7 @@ class WorkerServiceStub:
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
-    """Called by workers with the worker key."""
+    """Gives workers their steps and takes what comes of them. They call it with the worker key."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Work: _aio.StreamStreamMultiCallable[_worker_pb2.WorkerMessage, _worker_pb2.EngineMessage]  # type: ignore[assignment]
@@ -59,7 +59,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Called by workers with the worker key."""
+    """Gives workers their steps and takes what comes of them. They call it with the worker key."""
 
     @_abc_1.abstractmethod
     def Work(
