@@ -17,18 +17,13 @@ _HELD: Final = 16 * 1024
 _WORD: Final = r"[A-Za-z0-9_\-.~+/=]"
 _PATTERNS: Final = (
     r"\bmcp_[A-Za-z0-9_]{8,}",
-    r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?",
+    r"\beyJ[A-Za-z0-9_-]{4,1024}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?",
     r"(?i:(?<=bearer )|(?<=basic ))" + _WORD + "{8,}",
     r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)",
 )
-_OPEN: Final = re.compile(
-    r"(?:\bm(?:c(?:p(?:_[A-Za-z0-9_]*)?)?)?"
-    r"|\be(?:y(?:J[A-Za-z0-9_\-.]*)?)?"
-    rf"|(?i:\bb(?:e(?:a(?:r(?:e(?:r(?: {_WORD}*)?)?)?)?)?)?)"
-    rf"|(?i:\bb(?:a(?:s(?:i(?:c(?: {_WORD}*)?)?)?)?)?)"
-    r"|:(?:/(?:/[^\s/@]*)?)?)\Z"
-)
-"""The end of a text that may still grow into one of the patterns."""
+_WORD_CHARACTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.~+/="
+_MARKS: Final = ("mcp_", "eyJ")
+_SCHEMES: Final = ("bearer ", "basic ")
 _SWALLOWED: Final = re.compile(r"[^\s\"'<>@]*")
 
 
@@ -60,9 +55,7 @@ class Masker:
 
     def _settled(self, text: str) -> int:
         """How much of `text` can be judged now: what follows may be the beginning of a secret."""
-        cut = len(text)
-        if (match := _OPEN.search(text[-_HELD:])) is not None:
-            cut = max(0, len(text) - _HELD) + match.start()
+        cut = _open(text)
         for form in self._forms:
             for length in range(min(len(form) - 1, len(text)), len(text) - cut, -1):
                 if text.endswith(form[:length]):
@@ -105,6 +98,34 @@ class MaskStream:
         """What is left at the end of the stream, masked."""
         held, self._held = self._held, ""
         return self._masker.mask(held)
+
+
+def _open(text: str) -> int:
+    """Where the end of `text` begins that may still grow into one of the patterns; its length if nothing may.
+
+    Plain string searches, since a regular expression that looks for an end is quadratic on hostile text.
+    """
+    word = len(text.rstrip(_WORD_CHARACTERS))
+    cut = len(text)
+    for mark in _MARKS:
+        found = text.find(mark, word)
+        cut = min(cut, found if found >= 0 else cut, len(text) - _overlap(text, mark))
+    lowered = text[max(0, word - 8) : word].lower()
+    end = text[-8:].lower()
+    for scheme in _SCHEMES:
+        if lowered.endswith(scheme):
+            cut = min(cut, word - len(scheme))
+        cut = min(cut, len(text) - _overlap(end, scheme))
+    run = max(text.rfind(space) for space in " \t\r\n") + 1
+    url = text.rfind("://", run)
+    if url >= 0 and not {"/", "@"} & set(text[url + 3 :]):
+        cut = min(cut, url)
+    return min(cut, len(text) - _overlap(text, "://"))
+
+
+def _overlap(text: str, begun: str) -> int:
+    """How many characters at the end of `text` are the beginning of `begun`."""
+    return next((length for length in range(len(begun), 0, -1) if text.endswith(begun[:length])), 0)
 
 
 def forms(value: str) -> set[str]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.context import Call
-from chassis.errors import Conflict, DeadlineExceeded, Internal, Invalid, ServiceError, Unavailable
+from chassis.errors import Conflict, DeadlineExceeded, Internal, Invalid, ServiceError, Unavailable, Unimplemented
 from chassis.statuses import from_rpc_error, grpc_code, to_status, trailing
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,9 @@ def translate(error: Exception, call: Call) -> ServiceError:
         return database
     if isinstance(error, asyncio.TimeoutError) and call.remaining() == 0:
         return DeadlineExceeded("DEPENDENCY_UNAVAILABLE", "the time given for the call ran out")
+    if isinstance(error, NotImplementedError):
+        # What a generated base class raises for an RPC that the servicer does not override.
+        return Unimplemented("UNEXPECTED", f"{call.rpc} is not offered here")
     log.error("a handler failed", exc_info=error, extra={"method": call.method, "trace_id": call.trace_id})
     return Internal("UNEXPECTED", f"an unexpected error occurred; trace id {call.trace_id}")
 
@@ -66,13 +69,9 @@ def _database(error: Exception) -> ServiceError | None:
             metadata={"dependency": "database"},
             retry_after=1,
         )
-    if isinstance(cause, (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UntranslatableCharacter)):
-        return None if isinstance(cause, psycopg.errors.ReadOnlySqlTransaction) else _unreadable()
+    if isinstance(cause, psycopg.errors.UntranslatableCharacter):
+        return Invalid("INVALID_FIELD", "the request holds a character that the database cannot store")
     return None
-
-
-def _unreadable() -> Invalid:
-    return Invalid("INVALID_FIELD", "the request holds a character the database cannot store")
 
 
 async def answer(context: grpc.aio.ServicerContext[Any, Any], call: Call, error: ServiceError) -> NoReturn:
