@@ -110,6 +110,21 @@ def test_a_process_that_dies_is_restarted_and_named(tiny: Tiny) -> None:
     assert "back exited with -9; restarted (1)" in output.splitlines()
 
 
+def test_a_process_waits_for_what_it_needs_before_it_starts_again(tiny: Tiny) -> None:
+    running = tiny.up()
+    (tiny.home.path / "fail.back").touch()
+
+    os.kill(tiny.pid("back"), signal.SIGKILL)
+    os.kill(tiny.pid("front"), signal.SIGKILL)
+    eventually(lambda: "teapot" in tiny.home.logs.joinpath("back.log").read_text())
+    (tiny.home.path / "fail.back").unlink()
+
+    eventually(lambda: journal(tiny.home.path).count("front started") == 2)
+    assert journal(tiny.home.path)[-2:] == ["back started", "front started"]
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=30)
+
+
 def test_a_process_that_keeps_failing_ends_the_start_with_its_last_words(tiny: Tiny) -> None:
     tiny.home.prepare({})
     (tiny.home.path / "fail.front").touch()

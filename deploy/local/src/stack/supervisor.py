@@ -39,7 +39,8 @@ class Node:
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self.ready = asyncio.Event()
+        self.ready = asyncio.Event()  # was ready once: others may start
+        self.up = asyncio.Event()  # is ready now: others may start again
         self.process: Running | None = None
         self.started_at = 0.0
         self.restarts = 0
@@ -185,6 +186,7 @@ class Supervisor:
         self._set(node, "restarting")
         self.say(f"{entry.title} exited with {code}; restarted ({node.restarts})")
         await asyncio.sleep(BACKOFF[recent - 1])
+        await self._await_servers(entry)
         return await self._start(node, entry)
 
     async def _drain(self) -> None:
@@ -219,8 +221,18 @@ class Supervisor:
         reason = "; the disk is full" if full else ""
         return f"{reason}. The end of {path}:" + "".join(f"\n    {line}" for line in lines)
 
+    async def _await_servers(self, entry: Entry) -> None:
+        """Wait for everything below an entry: a service that finds its database away would only end again."""
+        for need in entry.needs:
+            await self._await_servers(self.nodes[need].entry)
+            await self.nodes[need].up.wait()
+
     def _set(self, node: Node, status: str) -> None:
         node.status = status
+        if status == "ready":
+            node.up.set()
+        else:
+            node.up.clear()
         self._record()
 
     def _record(self) -> None:
