@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from chassis.database import Database
@@ -100,8 +101,6 @@ async def test_one_password_is_checked_whoever_is_asked_for(
         pb.UpdateUserRequest(user_id=off.id, user=pb.User(is_active=False)), metadata=world.admin
     )
     hashed: list[str] = []
-    from argon2 import PasswordHasher  # noqa: PLC0415
-
     verify = PasswordHasher.verify
 
     def counting(self: PasswordHasher, stored: Any, password: Any) -> Any:

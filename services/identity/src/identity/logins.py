@@ -1,7 +1,7 @@
 """Logging in and staying so: the flows that take more than one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chassis import errors, outbox
 from chassis.context import Call, current
@@ -11,6 +11,7 @@ from identity import store
 from identity.domain import sessions, throttling, tokens, users
 from identity.domain.sessions import Session, Verdict
 from identity.domain.throttling import Limit
+from identity.domain.tokens import Issued
 from identity.domain.users import User
 from identity.passwords import Passwords
 from identity.signing import Signer
@@ -25,16 +26,6 @@ class Limits:
     logins_per_email: Limit = throttling.LOGINS_PER_EMAIL
     logins_per_address: Limit = throttling.LOGINS_PER_ADDRESS
     registrations_per_address: Limit = throttling.REGISTRATIONS_PER_ADDRESS
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """What a login or a refresh hands out."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int
-    """The access token's life in seconds."""
 
 
 class Logins:

@@ -12,9 +12,8 @@ from chassis import fieldmask
 from chassis.context import Caller
 from identity.domain.api_keys import ApiKey, Principal, shown_prefix
 from identity.domain.roles import Role
-from identity.domain.tokens import PublicKey
+from identity.domain.tokens import Issued, PublicKey
 from identity.domain.users import CHANGEABLE, User
-from identity.logins import Issued
 from mcpanel.identity.v1 import identity_pb2 as pb
 
 Request = TypeVar("Request", bound=Message)

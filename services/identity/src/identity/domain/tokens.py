@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -29,6 +29,16 @@ class PublicKey:
     """The RFC 7638 thumbprint."""
     x: str
     """The key's 32 bytes, base64url."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a login or a refresh hands out."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    """The access token's life in seconds."""
 
 
 def public_key(raw: bytes) -> PublicKey:

@@ -1,0 +1,243 @@
+"""Key files and service accounts, made where they are missing."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from chassis.database import Database, Transaction
+from identity import bootstrap, store
+from identity.authenticator import LocalAuthenticator
+from identity.signing import Signer, SigningKeyError, load
+from identity.tables import api_keys, metadata, service_accounts, signing_keys
+from tests.identity.records import move, records
+from tests.support.servers import TestPostgres
+
+NAMES = {"admin", "worker", "registry", "engine", "datasources", "audit", "identity", "gateway"}
+
+
+@pytest.fixture
+async def fresh(fresh_url: str) -> AsyncIterator[Database]:
+    """A migrated database that nobody bootstrapped."""
+    database = Database(fresh_url, metadata, name="test")
+    yield database
+    await database.close()
+
+
+async def account_id(tx: Transaction, name: str) -> str:
+    return str(await tx.scalar(select(service_accounts.c.id).where(service_accounts.c.name == name)))
+
+
+async def run(db: Database, keys: Path) -> list[str]:
+    return await bootstrap.run(db, keys, keys / "signing.key")
+
+
+async def works(db: Database, key: str) -> bool:
+    try:
+        await LocalAuthenticator(db, lambda _: None).by_key(key)
+    except Exception:
+        return False
+    return True
+
+
+def content(keys: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in keys.iterdir()}
+
+
+async def test_every_account_gets_a_private_key_file(fresh: Database, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+
+    done = await run(fresh, keys)
+
+    assert {path.stem for path in keys.iterdir()} == NAMES | {"signing"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o700
+    assert len(done) == len(NAMES) + 1
+    for name in NAMES:
+        assert await works(fresh, (keys / f"{name}.key").read_text().strip())
+
+
+async def test_no_key_is_printed_or_recorded(fresh: Database, tmp_path: Path) -> None:
+    done = await run(fresh, tmp_path)
+
+    told = "\n".join(done) + repr(await records(fresh))
+    for text in content(tmp_path).values():
+        assert text.strip() not in told
+    assert len(await records(fresh, "SERVICE_ACCOUNT_CREATED")) == len(NAMES)
+    assert len(await records(fresh, "API_KEY_CREATED")) == len(NAMES)
+
+
+async def test_a_second_run_does_nothing(fresh: Database, tmp_path: Path) -> None:
+    await run(fresh, tmp_path)
+    before = content(tmp_path)
+
+    assert await run(fresh, tmp_path) == []
+    assert content(tmp_path) == before
+
+
+async def test_runs_at_once_agree(fresh: Database, tmp_path: Path) -> None:
+    await asyncio.gather(run(fresh, tmp_path), run(fresh, tmp_path))
+
+    async with fresh.read() as tx:
+        working = await tx.scalar(select(func.count()).where(api_keys.c.revoked_at.is_(None)))
+        accounts = await tx.scalar(select(func.count()).select_from(service_accounts))
+    assert working == accounts == len(NAMES)
+    assert await works(fresh, (tmp_path / "admin.key").read_text().strip())
+
+
+async def test_a_lost_key_file_gets_a_fresh_key_and_the_old_one_is_revoked(
+    fresh: Database, tmp_path: Path
+) -> None:
+    await run(fresh, tmp_path)
+    before = content(tmp_path)
+    (tmp_path / "worker.key").unlink()
+
+    [done] = await run(fresh, tmp_path)
+
+    after = content(tmp_path)
+    assert "worker.key" in done
+    assert not await works(fresh, before["worker.key"].strip())
+    assert await works(fresh, after["worker.key"].strip())
+    assert {name: text for name, text in after.items() if name != "worker.key"} == {
+        name: text for name, text in before.items() if name != "worker.key"
+    }
+    assert len(await records(fresh, "API_KEY_REVOKED")) == 1
+
+
+@pytest.mark.parametrize("wrong", ["", "nonsense", "another account's"])
+async def test_a_file_whose_key_does_not_work_is_replaced(
+    fresh: Database, tmp_path: Path, wrong: str
+) -> None:
+    await run(fresh, tmp_path)
+    other = (tmp_path / "engine.key").read_text()
+    (tmp_path / "worker.key").write_text(other if wrong == "another account's" else wrong)
+
+    await run(fresh, tmp_path)
+
+    assert (tmp_path / "worker.key").read_text() not in ("", "nonsense", other)
+    assert await works(fresh, (tmp_path / "worker.key").read_text().strip())
+    assert await works(fresh, other.strip())
+
+
+async def test_the_operators_other_keys_survive_a_lost_file(fresh: Database, tmp_path: Path) -> None:
+    await run(fresh, tmp_path)
+    async with fresh.begin() as tx:
+        [made] = await store.keys.lock_working_of_account(
+            tx, await account_id(tx, "admin"), bootstrap.KEY_NAME
+        )
+        await store.keys.add(tx, replace(made, id="other", lookup="other", name="ci"))
+    (tmp_path / "admin.key").unlink()
+
+    await run(fresh, tmp_path)
+
+    async with fresh.read() as tx:
+        assert (await store.keys.get(tx, "other")).revoked_at is None
+
+
+async def test_a_new_signing_key_retires_the_old_one_which_still_verifies(
+    fresh: Database, tmp_path: Path
+) -> None:
+    await run(fresh, tmp_path)
+    old = load(tmp_path / "signing.key")
+    signer = Signer(tmp_path / "signing.key")
+    (tmp_path / "signing.key").unlink()
+
+    await run(fresh, tmp_path)
+
+    new = load(tmp_path / "signing.key")
+    async with fresh.read() as tx:
+        published = await store.signing_keys.published(tx)
+        assert await store.signing_keys.is_current(tx, new.public.kid)
+        assert not await store.signing_keys.is_current(tx, old.public.kid)
+    assert published == [new.public, old.public]
+    assert signer.key.public == new.public
+    assert new.refresh_secret != old.refresh_secret
+
+
+async def test_a_retired_key_is_published_until_its_tokens_have_expired(
+    fresh: Database, tmp_path: Path
+) -> None:
+
+    await run(fresh, tmp_path)
+    (tmp_path / "signing.key").unlink()
+    await run(fresh, tmp_path)
+
+    counts = []
+    for minutes in (0, -69, -2):
+        await move(fresh, signing_keys, "retired_at", timedelta(minutes=minutes))
+        async with fresh.read() as tx:
+            counts.append(len(await store.signing_keys.published(tx)))
+
+    assert counts == [2, 2, 1]
+
+
+async def test_a_damaged_signing_key_is_never_replaced_silently(fresh: Database, tmp_path: Path) -> None:
+    await run(fresh, tmp_path)
+    (tmp_path / "signing.key").write_text("nonsense")
+
+    with pytest.raises(SigningKeyError, match=r"signing\.key cannot be used"):
+        await run(fresh, tmp_path)
+
+    assert (tmp_path / "signing.key").read_text() == "nonsense"
+
+
+async def test_the_signing_key_of_another_database_is_taken_over(fresh: Database, tmp_path: Path) -> None:
+    await run(fresh, tmp_path)
+    key = load(tmp_path / "signing.key").public
+
+    async with fresh.begin() as tx:
+        await tx.execute(signing_keys.delete())
+    await run(fresh, tmp_path)
+
+    async with fresh.read() as tx:
+        assert await store.signing_keys.published(tx) == [key]
+
+
+def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """`python -m identity …` in a process of its own."""
+    base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "identity", *arguments],
+        env={**base, "MCPANEL_ENV_FILE": os.devnull, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_commands_of_the_readme_work(postgres: TestPostgres, tmp_path: Path) -> None:
+
+    url = postgres.create_database("identity")
+    environ = {"MCPANEL_DATABASE_URL": url, "MCPANEL_KEYS_DIR": str(tmp_path / "keys")}
+
+    too_early = command("bootstrap", **environ)
+    migrated, first, second = (command(name, **environ) for name in ("migrate", "bootstrap", "bootstrap"))
+
+    assert too_early.returncode == 1
+    assert "python -m identity migrate" in too_early.stderr
+    assert [done.returncode for done in (migrated, first, second)] == [0, 0, 0]
+    assert "admin.key has a new key" in first.stdout
+    assert second.stdout == ""
+    for text in content(tmp_path / "keys").values():
+        assert text.strip() not in first.stdout + first.stderr
+
+
+def test_an_unconfigured_service_says_what_is_missing(tmp_path: Path) -> None:
+    nothing = command()
+    no_key = command(MCPANEL_DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", MCPANEL_HOME=str(tmp_path))
+    unknown = command("serve")
+
+    assert nothing.returncode == 1
+    assert "MCPANEL_DATABASE_URL is not set" in nothing.stderr
+    assert no_key.returncode == 1
+    assert "signing.key is missing: run python -m identity bootstrap" in no_key.stderr
+    assert unknown.returncode == 2
