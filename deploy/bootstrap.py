@@ -30,6 +30,7 @@ TOOLS = ROOT / ".tools"
 LOCK = ROOT / "requirements.lock"
 UV_PIN = ROOT / "deploy" / "uv.lock"  # uv itself, with the hash of each platform's wheel
 STAMP = VENV / ".mcpanel"
+OLDEST_UV = (0, 9)
 TAIL = 15  # lines of a tool's output that explain its failure
 
 
@@ -132,7 +133,8 @@ def same_python() -> bool:
 
 def find_uv() -> str:
     """Path of uv: the one on the PATH, or one brought into `.tools` by whatever works here."""
-    if path := shutil.which("uv"):
+    path = shutil.which("uv")
+    if path and version_of(path) >= OLDEST_UV:
         return path
     mine = TOOLS / "bin" / "uv"
     if works(mine, "--version"):
@@ -152,6 +154,15 @@ def find_uv() -> str:
         "uv cannot be fetched: install uv, or python3-venv, or pip, or set UV_DEFAULT_INDEX to your package "
         f"index ({'; '.join(reasons)})"
     )
+
+
+def version_of(uv: str) -> tuple[int, ...]:
+    """The version uv says it has; nothing when it does not run."""
+    with contextlib.suppress(OSError):
+        told = subprocess.run([uv, "--version"], check=False, capture_output=True, text=True).stdout
+        if found := re.match(r"uv (\d+)\.(\d+)", told):
+            return int(found[1]), int(found[2])
+    return ()
 
 
 def uv_by_venv(target: Path) -> None:
