@@ -1,0 +1,50 @@
+"""`make run`: the example runs on the whole suite, and running it again changes nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.support.stack import Stack
+
+
+def run_example(stack: Stack) -> subprocess.CompletedProcess[str]:
+    """`python -m stack run weather` beside a stack that is up."""
+    environment = {**os.environ, "MCPANEL_HOME": str(stack.home.path), "MCPANEL_ENV_FILE": os.devnull}
+    command = [sys.executable, "-m", "stack", "run", "weather", "--once"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_example_shows_its_steps_its_report_and_where_its_chart_is(stack: Stack) -> None:
+    done = run_example(stack)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    for step in ("extract", "aggregate", "report"):
+        states = [line.split()[-1] for line in lines if len(line.split()) == 3 and line.split()[1] == step]
+        assert states[-2:] == ["RUNNING", "SUCCESS"]
+    assert "# The weather in Seattle, 2012 to 2015" in done.stdout
+    (chart,) = [line.split()[0] for line in lines if "chart.svg" in line]
+    assert Path(chart).read_text().startswith("<svg ")
+    assert [line.split()[0] for line in lines[lines.index("go on with") + 1 :][:3]] == [
+        "curl",
+        "curl",
+        "grpcurl",
+    ]
+    assert any(line.startswith("SUCCESS in ") for line in lines)
+
+
+def test_running_it_again_registers_nothing_new_and_leaves_the_stack_up(stack: Stack) -> None:
+    run_example(stack)
+
+    again = run_example(stack)
+
+    assert again.returncode == 0
+    registered = [
+        line for line in again.stdout.splitlines() if line.startswith(("  component", "  workflow"))
+    ]
+    assert len(registered) == 4
+    assert all(line.endswith("unchanged") for line in registered)
+    assert httpx.get(f"{stack.base_url}/health", trust_env=False).status_code == 200
