@@ -8,7 +8,7 @@ import grpc.aio
 
 from audit import log, merkle, store, verification, wire
 from audit.checkpoint import Signer
-from chassis import filters, paging
+from chassis import filtering, paging
 from chassis.context import current
 from chassis.database import Database
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -42,10 +42,10 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
     async def ListActionLogs(
         self, request: audit_pb2.ListActionLogsRequest, context: Context
     ) -> audit_pb2.ListActionLogsResponse:
-        conditions = filters.parse(request.filter, wire.FILTERED)
+        wanted = filtering.parse(request.filter)
         page = paging.parse(request, bound=request.filter)
         async with self._db.read() as tx:
-            leaves = await store.page_before(tx, conditions, wire.before(page), page.limit)
+            leaves = await store.page_before(tx, wanted, wire.before(page), page.limit)
         return wire.action_logs(leaves, page)
 
     async def GetActionLog(

@@ -14,11 +14,26 @@ from audit.log import Addition, Extent, damaged
 from audit.tables import checkpoints, entries, nodes
 from chassis import errors
 from chassis.database import Transaction
-from chassis.filters import Condition, where
+from chassis.filtering import Filter
+from chassis.filtering.sql import where
 
 _SEQUENCER: Final = 0x6D63_7061_7564_6974  # "mcpaudit": one appender at a time
 _TIMES: Final = ("time", "recorded_at")
-_FILTERED: Final = {column.key: column for column in entries.c}
+_FILTERED: Final = {
+    name: entries.c[name]
+    for name in (
+        "action",
+        "actor_id",
+        "actor_name",
+        "service",
+        "outcome",
+        "entity_type",
+        "entity_id",
+        "trace_id",
+        "time",
+    )
+}
+"""What a list may be filtered by."""
 _ENTRY: Final = tuple(field.name for field in dataclasses.fields(Entry))
 _COLUMNS: Final = (
     *(entries.c[name] for name in _ENTRY if name != "details"),
@@ -87,13 +102,14 @@ async def get(tx: Transaction, record_id: str) -> Leaf:
     return _leaf(row)
 
 
-async def page_before(
-    tx: Transaction, conditions: Sequence[Condition], before: int | None, limit: int
-) -> list[Leaf]:
-    """The newest entries that fulfil the conditions, below index `before` where that is given, newest first."""
+async def page_before(tx: Transaction, wanted: Filter | None, before: int | None, limit: int) -> list[Leaf]:
+    """The newest entries that fulfil the filter, below index `before` where that is given, newest first.
+
+    Raises Invalid INVALID_FILTER for unknown fields and unfit values.
+    """
     statement = (
         select(*_COLUMNS)
-        .where(*where(conditions, _FILTERED))
+        .where(where(wanted, _FILTERED))
         .where(true() if before is None else entries.c.index < before)
         .order_by(entries.c.index.desc())
         .limit(limit)

@@ -1,6 +1,6 @@
 """Messages to domain values and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,22 +10,9 @@ from audit import canonical
 from audit.checkpoint import Verifier
 from audit.domain import Checkpoint, Json, Leaf, Problem, Record, Verdict
 from chassis import errors, jsonvalue
-from chassis.filters import Kind
 from chassis.paging import Page, token
 from mcpanel.audit.v1 import audit_pb2
 
-FILTERED: Final[Mapping[str, Kind]] = {
-    "action": str,
-    "actor_id": str,
-    "actor_name": str,
-    "service": str,
-    "outcome": str,
-    "entity_type": str,
-    "entity_id": str,
-    "trace_id": str,
-    "time": datetime,
-}
-"""What ListActionLogs filters by."""
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 """A page ends where it would grow larger than this."""
 
