@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.support.cells import Bench, everywhere, gone, processes_below
+from tests.worker.support.cells import Bench, everywhere, gone, processes_of
 
 HELLO = "def main():\n    return 'hello'"
 
@@ -16,7 +16,8 @@ HELLO = "def main():\n    return 'hello'"
 async def _ends(python: Bench, code: str, inputs: Any = None, *, timeout: float = 20.0) -> tuple[str, str]:
     """Kind and message of the failure; asserts that the cell is gone and that the next attempt works."""
     cell = await python.ready()
-    inside = processes_below(os.getpid())
+    await cell.idle()
+    inside = processes_of(cell)
     kind, message, _ = await python.failure(code, inputs, timeout=timeout)
 
     assert not cell.alive
@@ -382,7 +383,8 @@ def main():
             pass
 """
     cell = await python.ready()
-    inside = processes_below(os.getpid())
+    await cell.idle()
+    inside = processes_of(cell)
     running = asyncio.create_task(python.run(code))
     while not python.sink.lines:
         await asyncio.sleep(0.01)

@@ -126,6 +126,18 @@ class Bench:
             await self.cell.close()
 
 
+def processes_of(cell: Cell) -> set[int]:
+    """The living processes of a cell."""
+    found = processes_below(cell.pid) | {cell.pid}
+    assert len(found) >= 2  # the outermost, and the one that waits
+    return found
+
+
+def owner(pid: int) -> int:
+    """The user id of a process."""
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
 def processes_below(pid: int) -> set[int]:
     """The living processes below one, zombies left out."""
     parents = {}

@@ -47,8 +47,8 @@ class Attempts:
         cells: Cells,
         environments: Environments,
         outgoing: Outgoing,
-        engine: pb_grpc.WorkerServiceAsyncStub,
-        datasources: ds_grpc.DataSourceServiceAsyncStub,
+        engine: "pb_grpc.WorkerServiceAsyncStub",
+        datasources: "ds_grpc.DataSourceServiceAsyncStub",
     ) -> None:
         self._cells = cells
         self._environments = environments

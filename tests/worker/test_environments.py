@@ -1,0 +1,124 @@
+"""Packages of a component: resolved, installed once, mounted read-only. The index is a folder of this test."""
+
+import asyncio
+import base64
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.worker.support.cells import Bench, sandbox
+from worker.environments import DependencyError, Environments
+from worker.executors.program import BadComponentError, Requirements
+from worker.executors.python import requirements
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels that stands for the index."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    _wheel(folder, "greeting", "1.0", "def hello():\n    return 'hello'\n")
+    _wheel(folder, "greeting", "2.0", "def hello():\n    return 'good day'\n")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    return folder
+
+
+def _wheel(folder: Path, name: str, version: str, code: str) -> None:
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": code,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = ""
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += f"{path},sha256={digest},{len(text)}\n"
+    files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+
+
+async def test_a_script_with_inline_metadata_gets_its_packages_read_only(index: Path, tmp_path: Path) -> None:
+    code = """
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["greeting<2"]
+# ///
+import greeting
+def main():
+    try:
+        open(greeting.__file__, "a")
+    except OSError as error:
+        return [greeting.hello(), type(error).__name__]
+"""
+    said: list[str] = []
+    store = Environments(tmp_path / "environments")
+    environment = await store.get(requirements(code), said.append)
+    bench = Bench("python", sandbox())
+    await bench.ready(environment)
+
+    output = await bench.output(code)
+    await bench.close()
+
+    assert output[0] == "hello"
+    assert output[1] in ("PermissionError", "OSError")
+    assert any("greeting==1.0" in line for line in said)
+    assert environment.site is not None
+    assert "--hash=sha256:" in (environment.site.parent / "requirements.txt").read_text()
+
+
+async def test_the_same_packages_are_installed_once(index: Path, tmp_path: Path) -> None:
+    store = Environments(tmp_path / "environments")
+    wanted = Requirements(("greeting",))
+    said: list[str] = []
+
+    found = await asyncio.gather(*(store.get(wanted, said.append) for _ in range(3)))
+    again = await Environments(tmp_path / "environments").get(wanted, said.append)
+
+    assert len({environment.digest for environment in [*found, again]}) == 1
+    assert sum("installing 1 package" in line for line in said) == 1
+    assert [path.name for path in (tmp_path / "environments").iterdir()] == [again.digest]
+
+
+async def test_packages_that_cannot_be_had_are_named_in_the_installers_words(
+    index: Path, tmp_path: Path
+) -> None:
+    store = Environments(tmp_path / "environments")
+
+    with pytest.raises(DependencyError, match="greeting"):
+        await store.get(Requirements(("greeting>=3",)), lambda _: None)
+
+    assert list((tmp_path / "environments").iterdir()) == []
+
+
+async def test_a_python_this_worker_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DependencyError, match="requires Python >=4; this worker runs 3"):
+        await Environments(tmp_path).get(Requirements((), ">=4"), lambda _: None)
+
+
+def test_requirements_come_from_the_metadata_and_beside_it() -> None:
+    code = "#!/usr/bin/env python\n# /// script\n# dependencies = [\n#   'b>=1',\n# ]\n# ///\nprint(1)\n"
+
+    assert requirements(code, "a\n# a comment\n\nc==1  # why") == Requirements(("a", "b>=1", "c==1"))
+    assert requirements("print(1)") == Requirements()
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "message"),
+    [
+        ("# /// script\n# dependencies = 3\n# ///\n", "", "must be a list of strings"),
+        ("# /// script\n# dependencies = [\n# ///\n", "", "is not TOML"),
+        ("# /// script\n# x = 1\n# ///\n# /// script\n# x = 1\n# ///\n", "", "more than one metadata block"),
+        ("", "--index-url https://example.org", "is not a package name"),
+        ("", "-r /etc/passwd", "is not a package name"),
+    ],
+)
+def test_malformed_requirements_are_refused(code: str, more: str, message: str) -> None:
+    with pytest.raises(BadComponentError, match=message):
+        requirements(code, more)

@@ -1,0 +1,151 @@
+"""The walls themselves: the filter, the levels, and what an operator is told when a machine has none."""
+
+import errno
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.worker.support.cells import LIMITS, Bench, gone, owner, processes_of, sandbox
+from worker.cells import probe, seccomp
+from worker.cells.bubblewrap import Sandbox
+from worker.cells.cgroup import Cgroup
+
+ALLOW = 0x7FFF0000
+EPERM = 0x00050000 | errno.EPERM
+ENOSYS = 0x00050000 | errno.ENOSYS
+KILL = 0x80000000
+ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+
+def judge(program: bytes, number: int, *arguments: int, arch: int) -> int:
+    """What the filter says of a system call: the interpreter of linux/filter.h, as far as it is used."""
+    data = struct.pack("=IIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
+    steps = list(struct.iter_unpack("=HBBI", program))
+    accumulator = at = 0
+    while True:
+        code, if_true, if_false, value = steps[at]
+        at += 1
+        if code == 0x06:
+            return int(value)
+        if code == 0x20:
+            accumulator = struct.unpack_from("=I", data, value)[0]
+            continue
+        met = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: accumulator & value != 0}[code]
+        at += if_true if met else if_false
+
+
+@pytest.mark.parametrize(
+    ("machine", "number", "arguments", "verdict"),
+    [
+        ("x86_64", 0, (), ALLOW),  # read
+        ("x86_64", 101, (), EPERM),  # ptrace
+        ("x86_64", 435, (), ENOSYS),  # clone3
+        ("x86_64", 56, (0x01200011,), ALLOW),  # fork
+        ("x86_64", 56, (0x10000011,), EPERM),  # clone with a user namespace
+        ("x86_64", 41, (1,), ALLOW),  # a unix socket
+        ("x86_64", 41, (10,), ALLOW),
+        ("x86_64", 41, (40,), 0x00050000 | errno.EAFNOSUPPORT),  # vsock
+        ("x86_64", 16, (0, 0x5412), EPERM),  # typing into the terminal
+        ("x86_64", 16, (0, 0x5401), ALLOW),
+        ("x86_64", 0x40000000 | 101, (), ENOSYS),  # the x32 table
+        ("aarch64", 63, (), ALLOW),  # read
+        ("aarch64", 117, (), EPERM),  # ptrace
+        ("aarch64", 220, (0x11,), ALLOW),  # fork
+        ("aarch64", 220, (0x00020011,), EPERM),  # clone with a mount namespace
+        ("aarch64", 198, (16,), 0x00050000 | errno.EAFNOSUPPORT),  # netlink
+        ("aarch64", 280, (), EPERM),  # bpf
+    ],
+)
+def test_the_filter_judges_calls_as_it_says(
+    machine: str, number: int, arguments: tuple[int, ...], verdict: int
+) -> None:
+    assert judge(seccomp.program(machine), number, *arguments, arch=ARCH[machine]) == verdict
+
+
+def test_a_foreign_architectures_calls_end_the_process() -> None:
+    assert judge(seccomp.program("x86_64"), 0, arch=0x40000003) == KILL
+
+
+def test_an_unknown_machine_has_no_filter() -> None:
+    with pytest.raises(seccomp.UnsupportedMachineError, match="riscv64"):
+        seccomp.program("riscv64")
+
+
+@pytest.mark.parametrize("drop", [None, False])
+async def test_cells_work_for_root_and_for_a_plain_user(drop: bool | None) -> None:
+    # A plain user's cells are built without first becoming somebody else.
+    bench = Bench("python", Sandbox(level="cell", limits=LIMITS, drop=drop))
+
+    output = await bench.output("import os\ndef main():\n    return os.getuid()")
+    cell = await bench.ready()
+    await cell.idle()
+    inside = processes_of(cell)
+    await bench.close()
+
+    assert output == 1000
+    assert not cell.alive
+    assert await gone(inside)
+
+
+async def test_cells_of_a_root_worker_are_not_roots() -> None:
+    bench = Bench("python", sandbox())
+    cell = await bench.ready()
+
+    owners = {owner(pid) for pid in processes_of(cell)}
+    await bench.close()
+
+    assert 0 not in owners or os.getuid() != 0
+
+
+async def test_the_level_limits_runs_steps_and_ends_their_children() -> None:
+    bench = Bench("python", sandbox(level="limits"))
+    code = "import subprocess\ndef main():\n  subprocess.Popen(['sleep', '600'], start_new_session=True)\n  return 1"
+
+    output = await bench.output("import os\ndef main():\n    return [os.getcwd(), sorted(os.environ)]")
+    cell = await bench.ready()
+    await cell.idle()
+    inside = processes_of(cell)
+    kind, message, _ = await bench.failure(code)
+    await bench.close()
+
+    assert output[0].endswith("/work")
+    assert not any(name.startswith("MCPANEL") for name in output[1])
+    assert cell.level == "limits"
+    assert (kind, message) == ("USER_ERROR", "the step left processes behind, which were killed: sleep")
+    assert await gone(inside)
+    assert not os.path.exists(output[0])  # noqa: ASYNC240, PTH110
+
+
+async def test_a_machine_without_cells_gets_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.cells.bubblewrap.find_bwrap", lambda: Path("/bin/false"))
+
+    with pytest.raises(probe.IsolationError, match=r"refuses to build cells .* or accept weaker isolation"):
+        await probe.sandbox("cell", LIMITS, None)
+
+
+def test_memory_is_limited_by_the_kernel_where_it_can_be(tmp_path: Path) -> None:
+    group = tmp_path / "user.slice"
+    group.mkdir()
+    (group / "cgroup.controllers").write_text("cpu memory pids\n")
+    (group / "cgroup.subtree_control").write_text("memory\n")
+    process = tmp_path / "cgroup"
+    process.write_text("0::/user.slice\n")
+
+    found = Cgroup.detect(tmp_path, process)
+    assert found is not None
+    cell = found.enclose(os.getpid(), LIMITS)
+
+    assert cell is not None
+    made = next(group.glob("cell-*"))
+    assert (made / "memory.max").read_text() == str(LIMITS.memory)
+    assert (made / "cgroup.procs").read_text() == str(os.getpid())
+
+
+def test_a_machine_without_a_memory_controller_has_no_groups(tmp_path: Path) -> None:
+    process = tmp_path / "cgroup"
+    process.write_text("4:memory:/x\n0::/\n")
+    (tmp_path / "cgroup.controllers").write_text("hugetlb\n")
+
+    assert Cgroup.detect(tmp_path, process) is None

@@ -1,0 +1,86 @@
+"""Which cell serves whom."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.worker.support.cells import Remembering, job
+from worker.cells.bubblewrap import BARE, Sandbox
+from worker.cells.cell import Cell
+from worker.slots import Cells
+
+CODE = "def main():\n    return 1"
+
+
+@pytest.fixture
+async def cells(box: Sandbox) -> AsyncIterator[Cells]:
+    """Cells with one spare, two idle at most."""
+    one = Cells(box, spare=1, idle_limit=2)
+    await one.start()
+    yield one
+    await one.close()
+
+
+async def _serve(cells: Cells, version: str, user: str, code: str = CODE) -> Cell:
+    cell = await cells.take("python", BARE, version, user)
+    await cell.run(job(code), Remembering())
+    cells.give_back(cell)
+    return cell
+
+
+async def test_a_cell_serves_the_same_version_and_user_again_and_nobody_else(cells: Cells) -> None:
+    first = await _serve(cells, "v1", "u1")
+
+    other_user = await _serve(cells, "v1", "u2")
+    other_version = await _serve(cells, "v2", "u1")
+    again = await _serve(cells, "v2", "u1")
+
+    assert len({first, other_user, other_version}) == 3
+    assert other_version.bound_to == ("v2", "u1") == again.bound_to
+
+
+async def test_two_attempts_at_once_never_share_a_cell(cells: Cells) -> None:
+    taken = [await cells.take("python", BARE, "v1", "u1") for _ in range(3)]
+
+    assert len(set(taken)) == 3
+
+
+async def test_a_failed_attempts_cell_is_not_used_again(cells: Cells) -> None:
+    failed = await _serve(cells, "v1", "u1", "raise ValueError")
+
+    after = await _serve(cells, "v1", "u1")
+
+    assert not failed.alive
+    assert after is not failed
+
+
+async def test_the_least_used_idle_cells_go_first(cells: Cells) -> None:
+    served = [await _serve(cells, f"v{number}", "u1") for number in range(4)]
+
+    async with asyncio.timeout(5):
+        while sum(cell.alive for cell in served) > 2:
+            await asyncio.sleep(0.01)
+
+    assert [cell.alive for cell in served] == [False, False, True, True]
+
+
+async def test_a_spare_cell_is_replaced_once_it_is_used(cells: Cells) -> None:
+    await _serve(cells, "v1", "u1")
+
+    async with asyncio.timeout(5):
+        while not cells.spares("python"):
+            await asyncio.sleep(0.01)
+
+    assert cells.spares("python") == 1
+
+
+async def test_typescript_cells_are_kept_ready_only_where_typescript_is_used(cells: Cells) -> None:
+    assert cells.spares("deno") == 0
+
+    cells.expect("deno")
+    async with asyncio.timeout(5):
+        while not cells.spares("deno"):
+            await asyncio.sleep(0.01)
+
+    assert cells.spares("deno") == 1
