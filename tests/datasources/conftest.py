@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import grpc.aio
 import psycopg
 import pytest
+from google.protobuf import json_format
 
+from chassis import jsonvalue
 from chassis.config import load
 from chassis.context import Caller
 from chassis.statuses import from_rpc_error
@@ -19,7 +21,7 @@ from datasources.config import Config
 from datasources.service import Service, build
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
-from tests.support.callers import ADMIN, ALL, EDITOR, TestAuthenticator, as_caller
+from tests.support.callers import ADMIN, EDITOR, TestAuthenticator, as_caller
 from tests.support.servers import TestPostgres
 
 PASSWORD_CANARY = "canary-5f0e7a1c9b"
@@ -92,6 +94,7 @@ class World:
     names: dict[str, Sequence[str]]
     """What the resolver says of host names; other names have themselves as their address."""
     environ: dict[str, str]
+    callers: "Callers"
 
     async def create(self, source: pb.DataSource, caller: Caller = ADMIN) -> pb.DataSource:
         """Creates a data source."""
@@ -102,10 +105,6 @@ class World:
         self, sql: str, *parameters: Any, caller: Caller = EDITOR, source: str = "sample", **fields: Any
     ) -> Answer:
         """Runs a query and takes all of its answer. Raises the error as the chassis names it."""
-        from google.protobuf import json_format  # noqa: PLC0415  # only here
-
-        from chassis import jsonvalue  # noqa: PLC0415
-
         request = pb.ExecuteQueryRequest(
             data_source_id=source,
             sql=sql,
@@ -141,11 +140,16 @@ class World:
 
 
 @pytest.fixture
-async def target(postgres: TestPostgres) -> AsyncIterator[Target]:
+def target(postgres: TestPostgres) -> Target:
+    """A fresh database with a login that owns it."""
+    return new_target(postgres)
+
+
+def new_target(postgres: TestPostgres) -> Target:
     """A fresh database with a login that owns it."""
     url = postgres.create_database("target")
     superuser = postgres.server.url("postgres", urlsplit(url).path.removeprefix("/"))
-    yield Target(url, superuser)
+    return Target(url, superuser)
 
 
 @pytest.fixture
@@ -177,24 +181,26 @@ async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) ->
             },
         )
         (folder / "secrets").mkdir(exist_ok=True)
-        authenticator = TestAuthenticator([*ALL, *SCOPED])
-        service = build(config, authenticator, environ=environ, resolver=resolver)
+        callers = Callers()
+        service = build(config, callers, environ=environ, resolver=resolver)
         await service.server.start()
         async with grpc.aio.insecure_channel(address) as channel:
-            yield World(service, datasources_pb2_grpc.DataSourceServiceStub(channel), config, names, environ)
+            stub = datasources_pb2_grpc.DataSourceServiceStub(channel)
+            yield World(service, stub, config, names, environ, callers)
         await service.server.stop(grace=1)
 
 
-def scoped(*data_source_ids: str, token: str = "scoped-token") -> Caller:
-    """A caller with a run's token."""
-    return dataclasses.replace(
-        EDITOR,
-        permissions=frozenset({"datasources.query"}),
-        roles=frozenset(),
-        credential=token,
-        claims={"data_source_ids": list(data_source_ids)},
-    )
+class Callers(TestAuthenticator):
+    """The fixed callers, and those with tokens of a run."""
 
-
-SCOPED: list[Caller] = []
-"""Callers that a test adds before it starts the service's calls."""
+    def with_run_token(self, *data_source_ids: str) -> Caller:
+        """A caller whose token is for these data sources only."""
+        caller = dataclasses.replace(
+            EDITOR,
+            permissions=frozenset({"datasources.query"}),
+            roles=frozenset(),
+            credential=f"run-token-{len(self._callers)}",
+            claims={"data_source_ids": list(data_source_ids)},
+        )
+        self._callers[caller.credential] = caller
+        return caller

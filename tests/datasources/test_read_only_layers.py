@@ -1,4 +1,4 @@
-"""What holds when the check of the statement is taken away: the wire call, the cursor, the transaction, the rollback."""
+"""What holds when the check of the statement is taken away: wire call, cursor, transaction, rollback."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -52,7 +52,9 @@ SELECT (SELECT array_agg(l ORDER BY id)::text FROM ledger l),
 class Bait:
     """A running service and the database the attacks are sent to, with a superuser's login."""
 
-    def __init__(self, world: World, target: Target, witness: psycopg.AsyncConnection[Any], file: Path) -> None:
+    def __init__(
+        self, world: World, target: Target, witness: psycopg.AsyncConnection[Any], file: Path
+    ) -> None:
         self.world = world
         self.target = target
         self.witness = witness
@@ -71,7 +73,9 @@ async def bait(postgres: TestPostgres, tmp_path_factory: pytest.TempPathFactory)
     url = postgres.create_database("bait")
     target = Target(url, postgres.server.url("postgres", url.rpartition("/")[2]))
     await target.execute(_SETUP)
-    witness = await psycopg.AsyncConnection.connect(target.superuser_url, autocommit=True, prepare_threshold=None)
+    witness = await psycopg.AsyncConnection.connect(
+        target.superuser_url, autocommit=True, prepare_threshold=None
+    )
     async with witness:
         async for world in run(postgres, folder, {"MCPANEL_ALLOWED_NETWORKS": "127.0.0.0/8"}):
             await world.create(target.privileged())
@@ -87,7 +91,10 @@ async def test_a_query_only_reads(case: dict[str, Any], bait: Bait) -> None:
         answer = await bait.world.query(sql, *case.get("parameters", ()))
         outcome, rows = "passes", answer.rows
     except ServiceError as error:
-        outcome, rows = next((word for word, reason in WORDS.items() if reason == error.reason), repr(error)), []
+        outcome, rows = (
+            next((word for word, reason in WORDS.items() if reason == error.reason), repr(error)),
+            [],
+        )
 
     assert outcome == case["outcome"]
     assert rows == case.get("rows", [])

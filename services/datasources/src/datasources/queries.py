@@ -159,10 +159,12 @@ class Query(Generic[T]):
     async def _work(self) -> None:
         margin = self.order.timeout + _SERVER_MARGIN
         milliseconds = int(margin.total_seconds() * 1000)
-        async with self._open_session(lambda session: session.begin(milliseconds)) as session:
-            async with started(session, self.order.statement, self.order.parameters) as result:
-                self._items.put_nowait(Columns(result.columns))
-                await self._send(result)
+        async with (
+            self._open_session(lambda session: session.begin(milliseconds)) as session,
+            started(session, self.order.statement, self.order.parameters) as result,
+        ):
+            self._items.put_nowait(Columns(result.columns))
+            await self._send(result)
 
     async def _send(self, result: Result) -> None:
         """Sends the rows; reads one more than it may send, to know whether there are more."""
