@@ -16,9 +16,11 @@ from sqlalchemy import (
     Numeric,
     String,
     and_,
+    any_,
     cast,
     false,
     func,
+    literal,
     not_,
     or_,
     true,
@@ -99,16 +101,18 @@ def after(
         return true()
     if len(keys) != len(orders):
         raise ValueError("a position has as many keys as its order has fields")
+    # As literals, because SQLAlchemy takes a bare True or None for a word of SQL.
+    values = [literal(key, columns[order.field].type) for order, key in zip(orders, keys, strict=True)]
     alternatives = []
     for index, order in enumerate(orders):
         equal = [
             columns[before.field] == key for before, key in zip(orders[:index], keys[:index], strict=True)
         ]
         column = columns[order.field]
-        beyond = column < keys[index] if order.descending else column > keys[index]
+        beyond = column < values[index] if order.descending else column > values[index]
         alternatives.append(and_(*equal, beyond))
     first = columns[orders[0].field]
-    bound = first <= keys[0] if orders[0].descending else first >= keys[0]
+    bound = first <= values[0] if orders[0].descending else first >= values[0]
     return and_(bound, or_(*alternatives))  # the first bound lets an index start at the right place
 
 
@@ -159,7 +163,7 @@ def _in_collection(one: Comparison, column: ColumnElement[Any]) -> Condition:
     if isinstance(column.type, JSONB):
         condition: Condition = cast(column, JSONB).op("?")(one.value)
         return condition
-    member: Condition = column.any(one.value)
+    member: Condition = literal(one.value) == any_(column)
     return member
 
 
