@@ -137,15 +137,15 @@ class Registry(RegistryServiceServicer):
         self, request: pb.DeprecateVersionRequest, _: Any
     ) -> pb.DeprecateVersionResponse:
         async with self.db.begin() as tx:
+            definition = await store.versions.lock_definition(tx, request.version_id, viewer())
             old = await store.versions.get(tx, request.version_id, viewer())
-            definition = await store.definitions.get(tx, old.definition_id, viewer(), lock=True)
-            if await store.versions.deprecate(tx, old.id, tx.now, request.message):
+            new = versions.deprecate(old, request.message, tx.now)
+            if new != old:
+                await store.versions.save(tx, new)
                 latest = semver.newest(await store.versions.current(tx, definition))
                 await store.definitions.save(tx, definitions.with_latest(definition, latest, tx.now))
-                new = await store.versions.get(tx, old.id, viewer())
                 await outbox.add(tx, entity=("version", old.id), old=old.facts(), new=new.facts())
-            found = await store.versions.get(tx, old.id, viewer())
-            return tx.reply(pb.DeprecateVersionResponse(version=wire.components.version(found)))
+            return tx.reply(pb.DeprecateVersionResponse(version=wire.components.version(new)))
 
     async def ListComponentTypes(
         self, _request: pb.ListComponentTypesRequest, _: Any

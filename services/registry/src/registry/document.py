@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from registry import source
 from registry.domain.workflows import ABSENT, CONTENT, Draft, Input, Problem, Retry, Step
-from registry.resolution import did_you_mean
+from registry.resolution import did_you_mean, nearest
 from registry.source import Node, UnreadableError
 
 _DURATION: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?s")
@@ -21,6 +21,8 @@ class Parsed:
 
     draft: Draft
     problems: tuple[Problem, ...]
+    misspelt: frozenset[str]
+    """The paths of fields that are probably there under a misspelt name, which is a problem already."""
     places: Mapping[str, tuple[int, int]]
     """Line and column of each field by its path, e.g. `steps[1].with.rows`."""
 
@@ -50,7 +52,7 @@ def parse(text: str) -> Parsed:
         etag=values.get("etag", ""),
         present=_present(frozenset(values)),
     )
-    return Parsed(draft, tuple(reader.problems), reader.places)
+    return Parsed(draft, tuple(reader.problems), frozenset(reader.misspelt), reader.places)
 
 
 def _present(fields: frozenset[str]) -> frozenset[str]:
@@ -66,6 +68,7 @@ class _Reader:
     """Collects problems and places while the readers below take values out of nodes."""
 
     problems: list[Problem] = field(default_factory=list)
+    misspelt: set[str] = field(default_factory=set)
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     step: str = ""
 
@@ -96,6 +99,8 @@ class _Reader:
                 message = f"{key!r} is given twice, as {name} too" if again else f"unknown field {key!r}"
                 fix = "remove one of them" if again else did_you_mean(key, list(fields))
                 self.refuse(where, entry.line, entry.column, message, fix)
+                near = nearest(key, list(fields))
+                self.misspelt.add(f"{path}.{near}" if path else near)
                 continue
             self.places[where] = (entry.node.line, entry.node.column)
             value = read(self, entry.node, where)

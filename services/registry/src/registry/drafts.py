@@ -101,7 +101,8 @@ def flaws(sent: Sent, found: Sequence[Problem] = ()) -> list[Problem]:
     if sent.parsed is None:
         return list(found)
     problems = [*sent.parsed.problems, *found]
-    return _placed(problems + _breaches(sent.draft, problems), sent.parsed)
+    problems += _breaches(sent.draft, problems)
+    return _placed([one for one in problems if one.field not in sent.parsed.misspelt], sent.parsed)
 
 
 def _breaches(draft: Draft, found: list[Problem]) -> list[Problem]:

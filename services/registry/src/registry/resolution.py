@@ -114,11 +114,15 @@ def available(component: Component, name: str) -> str:
     return f"available: {', '.join(f'{name}@{version}' for version in usable[:_SHOWN])}{more}"
 
 
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The one of `known` that `word` was probably meant to be; empty when none is near."""
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), "")
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`did you mean x?` for the nearest of `known`, else what there is, else an empty string."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]}?"
+    if near := nearest(word, known):
+        return f"did you mean {near}?"
     if not known:
         return ""
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""

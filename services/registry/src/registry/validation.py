@@ -156,6 +156,9 @@ class _Check:
     def _component(self, step: Step, path: str) -> Iterator[Problem]:
         if step.pin is not None:
             return
+        if not step.component:
+            yield Problem(step.id, path, "a step says what runs", "add component: name@1")
+            return
         try:
             reference = resolution.parse(step.component)
             component = self.catalog.components.get(reference.name)

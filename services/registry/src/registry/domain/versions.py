@@ -1,7 +1,7 @@
 """Versions: immutable, and what is checked before one comes to be."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -136,6 +136,13 @@ def create(
         created_at=now,
         created_by=created_by,
     )
+
+
+def deprecate(current: Version, message: str, now: datetime) -> Version:
+    """The version marked as deprecated; the same one when it was before."""
+    if current.deprecated_at is not None:
+        return current
+    return replace(current, deprecated_at=now, deprecation_message=message)
 
 
 def digest(config_field: str, config: Config | None) -> str:

@@ -2,17 +2,18 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
+from chassis.errors import NotFound
 from registry.domain.common import Viewer
 from registry.domain.definitions import Definition
 from registry.domain.versions import Link, Version, not_found
 from registry.resolution import Candidate, Component
+from registry.store import definitions as definition_store
 from registry.store.lookup import Wanted, page, visible
 from registry.tables import definitions
 from registry.tables import versions as table
@@ -40,11 +41,27 @@ async def insert_new(tx: Transaction, version: Version) -> bool:
     return await tx.scalar(statement.returning(table.c.id)) is not None
 
 
-async def deprecate(tx: Transaction, version_id: str, now: datetime, message: str) -> bool:
-    """Marks the version; False when it was marked before."""
-    statement = update(table).where(table.c.id == version_id, table.c.deprecated_at.is_(None))
-    marked = statement.values(deprecated_at=now, deprecation_message=message).returning(table.c.id)
-    return await tx.scalar(marked) is not None
+async def lock_definition(tx: Transaction, key: str, viewer: Viewer) -> Definition:
+    """The definition of the version with this id, locked: all changes of versions happen under that lock.
+
+    Raises NotFound naming the version.
+    """
+    statement = select(table.c.definition_id).where(table.c.id == key)
+    found = await tx.scalar(statement)
+    if found is None:
+        raise not_found(key)
+    try:
+        return await definition_store.get(tx, found, viewer, lock=True)
+    except NotFound:
+        raise not_found(key) from None
+
+
+async def save(tx: Transaction, version: Version) -> None:
+    """Stores what may change of a version: its deprecation."""
+    statement = update(table).where(table.c.id == version.id)
+    await tx.execute(
+        statement.values(deprecated_at=version.deprecated_at, deprecation_message=version.deprecation_message)
+    )
 
 
 async def listed(tx: Transaction, definition: Definition, wanted: Wanted) -> list[Version]:

@@ -19,8 +19,10 @@ _COLUMNS: Final = [column for column in table.c if column.name != "search"]
 
 async def get(tx: Transaction, key: str, viewer: Viewer, *, lock: bool = False) -> Workflow:
     """The newest version of the workflow with this id or name, locked against changes if wanted. Raises NotFound."""
+    if lock:  # alone and first: a join would look for the version that was newest before the wait
+        await tx.execute(select(table.c.id).where(by_key(table, key)).with_for_update())
     wanted = _joined(viewer).where(by_key(table, key), workflow_versions.c.version == table.c.version)
-    row = (await tx.execute(wanted.with_for_update(of=table) if lock else wanted)).one_or_none()
+    row = (await tx.execute(wanted)).one_or_none()
     if row is None:
         raise not_found(key)
     return _workflow(row)
