@@ -46,6 +46,7 @@ class Error(_message.Message):
         ARTIFACT_NOT_FOUND: _ClassVar[Error.Reason]
         STALE_EPOCH: _ClassVar[Error.Reason]
         ARTIFACT_INVALID: _ClassVar[Error.Reason]
+        WATCHER_TOO_SLOW: _ClassVar[Error.Reason]
         DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
         DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
         STATEMENT_REFUSED: _ClassVar[Error.Reason]
@@ -106,6 +107,7 @@ class Error(_message.Message):
     ARTIFACT_NOT_FOUND: Error.Reason
     STALE_EPOCH: Error.Reason
     ARTIFACT_INVALID: Error.Reason
+    WATCHER_TOO_SLOW: Error.Reason
     DATA_SOURCE_NOT_FOUND: Error.Reason
     DATA_SOURCE_NAME_TAKEN: Error.Reason
     STATEMENT_REFUSED: Error.Reason
