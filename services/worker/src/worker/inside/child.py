@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 
-from . import confine, frames, jsonvalues, usercode
+from . import frames, jsonvalues, usercode
 
 _REHEARSAL = """
 import json
@@ -135,7 +135,6 @@ def run(config: "dict[str, Any]", rx: int, tx: int, stdout: int, stderr: int) ->
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if config["kind"] == "deno":
         _become_deno(config, rx, tx)
-    confine.set_dumpable(True)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _cancel)
     sys.argv = ["step"]

@@ -45,14 +45,14 @@ def main() -> None:
     confine.limit_resources(config["limits"])
     confine.enter(confine.ruleset(read=config["read"], write=config["write"], devices=["/dev"]))
     abi = confine.landlock_version()
-    confine.set_dumpable(False)
     if config["kind"] == "python":
         child.preload(config["site"])
         # Path files run code of the packages: the step's own process does that, not this one.
         config["path_files"] = [folder for folder in config["site"] if _has_path_files(folder)]
         sys.stdout = child.open_text(1)
         sys.stderr = child.open_text(2)
-    own_domain = confine.ruleset()
+    # PID 1 of a namespace is beyond its children's signals; elsewhere Landlock keeps them off.
+    own_domain = -1 if is_cell else confine.ruleset()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -89,15 +89,18 @@ def _fork(config: "dict[str, Any]", control: socket.socket, own_domain: int) -> 
     from_step, step_out = os.pipe()
     stdout, step_stdout = os.pipe()
     stderr, step_stderr = os.pipe()
+    confine.set_dumpable(True)  # for the step, which inherits it; nobody is there yet who could use it here
     pid = os.fork()
-    if pid == 0:
+    if pid:
+        confine.set_dumpable(False)
+    else:
         try:
             for fd in (to_step, from_step, stdout, stderr):
                 os.close(fd)
             control.close()
             if os.getppid() != 1:
                 confine.die_with_parent()
-            confine.enter(own_domain)  # it can neither trace nor signal its parent
+            confine.enter(own_domain)
             child.run(config, step_in, step_out, step_stdout, step_stderr)
         finally:
             os._exit(70)
