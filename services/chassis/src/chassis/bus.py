@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from chassis import logs
+from chassis.guards import refuse_open_transaction
 from chassis.telemetry import BUS_CONNECTED, BUS_DROPPED
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Bus:
         """Publishes what was committed before; returns whether it was handed to NATS. Never raises for NATS'
         sake.
         """
+        refuse_open_transaction("a message on the bus")
         client = self._client
         if client is None or not client.is_connected:
             BUS_DROPPED.labels("not connected").inc()
