@@ -23,6 +23,7 @@ GEN = Path(generate.__file__).parent / "gen"
     ("package", "module", "rpc"),
     [
         ("registry", "mcpanel.registry.v1.registry_pb2", "RegistryService.GetDefinition"),
+        ("engine", "mcpanel.engine.v1.worker_pb2", "WorkerService.Work"),
         ("datasources", "mcpanel.datasources.v1.datasources_pb2", "DataSourceService.ExecuteQuery"),
         ("audit", "mcpanel.audit.v1.audit_pb2", "AuditService.VerifyLog"),
         ("identity", "mcpanel.identity.v1.identity_pb2", "IdentityService.GetJwks"),
