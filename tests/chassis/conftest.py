@@ -20,7 +20,10 @@ from tests.support.servers import TestPostgres
 metadata = MetaData(naming_convention=NAMING)
 chassis_tables(metadata)
 things = Table(
-    "things", metadata, Column("name", String, primary_key=True), Column("count", Integer, nullable=False, default=0)
+    "things",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("count", Integer, nullable=False, default=0),
 )
 
 Serve = Callable[..., Awaitable[grpc.aio.Channel]]
@@ -50,7 +53,7 @@ async def serve(sockets: Callable[[], Address]) -> AsyncIterator[Serve]:
 
     yield start
     for server, channel in started:
-        await channel.close()
+        await channel.close(None)
         await server.stop(grace=0)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
-from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 
 from chassis import errors
 from chassis.client import channel
 from chassis.context import Call, current, use
+from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
+from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 from tests.chassis.conftest import Serve
 from tests.support.callers import EDITOR, SERVICE, VIEWER, WORKER, acting_for
 
@@ -24,7 +24,7 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.error = error
         self.calls: list[Call] = []
 
-    async def GetDefinition(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetDefinition(self, request: Any, context: Any) -> Any:
         self.calls.append(current())
         if self.error is not None:
             raise self.error
@@ -142,7 +142,7 @@ async def test_a_message_over_four_mebibytes_is_refused_with_its_limit(serve: Se
 
 
 class Engine(engine_pb2_grpc.EngineServiceServicer):
-    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
         yield engine_pb2.WatchRunResponse(event=run_pb2.RunEvent(seq=1))
         raise errors.OutOfRange("POSITION_OUT_OF_RANGE", "pruned")
 
@@ -172,11 +172,11 @@ async def test_a_stream_that_fails_raises_the_peers_error(serve: Serve, style: s
 
 
 class Worker(worker_pb2_grpc.WorkerServiceServicer):
-    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         async for _ in request_iterator:
             yield worker_pb2.EngineMessage()
 
-    async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802
+    async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:
         size = 0
         async for message in request_iterator:
             size += len(message.chunk)

@@ -1,6 +1,7 @@
 """Configuration fails at once, for everything, with what to set."""
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +29,22 @@ def test_every_missing_or_invalid_name_is_told_at_once() -> None:
         load(Config, {"MCPANEL_WORKERS": "many", "MCPANEL_LISTEN": "nowhere", "MCPANEL_STRICT": "perhaps"})
 
     told = str(caught.value)
-    for name in ("MCPANEL_DATABASE_URL", "MCPANEL_TOKEN", "MCPANEL_WORKERS", "MCPANEL_LISTEN", "MCPANEL_STRICT"):
+    for name in (
+        "MCPANEL_DATABASE_URL",
+        "MCPANEL_TOKEN",
+        "MCPANEL_WORKERS",
+        "MCPANEL_LISTEN",
+        "MCPANEL_STRICT",
+    ):
         assert name in told
     assert "host:port" in told
     assert len(caught.value.problems) == 5
 
 
 def test_values_have_their_types_and_defaults() -> None:
-    found = load(Config, GOOD | {"MCPANEL_HOSTS": "a, b,", "MCPANEL_STRICT": "Yes", "MCPANEL_METRICS_LISTEN": ""})
+    found = load(
+        Config, GOOD | {"MCPANEL_HOSTS": "a, b,", "MCPANEL_STRICT": "Yes", "MCPANEL_METRICS_LISTEN": ""}
+    )
 
     assert (found.workers, found.ratio, found.strict, found.hosts) == (2, 0.5, True, ("a", "b"))
     assert found.listen == Address("127.0.0.1", 50051)
@@ -94,8 +103,6 @@ def test_the_nearest_dotenv_wins_over_the_environment_and_is_logged(
 
     with caplog.at_level(logging.INFO):
         found = load_dotenv(below)
-
-    import os
 
     assert found == tmp_path / ".env"
     assert (os.environ["PROBE_ONE"], os.environ["PROBE_TWO"]) == ("from file", "2")

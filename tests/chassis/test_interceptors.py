@@ -8,13 +8,13 @@ from typing import Any
 import grpc.aio
 import psycopg
 import pytest
-from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
-from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
-from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 from sqlalchemy.exc import OperationalError
 
 from chassis import errors
 from chassis.context import current
+from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
+from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 from tests.chassis.conftest import Serve
 from tests.chassis.probes import failure, read
 from tests.support.callers import ADMIN, EDITOR, SERVICE, VIEWER, WORKER, as_caller
@@ -29,17 +29,19 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.answer = answer
         self.calls: list[Any] = []
 
-    async def GetDefinition(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetDefinition(self, request: Any, context: Any) -> Any:
         self.calls.append(current())
         if isinstance(self.answer, Exception):
             raise self.answer
         if self.answer is not None:
             await self.answer(request, context)
         return registry_pb2.GetDefinitionResponse(
-            definition=component_pb2.Definition(id=request.definition_id, name=current().caller.effective.name)
+            definition=component_pb2.Definition(
+                id=request.definition_id, name=current().caller.effective.name
+            )
         )
 
-    async def CreateDefinition(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def CreateDefinition(self, request: Any, context: Any) -> Any:
         self.calls.append(current())
         return registry_pb2.CreateDefinitionResponse(definition=request.definition)
 
@@ -107,10 +109,14 @@ async def test_x_api_key_is_an_alias_of_authorization(serve: Serve) -> None:
 async def test_a_cookie_reads_from_anywhere_and_writes_only_from_our_own_pages(serve: Serve) -> None:
     stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
     cookie = ("cookie", f"theme=dark; __Host-mcpanel={EDITOR.credential}")
-    change = registry_pb2.CreateDefinitionRequest(definition=component_pb2.Definition(name="a", type="UTILITY"))
+    change = registry_pb2.CreateDefinitionRequest(
+        definition=component_pb2.Definition(name="a", type="UTILITY")
+    )
 
     read_answer = await stub.GetDefinition(GET, metadata=(cookie,))
-    code, _ = await failure(stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "cross-site"))))
+    code, _ = await failure(
+        stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "cross-site")))
+    )
     written = await stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "same-origin")))
 
     assert read_answer.definition.name == EDITOR.name
@@ -140,11 +146,11 @@ async def test_only_services_may_call_for_somebody_else(serve: Serve) -> None:
 
 
 class Identity(identity_pb2_grpc.IdentityServiceServicer):
-    async def GetJwks(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetJwks(self, request: Any, context: Any) -> Any:
         key = identity_pb2.JsonWebKey(kid=current().caller.kind)
         return identity_pb2.GetJwksResponse(keys=[key])
 
-    async def Authenticate(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Authenticate(self, request: Any, context: Any) -> Any:
         return identity_pb2.AuthenticateResponse()
 
 
@@ -155,7 +161,9 @@ IDENTITY = (identity_pb2_grpc.add_IdentityServiceServicer_to_server, Identity())
     ("metadata", "kind"),
     [((), "anonymous"), ((("authorization", "Bearer stale"),), "anonymous"), (as_caller(VIEWER), "user")],
 )
-async def test_a_public_method_is_open_whatever_the_credential(serve: Serve, metadata: Any, kind: str) -> None:
+async def test_a_public_method_is_open_whatever_the_credential(
+    serve: Serve, metadata: Any, kind: str
+) -> None:
     stub = identity_pb2_grpc.IdentityServiceStub(await serve(IDENTITY))
 
     answer = await stub.GetJwks(identity_pb2.GetJwksRequest(), metadata=metadata)
@@ -221,7 +229,9 @@ async def test_every_part_of_an_error_reaches_the_caller(serve: Serve) -> None:
     )
     stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry(raised))))
 
-    code, error = await failure(stub.GetDefinition(GET, metadata=(*as_caller(VIEWER), ("x-trace-id", "trace-1234"))))
+    code, error = await failure(
+        stub.GetDefinition(GET, metadata=(*as_caller(VIEWER), ("x-trace-id", "trace-1234")))
+    )
 
     assert code is grpc.StatusCode.FAILED_PRECONDITION
     assert isinstance(error, errors.Precondition)
@@ -233,8 +243,14 @@ async def test_every_part_of_an_error_reaches_the_caller(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("raised", "code"),
     [
-        (psycopg.OperationalError("server closed the connection: password=hunter2"), grpc.StatusCode.UNAVAILABLE),
-        (OperationalError("select hunter2", {}, psycopg.OperationalError("hunter2")), grpc.StatusCode.UNAVAILABLE),
+        (
+            psycopg.OperationalError("server closed the connection: password=hunter2"),
+            grpc.StatusCode.UNAVAILABLE,
+        ),
+        (
+            OperationalError("select hunter2", {}, psycopg.OperationalError("hunter2")),
+            grpc.StatusCode.UNAVAILABLE,
+        ),
         (psycopg.errors.SerializationFailure("hunter2"), grpc.StatusCode.ABORTED),
         (psycopg.errors.DeadlockDetected("hunter2"), grpc.StatusCode.ABORTED),
         (psycopg.errors.UniqueViolation("Key (name)=(hunter2)"), grpc.StatusCode.INTERNAL),
@@ -292,7 +308,7 @@ class Engine(engine_pb2_grpc.EngineServiceServicer):
         self.closed = asyncio.Event()
         self.cleaned = False
 
-    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
         try:
             for seq in range(self.good):
                 yield engine_pb2.WatchRunResponse(event=run_pb2.RunEvent(run_id=request.run_id, seq=seq))
@@ -303,11 +319,26 @@ class Engine(engine_pb2_grpc.EngineServiceServicer):
             self.cleaned = True
             self.closed.set()
 
-    async def ReadArtifact(self, request: Any, context: Any) -> None:  # noqa: N802
+    async def ReadArtifact(self, request: Any, context: Any) -> Any:
         for _ in range(self.good):
             await context.write(engine_pb2.ReadArtifactResponse(chunk=b"x"))
         if self.error is not None:
             raise self.error
+
+
+async def collect(call: Any, received: list[Any]) -> None:
+    async for message in call:
+        received.append(message)  # noqa: PERF401  # what came before a failure is the point
+
+
+async def ended(call: Any) -> None:
+    """Reads to the end, and raises what the call failed with."""
+    while await call.read() is not grpc.aio.EOF:  # type: ignore[attr-defined]  # missing from the stubs
+        pass
+    code, details = await call.code(), await call.details()
+    raise grpc.aio.AioRpcError(
+        code, await call.initial_metadata(), await call.trailing_metadata(), details, None
+    )
 
 
 @pytest.mark.parametrize("style", ["yield", "write"])
@@ -320,11 +351,10 @@ async def test_a_stream_that_fails_midway_ends_with_its_error(serve: Serve, styl
         if style == "yield"
         else stub.ReadArtifact(engine_pb2.ReadArtifactRequest(artifact_id=RUN_ID), metadata=as_caller(VIEWER))
     )
-    received = []
+    received: list[Any] = []
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for message in call:
-            received.append(message)  # noqa: PERF401  # what came before the failure is the point
+        await collect(call, received)
 
     code, error = read(caught.value)
     assert len(received) == 2
@@ -376,12 +406,12 @@ class Worker(worker_pb2_grpc.WorkerServiceServicer):
     def __init__(self) -> None:
         self.received: list[Any] = []
 
-    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         async for message in request_iterator:
             self.received.append(message)
             yield worker_pb2.EngineMessage(welcome=worker_pb2.EngineMessage.Welcome())
 
-    async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802
+    async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:
         while isinstance(message := await context.read(), worker_pb2.UploadArtifactRequest):
             self.received.append(message)
         return worker_pb2.UploadArtifactResponse()
@@ -396,18 +426,14 @@ def hello(worker_id: str) -> Any:
 
 async def test_a_worker_with_the_permission_connects_and_every_message_is_validated(serve: Serve) -> None:
     servicer = Worker()
-    stub = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, servicer)))
-    call = stub.Work(metadata=as_caller(WORKER))
+    stub: Any = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, servicer)))
+    call: Any = stub.Work(metadata=as_caller(WORKER))
 
     await call.write(hello("w1"))
     welcome = await call.read()
     await call.write(hello("w\0"))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        while await call.read() is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            pass
-        raise grpc.aio.AioRpcError(
-            await call.code(), await call.initial_metadata(), await call.trailing_metadata(), await call.details(), None
-        )
+        await ended(call)
 
     assert welcome.HasField("welcome")
     assert read(caught.value)[1].reason == "NUL_CHARACTER"
@@ -416,11 +442,13 @@ async def test_a_worker_with_the_permission_connects_and_every_message_is_valida
 
 async def test_reading_from_the_context_validates_too(serve: Serve) -> None:
     servicer = Worker()
-    stub = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, servicer)))
+    stub: Any = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, servicer)))
 
     async def messages() -> AsyncIterator[Any]:
         yield worker_pb2.UploadArtifactRequest(chunk=b"fine")
-        yield worker_pb2.UploadArtifactRequest(header=worker_pb2.UploadArtifactRequest.Header(name="../etc/passwd"))
+        yield worker_pb2.UploadArtifactRequest(
+            header=worker_pb2.UploadArtifactRequest.Header(name="../etc/passwd")
+        )
 
     code, error = await failure(stub.UploadArtifact(messages(), metadata=as_caller(WORKER)))
 
@@ -429,8 +457,8 @@ async def test_reading_from_the_context_validates_too(serve: Serve) -> None:
 
 
 async def test_a_person_cannot_connect_as_a_worker(serve: Serve) -> None:
-    stub = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, Worker())))
-    call = stub.Work(metadata=as_caller(ADMIN))
+    stub: Any = worker_pb2_grpc.WorkerServiceStub(await serve((WORKER_ADD, Worker())))
+    call: Any = stub.Work(metadata=as_caller(ADMIN))
 
     code = await call.code()
 

@@ -4,18 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
-from mcpanel.registry.v1 import registry_pb2, registry_pb2_grpc
 from sqlalchemy import select
 
 from chassis import outbox
 from chassis.client import channel
 from chassis.context import Call
 from chassis.database import Database
-from chassis.errors import Denied, Unauthenticated, Unavailable
+from chassis.errors import Denied, Invalid, Unauthenticated, Unavailable
 from chassis.interceptors import RefusalLog
 from chassis.relay import OutboxRelay
-from tests.chassis.conftest import Serve
+from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
+from mcpanel.registry.v1 import registry_pb2, registry_pb2_grpc
+from tests.chassis.conftest import Serve, metadata
 from tests.chassis.probes import failure
 from tests.support.callers import SERVICE, VIEWER, as_caller
 
@@ -31,10 +31,8 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
         self.after: Exception | None = None
         self.refuses = ""
 
-    async def AppendRecords(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def AppendRecords(self, request: Any, context: Any) -> Any:
         if any(record.action == self.refuses for record in request.records):
-            from chassis.errors import Invalid
-
             raise Invalid("INVALID_FIELD", "no such action")
         self.deliveries += len(request.records)
         self.records |= {record.record_id: record for record in request.records}
@@ -151,9 +149,7 @@ async def test_refused_calls_are_recorded(serve: Serve, db: Database) -> None:
     assert (unknown["action"], unknown["details"]["count"]) == ("AUTHENTICATION_REFUSED", 3)
 
 
-async def test_refusals_survive_an_absent_database_and_a_flood(postgres: Any) -> None:
-    from tests.chassis.conftest import metadata
-
+async def test_refusals_survive_an_absent_database_and_a_flood() -> None:
     away = Database("postgresql://u:p@127.0.0.1:1/none", metadata)
     refusals = RefusalLog(away)
     call = Call(method="/x.Y/Z", caller=VIEWER)

@@ -15,15 +15,18 @@ import grpc.aio
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from mcpanel.identity.v1 import identity_pb2_grpc
 
 from chassis import rules
 from chassis.config import Address, ServiceConfig
 from chassis.server import Server, StartError
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from tests.chassis.conftest import Serve
 from tests.support.callers import TestAuthenticator
 
-IDENTITY = (identity_pb2_grpc.add_IdentityServiceServicer_to_server, identity_pb2_grpc.IdentityServiceServicer())
+IDENTITY = (
+    identity_pb2_grpc.add_IdentityServiceServicer_to_server,
+    identity_pb2_grpc.IdentityServiceServicer(),
+)
 NAME = "mcpanel.identity.v1.IdentityService"
 
 
@@ -73,6 +76,7 @@ async def test_a_taken_port_is_one_clear_sentence() -> None:
 
         with pytest.raises(StartError, match=f"cannot listen on {address}: Address already in use"):
             await server.start()
+        await server.stop(grace=0)
 
 
 PROGRAM = """
@@ -107,7 +111,10 @@ def test_a_process_with_a_taken_port_exits_with_one() -> None:
 
 def test_sigterm_drains_and_exits_with_zero(sockets: Callable[[], Address]) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(sockets())], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(sockets())],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert child.stderr is not None
@@ -154,17 +161,13 @@ async def test_metrics_count_calls_by_method_and_code(sockets: Callable[[], Addr
     channel = grpc.aio.insecure_channel(str(config.listen))
 
     with pytest.raises(grpc.aio.AioRpcError):
-        await identity_pb2_grpc.IdentityServiceStub(channel).GetMe(_get_me())
-    page = await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode())
-    await channel.close()
+        await identity_pb2_grpc.IdentityServiceStub(channel).GetMe(identity_pb2.GetMeRequest())
+    page = await asyncio.to_thread(
+        lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    )
+    await channel.close(None)
     await server.stop(grace=0)
 
     line = f'mcp_grpc_requests_total{{code="UNAUTHENTICATED",method="GetMe",service="{NAME}"}}'
     assert line in page
     assert "mcp_grpc_request_duration_seconds_bucket" in page
-
-
-def _get_me() -> Any:
-    from mcpanel.identity.v1 import identity_pb2
-
-    return identity_pb2.GetMeRequest()

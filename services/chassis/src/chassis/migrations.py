@@ -27,6 +27,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from chassis.database import Database
 from chassis.tables import NAMING, chassis_tables
@@ -146,8 +147,14 @@ def current_of(connection: Connection) -> str | None:
 async def require_head(db: Database, package: str) -> None:
     """Raises RevisionError unless the database is at the package's head."""
     wanted = head(package)
-    async with db.engine.connect() as connection:
-        found = await connection.run_sync(current_of)
+    try:
+        async with db.engine.connect() as connection:
+            found = await connection.run_sync(current_of)
+    except DBAPIError as error:
+        raise RevisionError(
+            f"the database of {package} cannot be reached ({type(error.orig).__name__}); is it running, "
+            "and is MCPANEL_DATABASE_URL right?"
+        ) from error
     if found != wanted:
         raise RevisionError(
             f"the database is at revision {found or 'none'}, {package} needs {wanted}: run python -m {package} migrate"

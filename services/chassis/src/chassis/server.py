@@ -134,6 +134,7 @@ class Server:
             await self.start()
         except (StartError, MissingRuleError, migrations.RevisionError) as error:
             log.critical(str(error))  # not a format string
+            await self._close(grace=0)
             raise SystemExit(1) from None
         await self._stop_requested.wait()
         await self.stop()
@@ -149,7 +150,11 @@ class Server:
         log.info("draining")
         await self.health.enter_graceful_shutdown()
         self.draining.set()
-        await self._server.stop(self._grace if grace is None else grace)
+        await self._close(self._grace if grace is None else grace)
+        log.info("stopped")
+
+    async def _close(self, grace: float) -> None:
+        await self._server.stop(grace)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -157,7 +162,6 @@ class Server:
             await close()
         if self._metrics is not None:
             self._metrics.stop()
-        log.info("stopped")
 
     async def _purge(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
 from chassis.expressions.errors import EvaluationError, ExpressionError
-from chassis.expressions.syntax import Path, references
+from chassis.expressions.syntax import Path, plain_path, references
 from chassis.jsonvalue import Json
 
 DEFAULT_ROOTS: Final = ("inputs", "steps", "item", "index", "run", "env", "trigger")
@@ -40,13 +40,14 @@ _JSON_TYPES: Final = {
 class Expression:
     """A compiled expression; immutable, and safe to share."""
 
-    __slots__ = ("_program", "references", "source")
+    __slots__ = ("_plain_path", "_program", "references", "source")
 
-    def __init__(self, source: str, program: Any, paths: tuple[Path, ...]) -> None:
+    def __init__(self, source: str, program: Any, paths: tuple[Path, ...], plain: Path | None) -> None:
         self.source = source
         self.references = paths
         """Every variable path it reads, such as `("steps", "extract", "output")`."""
         self._program = program
+        self._plain_path = plain
 
     @staticmethod
     def parse(source: str, roots: tuple[str, ...] = DEFAULT_ROOTS) -> "Expression":
@@ -63,10 +64,14 @@ class Expression:
     def evaluate(self, variables: Mapping[str, Json]) -> Json:
         """The value for these variables: integers stay int, timestamps and durations become their JSON text.
 
-        Raises EvaluationError; a missing key is named together with the keys there are.
+        The value of a plain path such as `inputs.rows` is the variable's own, not a copy. Raises EvaluationError;
+        a missing key is named together with the keys there are.
         """
+        if self._plain_path is not None:
+            return self._look_up(self._plain_path, variables)
         try:
-            value = self._program.eval(data=dict(variables))
+            # Only what the expression reads: the library converts everything it is given, for every evaluation.
+            value = self._program.eval(data=_pruned(variables, self.references))
             failed = value.type() == cel.Type.ERROR
             plain = value.plain_value()
         except RuntimeError as error:
@@ -78,6 +83,15 @@ class Expression:
         if failed:
             raise EvaluationError(self._explain(str(plain), variables), self.source)
         return _json(plain, self.source)
+
+    def _look_up(self, path: Path, variables: Mapping[str, Json]) -> Json:
+        value: Any = variables
+        for key in path:
+            if not isinstance(value, Mapping) or key not in value:
+                raise EvaluationError(_missing(path, variables) or f"there is no '{key}'", self.source)
+            value = value[key]
+        found: Json = value
+        return found
 
     def _explain(self, text: str, variables: Mapping[str, Json]) -> str:
         """The library's error in words that help."""
@@ -146,12 +160,13 @@ def _compiled(source: str, roots: tuple[str, ...]) -> Expression:
         raise ExpressionError(f"the expression is longer than {MAX_SOURCE} characters", source[:200])
     try:
         program = _environment(roots).compile(source)
-        paths = references(program.serialize())
+        serialized = program.serialize()
+        paths, plain = references(serialized), plain_path(serialized)
     except RuntimeError as error:
         raise _syntax_error(str(error), source, roots) from None
     except (UnicodeError, RecursionError) as error:
         raise ExpressionError(f"the expression cannot be read: {error}", source) from None
-    return Expression(source, program, paths)
+    return Expression(source, program, paths, plain)
 
 
 def _syntax_error(text: str, source: str, roots: tuple[str, ...]) -> ExpressionError:
@@ -176,6 +191,27 @@ def _operator(signature: str) -> str:
     name, _, types = signature.partition("(")
     symbol = name.strip().strip("_")
     return f"{symbol}({types}" if types and symbol else signature
+
+
+def _pruned(variables: Mapping[str, Json], paths: tuple[Path, ...]) -> dict[str, Any]:
+    """The parts of `variables` that lie on `paths`; what is not there stays out."""
+    kept: dict[str, Any] = {}
+    whole: set[int] = set()  # the mappings taken over as they are, which must not be added to
+    for path in sorted(paths, key=len):
+        source: Any = variables
+        target = kept
+        for depth, key in enumerate(path, 1):
+            if not isinstance(source, Mapping) or key not in source:
+                break
+            source = source[key]
+            if depth == len(path) or not isinstance(source, Mapping):
+                target[key] = source
+                whole.add(id(source))
+                break
+            if id(target.get(key)) in whole:
+                break
+            target = target.setdefault(key, {})
+    return kept
 
 
 def _missing(path: Path, variables: Mapping[str, Json]) -> str | None:

@@ -83,6 +83,22 @@ def references(serialized: bytes) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(_walk(checked.expr, frozenset())))
 
 
+def plain_path(serialized: bytes) -> Path | None:
+    """The path, when the whole expression is nothing but one: `inputs.city` or `steps['a'].output`."""
+    expr = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value).expr
+    keys: list[str] = []
+    while not expr.HasField("ident"):
+        if expr.HasField("select") and not expr.select.test_only:
+            keys.append(expr.select.field)
+            expr = expr.select.operand
+        elif expr.HasField("call") and expr.call.function == "_[_]" and expr.call.args[1].const.string_value:
+            keys.append(expr.call.args[1].const.string_value)
+            expr = expr.call.args[0]
+        else:
+            return None
+    return (expr.ident.name, *reversed(keys))
+
+
 def _walk(expr: Any, bound: frozenset[str]) -> Iterator[Path]:
     path = _path(expr)
     if path is not None:

@@ -10,7 +10,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.context import Call
-from chassis.errors import Conflict, DeadlineExceeded, Internal, Invalid, ServiceError, Unavailable, Unimplemented
+from chassis.errors import (
+    Conflict,
+    DeadlineExceeded,
+    Internal,
+    Invalid,
+    ServiceError,
+    Unavailable,
+    Unimplemented,
+)
 from chassis.statuses import from_rpc_error, grpc_code, to_status, trailing
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,239 @@
+"""Expressions in `${{ }}`: what they refer to, what they evaluate to, and what is said when they are wrong."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.expressions import EvaluationError, Expression, ExpressionError, Template
+from chassis.jsonvalue import Json
+
+VARIABLES: dict[str, Json] = {
+    "inputs": {"city": "Seattle", "n": 2, "ratio": 1.5, "none": None, "flag": True, "list": [1, 2.5, "x"]},
+    "steps": {"extract": {"output": {"rows": [{"t": 1}, {"t": 3}]}}, "a-b": {"output": "dash"}},
+    "item": {"k": "v"},
+}
+
+json_values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${{ inputs.n }}", 2),
+        ("  ${{ inputs.n }}\n", 2),
+        ("${{ inputs.ratio }}", 1.5),
+        ("${{ inputs.none }}", None),
+        ("${{ inputs.list }}", [1, 2.5, "x"]),
+        (
+            "n=${{ inputs.n }}, r=${{ inputs.ratio }}, ${{ inputs.flag }}${{ inputs.none }}!",
+            "n=2, r=1.5, true!",
+        ),
+        ("rows: ${{ steps.extract.output.rows }}", 'rows: [{"t":1},{"t":3}]'),
+        ("${{ inputs.n + 1 }}", 3),
+        ("${{ inputs.ratio + 1 }}", 2.5),
+        ("${{ 1 + inputs.ratio * 2 - inputs.n / 4.0 }}", 3.5),
+        ("${{ size(steps.extract.output.rows) > 0 && inputs.n == 2 }}", True),
+        ("${{ steps.extract.output.rows.map(r, r.t + inputs.n) }}", [3, 5]),
+        ("${{ steps['a-b'].output }}", "dash"),
+        ("${{ {'a': {'b': [inputs.n]}} }}", {"a": {"b": [2]}}),
+        ("${{ '}}' + inputs.city }}", "}}Seattle"),
+        ("${{ '${{' }}", "${{"),
+        ("${{ inputs.?zzz.orValue('none') }}", "none"),
+        ("${{ has(inputs.zzz) ? 1 : 0 }}", 0),
+        ("${{ inputs.city.lowerAscii() }}", "seattle"),
+        ("${{ {1: 2u, 'x': 3} }}", {"1": 2, "x": 3}),
+        ("${{ b'abc' }}", "YWJj"),
+        ("${{ timestamp('2026-01-01T00:00:00Z') }}", "2026-01-01T00:00:00Z"),
+        ("${{ duration('90s') }}", "90s"),
+        ("no expression, $ {{ nor }} here", "no expression, $ {{ nor }} here"),
+    ],
+)
+def test_a_template_evaluates(text: str, value: Json) -> None:
+    found = Template.parse(text).evaluate(VARIABLES)
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+@given(json_values)
+def test_a_value_passes_through_an_expression_unchanged(value: Any) -> None:
+    found = Template.parse("${{ inputs.x }}").evaluate({"inputs": {"x": value}})
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+@given(json_values)
+def test_a_template_without_expressions_is_itself(value: Any) -> None:
+    template = Template.parse(value)
+
+    if template.is_constant:
+        assert template.evaluate({}) == value
+
+
+def test_references_are_found_wherever_they_stand() -> None:
+    template = Template.parse(
+        {
+            "a": "${{ inputs.city }} and ${{ steps.extract.output.rows[0].t }}",
+            "b": ["${{ steps['a-b'].output + item.k }}"],
+            "c": {
+                "d": "${{ steps.late.output.list.filter(row, row.ok && row.n > inputs.n).map(inputs, inputs.x) }}"
+            },
+            "e": "${{ has(steps.maybe.output) ? steps[inputs.city].x : steps.?other.output.orValue(0) }}",
+            "f": "${{ inputs.city }}",
+        }
+    )
+
+    assert template.references() == [
+        ("inputs", "city"),
+        ("steps", "extract", "output", "rows"),
+        ("steps", "a-b", "output"),
+        ("item", "k"),
+        ("steps", "late", "output", "list"),
+        ("inputs", "n"),
+        ("steps", "maybe", "output"),
+        ("steps",),
+        ("steps", "other", "output"),
+    ]
+    assert template.expressions[0][0] == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("source", "told", "line", "column"),
+    [
+        ("1 +", "the end", 1, 4),
+        ("inputs.city ]", "']'", 1, 13),
+        ("inputs.n\n  foo", "'foo'", 2, 3),
+        ("nope.x", "unknown name 'nope.x'; known: inputs, steps", 1, 5),
+        ("fn(1)", "unknown name 'fn'", 1, 3),
+        ("'a' + 1", "no matching overload", 1, 5),
+        ("", "empty", 1, 1),
+        ("x" * 5000, "longer than", 1, 1),
+    ],
+)
+def test_a_wrong_expression_is_shown_with_a_caret(source: str, told: str, line: int, column: int) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        Expression.parse(source)
+
+    assert told in caught.value.message
+    assert (caught.value.line, caught.value.column) == (line, column)
+    assert str(caught.value).splitlines()[-1] == "  " + " " * min(column - 1, 200) + "^"
+
+
+def test_an_error_says_where_in_the_template_it_is() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        Template.parse({"with": {"rows": ["fine", "${{ 1 + }}"]}})
+    assert caught.value.path == ("with", "rows", "1")
+    with pytest.raises(ExpressionError, match="not closed"):
+        Template.parse("${{ inputs.n ")
+    with pytest.raises(EvaluationError) as late:
+        Template.parse({"with": "${{ inputs.zzz }}"}).evaluate(VARIABLES)
+    assert late.value.path == ("with",)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("inputs.cty", "inputs has no 'cty'; it has: city, flag, list, n, none, ratio"),
+        ("steps.nope.output", "steps has no 'nope'; it has: a-b, extract"),
+        ("steps.extract.output.rows.t", "steps.extract.output.rows is a list and has no 't'"),
+        ("inputs.none.x", "inputs.none is null and has no 'x'"),
+        ("run.id", "there is no 'run' here"),
+        ("inputs.list[9]", "index=9"),
+        ("inputs.city + inputs.n", "no operation +(string, int64)"),
+        ("inputs.n / 0", "divide by zero"),
+        ("inputs.ratio / 0", "inf, which is not JSON"),
+        ("int(inputs.city)", "cannot convert"),
+        ("9223372036854775807 + inputs.n", "overflow"),
+        ("type(1)", "which is not JSON"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_explained(source: str, told: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        Expression.parse(source).evaluate(VARIABLES)
+    assert told in str(caught.value)
+
+
+def test_a_comprehension_that_runs_away_is_stopped() -> None:
+    numbers: list[Json] = list(range(2000))
+    runaway = Expression.parse("inputs.map(a, inputs.map(b, inputs.map(c, 1)))")
+
+    with pytest.raises(EvaluationError, match="too many iterations"):
+        runaway.evaluate({"inputs": numbers})
+
+
+def test_a_result_larger_than_a_message_is_refused() -> None:
+    template = Template.parse(["${{ inputs.x }}"] * 5)
+
+    with pytest.raises(EvaluationError, match="larger than"):
+        template.evaluate({"inputs": {"x": "a" * 1_000_000}})
+
+
+def test_too_many_expressions_are_refused() -> None:
+    with pytest.raises(ExpressionError, match="more than 1000"):
+        Template.parse(["${{ inputs.x }}"] * 1001)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    try:
+        Template.parse("${{" + text)
+    except ExpressionError as refused:
+        assert refused.line >= 1  # noqa: PT017  # either outcome is right
+
+
+@given(st.data())
+def test_only_what_is_read_is_handed_over_and_nothing_changes_by_it(data: st.DataObject) -> None:
+    keys = st.sampled_from(["a", "b", "c"])
+    tree: Any = data.draw(
+        st.recursive(
+            st.integers(0, 9),
+            lambda inner: st.dictionaries(keys, inner, min_size=1, max_size=3),
+            max_leaves=12,
+        )
+    )
+    paths = data.draw(st.lists(st.lists(keys, max_size=3), min_size=1, max_size=4))
+    parts = [".".join(["inputs", *path]) for path in paths]
+    source = (
+        "["
+        + ", ".join(f"has({part}) ? [{part}] : []" if "." in part else f"[{part}]" for part in parts)
+        + "]"
+    )
+
+    def plain(path: list[str]) -> Any:
+        value = tree
+        for depth, key in enumerate(path, 1):
+            if not isinstance(value, dict) or (key not in value and depth < len(path)):
+                raise LookupError
+            if key not in value:
+                return []
+            value = value[key]
+        return [value]
+
+    try:
+        expected = [plain(path) for path in paths]
+    except LookupError:
+        with pytest.raises(EvaluationError):
+            Expression.parse(source).evaluate({"inputs": tree})
+    else:
+        assert Expression.parse(source).evaluate({"inputs": tree}) == expected
+
+
+def test_an_integer_too_large_for_the_language_is_refused_and_not_rounded() -> None:
+    with pytest.raises(EvaluationError):
+        Expression.parse("inputs.x + 1").evaluate({"inputs": {"x": 2**70}})
