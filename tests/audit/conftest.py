@@ -109,21 +109,24 @@ def _triggers(word: str) -> str:
     return ";".join(f"ALTER TABLE {table} {word} TRIGGER append_only" for table in TABLES)
 
 
-Start = Callable[[], Awaitable[World]]
+Start = Callable[..., Awaitable[World]]
 
 
 @asynccontextmanager
 async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
-    """`await start()` serves; called again, it starts another replica over the same database with the same key."""
+    """`await start()` serves; called again, it starts another replica over the same database with the same key.
+
+    With `relaying` its own outbox goes where it goes in the suite: to itself.
+    """
     url = postgres.create_database("audit", migrate="audit")
     signer = Signer.generate(ORIGIN)
-    running: list[tuple[Server, ServiceChannel, Database]] = []
+    running: list[tuple[Server, list[ServiceChannel], Database]] = []
     with (
         tempfile.TemporaryDirectory(prefix="mcp", dir="/tmp") as sockets,
         psycopg.connect(url, autocommit=True) as owner,
     ):
 
-        async def start() -> World:
+        async def start(*, relaying: bool = False) -> World:
             config = Config(
                 home=Path(sockets),
                 listen=Address(f"unix:{sockets}/{len(running)}"),
@@ -131,17 +134,19 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
                 database_url=url,
             )
             db = Database(url, metadata, name="audit")
-            server = build(config, db, signer, TestAuthenticator(), None)
+            itself = channel(config.listen, peer="audit", key=SERVICE.credential) if relaying else None
+            server = build(config, db, signer, TestAuthenticator(), itself)
             await server.start()
             # This channel raises the chassis's errors, so that reasons and metadata can be asserted.
             connection = channel(config.listen, peer="audit")
-            running.append((server, connection, db))
+            running.append((server, [connection, *([itself] if itself else [])], db))
             return World(audit_pb2_grpc.AuditServiceStub(connection), db, url, signer, owner)
 
         yield start
-        for server, connection, db in running:
-            await connection.close()
+        for server, channels, db in running:
             await server.stop(grace=0)
+            for one in channels:
+                await one.close()
             await db.close()
     postgres.drop_database(url)
 

@@ -225,6 +225,24 @@ async def test_only_services_append_and_only_administrators_read(world: World) -
     )
 
 
+async def test_whom_this_service_turns_away_is_in_its_own_log(start: Start) -> None:
+    world = await start(relaying=True)
+
+    with pytest.raises(errors.Denied):
+        await world.stub.VerifyLog(pb.VerifyLogRequest(), metadata=as_caller(EDITOR))
+
+    async with asyncio.timeout(30):
+        while not (found := (await world.page()).action_logs):
+            await asyncio.sleep(0.1)
+    assert (found[0].action, found[0].actor.id, found[0].outcome) == (
+        "ACCESS_DENIED",
+        EDITOR.id,
+        "PERMISSION_MISSING",
+    )
+    assert (found[0].service, found[0].entity_id) == (SERVICE.name, "VerifyLog")
+    assert (await world.verify()).ok
+
+
 async def test_records_that_break_the_contract_are_refused_naming_the_field(world: World) -> None:
     early = record("r0")
     early.time.seconds = -62135596800
