@@ -109,7 +109,9 @@ def _value(field: FieldDescriptor, refer: Refer) -> Schema:
 def _rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
     """The field's `buf.validate` rules. The pool's options may be of another class than ours: read them again."""
     content = field.GetOptions().SerializeToString()
-    return descriptor_pb2.FieldOptions.FromString(content).Extensions[validate_pb2.field]
+    extensions: Any = descriptor_pb2.FieldOptions.FromString(content).Extensions
+    rules: validate_pb2.FieldRules = extensions[validate_pb2.field]
+    return rules
 
 
 def _bounds(rules: validate_pb2.FieldRules) -> Schema:
