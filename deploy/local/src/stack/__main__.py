@@ -109,7 +109,7 @@ def detach(home: Home, module: str) -> int:
             if ended:
                 return child.returncode or 1
             time.sleep(0.05)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         child.terminate()
         child.wait()
         raise
@@ -122,6 +122,7 @@ def run_example(home: Home, name: str, module: str, *, once: bool) -> int:
     """Run an example, starting the stack if none runs here."""
     from stack import examples, run  # noqa: PLC0415 - a supervisor has no use for an HTTP client
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it started is stopped
     examples.load(name)  # a wrong name need not wait for a start
     found = status.read(home)
     if found is not None and found["ready"]:
