@@ -1,6 +1,5 @@
 """Publishing: what was committed goes to the watchers of this process at once, and over NATS to the others."""
 
-import asyncio
 import json
 import logging
 from collections import deque
@@ -90,7 +89,6 @@ class Listener:
         await self._bus.subscribe(RUN + "*", self._event)
         await self._bus.subscribe(READY, ready)
         await self._bus.subscribe(STOP, stop)
-        self._bus.on_reconnect(self._hub.nudge)
 
     async def _event(self, subject: str, data: bytes) -> None:
         run_id = subject.removeprefix(RUN)
@@ -103,13 +101,3 @@ class Listener:
             return
         if event.run_id == run_id and event.seq > 0:
             self._hub.put(run_id, Live(event.seq, data))
-
-
-async def until(stop: asyncio.Event, seconds: float) -> bool:
-    """Sleeps, or returns True at once when `stop` is set."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 MAX_WAITING: Final = 1000
@@ -20,8 +21,12 @@ class Subscription:
 
     def __init__(self, run_id: str, limit: int) -> None:
         self.run_id = run_id
+        self.seen = 0
+        """The last event the watcher has sent."""
+        self.known = 0
+        """The newest event that is known to be recorded."""
         self.overflowed = False
-        """Whether events were dropped; the watcher ends its stream and comes back."""
+        """Whether events were dropped for want of room; the watcher reads them from the record."""
         self._limit = limit
         self._waiting: deque[Live] = deque()
         self._bell = asyncio.Event()
@@ -30,13 +35,20 @@ class Subscription:
         """Adds an event, or notes that there is no room."""
         if len(self._waiting) >= self._limit:
             self.overflowed = True
+            self.known = max(self.known, live.seq)
         else:
             self._waiting.append(live)
         self._bell.set()
 
-    def nudge(self) -> None:
-        """Wakes the watcher without an event: it looks into PostgreSQL."""
-        self._bell.set()
+    def reached(self, seq: int) -> None:
+        """Says that events up to `seq` are recorded."""
+        if seq > self.known:
+            self.known = seq
+            self._bell.set()
+
+    def is_behind(self) -> bool:
+        """Whether there are recorded events that the watcher has neither sent nor waiting."""
+        return self.known > self.seen and not self._waiting
 
     def take(self) -> list[Live]:
         """What has come, oldest first."""
@@ -86,11 +98,12 @@ class Hub:
         for subscription in self._by_run.get(run_id, ()):
             subscription.put(live)
 
-    def nudge(self) -> None:
-        """Wakes every watcher, e.g. because events may have been missed."""
-        for subscriptions in self._by_run.values():
-            for subscription in subscriptions:
-                subscription.nudge()
+    def reached(self, seqs: Mapping[str, int]) -> None:
+        """Says how far runs are recorded."""
+        for run_id, seq in seqs.items():
+            for subscription in self._by_run.get(run_id, ()):
+                if seq > subscription.seen:
+                    subscription.reached(seq)
 
     def watched(self) -> list[str]:
         """The runs that are watched here."""

@@ -22,6 +22,7 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from engine import waiting
 from engine.domain import ErrorKind, Failure, Payload, Ref, RunStatus, StepStatus
 from engine.plan import EvaluationFailed, Plan, Scope
 from engine.state import (
@@ -90,21 +91,14 @@ def waiting_for(state: RunState, now: datetime) -> str:
     """What the run waits for, in a few words for people; empty while it simply runs, and at its end."""
     if state.status.ended:
         return ""
-    running = [n for n, one in enumerate(state.steps) if one.status is StepStatus.RUNNING]
-    if state.cause:
-        names = ", ".join(f"'{state.plan.steps[n].id}' on worker {state.steps[n].worker_id}" for n in running)
-        return f"step {names} to stop" if names else ""
-    if running:
-        return ""
-    ready = [n for n, one in enumerate(state.steps) if one.status is StepStatus.READY]
-    for number in ready:
-        due = state.steps[number].due_at
-        if due is None or due <= now:
-            return f"a free worker for {state.plan.steps[number].kind}"
-    if ready:
-        number = min(ready, key=lambda n: state.steps[n].due_at or now)
-        return f"the next attempt at step '{state.plan.steps[number].id}'"
-    return ""
+    return waiting.describe(
+        (
+            waiting.Live(planned.id, planned.kind, one.status, one.due_at, one.worker_id)
+            for planned, one in zip(state.plan.steps, state.steps, strict=True)
+        ),
+        now,
+        is_stopping=bool(state.cause),
+    )
 
 
 class _Draft:
@@ -279,7 +273,7 @@ def _cancel(draft: _Draft, event: CancelRequested) -> None:
 
 
 def _tick(draft: _Draft) -> None:
-    """Ends the attempts whose workers should have ended them long ago."""
+    """Ends the attempts whose workers should have ended them long ago, and moves on whatever stands still."""
     for number, one in enumerate(draft.steps):
         late = (
             one.status is StepStatus.RUNNING and one.deadline_at is not None and one.deadline_at <= draft.now
@@ -290,6 +284,8 @@ def _tick(draft: _Draft) -> None:
             draft.change(number, epoch=one.epoch + 1)
             kind = ErrorKind.CANCELLED if draft.cause else ErrorKind.TIMED_OUT
             _fail(draft, number, Failure(kind, reason))
+    if not draft.cause:
+        _settle(draft, [n for n, one in enumerate(draft.steps) if one.status is StepStatus.PENDING])
 
 
 def _stop(draft: _Draft, cause: StopCause, failure: Failure) -> None:

@@ -46,7 +46,6 @@ class RunRecord:
     step_count: int
     steps_ended: int
     last_seq: int
-    waiting_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class StepRecord:
 
     run_id: str
     step_id: str
+    kind: str
     status: str
     attempt: int
     epoch: int

@@ -83,7 +83,13 @@ class Dispatcher:
         )
         self._committer = Committer(self._link, self.desk, self.plans, self._wake, self.timing.lease)
         self._recovery = Recovery(
-            db, self._link, self.desk, self._committer, self._wake, self.timing.lease, self.timing.poll
+            db,
+            self._link,
+            self.desk,
+            self._committer,
+            wake=self._wake,
+            lease=self.timing.lease,
+            poll=self.timing.poll,
         )
         self._audit_timer: asyncio.TimerHandle | None = None
 

@@ -16,6 +16,10 @@ class PlanCache:
         self._plans: dict[bytes, Plan] = {}
         self._stored: set[bytes] = set()
 
+    def known(self, digest: bytes) -> Plan | None:
+        """The plan, if this process has met it."""
+        return self._plans.get(digest)
+
     def compiled(self, body: bytes, digest: bytes) -> Plan:
         """The plan of a document."""
         plan = self._plans.get(digest)

@@ -33,6 +33,7 @@ class Recovery:
         link: Link,
         desk: Desk,
         committer: Committer,
+        *,
         wake: Signal,
         lease: timedelta,
         poll: timedelta,

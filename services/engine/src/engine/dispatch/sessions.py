@@ -16,8 +16,8 @@ class Session:
         self.worker = worker
         self.held: set[Ref] = set(held)
         self.draining = False
-        self.closed = asyncio.Event()
-        """Set when the stream is to end: it broke, or the worker came back on another one."""
+        self.closed = False
+        """Whether the stream is to end: it broke, or the worker came back on another one."""
         self.components: set[str] = set()
         """The component versions this stream has carried."""
         self._unheard: set[Ref] = set()
@@ -32,7 +32,7 @@ class Session:
     @property
     def free(self) -> int:
         """How many attempts it would take now."""
-        if self.draining or self.closed.is_set():
+        if self.draining or self.closed:
             return 0
         return max(0, self.worker.slots - len(self.held))
 
@@ -47,12 +47,19 @@ class Session:
         self._outgoing.append(message)
         self._bell.set()
 
-    async def outgoing(self) -> EngineMessage:
-        """The next message to send, when there is one."""
-        while not self._outgoing:
+    def close(self) -> None:
+        """Ends the stream."""
+        self.closed = True
+        self._bell.set()
+
+    async def outgoing(self) -> EngineMessage | None:
+        """The next message to send, when there is one; None when the stream is to end."""
+        while not self.closed:
+            if self._outgoing:
+                return self._outgoing.popleft()
             self._bell.clear()
             await self._bell.wait()
-        return self._outgoing.popleft()
+        return None
 
 
 class Sessions:
@@ -71,12 +78,12 @@ class Sessions:
         """Adds a session; an older one of the same worker is closed, for its stream is dead."""
         older = self._by_worker.get(session.id)
         if older is not None:
-            older.closed.set()
+            older.close()
         self._by_worker[session.id] = session
 
     def remove(self, session: Session) -> None:
         """Takes a session out, unless the worker is on a newer one by now."""
-        session.closed.set()
+        session.close()
         if self._by_worker.get(session.id) is session:
             del self._by_worker[session.id]
 

@@ -105,13 +105,13 @@ _SEEN = "UPDATE workers SET last_seen_at = now(), draining = %s WHERE id = %s"
 
 async def run(connection: Connection, commands: Iterable[Command]) -> list[Rows]:
     """Sends the commands in one pipeline; returns the rows of each. The first error is raised."""
+    cursors = []
     async with connection.pipeline():
-        cursors = []
         for sql, parameters in commands:
             cursor = connection.cursor()
             await cursor.execute(sql, parameters, prepare=True)
             cursors.append(cursor)
-        return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 def lock_sql(run_ids: Sequence[str]) -> Command:

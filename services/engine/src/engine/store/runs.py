@@ -1,15 +1,15 @@
 """Reads of runs, steps, attempts and events."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, false, or_, select, true
 
 from chassis.database import Transaction
 from chassis.errors import NotFound
 from chassis.filtering import Filter
 from chassis.filtering.sql import where
+from engine import waiting
 from engine.records import AttemptRecord, EventRecord, RunRecord, StepRecord
 from engine.tables import attempts, plans, run_events, run_steps, runs
 
@@ -84,23 +84,36 @@ async def page_after(
 
 async def steps(tx: Transaction, run_id: str, *, full: bool = True) -> dict[str, StepRecord]:
     """The run's steps that have left PENDING, by id; with inputs and outputs when `full`."""
-    columns = [column for column in run_steps.c if column.name != "kind"]
-    if not full:
-        columns = [column for column in columns if column.name not in ("inputs", "output")]
+    columns = [column for column in run_steps.c if full or column.name not in ("inputs", "output")]
     rows = (await tx.execute(select(*columns).where(run_steps.c.run_id == run_id))).all()
     return {row.step_id: StepRecord(**{"inputs": None, "output": None, **row._mapping}) for row in rows}
 
 
-async def live_steps(tx: Transaction, run_ids: Sequence[str]) -> dict[str, dict[str, StepRecord]]:
-    """The READY and RUNNING steps of the runs, without inputs, by run and step: what runs wait for."""
-    if not run_ids:
+async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, str]:
+    """What each of the live runs waits for."""
+    if not live:
         return {}
-    columns = [column for column in run_steps.c if column.name not in ("kind", "inputs", "output")]
-    live = run_steps.c.status.in_(["READY", "RUNNING"])
-    found: dict[str, dict[str, StepRecord]] = {run_id: {} for run_id in run_ids}
-    for row in await tx.execute(select(*columns).where(run_steps.c.run_id.in_(run_ids), live)):
-        found[row.run_id][row.step_id] = StepRecord(inputs=None, output=None, **row._mapping)
-    return found
+    columns = (
+        *(run_steps.c[name] for name in ("run_id", "step_id", "kind", "status", "due_at", "worker_id")),
+    )
+    states = run_steps.c.status.in_(["READY", "RUNNING"])
+    query = select(*columns, run_steps.c.stopping).where(
+        run_steps.c.run_id.in_([one.id for one in live]), states
+    )
+    by_run: dict[str, list[Any]] = {one.id: [] for one in live}
+    for row in await tx.execute(query.order_by(run_steps.c.run_id, run_steps.c.step_id)):
+        by_run[row.run_id].append(row)
+    return {
+        one.id: waiting.describe(
+            (
+                waiting.Live(row.step_id, row.kind, row.status, row.due_at, row.worker_id)
+                for row in by_run[one.id]
+            ),
+            tx.now,
+            is_stopping=one.cancel_requested_at is not None or any(row.stopping for row in by_run[one.id]),
+        )
+        for one in live
+    }
 
 
 async def attempts_of(tx: Transaction, run_id: str) -> dict[str, list[AttemptRecord]]:
@@ -132,21 +145,6 @@ async def last_seqs(tx: Transaction, run_ids: Sequence[str]) -> dict[str, int]:
     """The newest event's number of each run."""
     rows = await tx.execute(select(runs.c.id, runs.c.last_seq).where(runs.c.id.in_(run_ids)))
     return {row.id: row.last_seq for row in rows}
-
-
-async def step_epoch(tx: Transaction, run_id: str, step_id: str) -> tuple[int, int, str] | None:
-    """The step's present (attempt, epoch, status); None when it has not left PENDING or does not exist."""
-    query = select(run_steps.c.attempt, run_steps.c.epoch, run_steps.c.status)
-    row = (
-        await tx.execute(query.where(and_(run_steps.c.run_id == run_id, run_steps.c.step_id == step_id)))
-    ).one_or_none()
-    return None if row is None else (row.attempt, row.epoch, row.status)
-
-
-async def is_cancelled(tx: Transaction, run_id: str) -> datetime | None:
-    """When the run's cancel was requested."""
-    found: datetime | None = await tx.scalar(select(runs.c.cancel_requested_at).where(runs.c.id == run_id))
-    return found
 
 
 def _run(row: Any) -> RunRecord:

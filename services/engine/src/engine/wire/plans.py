@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from google.protobuf import duration_pb2
+from google.protobuf import duration_pb2, struct_pb2
 
 from chassis import jsonvalue
 from chassis.jsonvalue import Json
@@ -31,6 +31,11 @@ def declared(workflow: workflow_pb2.Workflow) -> dict[str, Declared]:
         )
         for name, one in workflow.inputs.items()
     }
+
+
+def given(struct: struct_pb2.Struct) -> dict[str, Json]:
+    """The inputs a caller sent."""
+    return jsonvalue.from_struct(struct)
 
 
 def document(workflow: workflow_pb2.Workflow, versions: Mapping[str, component_pb2.Version]) -> bytes:

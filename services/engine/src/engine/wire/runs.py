@@ -23,7 +23,7 @@ from engine.wire.events import error, timestamp
 from mcpanel.engine.v1 import run_pb2
 
 
-def run(record: RunRecord) -> run_pb2.Run:
+def run(record: RunRecord, waiting_for: str = "") -> run_pb2.Run:
     """A run, with inputs and outputs where the record has them."""
     failure = to_failure(record.error)
     return run_pb2.Run(
@@ -36,7 +36,7 @@ def run(record: RunRecord) -> run_pb2.Run:
         outputs=_struct(record.outputs),
         error_message="" if failure is None else _sentence(failure.step_id, failure.message),
         error=error(failure),
-        waiting_for=record.waiting_for,
+        waiting_for=waiting_for,
         created_at=timestamp(record.created_at),
         started_at=timestamp(record.started_at),
         ended_at=timestamp(record.ended_at),
@@ -48,7 +48,7 @@ def run(record: RunRecord) -> run_pb2.Run:
     )
 
 
-def record_of(info: RunInfo, state: RunState, last_seq: int, now: datetime, waiting_for: str) -> RunRecord:
+def record_of(info: RunInfo, state: RunState, last_seq: int, now: datetime) -> RunRecord:
     """The record of a run that is being written."""
     return RunRecord(
         id=info.id,
@@ -68,7 +68,6 @@ def record_of(info: RunInfo, state: RunState, last_seq: int, now: datetime, wait
         step_count=len(state.plan.steps),
         steps_ended=state.ended,
         last_seq=last_seq,
-        waiting_for=waiting_for,
     )
 
 

@@ -1,0 +1,50 @@
+"""`python -m engine` serves; `python -m engine migrate` brings the database up to date."""
+
+import os
+import sys
+
+import chassis.server
+from chassis import config, migrations
+from chassis.authentication import RemoteAuthenticator
+from chassis.client import channel
+from engine import failpoints
+from engine.config import EngineConfig, MigrateConfig
+from engine.service import Peers, build
+
+
+async def serve(settings: EngineConfig) -> None:
+    """Serves until SIGTERM."""
+
+    def peer(name: str, address: config.Address) -> chassis.client.ServiceChannel:
+        return channel(address, peer=name, key_file=settings.key_file)
+
+    peers = Peers(
+        registry=peer("registry", settings.registry_address),
+        identity=peer("identity", settings.identity_address),
+        audit=peer("audit", settings.audit_address),
+    )
+    service = build(settings, peers, RemoteAuthenticator(peers.identity))
+    await service.server.run()
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code."""
+    try:
+        match arguments:
+            case []:
+                settings = config.load(EngineConfig)
+                failpoints.arm(os.environ)
+                chassis.server.main("engine", settings, lambda: serve(settings))
+            case ["migrate"]:
+                migrations.upgrade(config.load(MigrateConfig).database_url, "engine")
+            case _:
+                sys.stderr.write("usage: python -m engine [migrate]\n")
+                return 2
+    except (config.ConfigError, failpoints.FailpointError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""What the engine reads from its environment."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from chassis.config import Address, BusConfig, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateConfig(BusConfig):
+    """What `python -m engine migrate` reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig(BusConfig):
+    """What the service reads. Durations are in seconds."""
+
+    listen: Address = setting("MCPANEL_LISTEN", default="127.0.0.1:50052", help="host:port to serve gRPC on")
+    metrics_listen: Address | None = setting(
+        "MCPANEL_METRICS_LISTEN", default="127.0.0.1:9102", help="host:port for Prometheus, empty for none"
+    )
+    registry_address: Address = setting(
+        "MCPANEL_REGISTRY_ADDRESS", default="127.0.0.1:50051", help="host:port of the registry"
+    )
+    artifacts_dir: Path | None = setting(
+        "MCPANEL_ARTIFACTS_DIR",
+        default="",
+        help="the folder of artifacts; empty: artifacts under MCPANEL_HOME",
+    )
+    profile: Literal["local", "production"] = setting(
+        "MCPANEL_PROFILE", default="local", help="local or production"
+    )
+    lease_seconds: float = setting(
+        "MCPANEL_LEASE_SECONDS",
+        default=15.0,
+        help="how long a worker may be silent before its attempts go to others",
+    )
+    heartbeat_seconds: float = setting(
+        "MCPANEL_HEARTBEAT_SECONDS", default=4.0, help="how often workers give a sign of life"
+    )
+    poll_seconds: float = setting(
+        "MCPANEL_POLL_SECONDS", default=1.0, help="how often what no message announced is looked for"
+    )
+    keep_alive_seconds: float = setting(
+        "MCPANEL_KEEP_ALIVE_SECONDS", default=15.0, help="how long a watch may be silent"
+    )
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of artifacts."""
+        return self.artifacts_dir or self.home / "artifacts"
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a lease lasts."""
+        return timedelta(seconds=self.lease_seconds)

@@ -1,0 +1,111 @@
+"""WorkerService: the work stream, and the files that steps make."""
+
+import asyncio
+import mimetypes
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from chassis.context import current
+from chassis.database import Database
+from chassis.errors import Conflict, Invalid
+from chassis.ids import uuid7
+from engine.artifacts import ArtifactStore, Stored
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.sessions import Session
+from engine.domain import Ref
+from engine.records import ArtifactRecord
+from engine.store import artifacts as store
+from engine.wire import runs as run_wire
+from engine.wire import work
+from mcpanel.engine.v1 import worker_pb2, worker_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Workers(worker_pb2_grpc.WorkerServiceServicer):
+    """The servicer."""
+
+    def __init__(self, db: Database, dispatcher: Dispatcher, files: ArtifactStore) -> None:
+        self.db = db
+        self.dispatcher = dispatcher
+        self.files = files
+
+    async def Work(
+        self, requests: AsyncIterator[worker_pb2.WorkerMessage], context: Context
+    ) -> AsyncIterator[worker_pb2.EngineMessage]:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("message") != "hello":
+            raise Invalid("INVALID_FIELD", "the first message of a work stream is hello")
+        session, lost = await self.dispatcher.attach(first.hello)
+        timing = self.dispatcher.timing
+        yield work.welcome(timing.lease, timing.heartbeat, lost)
+        self.dispatcher.begin(session)
+        receiving = asyncio.create_task(self._receive(session, requests), name=f"worker {session.id}")
+        draining = asyncio.create_task(current().draining.wait())
+        for task in (receiving, draining):
+            task.add_done_callback(lambda _: session.close())
+        try:
+            while (message := await session.outgoing()) is not None:
+                yield message
+        finally:
+            self.dispatcher.detach(session)
+            broken = receiving.done() and not receiving.cancelled()
+            for task in (receiving, draining):
+                task.cancel()
+            await asyncio.gather(receiving, draining, return_exceptions=True)
+        if broken:
+            receiving.result()  # raises what was wrong with a message
+
+    async def _receive(self, session: Session, requests: AsyncIterator[worker_pb2.WorkerMessage]) -> None:
+        async for message in requests:
+            self.dispatcher.receive(session, message)
+
+    async def UploadArtifact(
+        self, requests: AsyncIterator[worker_pb2.UploadArtifactRequest], context: Context
+    ) -> worker_pb2.UploadArtifactResponse:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("item") != "header":
+            raise Invalid("ARTIFACT_INVALID", "the first message of an upload is its header")
+        header = first.header
+        ref = work.ref(header.ref)
+        async with self.db.read() as tx:
+            if not await store.is_current(tx, ref):
+                raise _stale(ref)
+        with self.files.upload() as upload:
+            async for message in requests:
+                if message.WhichOneof("item") != "chunk":
+                    raise Invalid("ARTIFACT_INVALID", "after the header an upload holds chunks only")
+                await upload.write(message.chunk)
+            stored = await upload.finish()
+        async with self.db.begin(audited=False) as tx:
+            record = await store.put(tx, ref, _record(header, ref, stored, tx.now))
+        if record is None:
+            raise _stale(ref)
+        return worker_pb2.UploadArtifactResponse(artifact=run_wire.artifact(record))
+
+
+def _record(
+    header: worker_pb2.UploadArtifactRequest.Header, ref: Ref, stored: Stored, now: Any
+) -> ArtifactRecord:
+    guessed = mimetypes.guess_type(header.name)[0] or "application/octet-stream"
+    return ArtifactRecord(
+        id=uuid7(now),
+        run_id=ref.run_id,
+        step_id=ref.step_id,
+        attempt=ref.attempt,
+        name=header.name,
+        media_type=header.media_type or guessed,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        created_at=now,
+    )
+
+
+def _stale(ref: Ref) -> Conflict:
+    return Conflict(
+        "STALE_EPOCH",
+        f"attempt {ref.attempt} at step '{ref.step_id}' of run '{ref.run_id}' does not run any more",
+        metadata={"epoch": str(ref.epoch)},
+    )

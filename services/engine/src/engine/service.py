@@ -1,0 +1,83 @@
+"""The engine, put together; `__main__` runs it, and so do tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.authentication import Authenticator
+from chassis.bus import Bus
+from chassis.client import ServiceChannel
+from chassis.database import Database
+from chassis.server import Server
+from engine.api import Engine
+from engine.artifacts import ArtifactStore
+from engine.audit import RunEventRecords
+from engine.catalogue import Catalogue
+from engine.config import EngineConfig
+from engine.dispatch.api import Workers
+from engine.dispatch.dispatcher import Dispatcher, Timing
+from engine.hub import Hub
+from engine.tables import metadata
+from engine.watch import Pace, Poller, Watcher
+from mcpanel.engine.v1 import engine_pb2_grpc, worker_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The services the engine calls."""
+
+    registry: ServiceChannel
+    identity: ServiceChannel
+    audit: ServiceChannel | None = None
+
+    async def close(self) -> None:
+        """Closes the channels."""
+        for one in (self.registry, self.identity, self.audit):
+            if one is not None:
+                await one.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A built engine."""
+
+    server: Server
+    db: Database
+    bus: Bus
+    hub: Hub
+    dispatcher: Dispatcher
+    close: Callable[[], object]
+
+
+def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> Service:
+    """The service; nothing is started yet but what the server starts."""
+    db = Database(config.database_url, metadata, name="engine", pool_size=8)
+    bus = Bus(config.nats_url, name="engine")
+    hub = Hub()
+    timing = Timing(
+        lease=config.lease,
+        heartbeat=timedelta(seconds=config.heartbeat_seconds),
+        poll=timedelta(seconds=config.poll_seconds),
+    )
+    dispatcher = Dispatcher(
+        database_url=config.database_url, db=db, bus=bus, hub=hub, identity=peers.identity, timing=timing
+    )
+    pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
+    files = ArtifactStore(config.artifacts)
+    catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
+    engine = Engine(db, catalogue, dispatcher, Watcher(db, hub, pace), files)
+    server = Server(
+        config,
+        [
+            (engine_pb2_grpc.add_EngineServiceServicer_to_server, engine),
+            (worker_pb2_grpc.add_WorkerServiceServicer_to_server, Workers(db, dispatcher, files)),
+        ],
+        authenticator=authenticator,
+        db=db,
+        audit=peers.audit,
+        record_sources=[RunEventRecords(db)],
+        background=[bus.start, *dispatcher.background(), Poller(db, hub, bus, pace).run],
+        on_stop=[dispatcher.close, bus.close, peers.close, db.close],
+        migrations_package="engine",
+    )
+    return Service(server, db, bus, hub, dispatcher, peers.close)

@@ -1,0 +1,88 @@
+"""The records of stored files."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from chassis.errors import NotFound
+from engine.domain import Ref
+from engine.records import ArtifactRecord
+from engine.store.runs import Reader
+from engine.tables import artifacts, run_steps, runs
+
+
+async def is_current(tx: Transaction, ref: Ref, worker_id: str | None = None) -> bool:
+    """Whether `ref` is the step's running attempt."""
+    query = select(run_steps.c.worker_id).where(*_current(ref))
+    found = await tx.scalar(query)
+    return found is not None and worker_id in (None, found)
+
+
+async def put(tx: Transaction, ref: Ref, record: ArtifactRecord) -> ArtifactRecord | None:
+    """Stores the record if `ref` is the step's running attempt still; None if it is not.
+
+    A file of the same name in the same step is replaced, and keeps its id.
+    """
+    fence = select(run_steps.c.run_id).where(*_current(ref)).with_for_update(read=True).cte("fence")
+    columns = (
+        "id",
+        "run_id",
+        "step_id",
+        "attempt",
+        "name",
+        "media_type",
+        "size_bytes",
+        "sha256",
+        "created_at",
+    )
+    values = select(
+        *(literal(getattr(record, name), artifacts.c[name].type) for name in columns)
+    ).select_from(fence)
+    statement = insert(artifacts).from_select(list(columns), values)
+    changed = {
+        name: statement.excluded[name] for name in columns if name not in ("id", "run_id", "step_id", "name")
+    }
+    statement = statement.on_conflict_do_update(
+        index_elements=[artifacts.c.run_id, artifacts.c.step_id, artifacts.c.name], set_=changed
+    )
+    row = (await tx.execute(statement.returning(artifacts))).one_or_none()
+    return None if row is None else ArtifactRecord(**row._mapping)
+
+
+async def get(tx: Transaction, artifact_id: str, reader: Reader) -> ArtifactRecord:
+    """The record. Raises NotFound ARTIFACT_NOT_FOUND."""
+    query = select(artifacts).join(runs, runs.c.id == artifacts.c.run_id)
+    row = (await tx.execute(query.where(artifacts.c.id == artifact_id, reader.sees()))).one_or_none()
+    if row is None:
+        raise NotFound(
+            "ARTIFACT_NOT_FOUND",
+            f"artifact '{artifact_id}' does not exist",
+            resource=("artifact", artifact_id),
+        )
+    return ArtifactRecord(**row._mapping)
+
+
+async def page_after(
+    tx: Transaction, run_id: str, after: Sequence[Any] | None, limit: int
+) -> list[ArtifactRecord]:
+    """At most `limit` of the run's artifacts, oldest first, after the one with the id `after`."""
+    query = select(artifacts).where(artifacts.c.run_id == run_id)
+    if after is not None:
+        query = query.where(artifacts.c.id > after[0])
+    return [
+        ArtifactRecord(**row._mapping)
+        for row in await tx.execute(query.order_by(artifacts.c.id).limit(limit))
+    ]
+
+
+def _current(ref: Ref) -> tuple[Any, ...]:
+    return (
+        run_steps.c.run_id == ref.run_id,
+        run_steps.c.step_id == ref.step_id,
+        run_steps.c.attempt == ref.attempt,
+        run_steps.c.epoch == ref.epoch,
+        run_steps.c.status == "RUNNING",
+    )

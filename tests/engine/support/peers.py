@@ -1,0 +1,139 @@
+"""The services the engine calls, as small real gRPC servers: a registry of what a test puts in, identity and audit."""
+
+import hashlib
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from chassis import jsonvalue
+from chassis.client import ServiceChannel, channel
+from chassis.ids import uuid7
+from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
+from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
+
+Step = workflow_pb2.Step
+Type = component_pb2.Definition
+
+
+class Registry(registry_pb2_grpc.RegistryServiceServicer):
+    """Answers GetWorkflow, GetWorkflowVersion and GetVersion from memory."""
+
+    def __init__(self) -> None:
+        self.workflows: dict[str, workflow_pb2.Workflow] = {}
+        self.versions: dict[str, component_pb2.Version] = {}
+        self.calls = 0
+
+    async def GetWorkflow(
+        self, request: registry_pb2.GetWorkflowRequest, context: Any
+    ) -> registry_pb2.GetWorkflowResponse:
+        self.calls += 1
+        found = self.workflows.get(request.workflow_id)
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such workflow")
+        return registry_pb2.GetWorkflowResponse(workflow=found)
+
+    async def GetVersion(self, request: registry_pb2.GetVersionRequest, context: Any) -> Any:
+        self.calls += 1
+        return registry_pb2.GetVersionResponse(version=self.versions[request.version_id])
+
+    def component(
+        self, name: str = "", kind: Any = Type.PYTHON_SCRIPT, **config: Any
+    ) -> component_pb2.Version:
+        """A new component's version."""
+        version = component_pb2.Version(
+            id=uuid7(), definition_name=name or "code", type=kind, version="1.0.0", **config
+        )
+        if kind == Type.PYTHON_SCRIPT and not config.get("python_script"):
+            version.python_script.code_content = "def main(): ..."
+        version.config_digest = hashlib.sha256(version.id.encode()).hexdigest()
+        self.versions[version.id] = version
+        return version
+
+    def workflow(
+        self,
+        *steps: dict[str, Any],
+        name: str = "flow",
+        inputs: dict[str, Any] | None = None,
+        outputs: dict[str, Any] | None = None,
+        visibility: Any = Type.PUBLIC,
+        owner_id: str = "",
+    ) -> workflow_pb2.Workflow:
+        """A new workflow; a step is a dict of its fields, its component a Version (default: a Python script)."""
+        flow = workflow_pb2.Workflow(
+            id=uuid7(), name=name, version=1, visibility=visibility, owner_id=owner_id, inputs=inputs or {}
+        )
+        for fields in steps:
+            version = fields.pop("component", None) or self.component(fields["id"])
+            given = fields.pop("with_", {})
+            condition = fields.pop("if_", "")
+            step = Step(component=f"{version.definition_name}@1", **fields)
+            for key, value in given.items():
+                getattr(step, "with")[key].CopyFrom(jsonvalue.to_value(value))
+            setattr(step, "if", condition)
+            step.component_version_id, step.component_version = version.id, version.version
+            step.component_type = version.type
+            flow.steps.append(step)
+        for key, value in (outputs or {}).items():
+            flow.outputs[key].CopyFrom(jsonvalue.to_value(value))
+        self.workflows[flow.id] = self.workflows[flow.name] = flow
+        return flow
+
+
+class Identity(identity_pb2_grpc.IdentityServiceServicer):
+    """Issues run tokens that say what they were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[identity_pb2.IssueRunTokenRequest] = []
+
+    async def IssueRunToken(
+        self, request: identity_pb2.IssueRunTokenRequest, context: Any
+    ) -> identity_pb2.IssueRunTokenResponse:
+        self.asked.append(request)
+        answer = identity_pb2.IssueRunTokenResponse(token=f"token-for-{request.run_id}")
+        answer.expires_at.GetCurrentTime()
+        answer.expires_at.seconds += 3600
+        return answer
+
+
+class Audit(audit_pb2_grpc.AuditServiceServicer):
+    """Keeps every record it is given, once."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, audit_pb2.Record] = {}
+        self.deliveries = 0
+
+    async def AppendRecords(
+        self, request: audit_pb2.AppendRecordsRequest, context: Any
+    ) -> audit_pb2.AppendRecordsResponse:
+        self.deliveries += len(request.records)
+        new = [one for one in request.records if one.record_id not in self.records]
+        self.records.update({one.record_id: one for one in new})
+        return audit_pb2.AppendRecordsResponse(appended=len(new))
+
+
+class Peers:
+    """The three on one server."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.registry = Registry()
+        self.identity = Identity()
+        self.audit = Audit()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = grpc.aio.server()
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(self.registry, self._server)
+        identity_pb2_grpc.add_IdentityServiceServicer_to_server(self.identity, self._server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(self.audit, self._server)
+        self._server.add_insecure_port(self.address)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(0)
+
+    def channel(self, name: str) -> ServiceChannel:
+        return channel(self.address, peer=name, key="mcp_test")

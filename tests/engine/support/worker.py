@@ -1,0 +1,200 @@
+"""A worker that speaks the real work stream and runs Python functions instead of cells."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc.aio
+
+from chassis import jsonvalue
+from chassis.ids import uuid7
+from mcpanel.engine.v1 import run_pb2, worker_pb2, worker_pb2_grpc
+from mcpanel.registry.v1 import component_pb2
+from tests.support.callers import WORKER, as_caller
+
+Message = worker_pb2.WorkerMessage
+Assignment = worker_pb2.EngineMessage.Assignment
+Code = Callable[["Attempt"], Awaitable[Any]]
+
+
+class StepFailed(Exception):
+    """What code raises to fail its attempt with a kind."""
+
+    def __init__(self, kind: str = "USER_ERROR", message: str = "it broke") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Attempt:
+    """An attempt that runs: what code is given."""
+
+    def __init__(self, worker: "FakeWorker", assignment: Assignment) -> None:
+        self.worker = worker
+        self.assignment = assignment
+        self.inputs: Any = json.loads(assignment.inputs_json)
+        self.ref = assignment.ref
+        self.step_id = assignment.ref.step_id
+        self.number = assignment.ref.attempt
+        self.cancelled = asyncio.Event()
+
+    def log(self, *texts: str) -> None:
+        lines = [
+            Message.Logs.Line(ref=self.ref, stream="stdout", level="INFO", message=text) for text in texts
+        ]
+        self.worker.send(Message(logs=Message.Logs(lines=lines)))
+
+    async def hang(self) -> None:
+        """Runs until it is cancelled."""
+        await self.cancelled.wait()
+        raise StepFailed("CANCELLED", "stopped")
+
+
+async def echo(attempt: Attempt) -> Any:
+    """The code of steps a test says nothing about: the inputs are the output."""
+    return attempt.inputs
+
+
+class FakeWorker:
+    """Connects to an engine at `address`; `code[step id]` is what its steps run."""
+
+    def __init__(self, address: str, *, slots: int = 2, heartbeat: float = 0.2, name: str = "") -> None:
+        self.id = name or f"worker-{uuid7()[-6:]}"
+        self.address = address
+        self.slots = slots
+        self.heartbeat = heartbeat
+        self.kinds = [component_pb2.Definition.PYTHON_SCRIPT]
+        self.code: dict[str, Code] = {}
+        self.default: Code = echo
+        self.holding: dict[tuple[str, str, int, int], Attempt] = {}
+        self.unacked: dict[tuple[str, str, int, int], Message] = {}
+        self.acks: list[worker_pb2.EngineMessage.ResultAck] = []
+        self.assignments: list[Assignment] = []
+        self.cancels: list[worker_pb2.EngineMessage.CancelAttempt] = []
+        self.components: list[str] = []
+        self.welcome: worker_pb2.EngineMessage.Welcome | None = None
+        self.deaf = False
+        """While set, nothing is sent: results wait, heartbeats stay out."""
+        self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stream: asyncio.Task[None] | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._welcomed = asyncio.Event()
+
+    async def __aenter__(self) -> "FakeWorker":
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def connect(self, address: str = "") -> None:
+        """Opens a stream, waits for the welcome, and sends again what was not acknowledged."""
+        self.address = address or self.address
+        self._outgoing = asyncio.Queue()
+        self._welcomed = asyncio.Event()
+        hello = Message.Hello(
+            worker_id=self.id,
+            types=self.kinds,
+            slots=self.slots,
+            isolation="cell",
+            host="test",
+            holding=[one.ref for one in self.holding.values()],
+        )
+        self._channel = grpc.aio.insecure_channel(self.address)
+        self._stream = asyncio.create_task(self._serve(self._channel, Message(hello=hello), self._outgoing))
+        waiting = asyncio.create_task(self._welcomed.wait())
+        await asyncio.wait({waiting, self._stream}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        assert self._welcomed.is_set(), self._stream
+        for message in self.unacked.values():
+            self.send(message)
+
+    async def lose_stream(self) -> None:
+        """The stream breaks; what runs goes on running."""
+        if self._stream is not None:
+            self._stream.cancel()
+            await asyncio.gather(self._stream, return_exceptions=True)
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def close(self) -> None:
+        await self.lose_stream()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def send(self, message: Message) -> None:
+        if not self.deaf:
+            self._outgoing.put_nowait(message)
+
+    async def _serve(
+        self, channel: grpc.aio.Channel, hello: Message, outgoing: asyncio.Queue[Message | None]
+    ) -> None:
+        async def requests() -> Any:
+            yield hello
+            while (message := await outgoing.get()) is not None:
+                yield message
+
+        beating = asyncio.create_task(self._beat())
+        try:
+            stub = worker_pb2_grpc.WorkerServiceStub(channel)
+            async for message in stub.Work(requests(), metadata=as_caller(WORKER)):
+                self._receive(message)
+        except grpc.aio.AioRpcError:
+            pass
+        finally:
+            beating.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beating
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.heartbeat)
+            refs = [one.ref for one in self.holding.values()]
+            self.send(Message(heartbeat=Message.Heartbeat(holding=refs)))
+
+    def _receive(self, message: worker_pb2.EngineMessage) -> None:
+        match message.WhichOneof("message"):
+            case "welcome":
+                self.welcome = message.welcome
+                for lost in message.welcome.lost:
+                    self.holding.pop(_key(lost), None)
+                self._welcomed.set()
+            case "component":
+                self.components.append(message.component.version.id)
+            case "assignment":
+                assert message.assignment.component_version_id in self.components
+                self.assignments.append(message.assignment)
+                attempt = Attempt(self, message.assignment)
+                self.holding[_key(attempt.ref)] = attempt
+                task = asyncio.create_task(self._run(attempt))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case "cancel":
+                self.cancels.append(message.cancel)
+                held = self.holding.get(_key(message.cancel.ref))
+                if held is not None:
+                    held.cancelled.set()
+            case "result_ack":
+                self.acks.append(message.result_ack)
+                self.unacked.pop(_key(message.result_ack.ref), None)
+
+    async def _run(self, attempt: Attempt) -> None:
+        self.send(Message(started=Message.Started(ref=attempt.ref, isolation="cell")))
+        result = Message.Result(ref=attempt.ref)
+        try:
+            output = await self.code.get(attempt.step_id, self.default)(attempt)
+            result.output_json = output if isinstance(output, bytes) else jsonvalue.canonical(output)
+        except StepFailed as failed:
+            result.error.CopyFrom(run_pb2.RunError(kind=failed.kind, message=str(failed)))
+        key = _key(attempt.ref)
+        self.holding.pop(key, None)
+        message = Message(result=result)
+        self.unacked[key] = message
+        self.send(message)
+
+
+def _key(ref: worker_pb2.AttemptRef) -> tuple[str, str, int, int]:
+    return (ref.run_id, ref.step_id, ref.attempt, ref.epoch)
