@@ -90,6 +90,7 @@ class Site:
             "MCPANEL_METRICS_LISTEN": "",
             "MCPANEL_DATABASE_URL": self.url,
             "MCPANEL_NATS_URL": "nats://127.0.0.1:1",
+            "MCPANEL_AUDIT_ADDRESS": "127.0.0.1:1",
             "MCPANEL_ARGON2_MEMORY_KIB": "8",
             "MCPANEL_ARGON2_PASSES": "1",
             **settings,

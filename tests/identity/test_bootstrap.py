@@ -1,10 +1,7 @@
 """Key files and service accounts, made where they are missing."""
 
 import asyncio
-import os
 import stat
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +16,6 @@ from identity.authenticator import LocalAuthenticator
 from identity.signing import Signer, SigningKeyError, load
 from identity.tables import api_keys, metadata, service_accounts, signing_keys
 from tests.identity.records import move, records
-from tests.support.servers import TestPostgres
 
 NAMES = {"admin", "worker", "registry", "engine", "datasources", "audit", "identity", "gateway"}
 
@@ -199,45 +195,3 @@ async def test_the_signing_key_of_another_database_is_taken_over(fresh: Database
 
     async with fresh.read() as tx:
         assert await store.signing_keys.published(tx) == [key]
-
-
-def command(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """`python -m identity …` in a process of its own."""
-    base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "identity", *arguments],
-        env={**base, "MCPANEL_ENV_FILE": os.devnull, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_the_commands_of_the_readme_work(postgres: TestPostgres, tmp_path: Path) -> None:
-
-    url = postgres.create_database("identity")
-    environ = {"MCPANEL_DATABASE_URL": url, "MCPANEL_KEYS_DIR": str(tmp_path / "keys")}
-
-    too_early = command("bootstrap", **environ)
-    migrated, first, second = (command(name, **environ) for name in ("migrate", "bootstrap", "bootstrap"))
-
-    assert too_early.returncode == 1
-    assert "python -m identity migrate" in too_early.stderr
-    assert [done.returncode for done in (migrated, first, second)] == [0, 0, 0]
-    assert "admin.key has a new key" in first.stdout
-    assert second.stdout == ""
-    for text in content(tmp_path / "keys").values():
-        assert text.strip() not in first.stdout + first.stderr
-
-
-def test_an_unconfigured_service_says_what_is_missing(tmp_path: Path) -> None:
-    nothing = command()
-    no_key = command(MCPANEL_DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", MCPANEL_HOME=str(tmp_path))
-    unknown = command("serve")
-
-    assert nothing.returncode == 1
-    assert "MCPANEL_DATABASE_URL is not set" in nothing.stderr
-    assert no_key.returncode == 1
-    assert "signing.key is missing: run python -m identity bootstrap" in no_key.stderr
-    assert unknown.returncode == 2

@@ -15,6 +15,7 @@ from chassis.database import Database
 from identity import store
 from identity.domain.throttling import Limit
 from identity.logins import Limits
+from identity.passwords import Passwords
 from identity.tables import attempts, users
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
@@ -262,6 +263,33 @@ async def test_a_hash_with_old_costs_is_made_anew_at_login(start: Start, db: Dat
     assert user
     assert user.etag == "1"
     assert (await old.login("ada@example.com")).access_token
+
+
+async def test_logins_at_once_all_take_the_hash_that_one_of_them_made_anew(start: Start) -> None:
+    old, new = await start(), await start(MCPANEL_ARGON2_PASSES="2")
+    await old.register("ada@example.com")
+
+    answers = await asyncio.gather(*(new.login("ada@example.com") for _ in range(4)))
+
+    assert all(answer.access_token for answer in answers)
+
+
+async def test_a_password_changed_while_it_is_checked_is_the_old_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await world.register("ada@example.com")
+    verify = Passwords.verify
+
+    async def meanwhile(self: Passwords, stored: str | None, password: str) -> bool:
+        matches = await verify(self, stored, password)
+        request = pb.UpdateUserRequest(user_id=user.id, user=pb.User(), new_password="another password")
+        await world.stub.UpdateUser(request, metadata=world.admin)
+        return matches
+
+    monkeypatch.setattr(Passwords, "verify", meanwhile)
+    _, error = await failure(world.login("ada@example.com"))
+
+    assert error.reason == "LOGIN_FAILED"
 
 
 async def test_a_login_needs_no_good_credential_beside_it(world: World) -> None:

@@ -3,10 +3,10 @@
 import io
 import logging
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from chassis import logs
-from chassis.database import Database
+from chassis.database import Database, request_hash
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
 from tests.identity.conftest import PASSWORD, World, bearer
@@ -45,6 +45,17 @@ async def test_no_password_key_or_token_is_stored_or_logged(world: World, db: Da
     for name, secret in secrets.items():
         assert secret not in stored, f"{name} is stored"
         assert secret not in lines.getvalue(), f"{name} is logged"
+
+
+async def test_what_is_kept_of_a_request_is_no_way_around_the_slow_hash(world: World, db: Database) -> None:
+    register = pb.RegisterUserRequest(email="ada@example.com", password=PASSWORD, request_id="r1")
+    await world.stub.RegisterUser(register, metadata=world.admin)
+
+    async with db.read() as tx:
+        kept = await tx.scalar(select(db.tables.idempotency.c.request_hash))
+
+    assert kept
+    assert kept != request_hash(register)
 
 
 async def a_life(world: World) -> dict[str, str]:

@@ -115,7 +115,7 @@ class Logins:
         call = current()
         async with self._db.begin() as tx:
             user = await store.users.lock_if_present(tx, proved.id)
-            if user is None or not user.is_active or user.password_hash != proved.password_hash:
+            if user is None or not user.is_active or users.has_new_password(proved, user):
                 return None
             session = Session(uuid7(tx.now), user.id, tx.now, call.client_address[:64], call.user_agent[:256])
             token = sessions.first_token(self._random(sessions.RANDOM_BYTES))

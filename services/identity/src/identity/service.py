@@ -68,7 +68,7 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
         audit=audit,
         refusals=_Refusals(db),
         background=[key_use.run, purge.run],
-        on_stop=[key_use.flush, passwords.close, bus.close, db.close],
+        on_stop=[key_use.close, passwords.close, bus.close, db.close],
         migrations_package="identity",
     )
     return Service(server, db, bus, key_use, purge)

@@ -5,6 +5,8 @@ import logging
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from chassis.context import use, utcnow
 from chassis.database import Database
 from identity import store
@@ -51,6 +53,13 @@ class KeyUse:
         if len(self._written) > _MAX_NOTED:
             self._written.clear()
         self._written |= noted
+
+    async def close(self) -> None:
+        """Writes what is left. Where the database is away, the last uses of these seconds are lost, and logged."""
+        try:
+            await self.flush()
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("the last uses of keys were not written", extra={"error": type(error).__name__})
 
 
 class Purge:

@@ -174,6 +174,11 @@ def change(
     return Change(after, password_changed=new_password_hash is not None, ends_sessions=ends)
 
 
+def has_new_password(before: User, now: User) -> bool:
+    """Whether the password was changed in between; a hash that a login made anew with other costs is no change."""
+    return now.version != before.version and now.password_hash != before.password_hash
+
+
 def keep_an_administrator(before: User, after: User | None, administrators: int) -> None:
     """Raises Precondition LAST_ADMINISTRATOR when the last of `administrators` would be gone; `after` None: deleted."""
     stays = after is not None and after.administrates
