@@ -50,7 +50,7 @@ async def run(config: Config) -> None:
     outgoing = Outgoing()
     attempts = Attempts(
         cells,
-        Environments(config.home / "environments"),
+        Environments(config.home.absolute() / "environments"),
         outgoing,
         engine,
         ds_grpc.DataSourceServiceStub(datasources_channel),

@@ -13,7 +13,7 @@ from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
-from worker import executors
+from worker import executors, metrics
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
 from worker.environments import DependencyError, Environments
@@ -73,6 +73,10 @@ class Attempts:
         """The results not acknowledged yet, oldest first."""
         return list(self._results.values())
 
+    def forget_components(self) -> None:
+        """Forgets every component: the engine sends them again on a new stream."""
+        self._programs.clear()
+
     def learn(self, version: component_pb2.Version) -> None:
         """Takes a component; assignments name it by its version's id."""
         try:
@@ -90,8 +94,7 @@ class Attempts:
             return
         held = Held(assignment.ref)
         self._running[at] = held
-        if assignment.data_source_token:
-            masker.add(assignment.data_source_token)
+        metrics.RUNNING.set(len(self._running))
         held.task = asyncio.create_task(self._hold(held, assignment), name=f"attempt {at}")
 
     def cancel(self, ref: pb.AttemptRef, reason: str) -> None:
@@ -100,7 +103,7 @@ class Attempts:
         if held is None or held.cancelled:
             return
         held.cancelled = reason or "the step was cancelled"
-        if held.cell is not None:
+        if held.cell is not None and held.cell.running:
             held.cell.cancel()
         elif held.task is not None:
             held.task.cancel()
@@ -161,6 +164,8 @@ class Attempts:
             log.exception("an attempt could not be run", extra={"attempt": at})
             outcome = _failed("INTERNAL", "the worker failed to run the step; its log says why")
         self._running.pop(at, None)
+        metrics.RUNNING.set(len(self._running))
+        metrics.ATTEMPTS.labels(outcome.failure.kind if outcome.failure else "SUCCESS").inc()
         if not held.abandoned:
             result = _result(held, outcome)
             self._results[at] = result

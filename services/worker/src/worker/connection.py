@@ -80,6 +80,7 @@ class Connection:
 
     async def _one_stream(self) -> None:
         self._outgoing.forget_heartbeats()
+        self._attempts.forget_components()
         call = self._engine.Work(None)
         tasks: list[asyncio.Task[None]] = []
         try:

@@ -85,12 +85,12 @@ class Environments:
             "--output-file",
             str(locked),
         ]
-        await _uv([*compile_, str(wanted)], log)
+        cache = self._folder.parent / "uv-cache"
+        await _uv([*compile_, str(wanted)], cache, log)
         count = sum(1 for line in locked.read_text().splitlines() if line and not line.startswith((" ", "#")))
         log(f"installing {count} package{'s' if count != 1 else ''}")
-        await _uv(
-            ["pip", "install", "--require-hashes", "--target", str(draft / "site"), "-r", str(locked)], log
-        )
+        install = ["pip", "install", "--require-hashes", "--target", str(draft / "site"), "-r", str(locked)]
+        await _uv(install, cache, log)
         (draft / "site").mkdir(exist_ok=True)
         manifest = {
             "requirements": requirements.packages,
@@ -109,9 +109,11 @@ def _digest(requirements: Requirements) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-async def _uv(arguments: list[str], log: Log) -> None:
+async def _uv(arguments: list[str], cache: Path, log: Log) -> None:
     """Runs uv. Raises DependencyError with what it said."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MCPANEL_")}
+    if "HOME" not in environment:
+        environment.setdefault("UV_CACHE_DIR", str(cache))
     always = ["--python", python(), "--only-binary", ":all:", "--no-progress", "--color", "never"]
     process = await asyncio.create_subprocess_exec(
         uv.find_uv_bin(),

@@ -5,6 +5,7 @@ import logging
 import time
 from typing import Final
 
+from worker import metrics
 from worker.cells.bubblewrap import BARE, Environment, Sandbox
 from worker.cells.cell import Cell, CellError
 from worker.cells.cgroup import Cgroup
@@ -53,6 +54,7 @@ class Cells:
         key = (version_id, user_id)
         self.expect(kind)
         cell = self._choose(kind, environment, key)
+        metrics.CELLS_TAKEN.labels("cold" if cell is None else "ready").inc()
         if cell is None:
             cell = await self._new(kind, environment)
         cell.bound_to = key
@@ -102,7 +104,8 @@ class Cells:
         task.add_done_callback(self._closing.discard)
 
     async def _new(self, kind: str, environment: Environment) -> Cell:
-        return await Cell.start(kind, self._sandbox, environment, self._cgroups)
+        with metrics.CELL_START.labels(kind).time():
+            return await Cell.start(kind, self._sandbox, environment, self._cgroups)
 
     async def _keep(self) -> None:
         """Replaces used spare cells, and lets idle ones go."""

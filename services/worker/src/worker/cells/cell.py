@@ -198,6 +198,11 @@ class Cell:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        """Whether an attempt runs in it."""
+        return self._running
+
+    @property
     def waiting(self) -> bool:
         """Whether a process waits for the next attempt already."""
         return self.alive and self._attempt is not None

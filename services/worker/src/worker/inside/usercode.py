@@ -127,7 +127,10 @@ def _bind(main: "Any", inputs: "dict[str, Any]") -> "tuple[list[Any], dict[str, 
 
 def _converted(main: "Any", name: str, value: "Any") -> "Any":
     """The value as the parameter's hint asks for. Raises BadInput."""
-    hint = getattr(main, "__annotations__", {}).get(name, _MISSING)
+    try:
+        hint = main.__annotations__.get(name, _MISSING)
+    except Exception:  # from 3.14 on a hint is evaluated here, and may be any expression
+        return value
     if hint is _MISSING or (hint is type(value) and hint in (str, int, bool, dict, list)):
         return value
     from . import hints  # noqa: PLC0415
