@@ -99,8 +99,8 @@ class _Reader:
                 message = f"{key!r} is given twice, as {name} too" if again else f"unknown field {key!r}"
                 fix = "remove one of them" if again else did_you_mean(key, list(fields))
                 self.refuse(where, entry.line, entry.column, message, fix)
-                near = nearest(key, list(fields))
-                self.misspelt.add(f"{path}.{near}" if path else near)
+                if not again and (near := nearest(key, list(fields))):
+                    self.misspelt.add(f"{path}.{near}" if path else near)
                 continue
             self.places[where] = (entry.node.line, entry.node.column)
             value = read(self, entry.node, where)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from chassis.jsonvalue import Json
 from registry import schemas
 from registry.references import Finding, Scope, is_constant, read
-from registry.resolution import did_you_mean
+from registry.resolution import did_you_mean, nearest
 from registry.schemas import Schema
 
 _HANDLED: Final = frozenset(
@@ -63,17 +63,19 @@ def _object(
     properties: Any = schema.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
     required = schema.get("required")
+    rest = schema.get("additionalProperties")
+    missing = [one for one in properties if one not in value]
+    is_closed = rest is False and "patternProperties" not in schema
+    misspelt = {nearest(name, missing) for name in value if is_closed and name not in properties}
     for name in required if isinstance(required, list) else ():
-        if name not in value:
+        if name not in value and name not in misspelt:
             yield Finding(
                 path, f"the {noun} {name!r} is missing", _addition(str(name), properties.get(name), root)
             )
-    rest = schema.get("additionalProperties")
     for name, item in value.items():
         if name in properties:
             yield from _fit(item, properties[name], root, scope, f"{path}.{name}")
-        elif rest is False and "patternProperties" not in schema:
-            missing = [one for one in properties if one not in value]
+        elif is_closed:
             fix = did_you_mean(name, missing) if missing else "remove it"
             yield Finding(f"{path}.{name}", f"there is no {noun} {name!r}", fix)
         elif isinstance(rest, Mapping) and "patternProperties" not in schema:

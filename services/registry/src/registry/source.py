@@ -28,7 +28,9 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _BASED: Final = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_SURROGATES: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_SURROGATES: Final = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+)
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -123,17 +125,17 @@ def _refused(error: yaml.MarkedYAMLError) -> UnreadableError:
 
 def _json_as_yaml(text: str) -> str:
     """YAML holds JSON but for one thing: characters written as two `\\u` escapes."""
-    if not text.lstrip().startswith(("{", "[")) or not _SURROGATES.search(text):
+    if not _SURROGATES.search(text):
         return text
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
-    return _SURROGATES.sub(lambda pair: f"\\U{_code_point(pair):08x}", text)
+    return _SURROGATES.sub(lambda pair: f"{pair[1]}\\U{_code_point(pair):08x}", text)
 
 
 def _code_point(pair: re.Match[str]) -> int:
-    return 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + (int(pair[2], 16) - 0xDC00)
+    return 0x10000 + ((int(pair[2], 16) - 0xD800) << 10) + (int(pair[3], 16) - 0xDC00)
 
 
 @dataclass(slots=True)
