@@ -1,4 +1,4 @@
-"""Asks a server whether it is ready: by TCP, or by gRPC's health protocol.
+"""Asks a server whether it is ready: by TCP, by gRPC's health protocol, or by what it measures.
 
 The health call is written out in HTTP/2 frames, because the supervisor forks and so never imports grpc.
 Sources: RFC 9113 (frames), RFC 7541 (header fields as literals), grpc/health/v1/health.proto.
@@ -23,6 +23,19 @@ async def listens(port: int) -> bool:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
             return True
+    return False
+
+
+async def measures(port: int, line: bytes) -> bool:
+    """Whether the Prometheus page on 127.0.0.1 has this line, e.g. `b"mcp_worker_connected 1.0"`."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(b"GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n")
+                return line in (await reader.read()).splitlines()
+            finally:
+                writer.close()
     return False
 
 

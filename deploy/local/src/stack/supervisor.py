@@ -18,7 +18,7 @@ from pathlib import Path
 from stack import secrets
 from stack.child import kill_group
 from stack.errors import StackError
-from stack.health import listens, serves_grpc
+from stack.health import listens, measures, serves_grpc
 from stack.home import Lock, explain
 from stack.ports import require_free
 from stack.table import Entry, Preparation, Process, Site, log_of
@@ -165,6 +165,8 @@ class Supervisor:
         match kind:
             case "grpc":
                 return await serves_grpc(port)
+            case "worker":
+                return await measures(port, b"mcp_worker_connected 1.0")
             case "postgres":
                 return await asyncio.to_thread(self.site.postgres.is_ready)
             case "nats":

@@ -55,7 +55,7 @@ class Process:
     title: str
     start: Callable[[Site], subprocess.Popen[bytes]]
     needs: tuple[str, ...]
-    ready: tuple[str, str]  # ("tcp" | "grpc" | "nats" | "postgres", a name in Ports)
+    ready: tuple[str, str]  # ("tcp" | "grpc" | "worker" | "nats" | "postgres", a name in Ports)
     listens: tuple[str, ...]
     stops: int  # processes stop in ascending order, those with the same number together
     before: Callable[[Site], None] | None = None  # blocking preparation, run in a thread
@@ -250,7 +250,7 @@ TABLE: tuple[Entry, ...] = (
         "worker",
         _worker,
         needs=("keys",),
-        ready=("tcp", "worker_metrics"),
+        ready=("worker", "worker_metrics"),
         listens=("worker_metrics",),
         stops=2,
     ),

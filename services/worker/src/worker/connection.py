@@ -12,7 +12,7 @@ import grpc.aio
 from chassis import errors
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker import executors
+from worker import executors, metrics
 from worker.attempts import Attempts
 from worker.outgoing import Outgoing
 
@@ -64,6 +64,7 @@ class Connection:
                     log.log(level, "the stream to the engine ended", extra={"error": str(error)})
                 finally:
                     self.connected.clear()
+                    metrics.CONNECTED.set(0)
                 delay = min(2.0, 0.05 * 2 ** min(failures, 6))
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
         finally:
@@ -140,6 +141,7 @@ class Connection:
             self._attempts.abandon(ref)
         self._last_sign = time.monotonic()
         self.connected.set()
+        metrics.CONNECTED.set(1)
         log.info("connected to the engine", extra={"lease": self._lease, "slots": self._slots})
 
     async def _write(self, call: "grpc.aio.StreamStreamCall[pb.WorkerMessage, pb.EngineMessage]") -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+CONNECTED: Final = Gauge("mcp_worker_connected", "1 while the stream to the engine is open.")
 ATTEMPTS: Final = Counter("mcp_worker_attempts", "Attempts ended.", ("outcome",))
 RUNNING: Final = Gauge("mcp_worker_attempts_running", "Attempts running now.")
 CELLS_TAKEN: Final = Counter("mcp_worker_cells_taken", "Cells taken for an attempt, ready or cold.", ("how",))
