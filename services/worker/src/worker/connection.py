@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 _DEFAULT_LEASE: Final = 15.0
 _SETTLED: Final = 5.0
 """A stream that lived this long, in seconds, was a good one: the next is dialled without waiting."""
+_MAX_DELAY: Final = 0.5
+"""Seconds between attempts to dial, at most: every run waits for it after the engine's return."""
 _ACK_SECONDS: Final = 5.0
 
 
@@ -65,7 +67,7 @@ class Connection:
                 finally:
                     self.connected.clear()
                     metrics.CONNECTED.set(0)
-                delay = min(2.0, 0.05 * 2 ** min(failures, 6))
+                delay = min(_MAX_DELAY, 0.05 * 2 ** min(failures, 6))
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
         finally:
             lease_watch.cancel()
