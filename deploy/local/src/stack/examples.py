@@ -44,6 +44,11 @@ class Example:
         """The name in the workflow document."""
         return str(yaml.safe_load(self.workflow)["name"])
 
+    @property
+    def output_names(self) -> list[str]:
+        """The outputs' names, in the order of the workflow document."""
+        return list(yaml.safe_load(self.workflow).get("outputs", {}))
+
 
 def load(name: str, root: Path = FOLDER) -> Example:
     """Read an example's folder. Raises StackError naming what is wrong with it."""

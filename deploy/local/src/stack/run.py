@@ -34,7 +34,7 @@ def run(name: str, home: Home, ports: Ports, say: Say) -> int:
             if line := describe(event, data):
                 say(line)
         finished = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
-        _show(edge, home, finished, say)
+        _show(edge, home, finished, example.output_names, say)
         _commands(edge, key_file, finished["id"], say)
         return _verdict(example, finished, say)
     finally:
@@ -82,8 +82,10 @@ def describe(event: str, data: Json) -> str:
     return f"  {clock:<12}  {step:<12}  {'| ' if event != 'status_change' else ''}{text}"
 
 
-def _show(edge: Edge, home: Home, finished: Json, say: Say) -> None:
-    for name, value in finished.get("outputs", {}).items():
+def _show(edge: Edge, home: Home, finished: Json, names: list[str], say: Say) -> None:
+    outputs = finished.get("outputs", {})
+    for name in [*(name for name in names if name in outputs), *(outputs.keys() - set(names))]:
+        value = outputs[name]
         say(f"\noutput {name}")
         say(indented(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)))
     say("\nsteps")

@@ -154,7 +154,10 @@ class Supervisor:
                 process = await self._restart(node, entry, process)
             elif time.monotonic() > end:
                 late = f"{entry.title} did not become ready in {START_TIMEOUT:.0f} s"
-                raise StackError(late + self._tail(entry))
+                if not node.ready.is_set():
+                    raise StackError(late + self._tail(entry))
+                self.say(f"{late}; waiting on")
+                end = float("inf")
             await asyncio.sleep(pause)
             pause = min(0.1, pause * 1.3)
         return process
