@@ -7,6 +7,7 @@ from typing import Any
 import grpc.aio
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, insert, select, text, update
 
 from chassis import outbox
@@ -301,6 +302,20 @@ async def test_connections_cut_by_the_server_are_replaced_unnoticed(
         await tx.execute(insert(things).values(name="a", count=1))
 
     assert await count(db) == 1
+
+
+async def test_transactions_are_counted_and_timed(db: Database) -> None:
+    def counted(kind: str, outcome: str) -> float:
+        return REGISTRY.get_sample_value("mcp_db_operations_total", {"kind": kind, "outcome": outcome}) or 0
+
+    before = counted("read", "ok"), counted("write", "failed")
+    await count(db)
+    with pytest.raises(ZeroDivisionError):
+        async with db.begin():
+            raise ZeroDivisionError
+
+    assert (counted("read", "ok"), counted("write", "failed")) == (before[0] + 1, before[1] + 1)
+    assert REGISTRY.get_sample_value("mcp_db_connections_in_use") == 0
 
 
 def test_the_hash_of_a_request_leaves_its_id_out() -> None:

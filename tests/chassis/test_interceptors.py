@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from chassis import errors
 from chassis.context import current
+from chassis.database import Database
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
@@ -359,6 +360,32 @@ async def test_a_stream_that_fails_midway_ends_with_its_error(serve: Serve, styl
     code, error = read(caught.value)
     assert len(received) == 2
     assert (code, error.reason) == (grpc.StatusCode.OUT_OF_RANGE, "POSITION_OUT_OF_RANGE")
+
+
+class Careless(engine_pb2_grpc.EngineServiceServicer):
+    """Yields with its transaction open."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async with self.db.read():
+            yield engine_pb2.WatchRunResponse()
+
+
+async def test_a_stream_that_yields_inside_a_transaction_fails_loudly(
+    serve: Serve, db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel = await serve((engine_pb2_grpc.add_EngineServiceServicer_to_server, Careless(db)))
+    stub = engine_pb2_grpc.EngineServiceStub(channel)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await collect(
+            stub.WatchRun(engine_pb2.WatchRunRequest(run_id=RUN_ID), metadata=as_caller(VIEWER)), []
+        )
+
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "a message was yielded inside an open transaction" in caplog.text
 
 
 async def test_an_unknown_exception_in_a_stream_is_internal_and_neutral(serve: Serve) -> None:

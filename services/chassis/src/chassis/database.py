@@ -7,6 +7,7 @@ record and the stored answer that makes a repeat safe. They commit together or n
 import hashlib
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from chassis.context import Call, current_or_none, utcnow
 from chassis.guards import ContractBroken, ReplayAnswer, open_transaction
 from chassis.signals import Signal
 from chassis.tables import ChassisTables, chassis_tables
+from chassis.telemetry import DB_DURATION, DB_OPERATIONS, DB_POOL
 
 log = logging.getLogger(__name__)
 
@@ -268,10 +270,20 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self, *, readonly: bool = False) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.connect() as connection:
-            if readonly:
-                await connection.execution_options(postgresql_readonly=True)
-            yield connection
+        kind, outcome, started = "read" if readonly else "write", "failed", time.perf_counter()
+        try:
+            async with self.engine.connect() as connection:
+                DB_POOL.inc()
+                try:
+                    if readonly:
+                        await connection.execution_options(postgresql_readonly=True)
+                    yield connection
+                    outcome = "ok"
+                finally:
+                    DB_POOL.dec()
+        finally:
+            DB_OPERATIONS.labels(kind, outcome).inc()
+            DB_DURATION.labels(kind).observe(time.perf_counter() - started)
 
     async def _start(self, tx: Transaction, *, idempotent: bool) -> None:
         """Opens the transaction and learns its time; a connection that died idle is replaced once, unnoticed."""

@@ -24,6 +24,8 @@ _PATTERNS: Final = (
 _WORD_CHARACTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.~+/="
 _MARKS: Final = ("mcp_", "eyJ")
 _SCHEMES: Final = ("bearer ", "basic ")
+_SIGNS: Final = ("mcp_", "eyj", "://", *_SCHEMES)
+"""Lower-case texts of which each pattern needs one."""
 _SWALLOWED: Final = re.compile(r"[^\s\"'<>@]*")
 
 
@@ -47,7 +49,15 @@ class Masker:
 
     def mask(self, text: str) -> str:
         """`text` without secrets."""
-        return self._pattern.sub(MASK, text)
+        return self._pattern.sub(MASK, text) if self._suspicious(text) else text
+
+    def _suspicious(self, text: str) -> bool:
+        """Whether any pattern can match at all: plain searches are far cheaper than the pattern, and most lines are
+        innocent."""
+        lowered = text.lower()
+        if any(sign in lowered for sign in _SIGNS):
+            return True
+        return any(form in text for form in self._forms)
 
     def stream(self) -> "MaskStream":
         """A masker for text that arrives in chunks; a secret cut in two by a chunk's edge is still masked."""

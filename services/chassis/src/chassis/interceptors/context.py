@@ -39,11 +39,11 @@ def make(method: Method, context: grpc.aio.ServicerContext[Any, Any], draining: 
     )
 
 
-def adopt(call: Call, request: Message) -> None:
-    """Makes the validated request known to the call."""
+def adopt(call: Call, request: Message, *, repeatable: bool) -> None:
+    """Makes the validated request known to the call; its request id only where one answer can be repeated."""
     fields = request.DESCRIPTOR.fields_by_name
     call.request = request
-    if "request_id" in fields:
+    if repeatable and "request_id" in fields:
         call.request_id = request.request_id  # type: ignore[attr-defined]  # the field was just found
     if "validate_only" in fields:
         call.validate_only = request.validate_only  # type: ignore[attr-defined]  # the field was just found

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from chassis.authentication import Authenticator
 from chassis.context import Call, use
-from chassis.guards import ReplayAnswer
+from chassis.guards import ReplayAnswer, refuse_open_transaction
 from chassis.interceptors import context as context_layer
 from chassis.interceptors.authentication import authenticate
 from chassis.interceptors.errors import answer, translate
@@ -104,6 +104,8 @@ class Pipeline(_Interceptor):
                     return
                 try:
                     async for message in answers:
+                        # The client may take its time over each message.
+                        refuse_open_transaction("a message was yielded")
                         await context.write(message)
                 finally:
                     await answers.aclose()
@@ -146,7 +148,7 @@ class Pipeline(_Interceptor):
         if method.client_streaming:
             return _validated(request), CheckedContext(context)
         validate(request)
-        context_layer.adopt(call, request)
+        context_layer.adopt(call, request, repeatable=not method.server_streaming)
         return request, context
 
 
