@@ -51,7 +51,7 @@ class Engine:
         self.stub = engine_pb2_grpc.EngineServiceStub(self.channel)
 
     async def stop(self) -> None:
-        await self.channel.close()
+        await self.channel.close(None)
         await self.built.server.stop(grace=0)
 
     async def start_run(self, workflow: str = "flow", **inputs: Any) -> run_pb2.Run:

@@ -50,9 +50,7 @@ class Fake:
         return answer
 
     def inputs(self, index: int, scope: Scope) -> Payload:
-        return Payload.of(
-            {"seen": sorted(name for name, output in scope.outputs.items() if output is not None)}
-        )
+        return Payload.of({"seen": len(scope.outputs)})
 
     def compute(self, index: int, inputs: Payload) -> Payload:
         if index in self.broken:

@@ -117,7 +117,7 @@ class FakeWorker:
             self._stream.cancel()
             await asyncio.gather(self._stream, return_exceptions=True)
         if self._channel is not None:
-            await self._channel.close()
+            await self._channel.close(None)
 
     async def close(self) -> None:
         await self.lose_stream()

@@ -1,0 +1,326 @@
+"""Leases, epochs, lost streams, replicas and restarts: a step is lost by nobody and counted once."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine import machine
+from mcpanel.engine.v1 import run_pb2, worker_pb2
+from tests.engine.conftest import Engine, Engines
+from tests.engine.support.peers import Peers
+from tests.engine.support.worker import Attempt, FakeWorker, echo
+
+Run = run_pb2.Run
+Step = run_pb2.StepExecution
+Message = worker_pb2.WorkerMessage
+
+
+async def until(condition: Any, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class Gate:
+    """Code that waits for the test."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.entered = 0
+
+    async def __call__(self, attempt: Attempt) -> Any:
+        self.entered += 1
+        await self.open.wait()
+        return attempt.number
+
+
+async def test_a_silent_workers_step_goes_to_another_and_its_late_result_is_rejected(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, outputs={"n": "${{ steps.a.output }}"})
+    gate = Gate()
+    worker.code["a"] = gate
+    run = await engine.start_run()
+    await until(lambda: gate.entered)
+    worker.deaf = True
+    async with FakeWorker(engine.address) as other:
+        other.code["a"] = lambda attempt: asyncio.sleep(0, attempt.number)
+
+        ended = await engine.ended(run.id, seconds=10)
+        worker.deaf = False
+        gate.open.set()
+        await until(lambda: worker.acks)
+
+    assert ended.status == Run.SUCCESS
+    assert ended.outputs["n"] == 2
+    assert not worker.acks[0].accepted
+    step = (await engine.steps(run.id))["a"]
+    assert [one.error.kind for one in step.attempts] == [run_pb2.RunError.WORKER_LOST, 0]
+    assert step.attempts[1].worker_id == other.id
+
+
+async def test_a_worker_that_loses_its_stream_keeps_its_steps_and_reports_on_a_new_one(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
+    gate = Gate()
+    worker.code["a"] = gate
+    run = await engine.start_run()
+    await until(lambda: gate.entered)
+
+    await worker.lose_stream()
+    gate.open.set()
+    await until(lambda: worker.unacked)
+    await worker.connect()
+
+    assert (await engine.ended(run.id)).status == Run.SUCCESS
+    assert len((await engine.steps(run.id))["a"].attempts) == 1
+
+
+async def test_a_result_that_is_sent_twice_counts_once(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    sent: list[Message] = []
+
+    async def twice(attempt: Attempt) -> Any:
+        message = Message(result=Message.Result(ref=attempt.ref, output_json=b'"first"'))
+        sent.append(message)
+        worker.send(message)
+        return "second"
+
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]}, outputs={"a": "${{ steps.a.output }}"})
+    worker.code["a"] = twice
+
+    run = await engine.ended((await engine.start_run()).id)
+    worker.send(sent[0])
+    await until(lambda: len(worker.acks) == 4)
+
+    assert run.outputs["a"] == "first"
+    assert all(one.accepted for one in worker.acks)
+    events = [
+        one.step_status_change for one in await engine.events(run.id) if one.HasField("step_status_change")
+    ]
+    assert [one.step_id for one in events if one.status == Step.SUCCESS] == ["a", "b"]
+
+
+async def test_a_result_for_nothing_known_is_refused(engine: Engine, worker: FakeWorker) -> None:
+    ref = worker_pb2.AttemptRef(
+        run_id="0197f000-0000-7000-8000-000000000001", step_id="a", attempt=1, epoch=1
+    )
+
+    worker.send(Message(result=Message.Result(ref=ref, output_json=b"1")))
+    await until(lambda: worker.acks)
+
+    assert (worker.acks[0].accepted, worker.acks[0].reason) == (False, "the run does not exist")
+
+
+async def test_a_worker_takes_no_more_than_its_slots_and_the_rest_waits_its_turn(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow(*({"id": f"s{number}"} for number in range(5)))
+    gate = Gate()
+    worker.default = gate
+    run = await engine.start_run()
+    await until(lambda: gate.entered == 2)
+    await asyncio.sleep(0.3)
+
+    assert gate.entered == 2
+    gate.open.set()
+    assert (await engine.ended(run.id)).status == Run.SUCCESS
+    assert gate.entered == 5
+
+
+async def test_work_that_one_replica_cannot_place_is_taken_by_another(engines: Engines, peers: Peers) -> None:
+    one, two = await engines.start(), await engines.start()
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
+    async with FakeWorker(two.address) as worker:
+        run = await one.start_run()
+
+        assert (await one.ended(run.id)).status == Run.SUCCESS
+        assert len(worker.assignments) == 2
+
+
+async def test_many_runs_over_two_replicas_each_run_every_step_once(engines: Engines, peers: Peers) -> None:
+    one, two = await engines.start(), await engines.start()
+    peers.registry.workflow(
+        {"id": "a"},
+        {"id": "b", "needs": ["a"]},
+        {"id": "c", "needs": ["a"]},
+        {"id": "d", "needs": ["b", "c"]},
+    )
+    executed: list[tuple[str, str]] = []
+
+    async def note(attempt: Attempt) -> Any:
+        executed.append((attempt.ref.run_id, attempt.step_id))
+        return await echo(attempt)
+
+    async with FakeWorker(one.address) as first, FakeWorker(two.address) as second:
+        first.default = second.default = note
+        runs = await asyncio.gather(*(engine.start_run() for engine in (one, two) * 15))
+        for run in runs:
+            assert (await two.ended(run.id, seconds=20)).status == Run.SUCCESS
+
+    assert len(executed) == len(set(executed)) == 30 * 4
+
+
+async def test_an_engine_that_restarts_goes_on_with_what_its_workers_hold(
+    engines: Engines, peers: Peers
+) -> None:
+    engine = await engines.start()
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
+    gate = Gate()
+    async with FakeWorker(engine.address) as worker:
+        worker.code["a"] = gate
+        run = await engine.start_run()
+        await until(lambda: gate.entered)
+        await engines.stop(engine)
+        await worker.lose_stream()
+        gate.open.set()
+        await until(lambda: worker.unacked)
+
+        restarted = await engines.start()
+        await worker.connect(restarted.address)
+        ended = await restarted.ended(run.id)
+
+    assert ended.status == Run.SUCCESS
+    assert [len(one.attempts) for one in (await restarted.steps(run.id)).values()] == [1, 1]
+
+
+async def test_queued_runs_survive_a_restart_without_the_registry(engines: Engines, peers: Peers) -> None:
+    engine = await engines.start()
+    peers.registry.workflow({"id": "a"})
+    async with FakeWorker(engine.address):
+        pass
+    runs = [await engine.start_run() for _ in range(3)]
+    await engines.stop(engine)
+    peers.registry.workflows.clear()
+    peers.registry.versions.clear()
+
+    restarted = await engines.start()
+    async with FakeWorker(restarted.address):
+        for run in runs:
+            assert (await restarted.ended(run.id)).status == Run.SUCCESS
+
+
+async def test_an_assignment_that_never_arrived_is_given_out_again(engine: Engine, peers: Peers) -> None:
+    peers.registry.workflow({"id": "a"})
+    worker = FakeWorker(engine.address)
+    await worker.connect()
+    worker._receive = lambda message: None  # type: ignore[method-assign]  # it hears nothing any more
+    run = await engine.start_run()
+    await worker.lose_stream()
+    again = FakeWorker(engine.address, name=worker.id)
+    await again.connect()
+    try:
+        assert (await engine.ended(run.id, seconds=10)).status == Run.SUCCESS
+        assert len((await engine.steps(run.id))["a"].attempts) == 2
+    finally:
+        await again.close()
+
+
+async def test_a_worker_that_comes_back_is_told_what_it_has_lost(engines: Engines, peers: Peers) -> None:
+    engine = await engines.start(lease_seconds=0.6)
+    peers.registry.workflow({"id": "a"})
+    gate = Gate()
+    async with FakeWorker(engine.address) as worker:
+        worker.code["a"] = gate
+        run = await engine.start_run()
+        await until(lambda: gate.entered)
+        await worker.lose_stream()
+        async with FakeWorker(engine.address):
+            await engine.ended(run.id)
+        await worker.connect()
+        assert worker.welcome is not None
+        assert [one.step_id for one in worker.welcome.lost] == ["a"]
+        gate.open.set()
+
+
+async def test_a_draining_worker_finishes_and_takes_nothing_new(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
+    gate = Gate()
+    worker.code["a"] = gate
+    run = await engine.start_run()
+    await until(lambda: gate.entered)
+    worker.send(Message(draining=Message.Draining()))
+    await asyncio.sleep(0.1)
+    gate.open.set()
+    await until(lambda: worker.acks)
+    await asyncio.sleep(0.3)
+
+    assert len(worker.assignments) == 1
+    assert (await engine.get(run.id)).waiting_for == "a free worker for PYTHON_SCRIPT"
+    async with FakeWorker(engine.address):
+        assert (await engine.ended(run.id)).status == Run.SUCCESS
+
+
+async def test_a_worker_that_does_not_mind_its_timeout_is_overruled(
+    engine: Engine, peers: Peers, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "OVERRUN", timedelta(0))
+    peers.registry.workflow({"id": "a", "timeout": {"nanos": 300_000_000}})
+    worker.code["a"] = Gate()
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert run.status == Run.FAILED
+    assert run.error.kind == run_pb2.RunError.TIMED_OUT
+    await until(lambda: worker.cancels)
+
+
+async def test_results_that_arrive_together_share_a_transaction(
+    engines: Engines, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await engines.start()
+    committer = engine.built.dispatcher._committer
+    sizes: list[int] = []
+    apply = committer._apply
+
+    async def counted(items: Any, **options: Any) -> bool:
+        sizes.append(len(items))
+        await asyncio.sleep(0.05)
+        return await apply(items, **options)
+
+    monkeypatch.setattr(committer, "_apply", counted)
+    peers.registry.workflow(*({"id": f"s{number}"} for number in range(8)))
+    gate = Gate()
+    async with FakeWorker(engine.address, slots=8) as worker:
+        worker.default = gate
+        run = await engine.start_run()
+        await until(lambda: gate.entered == 8)
+        sizes.clear()
+        gate.open.set()
+        assert (await engine.ended(run.id)).status == Run.SUCCESS
+
+    assert max(sizes) > 1
+    assert sum(sizes) == 8
+
+
+async def test_what_cannot_be_applied_fails_its_own_run_and_no_other(
+    engine: Engine, peers: Peers, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def poison(_: Attempt) -> Any:
+        return "poison"
+
+    step = machine.step
+
+    def trip(state: Any, event: Any, now: Any) -> Any:
+        if getattr(getattr(event, "output", None), "raw", b"") == b'"poison"':
+            raise RuntimeError("a defect")
+        return step(state, event, now)
+
+    monkeypatch.setattr(machine, "step", trip)
+    peers.registry.workflow({"id": "bad"}, name="bad")
+    peers.registry.workflow({"id": "good"}, name="good")
+    worker.code["bad"] = poison
+
+    bad, good = await asyncio.gather(engine.start_run("bad"), engine.start_run("good"))
+
+    assert (await engine.ended(good.id)).status == Run.SUCCESS
+    async with asyncio.timeout(10):
+        while not (step_now := (await engine.steps(bad.id))["bad"]).attempts[0].HasField("error"):
+            await asyncio.sleep(0.02)
+    assert step_now.attempts[0].error.kind == run_pb2.RunError.INTERNAL
