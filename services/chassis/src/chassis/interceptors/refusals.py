@@ -37,16 +37,17 @@ def note_refusal(hook: RefusalHook | None, call: Call, error: ServiceError) -> N
 
 @dataclass(slots=True)
 class _Group:
-    record: dict[str, Json]
-    count: int = 1
+    repeat: dict[str, Json]
+    """The record of those after the first; written when there were any."""
+    count: int = 0
 
 
 class RefusalLog:
     """A RefusalHook that writes refusals to the outbox, batched, outside the refused call.
 
-    A known caller's refusals are recorded one by one. Unknown callers are aggregated per address, reason and
-    minute, so that a flood of bad credentials becomes a line a minute, not a table. `run()` is a background
-    task.
+    A known caller's refusals are recorded one by one. Of unknown callers the first is recorded at once; further
+    ones of the same address, reason and minute are counted, and recorded together when the minute is over, so
+    that a flood of bad credentials becomes two lines a minute, not a table. `run()` is a background task.
     """
 
     def __init__(self, db: Database) -> None:
@@ -65,6 +66,7 @@ class RefusalLog:
                 group.count += 1
             elif len(self._groups) < _BUFFER:
                 self._groups[key] = _Group(_record(UNAUTHENTICATED, now, call, error))
+                self._records.append(_record(UNAUTHENTICATED, now, call, error))
             else:
                 self._lost += 1
         elif len(self._records) < _BUFFER:
@@ -73,7 +75,7 @@ class RefusalLog:
             self._lost += 1
 
     async def run(self) -> None:
-        """Writes what was remembered, every second, for ever; finished minutes of unknown callers once each."""
+        """Writes what was remembered, every second, for ever; repeats of a finished minute once."""
         try:
             while True:
                 await asyncio.sleep(_SECONDS)
@@ -91,10 +93,12 @@ class RefusalLog:
         rows = list(self._records)
         for key in due:
             group = self._groups[key]
-            details = group.record["details"]
-            if isinstance(details, dict):
+            details = group.repeat["details"]
+            if group.count and isinstance(details, dict):
                 details["count"] = group.count
-            rows.append(group.record)
+                rows.append(group.repeat)
+            else:
+                del self._groups[key]
         if not rows:
             return
         taken = len(self._records)
