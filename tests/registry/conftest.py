@@ -74,9 +74,9 @@ class World:
     async def definition(self, caller: Caller = EDITOR, **fields: Any) -> component_pb2.Definition:
         """A new definition, a Python script unless told otherwise."""
         one = component_pb2.Definition(**{"name": self.name(), "type": "PYTHON_SCRIPT", **fields})
-        return (
-            await self.call("CreateDefinition", pb.CreateDefinitionRequest(definition=one), caller)
-        ).definition
+        request = pb.CreateDefinitionRequest(definition=one)
+        answer: pb.CreateDefinitionResponse = await self.call("CreateDefinition", request, caller)
+        return answer.definition
 
     async def version(
         self, definition: str, version: str = "1.0.0", caller: Caller = EDITOR, **fields: Any
@@ -86,7 +86,8 @@ class World:
             fields["python_script"] = component_pb2.PythonScriptConfig(code_content=PYTHON)
         one = component_pb2.Version(version=version, **fields)
         request = pb.CreateVersionRequest(definition_id=definition, version=one)
-        return (await self.call("CreateVersion", request, caller)).version
+        answer: pb.CreateVersionResponse = await self.call("CreateVersion", request, caller)
+        return answer.version
 
     async def component(self, stem: str = "script", caller: Caller = EDITOR, **fields: Any) -> str:
         """The name of a new public component with version 1.0.0."""
@@ -96,7 +97,10 @@ class World:
 
     async def workflow(self, source: str, caller: Caller = EDITOR) -> workflow_pb2.Workflow:
         """A new workflow from its document."""
-        return (await self.call("CreateWorkflow", pb.CreateWorkflowRequest(source=source), caller)).workflow
+        answer: pb.CreateWorkflowResponse = await self.call(
+            "CreateWorkflow", pb.CreateWorkflowRequest(source=source), caller
+        )
+        return answer.workflow
 
 
 Start = Callable[..., Awaitable[World]]
@@ -127,7 +131,7 @@ async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
 
         yield begin
         for server, channel in started:
-            await channel.close()
+            await channel.close(None)
             await server.stop(grace=0)
 
 

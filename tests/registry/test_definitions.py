@@ -1,6 +1,7 @@
 """Definitions over the wire."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -12,7 +13,7 @@ from tests.registry.conftest import PYTHON, World
 from tests.support.callers import ADMIN, ANONYMOUS, EDITOR, OTHER_EDITOR, SERVICE, VIEWER
 
 
-def updating(key: str, *paths: str, **fields: object) -> pb.UpdateDefinitionRequest:
+def updating(key: str, *paths: str, **fields: Any) -> pb.UpdateDefinitionRequest:
     """A request to change a definition; a mask only where paths are given."""
     request = pb.UpdateDefinitionRequest(definition_id=key, definition=component_pb2.Definition(**fields))
     if paths:
@@ -78,7 +79,7 @@ async def test_a_wrong_first_version_leaves_no_definition_behind(world: World) -
     ],
 )
 async def test_what_is_missing_or_malformed_is_named(
-    world: World, fields: dict[str, object], field: str
+    world: World, fields: dict[str, Any], field: str
 ) -> None:
     request = pb.CreateDefinitionRequest(definition=component_pb2.Definition(**fields))
 

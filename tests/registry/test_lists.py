@@ -1,10 +1,12 @@
 """Lists: pages, filters, searches, orders, over thousands of rows."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from chassis.context import Caller
 from chassis.database import Database
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
@@ -45,7 +47,7 @@ async def many(start: Start) -> World:
     return world
 
 
-async def names(world: World, caller: object = ADMIN, **fields: object) -> list[str]:
+async def names(world: World, caller: Caller = ADMIN, **fields: Any) -> list[str]:
     """Every name of a list, all its pages walked."""
     found: list[str] = []
     token = ""
@@ -155,7 +157,7 @@ async def test_a_search_finds_all_words_in_name_description_and_tags(
     "fields",
     [{"filter": "nonsense = 1"}, {"filter": "name ="}, {"order_by": "owner_id"}, {"page_token": "x"}],
 )
-async def test_what_a_list_cannot_read_is_refused(many: World, fields: dict[str, str]) -> None:
+async def test_what_a_list_cannot_read_is_refused(many: World, fields: dict[str, Any]) -> None:
     refused = await many.refused("ListDefinitions", pb.ListDefinitionsRequest(**fields))
 
     assert refused.code == "INVALID_ARGUMENT"
@@ -163,7 +165,7 @@ async def test_what_a_list_cannot_read_is_refused(many: World, fields: dict[str,
 
 
 @pytest.mark.parametrize("other", [{"filter": "type = MCP"}, {"order_by": "name"}, {"query": "x"}])
-async def test_a_page_token_belongs_to_its_list(many: World, other: dict[str, str]) -> None:
+async def test_a_page_token_belongs_to_its_list(many: World, other: dict[str, Any]) -> None:
     token = (await many.call("ListDefinitions", pb.ListDefinitionsRequest(), ADMIN)).next_page_token
 
     refused = await many.refused(
@@ -183,7 +185,7 @@ async def test_workflows_are_listed_searched_and_filtered_too(world: World) -> N
         for n in range(5)
     ]
 
-    async def found(**fields: object) -> list[str]:
+    async def found(**fields: Any) -> list[str]:
         answer = await world.call("ListWorkflows", pb.ListWorkflowsRequest(**fields))
         return [one.name for one in answer.workflows]
 

@@ -268,7 +268,7 @@ def test_an_id_is_given_once() -> None:
     assert "steps[0]" in problem.message
 
 
-def test_a_circle_is_printed_and_what_waits_for_it_is_unreachable() -> None:
+def test_a_cycle_is_printed_and_what_waits_for_it_is_unreachable() -> None:
     found = problems(
         workflow(
             FINE
@@ -281,8 +281,8 @@ def test_a_circle_is_printed_and_what_waits_for_it_is_unreachable() -> None:
     )
 
     assert [(one.step, one.message) for one in found] == [
-        ("b", "these steps need each other in a circle: b → d → c → b"),
-        ("e", "step 'e' is unreachable: it needs 'c', which is part of a circle"),
+        ("b", "these steps form a cycle: b → d → c → b"),
+        ("e", "step 'e' is unreachable: it needs 'c', which is part of a cycle"),
         ("f", "step 'f' is unreachable: it needs 'e', which is unreachable itself"),
     ]
 

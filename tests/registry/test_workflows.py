@@ -404,6 +404,8 @@ async def test_saving_a_workflow_and_deleting_its_component_never_both_succeed(w
         saving = world.workflow(document(world.name("flow"), component))
         deleting = world.call("DeleteDefinition", pb.DeleteDefinitionRequest(definition_id=component), ADMIN)
 
+        saved: Any
+        deleted: Any
         saved, deleted = await asyncio.gather(saving, deleting, return_exceptions=True)
 
         assert isinstance(saved, ServiceError) != isinstance(deleted, ServiceError)

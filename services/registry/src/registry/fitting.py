@@ -13,6 +13,7 @@ _HANDLED: Final = frozenset(
     {"$schema", "title", "description", "default", "examples", "$comment", "$defs"}
     | {"type", "properties", "required", "additionalProperties"}
 )
+_FITTING: Final = "give a value that the component's input schema takes"
 
 
 def findings(given: Mapping[str, Json], schema: Schema, scope: Scope, path: str) -> Iterator[Finding]:
@@ -24,7 +25,7 @@ def findings(given: Mapping[str, Json], schema: Schema, scope: Scope, path: str)
     rest = {keyword: value for keyword, value in schema.items() if keyword not in _HANDLED}
     if rest and is_constant(dict(given)):
         for where, message in schemas.value_problems(dict(given), rest, schema):
-            yield Finding(path + _text(where), message, "")
+            yield Finding(path + _text(where), message, _FITTING)
 
 
 def _fit(value: Json, schema: "Json | Schema", root: Schema, scope: Scope, path: str) -> Iterator[Finding]:
@@ -35,7 +36,7 @@ def _fit(value: Json, schema: "Json | Schema", root: Schema, scope: Scope, path:
         return
     if is_constant(value):
         for where, message in schemas.value_problems(value, schema, root):
-            yield Finding(path + _text(where), message, _example(schemas.followed(schema, root)))
+            yield Finding(path + _text(where), message, _example(schemas.followed(schema, root)) or _FITTING)
         return
     if isinstance(value, str):
         leaf = read(value, path)
@@ -47,7 +48,7 @@ def _fit(value: Json, schema: "Json | Schema", root: Schema, scope: Scope, path:
     kind = "object" if isinstance(value, dict) else "array"
     wanted = schemas.types(schema, root)
     if wanted is not None and kind not in wanted:
-        yield Finding(path, f"expected {' or '.join(sorted(wanted))}, found {kind}", "")
+        yield Finding(path, f"expected {' or '.join(sorted(wanted))}, found {kind}", _FITTING)
         return
     inner = schemas.followed(schema, root)
     if isinstance(value, dict):

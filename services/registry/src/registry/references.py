@@ -112,9 +112,8 @@ class Scope:
             return "an expression names the step it reads", "write steps.<id>.output"
         step = path[1]
         if step not in self.outputs:
-            return f"there is no step {step!r}", did_you_mean(
-                step, [one for one in self.outputs if one != own]
-            )
+            others = [one for one in self.outputs if one != own]
+            return f"there is no step {step!r}", did_you_mean(step, others) or "read an input, or add that step"
         if step == own:
             return f"step {step!r} reads its own output", "read another step's output, or an input"
         if len(path) == 2:
@@ -128,7 +127,7 @@ class Scope:
         where = ".".join(("steps", step, "output", *map(str, found.where)))
         if not found.known:
             return f"{where} is no object and has no {found.name!r}", f"write {where}"
-        return f"{where} has no {found.name!r}", did_you_mean(found.name, list(found.known))
+        return f"{where} has no {found.name!r}", did_you_mean(found.name, list(found.known)) or f"write {where}"
 
     def _missing_input(self, path: Sequence[str]) -> tuple[str, str]:
         if len(path) == 1:

@@ -151,7 +151,8 @@ class _Check:
                 yield Problem(step.id, where, f"step {need!r} needs itself", "remove it")
             elif need not in self.scope.outputs:
                 others = [one for one in self.scope.outputs if one != step.id]
-                yield Problem(step.id, where, f"there is no step {need!r}", did_you_mean(need, others))
+                fix = did_you_mean(need, others) or "remove it"
+                yield Problem(step.id, where, f"there is no step {need!r}", fix)
 
     def _component(self, step: Step, path: str) -> Iterator[Problem]:
         if step.pin is not None:
@@ -200,12 +201,12 @@ class _Check:
         for walked in graph.cycles(self.needs):
             first = min(walked, key=lambda one: index[one])
             at = walked.index(first)
-            circle = (*walked[at:-1], *walked[: at + 1]) if at else walked
-            message = f"these steps need each other in a circle: {' → '.join(circle)}"
+            cycle = (*walked[at:-1], *walked[: at + 1]) if at else walked
+            message = f"these steps form a cycle: {' → '.join(cycle)}"
             found[first] = [
                 Problem(first, f"steps[{index[first]}]", message, "remove one of these references")
             ]
-            blocked |= dict.fromkeys(walked, "is part of a circle")
+            blocked |= dict.fromkeys(walked, "is part of a cycle")
         for number, step in enumerate(self.content.steps):
             if index[step.id] == number and self._never(self.leaves[number], number):
                 message = f"step {step.id!r} is unreachable: its condition is always false"
