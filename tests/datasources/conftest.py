@@ -60,7 +60,7 @@ class Target:
 
 def _data_source(url: str, name: str, fields: dict[str, Any]) -> pb.DataSource:
     parts = urlsplit(url)
-    values = {
+    values: dict[str, Any] = {
         "name": name,
         "type": pb.DataSource.POSTGRESQL,
         "host": parts.hostname,
@@ -202,5 +202,9 @@ class Callers(TestAuthenticator):
             credential=f"run-token-{len(self._callers)}",
             claims={"data_source_ids": list(data_source_ids)},
         )
-        self._callers[caller.credential] = caller
+        self.admit(caller)
         return caller
+
+    def admit(self, caller: Caller) -> None:
+        """Lets one more caller in."""
+        self._callers[caller.credential] = caller

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import duration_pb2, struct_pb2
 
 from chassis.errors import Denied, Invalid, NotFound, Precondition, ServiceError
-from tests.datasources.conftest import Target, World, new_target, run
 from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.conftest import Target, World, new_target, run
 from tests.support.callers import ADMIN, VIEWER, as_caller
 from tests.support.servers import TestPostgres
 
@@ -85,7 +85,8 @@ async def sample(
         ("'(1,2)'::point", "(1,2)", "point"),
         ("'a'::tsvector", "'a'", "tsvector"),
         ("'{\"a\": [1, 1.5, \"x\", null, true]}'::json", {"a": [1.0, 1.5, "x", None, True]}, "json"),
-        ("'{\"n\": 9007199254740993, \"d\": 0.12345678901234567890}'::jsonb", {"n": "9007199254740993", "d": "0.12345678901234567890"}, "jsonb"),
+        ("'{\"n\": 9007199254740993}'::jsonb", {"n": "9007199254740993"}, "jsonb"),
+        ("'[0.12345678901234567890, 0.5]'::jsonb", ["0.12345678901234567890", 0.5], "jsonb"),
         ("'null'::jsonb", None, "jsonb"),
         ("'[]'::jsonb", [], "jsonb"),
         ("'{}'::jsonb", {}, "jsonb"),

@@ -45,7 +45,7 @@ class Target:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine."""
-        return _plain(ipaddress.ip_address(self.address)).is_loopback
+        return ipaddress.ip_address(self.address).is_loopback
 
 
 class UnknownHostError(Exception):
@@ -78,7 +78,7 @@ class Guard:
         for text in await self._resolve(host):
             address = _parse(text)
             if address is not None and self.accepts(address):
-                return Target(host, str(address))
+                return Target(host, str(_plain(address)))
         raise Denied(
             "ADDRESS_REFUSED",
             f"{host} has a private address, and the operator does not allow it (MCPANEL_ALLOWED_NETWORKS)",

@@ -38,6 +38,9 @@ class Config(DatabaseConfig):
     pool_size: int = setting(
         "MCPANEL_POOL_SIZE", default="4", help="the most connections to one data source at once"
     )
+    pool_wait: float = setting(
+        "MCPANEL_POOL_WAIT", default="10", help="how many seconds a query waits for a free connection"
+    )
     pool_total: int = setting(
         "MCPANEL_POOL_TOTAL", default="32", help="the most connections to all data sources at once"
     )

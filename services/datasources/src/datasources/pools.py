@@ -18,7 +18,7 @@ from datasources.domain import DataSource
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS: Final = 60.0
-_WAIT_SECONDS: Final = 10.0
+WAIT_SECONDS: Final = 10.0
 _SWEEP_SECONDS: Final = 15.0
 
 Connect = Callable[[], Awaitable[Session]]
@@ -35,9 +35,17 @@ class _Idle:
 class Pools:
     """A pool for each data source. A connection serves one revision of its data source and no later one."""
 
-    def __init__(self, per_source: int, total: int, *, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        per_source: int,
+        total: int,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         self._per_source = per_source
         self._total = total
+        self._wait_seconds = wait_seconds
         self._idle_seconds = idle_seconds
         self._idle: list[_Idle] = []
         self._busy: dict[str, int] = defaultdict(int)
@@ -53,7 +61,7 @@ class Pools:
         """A session in a transaction that `begin` began; afterwards it is reset and kept, or closed.
 
         An idle connection that turns out to be dead is replaced. Raises Exhausted TOO_MANY_REQUESTS when none
-        becomes free in ten seconds, and what `connect` and `begin` raise.
+        becomes free in time, and what `connect` and `begin` raise.
         """
         await self._enter(source)
         session: Session | None = None
@@ -117,7 +125,7 @@ class Pools:
         stale = [one for one in self._idle if one.key[0] == source.id and one.key[1] < source.revision]
         await self._drop(stale)
         try:
-            async with asyncio.timeout(_WAIT_SECONDS):
+            async with asyncio.timeout(self._wait_seconds):
                 while not self._has_room(source.id):
                     await self._freed.wait()
                 self._busy[source.id] += 1

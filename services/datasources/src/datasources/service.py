@@ -29,7 +29,7 @@ class Service:
     pools: Pools
     vault: Vault
     rotation: Rotation
-    servicer: DataSources
+    connections: Connections
 
 
 def build(
@@ -43,7 +43,7 @@ def build(
     """Everything this service is. Raises ConfigError and MasterKeyError."""
     db = Database(config.database_url, metadata, name="datasources")
     vault = Vault(config.master_key)
-    pools = Pools(config.pool_size, config.pool_total)
+    pools = Pools(config.pool_size, config.pool_total, wait_seconds=config.pool_wait)
     references = References(environ, config.secrets_dir)
     connections = Connections(Guard(config.networks, resolver), references, vault, pools, config.tls_roots)
     servicer = DataSources(db, vault, references, connections, pools)
@@ -58,4 +58,4 @@ def build(
         on_stop=[servicer.queries.close, pools.close, db.close],
         migrations_package="datasources",
     )
-    return Service(server, db, pools, vault, rotation, servicer)
+    return Service(server, db, pools, vault, rotation, connections)

@@ -1,0 +1,223 @@
+"""What a database's server that means ill, or is an impostor, gets: no password and no service that hangs."""
+
+import asyncio
+import datetime
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.conftest import World, run
+from tests.datasources.test_data_sources import create, sales
+from tests.datasources.test_schemas import try_out
+from tests.support.servers import TestPostgres
+
+CANARY = b"canary-5f0e7a1c9b"
+_SSL_REQUEST = 80877103
+
+
+class Impostor:
+    """A server that talks PostgreSQL's first words and remembers all that it hears."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.port = 0
+        self.encrypted = False
+
+
+@asynccontextmanager
+async def impostor(answer: bytes, certificate: ssl.SSLContext | None = None) -> AsyncIterator[Impostor]:
+    """An impostor that says `answer` to the startup message, over TLS when it has a certificate."""
+    found = Impostor()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            size, code = struct.unpack("!II", await reader.readexactly(8))
+            if code == _SSL_REQUEST:
+                writer.write(b"S" if certificate else b"N")
+                await writer.drain()
+                if certificate:
+                    await writer.start_tls(certificate)
+                    found.encrypted = True
+                size, code = struct.unpack("!II", await reader.readexactly(8))
+            found.heard += await reader.readexactly(size - 8)
+            writer.write(answer)
+            await writer.drain()
+            found.heard += await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    try:
+        yield found
+    finally:
+        server.close()
+
+
+def authentication(kind: int, extra: bytes = b"") -> bytes:
+    """An Authentication message."""
+    return b"R" + struct.pack("!II", 8 + len(extra), kind) + extra
+
+
+def refusal() -> bytes:
+    """An ErrorResponse."""
+    body = b"SFATAL\0C28P01\0Mpassword authentication failed for user x\0\0"
+    return b"E" + struct.pack("!I", 4 + len(body)) + body
+
+
+CLEARTEXT = authentication(3)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callable[[str], ssl.SSLContext]]:
+    """An authority's certificate, and what makes servers' certificates that it signs."""
+    folder = tmp_path_factory.mktemp("authority")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+    root = _signed(name, name, key.public_key(), key, ca=True)
+    path = folder / "root.pem"
+    path.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+
+    def server(host: str) -> ssl.SSLContext:
+        own = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        certificate = _signed(subject, name, own.public_key(), key, host=host)
+        file = folder / f"{host}.pem"
+        file.write_bytes(
+            own.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+    return path, server
+
+
+def _signed(
+    subject: x509.Name, issuer: x509.Name, public: Any, key: Any, *, host: str = "", ca: bool = False
+) -> x509.Certificate:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    if host:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    return builder.sign(key, hashes.SHA256())
+
+
+@pytest.fixture
+async def world(postgres: TestPostgres, tmp_path: Path, authority: Any) -> AsyncIterator[World]:
+    """A service that trusts the authority."""
+    settings = {"MCPANEL_ALLOWED_NETWORKS": "127.0.0.0/8", "MCPANEL_TLS_ROOTS": str(authority[0])}
+    async for found in run(postgres, tmp_path, settings):
+        found.names["db.example.com"] = ["127.0.0.1"]
+        yield found
+
+
+def bait(port: int, **fields: Any) -> pb.DataSource:
+    """A data source that points to the impostor."""
+    return sales(name="sample", host="db.example.com", port=port, secret_value=CANARY.decode(), **fields)
+
+
+async def test_a_server_that_asks_for_the_password_in_the_clear_does_not_get_it(world: World) -> None:
+    async with impostor(CLEARTEXT) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.PREFER))
+
+        found = await try_out(world)
+
+    assert not found.ok
+    assert "in the clear" in found.message
+    assert b"reader" in server.heard
+    assert CANARY not in server.heard
+
+
+async def test_an_impostor_with_an_untrusted_certificate_hears_nothing(world: World, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "db.example.com")])
+    own = _signed(name, name, key.public_key(), key, host="db.example.com")
+    file = tmp_path / "own.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + own.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    async with impostor(CLEARTEXT, context) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
+
+        found = await try_out(world)
+
+    assert (found.ok, found.message) == (False, "the server's certificate could not be verified")
+    assert server.heard == b""
+
+
+async def test_a_trusted_certificate_for_another_name_is_not_enough(world: World, authority: Any) -> None:
+    async with impostor(CLEARTEXT, authority[1]("other.example.com")) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
+
+        found = await try_out(world)
+
+    assert (found.ok, found.message) == (False, "the server's certificate is for another name")
+    assert server.heard == b""
+
+
+async def test_a_server_without_tls_is_not_spoken_to_where_it_is_required(world: World) -> None:
+    async with impostor(CLEARTEXT) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
+
+        found = await try_out(world)
+
+    assert (found.ok, found.message) == (
+        False,
+        "the server does not offer TLS, which this data source requires",
+    )
+    assert server.heard == b""
+
+
+async def test_a_proved_server_is_logged_in_to(world: World, authority: Any) -> None:
+    async with impostor(refusal(), authority[1]("db.example.com")) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
+
+        found = await try_out(world)
+
+    assert (found.ok, found.message) == (False, "the database refused the login: wrong user name or password")
+    assert server.encrypted
+    assert b"reader" in server.heard
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 64, b"R\xff\xff\xff\xff", b""]
+)
+async def test_what_is_no_database_is_a_failed_connection(answer: bytes, world: World) -> None:
+    async with impostor(answer) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.PREFER))
+
+        found = await try_out(world)
+
+    assert not found.ok
+    assert CANARY not in server.heard
+    assert CANARY.decode() not in found.message

@@ -1,0 +1,301 @@
+"""Secrets: where they lie, who may refer to them, and that nobody ever sees one."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+
+from chassis import logs
+from chassis.errors import Denied, Invalid, Precondition, ServiceError
+from datasources import vault
+from datasources.references import References
+from datasources.tables import metadata
+from datasources.vault import MasterKeyError, Vault
+from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.conftest import Target, World
+from tests.datasources.test_data_sources import create, get, sales, update
+from tests.support.callers import ADMIN, EDITOR, as_caller
+
+CANARY = "canary-5f0e7a1c9b"
+
+
+# --- the vault
+
+
+def test_a_sealed_secret_opens_for_its_data_source_and_no_other(tmp_path: Path) -> None:
+    sealing = Vault(tmp_path / "keys" / "master.key")
+
+    sealed = sealing.seal("one", CANARY)
+
+    assert sealing.open("one", sealed) == CANARY
+    assert CANARY.encode() not in sealed.ciphertext + sealed.wrapped_key
+    with pytest.raises(Precondition):
+        sealing.open("two", sealed)
+
+
+def test_the_same_secret_is_never_sealed_the_same_way(tmp_path: Path) -> None:
+    sealing = Vault(tmp_path / "master.key")
+
+    first, second = sealing.seal("one", CANARY), sealing.seal("one", CANARY)
+
+    assert first.ciphertext != second.ciphertext
+    assert first.wrapped_key != second.wrapped_key
+
+
+@pytest.mark.parametrize("part", ["ciphertext", "wrapped_key"])
+def test_a_changed_bit_is_noticed(part: str, tmp_path: Path) -> None:
+    sealing = Vault(tmp_path / "master.key")
+    sealed = sealing.seal("one", CANARY)
+    blob = bytearray(getattr(sealed, part))
+    blob[-1] ^= 1
+    fields = {name: getattr(sealed, name) for name in ("ciphertext", "wrapped_key", "key_version")}
+
+    with pytest.raises((Precondition, InvalidTag)):
+        sealing.open("one", vault.Sealed(**fields | {part: bytes(blob)}))
+
+
+def test_the_master_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "master.key"
+
+    first, second = Vault(path), Vault(path)
+
+    assert second.open("one", first.seal("one", CANARY)) == CANARY
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert os.listdir(path.parent) == ["master.key"]  # noqa: PTH208
+
+
+def test_a_rotated_key_opens_the_old_and_wraps_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    before = Vault(path)
+    old = before.seal("one", CANARY)
+
+    assert vault.rotate(path) == 2
+    after = Vault(path)
+
+    assert after.open("one", old) == CANARY
+    rewrapped = after.rewrap("one", old)
+    assert (old.key_version, rewrapped.key_version) == (1, 2)
+    assert rewrapped.ciphertext == old.ciphertext
+    assert before.open("one", rewrapped) == CANARY
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "1 c2hvcnQ=", "x " + "A" * 44, "1 not base64!"])
+def test_a_damaged_key_file_is_refused_with_its_place(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_text(content)
+    path.chmod(0o600)
+
+    with pytest.raises(MasterKeyError, match=r"master\.key"):
+        Vault(path)
+
+
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    Vault(path)
+    path.chmod(0o640)
+
+    with pytest.raises(MasterKeyError, match="chmod 600"):
+        Vault(path)
+
+
+async def test_rotation_wraps_every_secret_anew(world: World, target: Target) -> None:
+    await world.create(target.data_source())
+    vault.rotate(world.config.master_key)
+
+    world.service.vault.reload()
+    wrapped = await world.service.rotation.rewrap()
+
+    assert wrapped == 1
+    assert await world.service.rotation.rewrap() == 0
+    assert await world.value("SELECT 1") == 1.0
+
+
+async def test_without_its_master_key_a_secret_does_not_open(world: World, target: Target) -> None:
+    await world.create(target.data_source())
+    world.config.master_key.unlink()
+    world.service.connections._vault = Vault(world.config.master_key)
+
+    with pytest.raises(Precondition) as caught:
+        await world.query("SELECT 1")
+
+    assert caught.value.reason == "CONNECTION_FAILED"
+    assert "master key" in caught.value.message
+
+
+# --- references
+
+
+@pytest.fixture
+def references(tmp_path: Path) -> References:
+    """References to one variable and one file."""
+    folder = tmp_path / "secrets"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "password").write_text("hunter2\n")
+    (folder / "deep" / "one").write_text("hunter3")
+    (folder / "inside").symlink_to(folder / "deep" / "one")
+    (tmp_path / "outside").write_text(CANARY)
+    (folder / "escape").symlink_to(tmp_path / "outside")
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "empty").write_text("")
+    (folder / "long").write_text("x" * 5000)
+    environ = {"MCPANEL_SECRET_A": "hunter1", "MCPANEL_DATABASE_URL": CANARY, "MCPANEL_SECRETS_DIR": CANARY}
+    return References(environ, folder)
+
+
+@pytest.mark.parametrize(
+    ("reference", "value"),
+    [
+        ("env:MCPANEL_SECRET_A", "hunter1"),
+        ("file:password", "hunter2"),
+        ("file:deep/one", "hunter3"),
+        ("file:inside", "hunter3"),
+    ],
+)
+def test_a_reference_is_read(reference: str, value: str, references: References) -> None:
+    assert references.read(reference) == value
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "env:MCPANEL_DATABASE_URL",
+        "env:MCPANEL_SECRETS_DIR",
+        "env:MCPANEL_SECRET_",
+        "env:MCPANEL_SECRET_MISSING",
+        "env:mcpanel_secret_a",
+        "env:PATH",
+        "file:missing",
+        "file:../outside",
+        "file:deep/../../outside",
+        "file:/etc/passwd",
+        "file:escape",
+        "file:up/outside",
+        "file:deep",
+        "file:.",
+        "file:",
+        "file:empty",
+        "file:long",
+        "file:password\n",
+        "vault:x",
+        "password",
+    ],
+)
+def test_a_reference_beyond_what_is_allowed_is_refused(reference: str, references: References) -> None:
+    with pytest.raises(Invalid) as caught:
+        references.read(reference)
+
+    assert caught.value.reason == "SECRET_REFERENCE_INVALID"
+    assert CANARY not in caught.value.message
+
+
+def test_without_a_folder_no_file_is_read() -> None:
+    with pytest.raises(Invalid, match="MCPANEL_SECRETS_DIR"):
+        References({}, None).read("file:password")
+
+
+async def test_administrators_may_refer_to_secrets(world: World, target: Target) -> None:
+    world.environ["MCPANEL_SECRET_TARGET"] = target.data_source().secret_value
+    (world.config.secrets_dir or Path()).joinpath("target").write_text(target.data_source().secret_value)
+
+    for name, reference in (("by-env", "env:MCPANEL_SECRET_TARGET"), ("by-file", "file:target")):
+        made = await world.create(target.data_source(name, secret_ref=reference))
+
+        assert made.has_secret
+        assert not made.secret_ref
+        assert await world.value("SELECT 1", source=name) == 1.0
+
+
+async def test_others_may_not_refer_to_secrets_nor_learn_which_exist(world: World) -> None:
+    await create(world, sales())
+
+    for reference in ("env:MCPANEL_SECRET_A", "env:MCPANEL_SECRET_MISSING"):
+        with pytest.raises(Denied):
+            await create(world, sales(name="other", secret_ref=reference), caller=EDITOR)
+        with pytest.raises(Denied):
+            await update(world, pb.DataSource(secret_ref=reference), caller=EDITOR)
+
+
+async def test_a_reference_to_nothing_is_refused_when_it_is_set(world: World) -> None:
+    with pytest.raises(Invalid) as caught:
+        await create(world, sales(secret_ref="env:MCPANEL_SECRET_MISSING"))
+
+    assert caught.value.reason == "SECRET_REFERENCE_INVALID"
+
+
+# --- a stored secret does not follow a change that would show it to somebody
+
+
+@pytest.mark.parametrize(
+    "fields", [{"host": "127.0.0.2"}, {"port": 6543}, {"tls_mode": pb.DataSource.DISABLED}]
+)
+async def test_a_stored_secret_is_not_sent_elsewhere_by_who_does_not_know_it(
+    fields: dict[str, Any], world: World
+) -> None:
+    await create(world, sales(secret_value=CANARY))
+
+    with pytest.raises(Invalid) as caught:
+        await update(world, pb.DataSource(**fields), caller=EDITOR)
+
+    assert caught.value.fields[0].field == "data_source.secret_value"
+    assert (await update(world, pb.DataSource(**fields, secret_value="mine"), caller=EDITOR)).has_secret
+    assert (await update(world, pb.DataSource(host="127.0.0.3"), caller=ADMIN)).host == "127.0.0.3"
+
+
+async def test_a_secret_is_replaced_kept_and_taken_away(world: World, target: Target) -> None:
+    await world.create(target.data_source("sales"))
+    right = target.data_source().secret_value
+
+    await update(world, pb.DataSource(description="kept"))
+    assert await world.value("SELECT 1", source="sales") == 1.0
+    await update(world, pb.DataSource(secret_value="wrong"))
+    with pytest.raises(Precondition) as caught:
+        await world.query("SELECT 1", source="sales")
+    assert "wrong user name or password" in caught.value.message
+    await update(world, pb.DataSource(secret_value=right))
+    assert await world.value("SELECT 1", source="sales") == 1.0
+    assert not (await update(world, pb.DataSource(), "secret_value")).has_secret
+    with pytest.raises(Precondition) as caught:
+        await world.query("SELECT 1", source="sales")
+    assert "wants a password" in caught.value.message
+
+
+# --- the canary
+
+
+async def test_a_secret_is_in_no_answer_no_record_no_table_and_no_log(
+    world: World, target: Target, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    source = sales(secret_value=CANARY, port=target.data_source().port)
+    answers: list[Any] = [
+        await create(world, source, request_id="one"),
+        await create(world, source, request_id="one"),
+        await update(world, pb.DataSource(secret_value=CANARY, description="x"), request_id="two"),
+        await get(world),
+        await world.stub.ListDataSources(pb.ListDataSourcesRequest(), metadata=as_caller(ADMIN)),
+        await world.stub.TestConnection(
+            pb.TestConnectionRequest(data_source_id="sales"), metadata=as_caller(ADMIN)
+        ),
+    ]
+    with pytest.raises(ServiceError) as caught:
+        await world.query("SELECT 1", source="sales")
+    answers += [caught.value, caught.value.metadata]
+
+    async with world.service.db.read() as tx:
+        tables = [(await tx.execute(table.select())).all() for table in metadata.sorted_tables]
+
+    format_ = logs.JsonFormatter("datasources").format
+    for text in (str(answers), repr(tables), "".join(map(format_, caplog.records))):
+        assert CANARY not in text
+    assert CANARY.encode() not in b"".join(_bytes(tables))
+
+
+def _bytes(tables: list[Any]) -> list[bytes]:
+    cells = [cell for rows in tables for row in rows for cell in row]
+    return [bytes(cell) for cell in cells if isinstance(cell, (bytes, memoryview))]
