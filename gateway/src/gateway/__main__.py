@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import grpc.aio
 import uvicorn
-from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from google.protobuf import descriptor_pb2, descriptor_pool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from chassis import contracts, server
 from chassis.client import channel
@@ -22,6 +23,8 @@ from gateway.suite import Suite
 
 log = logging.getLogger(__name__)
 
+_WORKERS = "mcpanel.engine.v1.WorkerService"
+
 
 class _Http(uvicorn.Server):
     """Uvicorn without signal handlers of its own: the process has one place for signals."""
@@ -29,6 +32,15 @@ class _Http(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def reflected() -> descriptor_pool.DescriptorPool:
+    """Everything that reflection tells of: the contracts, health and reflection themselves."""
+    pool = descriptor_pool.DescriptorPool()
+    own = [module.DESCRIPTOR.serialized_pb for module in (health_pb2, reflection_pb2)]
+    for file in (*contracts.descriptor_set().file, *map(descriptor_pb2.FileDescriptorProto.FromString, own)):
+        pool.Add(file)
+    return pool
 
 
 async def serve(config: GatewayConfig) -> None:
@@ -43,7 +55,8 @@ async def serve(config: GatewayConfig) -> None:
     server.refuse_taken(config.http_listen)
     rpc = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(suite, draining), rpc)
-    reflection.enable_server_reflection([*suite.grpc_names, reflection.SERVICE_NAME], rpc, contracts.pool())
+    names = (*suite.grpc_names, _WORKERS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, rpc, reflected())
     rpc.add_insecure_port(str(config.listen))
     metrics = MetricsListener(config.metrics_listen) if config.metrics_listen else None
     if metrics is not None:

@@ -1,6 +1,7 @@
 """`grpc.health.v1` for the whole suite."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -45,10 +46,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # i
             if status != last:
                 yield health_pb2.HealthCheckResponse(status=status)
                 last = status
-            try:
-                await asyncio.wait_for(self._draining.wait(), _WATCH_SECONDS)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    await self._draining.wait()
 
     async def _status(self, service: str) -> int | None:
         if not service:
