@@ -1,10 +1,12 @@
 """Runs from StartRun to their end, over the real API and the real work stream."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chassis import jsonvalue
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from mcpanel.registry.v1 import component_pb2
 from tests.engine.conftest import Engine
@@ -90,7 +92,7 @@ async def test_data_utility_and_output_run_in_the_engine_without_a_worker(
     run = await engine.start_run()
 
     assert run.status == Run.SUCCESS
-    assert run.outputs["result"]["x"][0] == 6
+    assert jsonvalue.from_struct(run.outputs) == {"result": {"x": [6]}}
     steps = await engine.steps(run.id)
     assert [one.attempts[0].isolation for one in steps.values()] == ["engine"] * 3
 
@@ -271,19 +273,13 @@ async def test_a_failed_attempt_is_repeated_after_its_backoff(
     assert run.status == Run.SUCCESS
     assert [one.status for one in step.attempts] == [Step.FAILED, Step.SUCCESS]
     first, second = step.attempts
-    assert second.started_at.ToDatetime() - first.ended_at.ToDatetime() >= step_backoff()
+    assert second.started_at.ToDatetime() - first.ended_at.ToDatetime() >= timedelta(milliseconds=50)
     waits = [
         one.step_status_change
         for one in await engine.events(run.id)
         if one.HasField("step_status_change") and one.step_status_change.status == Step.READY
     ]
     assert waits[0].HasField("next_attempt_at")
-
-
-def step_backoff() -> Any:
-    from datetime import timedelta  # noqa: PLC0415
-
-    return timedelta(milliseconds=50)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,10 @@ class Refusal:
         self.reason = ""
         self.metadata: dict[str, str] = {}
         self.fields: dict[str, str] = {}
-        for key, value in error.trailing_metadata() or ():
-            if key == "grpc-status-details-bin":
-                status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
-                for detail in status.details:
-                    self._read(detail)
+        trailing: Any = error.trailing_metadata() or ()
+        packed = dict(tuple(pair) for pair in trailing)
+        for detail in status_pb2.Status.FromString(packed.get("grpc-status-details-bin", b"")).details:
+            self._read(detail)
 
     def _read(self, detail: Any) -> None:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()

@@ -122,13 +122,15 @@ class Watcher:
         """The recorded events after what was seen."""
         subscription.overflowed = False
         while True:
+            known = subscription.known
             async with self._db.read() as tx:
                 page = await store.events_after(tx, subscription.run_id, subscription.seen, _PAGE)
             for record in page:
                 subscription.seen = record.seq
                 yield wire.event(record)
             if len(page) < _PAGE:
-                subscription.known = min(subscription.known, subscription.seen)
+                if subscription.known == known:  # whatever was announced beyond what there is does not exist
+                    subscription.known = min(known, subscription.seen)
                 return
 
 

@@ -1,0 +1,125 @@
+"""Artifacts: stored whole or not at all, under the attempt that made them, and read back in chunks."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from engine.artifacts import ArtifactStore
+from mcpanel.engine.v1 import engine_pb2, worker_pb2, worker_pb2_grpc
+from tests.engine.conftest import Engine
+from tests.engine.support.errors import refused
+from tests.engine.support.peers import Peers
+from tests.engine.support.worker import Attempt, FakeWorker
+from tests.support.callers import EDITOR, WORKER, as_caller
+
+Upload = worker_pb2.UploadArtifactRequest
+
+
+async def upload(engine: Engine, ref: Any, name: str, *chunks: bytes, media_type: str = "") -> Any:
+    async def requests() -> Any:
+        yield Upload(header=Upload.Header(ref=ref, name=name, media_type=media_type))
+        for chunk in chunks:
+            yield Upload(chunk=chunk)
+
+    stub = worker_pb2_grpc.WorkerServiceStub(engine.channel)
+    return (await stub.UploadArtifact(requests(), metadata=as_caller(WORKER))).artifact
+
+
+async def read(engine: Engine, artifact_id: str) -> tuple[bytes, int]:
+    content, size = b"", -1
+    request = engine_pb2.ReadArtifactRequest(artifact_id=artifact_id)
+    async for message in engine.stub.ReadArtifact(request, metadata=as_caller(EDITOR)):
+        content += message.chunk
+        if message.HasField("end"):
+            size = message.end.size_bytes
+    return content, size
+
+
+@pytest.fixture
+async def attempt(engine: Engine, peers: Peers, worker: FakeWorker) -> Attempt:
+    peers.registry.workflow({"id": "a"})
+    worker.code["a"] = Attempt.hang
+    await engine.start_run()
+    async with asyncio.timeout(10):
+        while not worker.holding:
+            await asyncio.sleep(0.01)
+    return next(iter(worker.holding.values()))
+
+
+async def test_a_file_comes_back_as_it_went_in(engine: Engine, attempt: Attempt) -> None:
+    content = bytes(range(256)) * 1000
+
+    stored = await upload(engine, attempt.ref, "chart.svg", content[:100_000], content[100_000:])
+
+    assert (stored.media_type, stored.size_bytes) == ("image/svg+xml", len(content))
+    assert stored.sha256 == hashlib.sha256(content).hexdigest()
+    assert await read(engine, stored.id) == (content, len(content))
+    request = engine_pb2.ListArtifactsRequest(run_id=attempt.ref.run_id)
+    listed = await engine.stub.ListArtifacts(request, metadata=as_caller(EDITOR))
+    assert list(listed.artifacts) == [stored]
+
+
+async def test_the_same_name_again_replaces_the_file(engine: Engine, attempt: Attempt) -> None:
+    first = await upload(engine, attempt.ref, "report.md", b"one")
+    second = await upload(engine, attempt.ref, "report.md", b"two", media_type="text/markdown")
+
+    assert second.id == first.id
+    assert (await read(engine, first.id))[0] == b"two"
+
+
+async def test_a_stale_attempt_stores_nothing(engine: Engine, attempt: Attempt) -> None:
+    ref = worker_pb2.AttemptRef()
+    ref.CopyFrom(attempt.ref)
+    ref.epoch += 1
+
+    refusal = await refused(upload(engine, ref, "late.txt", b"x"))
+
+    assert (refusal.code, refusal.reason) == ("ABORTED", "STALE_EPOCH")
+
+
+async def test_an_upload_without_a_header_or_with_a_path_for_a_name_is_refused(
+    engine: Engine, attempt: Attempt
+) -> None:
+    async def chunks() -> Any:
+        yield Upload(chunk=b"x")
+
+    stub = worker_pb2_grpc.WorkerServiceStub(engine.channel)
+    assert (
+        await refused(stub.UploadArtifact(chunks(), metadata=as_caller(WORKER)))
+    ).reason == "ARTIFACT_INVALID"
+    assert (await refused(upload(engine, attempt.ref, "../etc/passwd", b"x"))).reason == "INVALID_FIELD"
+
+
+async def test_an_artifact_that_is_not_there_is_not_found(engine: Engine) -> None:
+    refusal = await refused(read(engine, "0197f000-0000-7000-8000-000000000001"))
+
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "ARTIFACT_NOT_FOUND")
+
+
+async def test_an_editor_may_not_upload(engine: Engine, attempt: Attempt) -> None:
+    async def requests() -> Any:
+        yield Upload(header=Upload.Header(ref=attempt.ref, name="x"))
+
+    stub = worker_pb2_grpc.WorkerServiceStub(engine.channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.UploadArtifact(requests(), metadata=as_caller(EDITOR))
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_file_that_grows_too_large_or_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    files = ArtifactStore(tmp_path, limit=10)
+
+    with files.upload() as one:
+        await one.write(b"12345")
+    with pytest.raises(Exception, match="at most 10 bytes"), files.upload() as two:
+        await two.write(b"12345678901")
+
+    assert files_in(tmp_path) == []
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -1,0 +1,90 @@
+"""Plans from their documents: needs inferred, expressions evaluated, failures told in sentences."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chassis import jsonvalue
+from engine import evaluate
+from engine.domain import EMPTY, Payload
+from engine.plan import EvaluationFailed, Plan, Scope
+
+
+def plan(*steps: dict[str, Any], outputs: dict[str, Any] | None = None) -> Plan:
+    filled: list[dict[str, Any]] = [
+        {
+            "type": "PYTHON_SCRIPT",
+            "component": "x@1.0.0",
+            "version_id": "v",
+            "with": {},
+            "if": "",
+            "timeout": 5.0,
+        }
+        | step
+        for step in steps
+    ]
+    for step in filled:
+        step["needs"] = [*step.get("needs", []), *evaluate.needed(step)]
+    body = jsonvalue.canonical({"steps": filled, "outputs": outputs or {}})  # type: ignore[dict-item]
+    return evaluate.load(body, b"digest")
+
+
+def scope(inputs: Any = None, **outputs: Any) -> Scope:
+    found = {name: None if value is None else Payload.of(value) for name, value in outputs.items()}
+    return Scope(Payload.of(inputs or {}), found)
+
+
+def test_needs_are_inferred_from_conditions_and_inputs() -> None:
+    made = plan(
+        {"id": "a"},
+        {"id": "b"},
+        {"id": "c", "with": {"x": "${{ steps.a.output }}"}, "if": "${{ steps.b.output.go }}"},
+    )
+
+    assert set(made.steps[2].needs) == {0, 1}
+    assert made.dependents[0] == (2,)
+    assert made.steps[0].timeout == timedelta(seconds=5)
+
+
+def test_a_string_that_is_one_expression_keeps_the_values_type() -> None:
+    made = plan({"id": "a", "with": {"n": "${{ inputs.n * 2 }}", "text": "n=${{ inputs.n }}", "fixed": [1]}})
+
+    assert made.evaluator.inputs(0, scope({"n": 4})).value == {"n": 8, "text": "n=4", "fixed": [1]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer"), [("${{ inputs.n > 3 }}", True), ("${{ inputs.n > 9 }}", False)]
+)
+def test_a_condition_is_a_boolean(condition: str, answer: bool) -> None:
+    assert plan({"id": "a", "if": condition}).evaluator.condition(0, scope({"n": 4})) is answer
+
+
+def test_a_condition_that_is_something_else_fails_with_a_sentence() -> None:
+    with pytest.raises(EvaluationFailed, match="its condition yields a number, not a boolean"):
+        plan({"id": "a", "if": "${{ inputs.n }}"}).evaluator.condition(0, scope({"n": 4}))
+
+
+def test_outputs_of_skipped_steps_are_null_and_other_failures_are_not_hidden() -> None:
+    made = plan(
+        {"id": "a"}, {"id": "b"}, outputs={"a": "${{ steps.a.output.x }}", "b": "${{ steps.b.output.x }}"}
+    )
+
+    assert made.evaluator.outputs(scope(a=None, b={"x": 1})).value == {"a": None, "b": 1}
+    with pytest.raises(EvaluationFailed, match="output 'b' cannot be evaluated"):
+        made.evaluator.outputs(scope(a=None, b={}))
+
+
+def test_the_engine_computes_values_and_expressions() -> None:
+    made = plan(
+        {"id": "data", "type": "DATA", "value": {"k": 1}},
+        {"id": "sum", "type": "UTILITY", "expression": "inputs.a + inputs.b"},
+        {"id": "out", "type": "OUTPUT"},
+    )
+
+    assert all(step.in_engine for step in made.steps)
+    assert made.evaluator.compute(0, EMPTY).value == {"k": 1}
+    assert made.evaluator.compute(1, Payload.of({"a": 1, "b": 2})).value == 3
+    assert made.evaluator.compute(2, Payload.of({"a": 1})).value == {"a": 1}
+    with pytest.raises(EvaluationFailed):
+        made.evaluator.compute(1, EMPTY)

@@ -1,0 +1,75 @@
+"""What a run is given, against what its workflow declares."""
+
+from typing import Any
+
+import pytest
+
+from chassis.errors import Invalid
+from engine.inputs import Declared, resolve
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        ("integer", 3, 3),
+        ("integer", "9007199254740993", 9007199254740993),
+        ("number", 3, 3.0),
+        ("number", 2.5, 2.5),
+        ("string", "3", "3"),
+        ("boolean", True, True),
+        ("array", [1, "a"], [1, "a"]),
+        ("object", {"a": 1}, {"a": 1}),
+        ("", None, None),
+    ],
+)
+def test_a_value_is_taken_in_its_declared_type(kind: str, given: Any, taken: Any) -> None:
+    value = resolve({"x": Declared(kind)}, {"x": given}).value
+
+    assert isinstance(value, dict)
+    assert value["x"] == taken
+    assert type(value["x"]) is type(taken)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("integer", 2.5),
+        ("integer", True),
+        ("integer", "three"),
+        ("number", "3"),
+        ("number", True),
+        ("string", 3),
+        ("boolean", "true"),
+        ("array", {}),
+        ("object", []),
+        ("string", None),
+    ],
+)
+def test_a_value_of_another_type_is_refused(kind: str, given: Any) -> None:
+    with pytest.raises(Invalid) as caught:
+        resolve({"x": Declared(kind)}, {"x": given})
+
+    assert caught.value.reason == "RUN_INPUT_INVALID"
+    assert [one.field for one in caught.value.fields] == ["inputs.x"]
+
+
+def test_a_default_stands_in_for_what_is_not_given() -> None:
+    declared = {"city": Declared("string", True, "Seattle"), "n": Declared("number", True, 1)}
+
+    assert resolve(declared, {"n": 2}).raw == b'{"city":"Seattle","n":2.0}'
+
+
+def test_every_problem_is_named_at_once() -> None:
+    with pytest.raises(Invalid) as caught:
+        resolve({"a": Declared("string"), "b": Declared("integer")}, {"b": "x", "c": 1})
+
+    assert {one.field: one.reason for one in caught.value.fields} == {
+        "inputs.a": "REQUIRED",
+        "inputs.b": "WRONG_TYPE",
+        "inputs.c": "UNKNOWN",
+    }
+
+
+def test_inputs_beyond_the_limit_are_refused() -> None:
+    with pytest.raises(Invalid, match="at most 262144"):
+        resolve({"x": Declared("string")}, {"x": "y" * 300_000})
