@@ -177,6 +177,7 @@ async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) ->
                 "MCPANEL_HOME": str(folder),
                 "MCPANEL_SECRETS_DIR": str(folder / "secrets"),
                 "MCPANEL_LISTEN": address,
+                "MCPANEL_METRICS_LISTEN": "",
                 **settings,
             },
         )

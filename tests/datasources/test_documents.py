@@ -37,6 +37,7 @@ def test_a_secret_stays_out_of_the_repr() -> None:
         ("port: '5432'", 1, 7, "whole number"),
         ("port: 70000", 1, 7, "whole number"),
         ("port: 0x10", 1, 7, "whole number"),
+        ("port: 010", 1, 7, "whole number"),
         ("port: -1", 1, 7, "whole number"),
         ("type: oracle", 1, 7, "one of POSTGRESQL"),
         ("- name", 1, 1, "expected a mapping"),

@@ -307,6 +307,19 @@ async def test_connections_are_kept_for_the_next_query_and_serve_one_at_a_time(f
     assert fresh.service.pools.open == 1
 
 
+async def test_a_failed_query_does_not_cost_the_connection(fresh: World) -> None:
+    first = await fresh.value("SELECT pg_backend_pid()")
+    for sql in (
+        "SELECT missing",
+        "SELECT 1 / (5 - i) FROM generate_series(1, 9) i",
+        "SELECT repeat('x', 2000000)",
+    ):
+        with pytest.raises(ServiceError):
+            await fresh.query(sql)
+
+    assert await fresh.value("SELECT pg_backend_pid()") == first
+
+
 async def test_a_kept_connection_that_died_is_replaced(fresh: World, target: Target) -> None:
     first = await fresh.value("SELECT pg_backend_pid()")
     await target.execute("SELECT pg_terminate_backend(%s, 5000)", int(first))

@@ -17,6 +17,9 @@ class Config(DatabaseConfig):
     """The datasources service's configuration."""
 
     listen: Address = setting("MCPANEL_LISTEN", default="127.0.0.1:50053", help="host:port to serve gRPC on")
+    metrics_listen: Address | None = setting(
+        "MCPANEL_METRICS_LISTEN", default="127.0.0.1:9103", help="host:port for Prometheus, empty for none"
+    )
     keys_dir: Path | None = setting(
         "MCPANEL_KEYS_DIR",
         default="",

@@ -1,5 +1,6 @@
 """The `source` of a data source: a YAML or JSON document, read strictly, with line and column in every complaint."""
 
+import re
 from typing import Any, Final
 
 import yaml
@@ -24,6 +25,7 @@ _FIELDS: Final = (
     "secret_ref",
 )
 _DEEPEST: Final = 50
+_PORT: Final = re.compile("0|[1-9][0-9]{0,4}")
 
 
 def parse(source: str) -> Draft:
@@ -91,7 +93,7 @@ def _value(field: str, node: yaml.Node) -> Any:
     if "\0" in text:
         raise _refused(f"{field} holds a NUL character", node)
     if field == "port":
-        if node.tag != _WHOLE or not text.isascii() or not text.isdecimal() or int(text) > 65535:
+        if node.tag != _WHOLE or not _PORT.fullmatch(text) or int(text) > 65535:
             raise _refused("port is a whole number up to 65535", node)
         return int(text)
     if node.tag != _TEXT:

@@ -11,7 +11,7 @@ from typing import Final
 
 import psycopg
 
-from chassis.errors import Exhausted
+from chassis.errors import Exhausted, ServiceError
 from datasources.connectors.postgresql import Session
 from datasources.domain import DataSource
 
@@ -68,7 +68,11 @@ class Pools:
         try:
             session = await self._begun(source, connect, begin)
             yield session
-            await session.reset()
+            session = await _mended(session)
+        except ServiceError:
+            # the query failed, and not necessarily the connection
+            session = await _mended(session) if session is not None else None
+            raise
         except BaseException:
             if session is not None:
                 await _close(session)
@@ -155,6 +159,20 @@ class Pools:
             if one in self._idle:
                 self._idle.remove(one)
                 await _close(one.session)
+
+
+async def _mended(session: Session) -> Session | None:
+    """The session, ready for another query; None when it had to be closed."""
+    try:
+        async with asyncio.timeout(5):
+            await session.reset()
+    except Exception:  # whatever it is, the connection is of no more use
+        log.info("a connection could not be reset and is closed", exc_info=True)
+    else:
+        if session.is_idle:
+            return session
+    await _close(session)
+    return None
 
 
 async def _close(session: Session) -> None:

@@ -41,11 +41,12 @@ def build(
     resolver: Resolve = resolve,
 ) -> Service:
     """Everything this service is. Raises ConfigError and MasterKeyError."""
+    guard = Guard(config.networks, resolver)
     db = Database(config.database_url, metadata, name="datasources")
     vault = Vault(config.master_key)
     pools = Pools(config.pool_size, config.pool_total, wait_seconds=config.pool_wait)
     references = References(environ, config.secrets_dir)
-    connections = Connections(Guard(config.networks, resolver), references, vault, pools, config.tls_roots)
+    connections = Connections(guard, references, vault, pools, config.tls_roots)
     servicer = DataSources(db, vault, references, connections, pools)
     rotation = Rotation(db, vault)
     server = Server(
