@@ -1,0 +1,1 @@
+"""Benchmarks: workloads beside a bare baseline, in one run. Ratios hold where times drift."""

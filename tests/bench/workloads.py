@@ -1,0 +1,118 @@
+"""What is measured: the workloads of the benchmark, through the edge as any client would."""
+
+import asyncio
+import json
+import time
+
+import grpc
+from google.protobuf import json_format
+
+from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc
+from tests.support.stack import Stack
+from tests.system.console import Console
+
+FIB = """
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+def main(n: int) -> int:
+    fib(n)
+    return n
+"""
+SLEEPY = "def main():\n    print('first line')\n"
+
+
+class Client:
+    """A client at the edge: REST to set up, gRPC to start and watch."""
+
+    def __init__(self, stack: Stack, console: Console, channel: grpc.aio.Channel) -> None:
+        self.console = console
+        self._engine = engine_pb2_grpc.EngineServiceStub(channel)
+        self._metadata = stack.metadata()
+
+    async def start(self, workflow: str) -> str:
+        """Starts a run; its id."""
+        answer = await self._engine.StartRun(
+            engine_pb2.StartRunRequest(workflow=workflow), metadata=self._metadata
+        )
+        return str(answer.run.id)
+
+    async def ended(self, run_id: str) -> str:
+        """The status a run ends with, seen on its stream."""
+        request = engine_pb2.WatchRunRequest(run_id=run_id)
+        async for item in self._engine.WatchRun(request, metadata=self._metadata):
+            if item.event.HasField("end"):
+                return str(json_format.MessageToDict(item.event.end)["status"])
+        raise AssertionError("the stream ended before its end")
+
+    async def first_line(self, run_id: str) -> None:
+        """Returns when a step of the run has written its first line."""
+        request = engine_pb2.WatchRunRequest(run_id=run_id)
+        async for item in self._engine.WatchRun(request, metadata=self._metadata):
+            if item.event.HasField("log"):
+                return
+
+
+async def chain(client: Client, steps: int) -> str:
+    """Saves W1's workflow: `steps` steps in a row, each fed with the output of the one before. Its name."""
+    code = await client.console.python(FIB)
+    lines = ["name: NAME", "steps:"]
+    for number in range(steps):
+        value = "10" if number == 0 else f"${{{{ steps.s{number - 1}.output }}}}"
+        lines.append(
+            f"  - {{id: s{number}, component: {code}, with: {{n: {json.dumps(value) if number else 10}}}}}"
+        )
+    return str((await client.console.workflow("\n".join(lines)))["name"])
+
+
+async def one_step(client: Client) -> str:
+    """Saves W4's workflow: one step that prints a line. Its name."""
+    code = await client.console.python(SLEEPY)
+    return str(
+        (await client.console.workflow(f"name: NAME\nsteps:\n  - {{id: only, component: {code}}}\n"))["name"]
+    )
+
+
+async def diamond(client: Client) -> str:
+    """Saves W3's workflow: A → B, C → D. Its name."""
+    code = await client.console.python("def main(n: int = 0) -> int:\n    return n\n")
+    source = (
+        f"name: NAME\nsteps:\n  - {{id: a, component: {code}}}\n"
+        f"  - {{id: b, component: {code}, needs: [a]}}\n  - {{id: c, component: {code}, needs: [a]}}\n"
+        f"  - {{id: d, component: {code}, needs: [b, c]}}\n"
+    )
+    return str((await client.console.workflow(source))["name"])
+
+
+async def timed(client: Client, workflow: str) -> float:
+    """Seconds from the StartRun call to the end seen on the stream. The run must succeed."""
+    started = time.perf_counter()
+    status = await client.ended(await client.start(workflow))
+    assert status == "SUCCESS", status
+    return time.perf_counter() - started
+
+
+async def timed_to_first_line(client: Client, workflow: str) -> float:
+    """Seconds from the StartRun call to the step's first line."""
+    started = time.perf_counter()
+    run = await client.start(workflow)
+    await client.first_line(run)
+    taken = time.perf_counter() - started
+    await client.ended(run)
+    return taken
+
+
+async def flood(client: Client, workflow: str, runs: int) -> tuple[float, list[float]]:
+    """Starts `runs` runs as fast as one client can: seconds until all have ended, and each run's own seconds."""
+
+    async def one() -> float:
+        async with gate:
+            started = time.perf_counter()
+            run = await client.start(workflow)
+        assert await client.ended(run) == "SUCCESS"
+        return time.perf_counter() - started
+
+    gate = asyncio.Semaphore(32)
+    started = time.perf_counter()
+    each = await asyncio.gather(*(one() for _ in range(runs)))
+    return time.perf_counter() - started, sorted(each)

@@ -1,0 +1,109 @@
+"""kill -9 of each process while a run is RUNNING: it still ends in SUCCESS, gapless, once, and on record."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.support.stack import Stack
+from tests.system.console import Console, assert_gapless
+
+LEASE = "3"
+
+
+@pytest.fixture(scope="module")
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack to kill things in, with short leases."""
+    stack = Stack(tmp_path_factory.mktemp("doomed"), MCPANEL_ENGINE__LEASE_SECONDS=LEASE)
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture
+async def console(doomed: Stack) -> AsyncIterator[Console]:
+    """The administrator of that stack."""
+    async with doomed.http() as http:
+        yield Console(http, patience=15)
+
+
+async def three_steps(console: Console) -> str:
+    """Starts a run of three steps of a second each."""
+    code = await console.python(
+        """
+        import time
+        def main(before: int = 0) -> int:
+            for i in range(10):
+                print("tick", i)
+                time.sleep(0.1)
+            return before + 1
+        """
+    )
+    workflow = await console.workflow(
+        f"""
+        name: NAME
+        steps:
+          - {{id: a, component: {code}}}
+          - {{id: b, component: {code}, with: {{before: "${{{{ steps.a.output }}}}"}}}}
+          - {{id: c, component: {code}, with: {{before: "${{{{ steps.b.output }}}}"}}}}
+        outputs:
+          count: "${{{{ steps.c.output }}}}"
+        """
+    )
+    return await console.start(workflow["name"])
+
+
+@pytest.mark.parametrize(
+    "victim", ["engine", "worker", "gateway", "nats", "postgres", "envoy", "audit", "identity"]
+)
+async def test_a_run_outlives_the_death_of_any_process(doomed: Stack, console: Console, victim: str) -> None:
+    run = await three_steps(console)
+    await console.until_running(run, "b")
+    before = await console.run(run)
+
+    killed = doomed.wipe_nats() if victim == "nats" else doomed.kill(victim)
+    reborn = doomed.wait_restarted(victim, killed)
+    ended = await console.finish(run, seconds=60)
+
+    assert before["status"] == "RUNNING"
+    assert reborn != killed
+    assert (ended["status"], ended["outputs"]) == ("SUCCESS", {"count": 3})
+    events = await console.events(run)
+    assert_gapless(events)
+    await assert_one_outcome_each(console, run)
+    await assert_audited(console, run, events)
+    assert (await console.call("POST", "/api/v1/action-logs:verify", json={}))["ok"]
+
+
+async def assert_one_outcome_each(console: Console, run: str) -> None:
+    """Every step succeeded in exactly one of its attempts, and only the events of that one say so."""
+    for step in (await console.steps(run)).values():
+        outcomes = [attempt["status"] for attempt in step["attempts"]]
+        assert outcomes.count("SUCCESS") == 1, outcomes
+        assert outcomes[-1] == "SUCCESS"
+
+
+async def assert_audited(console: Console, run: str, events: list[dict[str, object]]) -> None:
+    """Every change of status of the run and its steps is in the action log, once."""
+    changes = [event for event in events if "runStatusChange" in event or "stepStatusChange" in event]
+    expected = {f"{run}:{event['seq']}" for event in changes}
+    entries = await console.action_logs(
+        f'entity_id = "{run}*" AND action = "*_STATUS_CHANGED"',
+        seconds=20,
+        least=len(expected),
+    )
+    assert {entry["id"] for entry in entries} == expected
+
+
+async def test_a_stream_goes_on_through_the_death_of_gateway_and_engine(
+    doomed: Stack, console: Console
+) -> None:
+    run = await three_steps(console)
+    seen = []
+
+    async for event in console.stream(run):
+        seen.append(event)
+        if len(seen) == 6:
+            doomed.wait_restarted("engine", doomed.kill("engine"))
+
+    assert [event.id for event in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1].name == "end"

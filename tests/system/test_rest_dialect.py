@@ -1,0 +1,251 @@
+"""The REST dialect, bullet by bullet (the README's section on REST), at the edge."""
+
+import json
+import re
+
+import pytest
+
+from tests.support.stack import Stack
+from tests.system.console import Console, fresh
+
+DEFINITIONS = "/api/v1/mcp-definitions"
+
+
+def definition(**fields: object) -> dict[str, object]:
+    """A definition nobody has yet."""
+    return {"name": fresh("rest"), "type": "PYTHON_SCRIPT", "visibility": "PUBLIC", **fields}
+
+
+async def test_json_is_lower_camel_case_and_snake_case_is_accepted(admin: Console) -> None:
+    made = definition(display_name="Shown", cost_tier="LOW")
+
+    answer = await admin.call("POST", DEFINITIONS, json={"definition": made})
+
+    assert answer["definition"]["displayName"] == "Shown"
+    assert answer["definition"]["costTier"] == "LOW"
+    assert answer["definition"]["ownerId"]
+
+
+async def test_a_version_reads_in_the_consoles_words(admin: Console) -> None:
+    name = fresh("prompt")
+    config = {"model": "m", "systemPrompt": "be brief", "userPromptTemplate": "{{text}}", "maxTokens": 10}
+    await admin.call("POST", DEFINITIONS, json={"definition": definition(name=name, type="LLM_PROMPT_AGENT")})
+
+    made = await admin.call(
+        "POST",
+        f"{DEFINITIONS}/{name}/versions",
+        json={"version": {"version": "1.0.0", "llmPromptAgent": config}},
+    )
+    got = await admin.call("GET", f"/api/v1/mcp-versions/{made['version']['id']}")
+
+    assert got["version"]["llmPromptAgent"] == config
+    assert got["version"]["type"] == "LLM_PROMPT_AGENT"
+
+
+async def test_tokens_read_as_oauth_clients_expect(admin: Console, anonymous: Console) -> None:
+    email, password = f"{fresh('u')}@example.com", "a long enough password"
+    await admin.call("POST", "/auth/register", json={"email": email, "password": password})
+
+    tokens = await anonymous.call("POST", "/auth/login", json={"email": email, "password": password})
+
+    assert set(tokens) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 600)
+
+
+async def test_create_get_list_update_delete_have_one_form(admin: Console) -> None:
+    made = (await admin.call("POST", DEFINITIONS, json={"definition": definition()}))["definition"]
+    path = f"{DEFINITIONS}/{made['id']}"
+
+    changed = await admin.call(
+        "PATCH", path, json={"definition": {"description": "new", "tags": ["x"]}, "updateMask": "description"}
+    )
+    got = await admin.call("GET", path)
+    page = await admin.call("GET", DEFINITIONS, params={"pageSize": 1})
+    deleted = await admin.call("DELETE", path)
+
+    assert changed["definition"]["description"] == "new"
+    assert changed["definition"]["tags"] == []
+    assert got == changed
+    assert len(page["definitions"]) == 1
+    assert page["nextPageToken"]
+    assert deleted == {}
+
+
+async def test_an_update_without_a_mask_changes_every_field_of_the_body(admin: Console) -> None:
+    made = (await admin.call("POST", DEFINITIONS, json={"definition": definition(description="old")}))[
+        "definition"
+    ]
+
+    body = {"definition": {"displayName": "Shown", "tags": ["a"]}}
+    changed = (await admin.call("PATCH", f"{DEFINITIONS}/{made['id']}", json=body))["definition"]
+
+    assert (changed["displayName"], changed["tags"], changed["description"]) == ("Shown", ["a"], "old")
+
+
+async def test_put_updates_a_user(admin: Console) -> None:
+    email = f"{fresh('u')}@example.com"
+    body = {"email": email, "password": "a long enough password"}
+    user = (await admin.call("POST", "/auth/register", json=body))["user"]
+
+    changed = await admin.call("PUT", f"/users/{user['id']}", json={"user": {"fullName": "Ada"}})
+
+    assert changed["user"]["fullName"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "http", "code"),
+    [
+        ("GET", f"{DEFINITIONS}/no-such-thing", 404, 5),
+        ("GET", "/no/such/path", 404, 5),
+        ("POST", "/health", 405, 12),
+        ("GET", f"{DEFINITIONS}?nope=1", 400, 3),
+        ("GET", "/api/v1/workflow-runs/not-a-uuid", 400, 3),
+        ("GET", "/api/v1/workflow-runs/not-a-uuid/stream", 400, 3),
+    ],
+)
+async def test_every_error_is_code_message_details(
+    admin: Console, method: str, path: str, http: int, code: int
+) -> None:
+    answer = await admin.http.request(method, path)
+
+    assert answer.status_code == http
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json()["code"] == code
+    assert answer.json()["message"]
+    assert isinstance(answer.json()["details"], list)
+
+
+async def test_an_errors_details_name_the_reason_and_the_field(admin: Console) -> None:
+    answer = await admin.http.post(DEFINITIONS, json={"definition": definition(name="Not A Name")})
+
+    details = {detail["@type"].rpartition(".")[2]: detail for detail in answer.json()["details"]}
+
+    assert details["ErrorInfo"]["domain"] == "mcpanel"
+    assert details["ErrorInfo"]["reason"] == "INVALID_FIELD"
+    assert details["BadRequest"]["fieldViolations"][0]["field"] == "definition.name"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", '{"definition": []}', '{"definition": {"name": 1}}', '{"definition": {"type": "NO_SUCH"}}', "\xff"],
+)
+async def test_a_body_that_is_not_the_message_is_refused(admin: Console, body: str) -> None:
+    answer = await admin.http.post(
+        DEFINITIONS, content=body.encode("latin-1"), headers={"content-type": "application/json"}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == 3
+    assert answer.json()["message"]
+
+
+async def test_a_body_over_4_mib_is_413(admin: Console) -> None:
+    big = {"definition": definition(description="x" * 5_000_000)}
+
+    answer = await admin.http.post(DEFINITIONS, json=big)
+
+    assert answer.status_code == 413
+    assert answer.json() == {"code": 8, "message": "the body is larger than 4 MiB", "details": []}
+
+
+async def test_documents_are_read_strictly_where_messages_are_not(admin: Console) -> None:
+    body = {"workflow": {"name": fresh("wf"), "steps": [], "stepz": []}}
+    ignored = await admin.http.post("/api/v1/workflows:validate", json=body)
+
+    source = "name: typo\nsteps:\n  - id: a\n    komponent: x\n"
+    found = await admin.call("POST", "/api/v1/workflows:validate", json={"source": source})
+
+    assert ignored.status_code == 200
+    problem = next(
+        problem for problem in found["problems"] if "komponent" in problem["message"] + problem["field"]
+    )
+    assert (problem["line"], problem["column"]) == (4, 5)
+    assert "component" in problem["fix"]
+
+
+@pytest.mark.parametrize("field", ["description", "displayName"])
+async def test_nul_is_refused_in_any_string(admin: Console, field: str) -> None:
+    answer = await admin.http.post(DEFINITIONS, json={"definition": definition(**{field: "a\0b"})})
+
+    assert answer.status_code == 400
+    assert "NUL_CHARACTER" in answer.text
+
+
+async def test_display_names_are_accepted_where_types_are_filtered(admin: Console) -> None:
+    name = fresh("typed")
+    await admin.call("POST", DEFINITIONS, json={"definition": definition(name=name, type="JUPYTER_NOTEBOOK")})
+
+    for word in ("Jupyter Notebook", "JUPYTER_NOTEBOOK"):
+        page = await admin.call("GET", DEFINITIONS, params={"type": word, "query": name})
+        assert [found["name"] for found in page["definitions"]] == [name]
+
+    refused = await admin.http.get(DEFINITIONS, params={"type": "Jupiter Notebook"})
+    assert refused.status_code == 400
+
+
+async def test_counters_are_numbers(admin: Console) -> None:
+    code = await admin.python("def main(): return 1")
+    workflow = await admin.workflow(f"name: NAME\nsteps:\n  - {{id: a, component: {code}}}\n")
+    run = await admin.start(workflow["name"])
+    await admin.finish(run)
+
+    events = await admin.events(run)
+
+    assert workflow["version"] == 1
+    assert all(isinstance(event["seq"], int) for event in events)
+
+
+async def test_a_stream_over_rest_is_lines_and_ends_explicitly(admin: Console) -> None:
+    code = await admin.python("def main(): print('hi')")
+    workflow = await admin.workflow(f"name: NAME\nsteps:\n  - {{id: a, component: {code}}}\n")
+    run = await admin.start(workflow["name"])
+
+    answer = await admin.http.get(f"/api/v1/workflow-runs/{run}:watch")
+    lines = [json.loads(line) for line in answer.text.splitlines() if line]
+
+    assert "end" in lines[-1]["event"]
+    assert any("live" in line for line in lines) or len(lines) > 3
+
+
+async def test_a_path_with_a_verb_and_one_without_live_side_by_side(admin: Console) -> None:
+    name = await admin.python("def main(): pass")
+    version = (await admin.call("GET", f"{DEFINITIONS}/{name}/versions"))["versions"][0]["id"]
+
+    got = await admin.call("GET", f"/api/v1/mcp-versions/{version}")
+    verb = await admin.call("POST", f"/api/v1/mcp-versions/{version}:deprecate", json={"message": "old"})
+
+    assert got["version"]["id"] == verb["version"]["id"] == version
+
+
+async def test_the_audit_has_the_clients_address(admin: Console) -> None:
+    name = fresh("addressed")
+    made = await admin.call("POST", DEFINITIONS, json={"definition": definition(name=name)})
+
+    entry = (await admin.action_logs(f'entity_id = "{made["definition"]["id"]}"'))[0]
+
+    assert entry["actor"]["clientAddress"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", ["Upper", "1st", "under_score", "-a", "a" * 64, "ünicode", "a b"])
+async def test_names_have_one_form(admin: Console, name: str) -> None:
+    answer = await admin.http.post(DEFINITIONS, json={"definition": definition(name=name)})
+
+    assert answer.status_code == 400
+
+
+async def test_internal_methods_have_no_way_in(stack: Stack, admin: Console) -> None:
+    for path in (
+        "/mcpanel.audit.v1.AuditService/AppendRecords",
+        "/mcpanel.identity.v1.IdentityService/Authenticate",
+    ):
+        answer = await admin.http.post(path, content=b"", headers={"content-type": "application/grpc"})
+        assert answer.headers.get("grpc-status") == "7" or answer.status_code == 403
+
+
+async def test_answers_carry_the_security_headers(anonymous: Console) -> None:
+    for path in ("/health", "/docs", DEFINITIONS):
+        headers = (await anonymous.http.get(path)).headers
+
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert re.fullmatch("mcpanel", headers["server"])
