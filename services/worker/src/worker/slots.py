@@ -68,7 +68,7 @@ class Cells:
         serving = sum(1 for cell in self._busy if cell.bound_to == key)
         if waiting or (bound and len(bound) + serving >= 2):
             # A second cell of the same version lets one prepare its next process while the other works.
-            cell = (waiting or bound)[-1]
+            cell = (waiting or bound)[0]  # without one that waits, the one that ended first is nearest to it
             self._idle.remove(cell)
             return cell
         spares = self._generic[kind] if environment == BARE else []
