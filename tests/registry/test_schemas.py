@@ -127,9 +127,9 @@ def test_a_value_is_checked_against_references_and_without_regular_expressions()
         "$defs": {"n": {"type": "integer", "minimum": 3}},
     }
 
-    low = list(schemas.value_problems(1, root["properties"]["n"], root))
-    word = list(schemas.value_problems("x", root["properties"]["n"], root))
-    evil = list(schemas.value_problems("a" * 50 + "!", root["properties"]["s"], root))
+    low = list(schemas.Values(root).problems(1, root["properties"]["n"]))
+    word = list(schemas.Values(root).problems("x", root["properties"]["n"]))
+    evil = list(schemas.Values(root).problems("a" * 50 + "!", root["properties"]["s"]))
 
     assert low == [((), "1 is less than the minimum of 3")]
     assert word == [((), "expected an integer, found a string")]
@@ -140,5 +140,5 @@ def test_a_recursive_schema_is_left_to_the_run() -> None:
     tree: dict[str, Any] = {"type": "object", "properties": {"next": {"$ref": "#"}}}
 
     assert schemas.is_recursive(tree)
-    assert list(schemas.value_problems(3, tree, tree)) == []
+    assert list(schemas.Values(tree).problems(3, tree)) == []
     assert not schemas.is_recursive(ROWS)

@@ -300,6 +300,16 @@ def test_what_waits_for_a_step_that_never_runs_is_unreachable() -> None:
     ]
 
 
+def test_what_would_hold_the_process_is_refused_before_it_is_compiled() -> None:
+    many = ", ".join(['"${{ 1 }}"'] * 600)
+    steps = "".join(f"  - {{id: {name}, component: loose, with: {{x: [{many}]}}}}\n" for name in "ab")
+
+    crowd = "".join(f"  - {{id: s{n}, component: loose, needs: [s{n + 1}]}}\n" for n in range(5000))
+
+    assert [one.message for one in problems(workflow(steps))] == ["there are more than 1000 expressions"]
+    assert [one.message for one in problems(workflow(crowd))] == ["there are more than 100 steps"]
+
+
 def test_both_spellings_of_a_field_are_one_field() -> None:
     fine = problems(workflow("  - {id: a, component: loose, retry: {maxAttempts: 2, maxBackoff: 3s}}\n"))
     (both,) = problems(workflow("  - {id: a, component: loose, retry: {maxAttempts: 2, max_attempts: 2}}\n"))

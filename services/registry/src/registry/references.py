@@ -67,6 +67,15 @@ def is_constant(value: Json) -> bool:
     return all(map(is_constant, value)) if isinstance(value, list) else True
 
 
+def opened(value: Json) -> int:
+    """How many expressions begin in `value`."""
+    if isinstance(value, str):
+        return value.count(OPEN)
+    if isinstance(value, dict):
+        return sum(map(opened, value.values()))
+    return sum(map(opened, value)) if isinstance(value, list) else 0
+
+
 def read(text: str, path: str) -> Leaf:
     """The leaf for a string, its expressions compiled."""
     try:
@@ -113,7 +122,9 @@ class Scope:
         step = path[1]
         if step not in self.outputs:
             others = [one for one in self.outputs if one != own]
-            return f"there is no step {step!r}", did_you_mean(step, others) or "read an input, or add that step"
+            return f"there is no step {step!r}", did_you_mean(
+                step, others
+            ) or "read an input, or add that step"
         if step == own:
             return f"step {step!r} reads its own output", "read another step's output, or an input"
         if len(path) == 2:
@@ -127,7 +138,9 @@ class Scope:
         where = ".".join(("steps", step, "output", *map(str, found.where)))
         if not found.known:
             return f"{where} is no object and has no {found.name!r}", f"write {where}"
-        return f"{where} has no {found.name!r}", did_you_mean(found.name, list(found.known)) or f"write {where}"
+        return f"{where} has no {found.name!r}", did_you_mean(
+            found.name, list(found.known)
+        ) or f"write {where}"
 
     def _missing_input(self, path: Sequence[str]) -> tuple[str, str]:
         if len(path) == 1:

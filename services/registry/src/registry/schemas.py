@@ -319,17 +319,29 @@ def _words(kinds: frozenset[str] | None) -> str:
     return " or ".join(articles.get(kind, f"a {kind}") for kind in sorted(kinds or ()))
 
 
-def value_problems(value: Json, schema: Schema, root: Schema) -> Iterator[tuple[Path, str]]:
-    """Why a value without expressions does not match: (path in the value, sentence) pairs.
+class Values:
+    """Checks values without expressions against the subschemas of one root.
 
     Patterns are left to the run: somebody else's regular expression is not tried here. Recursive schemas are left to it
     as well, for their checking has no bound.
     """
-    if is_recursive(root):
-        return
-    validator = Draft202012Validator(_tame(root)).evolve(schema=_tame(schema))
-    for error in islice(validator.iter_errors(value), _MAX_ERRORS):
-        yield tuple(error.absolute_path), _sentence(error)
+
+    def __init__(self, root: Schema) -> None:
+        self.root = root
+        self._validator = None if is_recursive(root) else Draft202012Validator(_tame(root))
+        self._tame: dict[
+            int, tuple[Schema, Schema]
+        ] = {}  # by id, with the schema itself, which keeps its id its own
+
+    def problems(self, value: Json, schema: Schema) -> Iterator[tuple[Path, str]]:
+        """Why `value` does not match `schema`, which is of the root: (path in the value, sentence) pairs."""
+        if self._validator is None:
+            return
+        if id(schema) not in self._tame:
+            self._tame[id(schema)] = (schema, _tame(schema))
+        tame = self._tame[id(schema)][1]
+        for error in islice(self._validator.evolve(schema=tame).iter_errors(value), _MAX_ERRORS):
+            yield tuple(error.absolute_path), _sentence(error)
 
 
 def _tame(schema: Schema) -> Schema:

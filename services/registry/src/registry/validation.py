@@ -2,16 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 from chassis.expressions import ExpressionError
-from chassis.expressions.template import MAX_EXPRESSIONS
 from registry import fitting, graph, resolution, schemas
 from registry.domain.workflows import Absent, Content, Pin, Problem, Step
-from registry.references import Leaf, Scope, is_constant, leaves, read
+from registry.references import Leaf, Scope, is_constant, leaves, opened, read
 from registry.resolution import Component, UnresolvedError, did_you_mean
 from registry.schemas import Schema
 
+MAX_STEPS: Final = 100
+"""The contract's own limit, minded before anything is done with the steps."""
+MAX_EXPRESSIONS: Final = 1000
+"""The most expressions in a workflow. Compiling them holds the process for about a fifth of a second."""
+MAX_PROBLEMS: Final = 500
+"""The most problems told at once."""
 _BOOLEAN: Final[Schema] = {"type": "boolean"}
 
 
@@ -56,8 +62,13 @@ def _pinned(step: Step, components: Mapping[str, Component]) -> Step:
 
 
 def check(content: Content, catalog: Catalog) -> list[Problem]:
-    """Every problem of a `pinned` content; empty when it can be saved."""
-    return list(_Check(content, catalog).problems())
+    """Every problem of a `pinned` content, up to MAX_PROBLEMS; empty when it can be saved."""
+    if len(content.steps) > MAX_STEPS:
+        return [Problem("", "steps", f"there are more than {MAX_STEPS} steps", "split the workflow")]
+    count = sum(map(opened, (value for step in content.steps for value in (dict(step.with_), step.if_))))
+    if count + opened(dict(content.outputs)) > MAX_EXPRESSIONS:
+        return [Problem("", "steps", f"there are more than {MAX_EXPRESSIONS} expressions", "use fewer")]
+    return list(islice(_Check(content, catalog).problems(), MAX_PROBLEMS))
 
 
 class _Check:
@@ -135,10 +146,6 @@ class _Check:
         yield from self._component(step, f"{path}.component")
         for leaf in self.leaves[index]:
             yield from self._leaf(leaf, step.id)
-        if sum(len(leaf.expressions) for leaf in self.leaves[index]) > MAX_EXPRESSIONS:
-            yield Problem(
-                step.id, f"{path}.with", f"there are more than {MAX_EXPRESSIONS} expressions", "use fewer"
-            )
         schema = self._interface(step).input_schema
         if schema is not None:
             for one in fitting.findings(step.with_, schema, self.scope, f"{path}.with"):
