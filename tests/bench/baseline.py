@@ -1,7 +1,12 @@
-"""The limit on this machine: no engine, a forked child per step, a synchronous commit at its start and its end."""
+"""The limit on this machine: no engine, a forked child per step, a synchronous commit at its start and its end.
+
+A small process of its own, because a fork's cost grows with its parent: `python -m tests.bench.baseline STEPS
+REPEATS` reads a database's URL from standard input and prints the seconds of each repeat.
+"""
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -33,7 +38,6 @@ def forked(function: Callable[[int], int], argument: int) -> int:
 
 def chain(connection: psycopg.Connection, steps: int) -> float:
     """Seconds for `steps` steps in a row, each recorded when it starts and when it has ended."""
-    connection.autocommit = True
     started = time.perf_counter()
     value = 10
     for _ in range(steps):
@@ -44,3 +48,12 @@ def chain(connection: psycopg.Connection, steps: int) -> float:
             "update bench_steps set state = 'SUCCESS', output = %s where id = %s", (json.dumps(value), row[0])
         )
     return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    with psycopg.connect(sys.stdin.readline().strip(), autocommit=True) as database:
+        database.execute(TABLE)
+        chain(database, int(sys.argv[1]))
+        for _ in range(int(sys.argv[2])):
+            print(chain(database, int(sys.argv[1])))  # noqa: T201
+        database.execute("drop table bench_steps")
