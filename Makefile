@@ -7,7 +7,7 @@ EXAMPLE ?= weather
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test bench check format protos protos-check migration lock fresh clean env
+.PHONY: help run up down status test bench alone check format protos protos-check migration lock fresh clean env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ migration: env ## Write a service's next migration (SERVICE=registry MESSAGE="ad
 
 bench: env ## Measure the workloads beside the bare baseline, on a stack of its own
 	@$(PYTHON_BIN) -m tests.bench
+
+alone: env ## Install each member alone, in an empty environment, and start it
+	@$(PYTHON_BIN) deploy/alone.py
 
 lock: ## Resolve requirements.lock anew from every pyproject.toml
 	@deploy/bootstrap.sh lock
