@@ -52,11 +52,12 @@ async def add(
     action: str | None = None,
     actor: Actor | None = None,
     details: Mapping[str, Any] | None = None,
+    outcome: str = "OK",
 ) -> None:
     """Records, in `tx`, that `entity` (type, id) went from `old` to `new`; None means that it did not exist.
 
-    The action is the rule's, the actor the current call's; outside a call both must be given. Fields whose
-    names speak of secrets are masked, long texts cut.
+    The action is the rule's, the actor the current call's; outside a call both must be given. `outcome` is an
+    error's reason where what was tried failed. Fields whose names speak of secrets are masked, long texts cut.
     """
     call = tx.call
     name = action or (call.action if call is not None else "")
@@ -71,7 +72,7 @@ async def add(
         body["new"] = masked(new)
     if details:
         body |= _object(masked(details))
-    entry = record(name, tx.now, call, actor=actor, entity=entity, details=body)
+    entry = record(name, tx.now, call, actor=actor, entity=entity, details=body, outcome=outcome)
     await tx.execute(add_statement(entry, tx.tables.outbox))
     tx.outboxed += 1
     covered(tx)
