@@ -55,7 +55,7 @@ async def test_a_query_past_its_timeout_is_cancelled_on_the_server(sample: World
 
     assert caught.value.reason == "QUERY_TIMED_OUT"
     await until_running(target, "slow", 0)
-    assert (await sample.records())[-1]["details"]["outcome"] == "QUERY_TIMED_OUT"
+    assert (await sample.records())[-1]["outcome"] == "QUERY_TIMED_OUT"
 
 
 async def test_a_function_that_lifts_the_servers_timeout_does_not_lift_ours(
@@ -82,7 +82,7 @@ async def test_a_client_that_goes_away_takes_its_query_with_it(sample: World, ta
     assert columns.columns.query_id
     await until_running(target, "FETCH", 0)
     async with asyncio.timeout(10):
-        while not any(one["details"].get("outcome") == "QUERY_CANCELLED" for one in await sample.records()):
+        while not any(one["outcome"] == "QUERY_CANCELLED" for one in await sample.records()):
             await asyncio.sleep(0.02)
 
 

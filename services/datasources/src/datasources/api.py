@@ -183,7 +183,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         try:
             statement = await self.checker.check(request.sql)
         except Invalid as error:
-            await self._record(stored.source, query_id, request.sql, {"outcome": error.reason})
+            await self._record(stored.source, query_id, request.sql, {}, error.reason)
             raise
         order = Order(
             id=query_id,
@@ -196,15 +196,18 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         )
 
         async def record(outcome: Outcome) -> None:
-            await self._record(stored.source, query_id, request.sql, _details(outcome, statement))
+            details = _details(outcome, statement)
+            await self._record(stored.source, query_id, request.sql, details, outcome.word)
 
         return self.queries.start(order, lambda begin: self.connections.session(stored, begin), record)
 
-    async def _record(self, source: DataSource, query_id: str, sql: str, details: dict[str, object]) -> None:
+    async def _record(
+        self, source: DataSource, query_id: str, sql: str, details: dict[str, object], outcome: str
+    ) -> None:
         """Writes a query's entry in the action log: its text, and no parameter's value."""
         async with self.db.begin(idempotent=False) as tx:
             found = {"query_id": query_id, "data_source": source.name, "statement": sql, **details}
-            await outbox.add(tx, entity=(_ENTITY, source.id), details=found)
+            await outbox.add(tx, entity=(_ENTITY, source.id), details=found, outcome=outcome)
 
     async def _answer_repeat(self) -> None:
         """Answers a repeated request here, before anything is asked of the network a second time."""
@@ -267,7 +270,6 @@ def _details(outcome: Outcome, statement: Statement) -> dict[str, object]:
         "row_count": outcome.row_count,
         "truncated": outcome.truncated,
         "elapsed_ms": int(outcome.elapsed.total_seconds() * 1000),
-        "outcome": outcome.word,
     }
 
 
