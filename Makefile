@@ -4,7 +4,6 @@
 SHELL := /bin/sh
 PYTHON_BIN := .venv/bin/python
 EXAMPLE ?= weather
-export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down status test bench alone check format protos protos-check migration lock fresh clean env

@@ -213,7 +213,8 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(tiny: Tiny) -> Non
     output, _ = other.communicate(timeout=30)
 
     assert other.returncode == 1
-    assert f"port {tiny.ports.edge} (edge) is taken by another program" in output
+    assert f"port {tiny.ports.edge} (edge) is taken by python" in output
+    assert f"(pid {tiny.pid('front')})" in output
     assert "MCPANEL_PORT=…" in output
     assert running.poll() is None
 

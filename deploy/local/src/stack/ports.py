@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Self
 
 from stack.errors import InUseError, StackError
@@ -87,9 +88,26 @@ def require_free(name: str, port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise InUseError(
-                f"port {port} ({name.replace('_', ' ')}) is taken by another program: "
+                f"port {port} ({name.replace('_', ' ')}) is taken by {holder(port) or 'another program'}: "
                 f"stop it, or choose another port with {setting(name)}=…"
             ) from error
+
+
+def holder(port: int) -> str:
+    """Who listens on a TCP port here, as `name (pid 123)`; empty when this system or user cannot tell."""
+    listening = "0A"
+    inodes = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        with contextlib.suppress(OSError):
+            rows = [line.split() for line in table.read_text().splitlines()[1:]]
+            ours = f":{port:04X}"
+            inodes |= {row[9] for row in rows if row[1].endswith(ours) and row[3] == listening}
+    for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
+        with contextlib.suppress(OSError):
+            if str(link.readlink()).removeprefix("socket:[").removesuffix("]") in inodes:
+                process = link.parent.parent
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+    return ""
 
 
 def free_port() -> int:
