@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stack.errors import InUseError
+from stack.child import spawn
+from stack.errors import InUseError, StackError
 from stack.memory import is_alive
 from stack.nats import Nats
 from stack.ports import free_port
@@ -125,3 +126,8 @@ def test_servers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
     while any(is_alive(pid) for pid in pids) and time.monotonic() < end:
         time.sleep(0.02)
     assert [pid for pid in pids if is_alive(pid)] == []
+
+
+def test_a_missing_program_is_named_with_what_installs_it() -> None:
+    with pytest.raises(StackError, match="nats-server is not installed here: `make up` installs it"):
+        spawn([Path("/nowhere/nats-server")], env={})
