@@ -1,8 +1,11 @@
 """Renders monthly weather as a Markdown report and an SVG chart."""
 
+import math
+from html import escape
+
 import mcpanel_step as step
 
-WIDTH, HEIGHT, EDGE = 960, 320, 40
+WIDTH, HEIGHT = 960, 420
 
 
 def main(city: str, months: list[dict]) -> dict[str, str]:
@@ -37,37 +40,63 @@ def report(city: str, months: list[dict], warmest: dict, wettest: dict) -> str:
 
 
 def chart(city: str, months: list[dict]) -> str:
-    """Rain as bars, average highs and lows as lines."""
-    slot = (WIDTH - 2 * EDGE) / len(months)
-    wettest = max(1, *(month["rain"] for month in months))
-    top, bottom = max(month["high"] for month in months), min(month["low"] for month in months)
+    """Rain as bars on the right axis, the band between average highs and lows on the left one."""
+    left, right, top, bottom = 60, WIDTH - 68, 84, HEIGHT - 44
+    slot = (right - left) / len(months)
+    coldest, warmest, step_by = scale(min(m["low"] for m in months), max(m["high"] for m in months))
+    _, wettest, rain_by = scale(0, max(m["rain"] for m in months) * 1.6)  # the bars stay in the lower part
 
-    def across(index: int) -> float:
-        return EDGE + slot * (index + 0.5)
+    def x(index: float) -> float:
+        return left + slot * index
 
-    def up(value: float) -> float:
-        return HEIGHT - EDGE - (value - bottom) / max(top - bottom, 1) * (HEIGHT - 2 * EDGE)
+    def y(degrees: float) -> float:
+        return bottom - (degrees - coldest) / (warmest - coldest) * (bottom - top)
 
-    bars = "".join(
-        f'<rect x="{EDGE + slot * index + 1:.1f}" y="{HEIGHT - EDGE - tall:.1f}" width="{slot - 2:.1f}" '
-        f'height="{tall:.1f}"><title>{month["month"]}: {month["rain"]} mm</title></rect>'
-        for index, month in enumerate(months)
-        for tall in [month["rain"] / wettest * (HEIGHT - 2 * EDGE)]
-    )
-    lines = "".join(
-        f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
-        + " ".join(f"{across(index):.1f},{up(month[key]):.1f}" for index, month in enumerate(months))
-        + '"/>'
-        for key, colour in (("high", "#c2410c"), ("low", "#1d4ed8"))
-    )
-    years = "".join(
-        f'<text x="{across(index):.1f}" y="{HEIGHT - EDGE / 2:.1f}">{month["month"][:4]}</text>'
-        for index, month in enumerate(months)
-        if month["month"].endswith("-01")
-    )
+    def line(key: str) -> list[str]:
+        return [f"{x(index + 0.5):.1f},{y(month[key]):.1f}" for index, month in enumerate(months)]
+
+    parts = [
+        f'<rect width="{WIDTH}" height="{HEIGHT}" rx="12" fill="#fffdf9"/>',
+        f'<text x="{left}" y="34" font-size="20" font-weight="600" fill="#1c1917">The weather in {escape(city)}</text>',
+        f'<text x="{left}" y="56">{months[0]["month"]} to {months[-1]["month"]}, by month</text>',
+    ]
+    for degrees in range(coldest, warmest + 1, step_by):
+        parts.append(f'<path d="M{left} {y(degrees):.1f}H{right}" stroke="#e7e5e4"/>')
+        parts.append(f'<text x="{left - 8}" y="{y(degrees) + 4:.1f}" text-anchor="end">{degrees} °C</text>')
+    for index, month in enumerate(months):
+        tall = month["rain"] / wettest * (bottom - top)
+        parts.append(
+            f'<rect x="{x(index) + slot * 0.15:.1f}" y="{bottom - tall:.1f}" width="{slot * 0.7:.1f}" '
+            f'height="{tall:.1f}" rx="2" fill="#7cb0dd"><title>{month["month"]}: {month["rain"]} mm</title></rect>'
+        )
+        if month["month"].endswith("-01"):
+            parts.append(f'<path d="M{x(index):.1f} {bottom}v8" stroke="#a8a29e"/>')
+            parts.append(f'<text x="{x(index) + 4:.1f}" y="{bottom + 20}">{month["month"][:4]}</text>')
+    for rain in range(0, int(wettest / 1.6) + 1, rain_by):
+        height = bottom - rain / wettest * (bottom - top)
+        parts.append(f'<text x="{right + 8}" y="{height + 4:.1f}" fill="#3f7fb5">{rain} mm</text>')
+    band = " ".join(line("high") + line("low")[::-1])
+    parts.append(f'<polygon points="{band}" fill="#f59e0b" fill-opacity="0.22"/>')
+    for key, colour in (("high", "#d9480f"), ("low", "#1864ab")):
+        parts.append(
+            f'<polyline points="{" ".join(line(key))}" fill="none" stroke="{colour}" stroke-width="2" '
+            'stroke-linejoin="round"/>'
+        )
+    parts.append(f'<path d="M{left} {bottom}H{right}" stroke="#a8a29e"/>')
+    for index, (colour, label) in enumerate(
+        (("#d9480f", "average high"), ("#1864ab", "average low"), ("#7cb0dd", "precipitation"))
+    ):
+        across = right - 360 + index * 122
+        parts.append(f'<rect x="{across}" y="25" width="14" height="10" rx="2" fill="{colour}"/>')
+        parts.append(f'<text x="{across + 20}" y="34">{label}</text>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        f'font-size="13"><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
-        f'<text x="{EDGE}" y="24">{city}: rain a month (bars), average highs and lows (lines)</text>'
-        f'<g fill="#93c5fd">{bars}</g>{lines}{years}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="12" fill="#57534e" '
+        f'font-family="system-ui, sans-serif" role="img">{"".join(parts)}</svg>\n'
     )
+
+
+def scale(low: float, high: float) -> tuple[int, int, int]:
+    """An axis that holds both values: where it begins and ends, and the round distance of its lines."""
+    by = next((by for by in (1, 2, 5, 10, 20, 50, 100, 200) if (high - low) / by <= 7), 500)
+    begin, end = math.floor(low / by) * by, math.ceil(high / by) * by
+    return begin, max(end, begin + by), by
