@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -163,6 +164,8 @@ def bring_down(home: Home) -> int:
                 f"MCPanel (pid {pid}) did not stop in 120 s: kill -9 {pid} ends it and all it started"
             )
         time.sleep(0.05)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # ours, when an example run started it
     say("stopped")
     return 0
 
