@@ -151,9 +151,9 @@ class Stack:
         """The administrator's API key."""
         return self.key("admin")
 
-    def metadata(self, key: str | None = None) -> list[tuple[str, str]]:
+    def metadata(self, key: str | None = None) -> tuple[tuple[str, str | bytes], ...]:
         """Call metadata that authenticates, as the administrator without a key."""
-        return [("authorization", f"Bearer {key or self.admin_key}")]
+        return (("authorization", f"Bearer {key or self.admin_key}"),)
 
     def grpc_channel(self) -> grpc.aio.Channel:
         """A channel to the edge; give each call `metadata=stack.metadata()`."""
