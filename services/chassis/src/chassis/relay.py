@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 500
 _BYTES: Final = 3 * 1024 * 1024
 _IDLE_SECONDS: Final = 5.0
+_GATHER: Final = 0.1
 _FIRST_DELAY: Final = 0.2
 _MAX_DELAY: Final = 15.0
 
@@ -54,7 +55,7 @@ class OutboxRelay:
         self._sources: tuple[RecordSource, ...] = (_Outbox(db), *sources)
 
     async def run(self) -> None:
-        """Relays for ever: at once after a commit that added records, and every five seconds besides."""
+        """Relays for ever: a moment after a commit that added records, and every five seconds besides."""
         delay = _FIRST_DELAY
         while True:
             try:
@@ -65,7 +66,8 @@ class OutboxRelay:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _MAX_DELAY)
                 continue
-            await self._db.outbox_signal.wait(_IDLE_SECONDS)
+            if await self._db.outbox_signal.wait(_IDLE_SECONDS):
+                await asyncio.sleep(_GATHER)  # what is committed meanwhile travels along
 
     async def relay_once(self) -> int:
         """Sends one batch of each source; returns how many records audit accepted. Raises what audit
