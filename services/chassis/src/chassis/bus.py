@@ -42,8 +42,10 @@ class Bus:
     after each (re)connection: whoever missed messages reads PostgreSQL again.
     """
 
-    def __init__(self, url: str, *, name: str = "mcpanel") -> None:
+    def __init__(self, url: str, *, name: str = "mcpanel", echo: bool = True) -> None:
+        """`echo=False`: what this process publishes is not delivered to its own subscriptions."""
         self._url = url
+        self._echo = echo
         self._name = name
         self._client: Client | None = None
         self._connector: asyncio.Task[None] | None = None
@@ -155,6 +157,7 @@ class Bus:
                 client = await nats.connect(
                     self._url,
                     name=self._name,
+                    no_echo=not self._echo,
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.5,

@@ -55,19 +55,20 @@ class OutboxRelay:
         self._sources: tuple[RecordSource, ...] = (_Outbox(db), *sources)
 
     async def run(self) -> None:
-        """Relays for ever: a moment after a commit that added records, and every five seconds besides."""
+        """Relays for ever: at once after a commit that added records, and every five seconds besides."""
         delay = _FIRST_DELAY
         while True:
             try:
-                while await self.relay_once():
+                while sent := await self.relay_once():
                     delay = _FIRST_DELAY
+                    if sent < _BATCH:
+                        await asyncio.sleep(_GATHER)  # what is committed meanwhile travels along
             except ServiceError as error:
                 log.warning("records wait for audit", extra={"reason": error.reason, "seconds": delay})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _MAX_DELAY)
                 continue
-            if await self._db.outbox_signal.wait(_IDLE_SECONDS):
-                await asyncio.sleep(_GATHER)  # what is committed meanwhile travels along
+            await self._db.outbox_signal.wait(_IDLE_SECONDS)
 
     async def relay_once(self) -> int:
         """Sends one batch of each source; returns how many records audit accepted. Raises what audit
