@@ -1,6 +1,7 @@
 """EngineService: starts runs, and tells what they do."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 import grpc.aio
@@ -10,6 +11,7 @@ from chassis.context import Caller, current
 from chassis.database import Database, Transaction
 from chassis.errors import Precondition, ServiceError
 from chassis.ids import uuid7
+from chassis.jsonvalue import Json
 from engine import failpoints, inputs, machine
 from engine.artifacts import ArtifactStore
 from engine.catalogue import Catalogue, Prepared
@@ -64,8 +66,8 @@ class Engine(engine_pb2_grpc.EngineServiceServicer):
             async with self.db.begin() as tx:
                 unit = self._new_run(tx, prepared, given)
                 self.dispatcher.place(unit)
-                await hot.run(await tx.raw(), [*self._ingredients(prepared), *self.dispatcher.commands(unit)])
-                await outbox.add(tx, entity=("run", unit.info.id), new=_facts(unit))
+                commands = [*self._ingredients(prepared), *self.dispatcher.commands(unit)]
+                await hot.run(await tx.raw(), [*commands, _audited(tx, unit)])
                 answer = tx.reply(engine_pb2.StartRunResponse(run=run_wire.run(_record(unit), _waits(unit))))
                 failpoints.reach("start.before")
         except BaseException:
@@ -171,7 +173,7 @@ class Engine(engine_pb2_grpc.EngineServiceServicer):
         rows = (await hot.run(connection, [hot.lock_one_sql(run_id)]))[0]
         if not rows:
             raise store.not_found(run_id)
-        info, state = (await self.dispatcher.plans.load(connection, [run_id]))[run_id]
+        info, state = (await self.dispatcher.plans.load(partial(hot.run, connection), [run_id]))[run_id]
         _, version, last_seq, now = rows[0]
         return Unit(info, state, version, last_seq, now)
 
@@ -251,6 +253,15 @@ def _waits(unit: Unit) -> str:
 
 def _record(unit: Unit) -> RunRecord:
     return run_wire.record_of(unit.info, unit.state, unit.last_seq, unit.now)
+
+
+def _audited(tx: Transaction, unit: Unit) -> hot.Command:
+    """The audit record of a new run; in the same round trip as the run."""
+    details: dict[str, Json] = {"new": outbox.masked(_facts(unit))}
+    record = outbox.record(current().action, tx.now, current(), entity=("run", unit.info.id), details=details)
+    tx.outboxed += 1
+    outbox.covered(tx)
+    return hot.outbox_sql(record)
 
 
 def _facts(unit: Unit) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Service:
 def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> Service:
     """The service; nothing is started yet but what the server starts."""
     db = Database(config.database_url, metadata, name="engine", pool_size=8)
-    bus = Bus(config.nats_url, name="engine")
+    bus = Bus(config.nats_url, name="engine", echo=False)
     hub = Hub()
     timing = Timing(
         lease=config.lease,

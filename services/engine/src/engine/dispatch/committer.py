@@ -168,7 +168,7 @@ class Committer:
             commands.append(hot.seen_sql(one.worker_id, draining=one.draining))
             commands.append(hot.renew_sql(one.worker_id, one.refs, self._lease))
             commands.append(hot.gone_sql(one.worker_id, one.refs))
-        answers = await hot.run(await self._link.get(), commands)
+        answers = await self._link.run(commands)
         for number, one in enumerate(renewals):
             one.gone(hot.to_refs(answers[3 * number + 2]))
 
@@ -195,15 +195,14 @@ class Committer:
         scans: Sequence[tuple[str, int]],
         units: dict[str, Unit],
     ) -> bool:
-        connection = await self._link.get()
         wanted = dict.fromkeys([*(item.run_id for item in items), *(one.run_id for one in candidates)])
         opening = [hot.BEGIN, hot.lock_sql(list(wanted)), *(hot.claim_sql(*scan) for scan in scans)]
-        answers = await hot.run(connection, opening)
+        answers = await self._link.run(opening)
         scanned = self._scanned(scans, answers[2:])
         rows = {row[0]: (row[1], row[2], row[3]) for row in answers[1]}
         for row in scanned:
             rows.setdefault(row[0], (row[2], row[3], row[4]))
-        await self._open(connection, rows, units)
+        await self._open(rows, units)
 
         outcomes: list[tuple[Callable[[Rejected | None], None], Rejected | None]] = []
         left = [item for item in items if not self._apply_one(item, units, outcomes)]
@@ -217,7 +216,7 @@ class Committer:
 
         changed = [unit for unit in units.values() if unit.is_changed]
         failpoints.reach("commit.before")
-        await hot.run(connection, [*write(changed, self._lease), hot.COMMIT])
+        await self._link.run([*write(changed, self._lease), hot.COMMIT])
         failpoints.reach("commit.after")
         self._desk.committed(changed)
         self._desk.put_back(candidates, units)
@@ -227,7 +226,7 @@ class Committer:
         for tell, outcome in outcomes:
             tell(outcome)
         if left:
-            await self._later(connection, left)
+            await self._later(left)
         return True
 
     def _scanned(self, scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> hot.Rows:
@@ -240,9 +239,7 @@ class Committer:
     def _kinds_of(scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> list[tuple[str, int]]:
         return [scan for scan, rows in zip(scans, answers, strict=True) for _ in rows]
 
-    async def _open(
-        self, connection: hot.Connection, rows: dict[str, tuple[int, int, datetime]], units: dict[str, Unit]
-    ) -> None:
+    async def _open(self, rows: dict[str, tuple[int, int, datetime]], units: dict[str, Unit]) -> None:
         """Makes a unit of each locked run, from memory where that is right and from the tables otherwise."""
         missing = []
         for run_id, (version, last_seq, now) in rows.items():
@@ -252,7 +249,7 @@ class Committer:
             else:
                 units[run_id] = Unit(*known, version, last_seq, now)
         if missing:
-            found = await self._plans.load(connection, missing)
+            found = await self._plans.load(self._link.run, missing)
             for run_id, (info, state) in found.items():
                 units[run_id] = Unit(info, state, *rows[run_id])
 
@@ -277,9 +274,9 @@ class Committer:
             outcomes.append((item.done, rejected))
         return True
 
-    async def _later(self, connection: hot.Connection, items: Sequence[Item]) -> None:
+    async def _later(self, items: Sequence[Item]) -> None:
         """Somebody else holds these runs' locks for the moment, or the runs do not exist."""
-        existing = await hot.run(connection, [hot.exist_sql([item.run_id for item in items])])
+        existing = await self._link.run([hot.exist_sql([item.run_id for item in items])])
         known = {row[0] for row in existing[0]}
         back = []
         for item in items:

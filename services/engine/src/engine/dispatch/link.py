@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import psycopg
 
-from engine.store.hot import Connection
+from engine.store import hot
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +22,11 @@ class Link:
     def __init__(self, url: str, name: str) -> None:
         self._url = url
         self._name = name
-        self._connection: Connection | None = None
+        self._connection: hot.Connection | None = None
         self.epoch = 0
         """How often it was connected: after a change, time has passed in which nothing was recorded."""
 
-    async def get(self) -> Connection:
+    async def get(self) -> hot.Connection:
         """The connection; waits until PostgreSQL is there."""
         delay = 0.05
         while self._connection is None or self._connection.closed:
@@ -33,6 +34,7 @@ class Link:
                 self._connection = await psycopg.AsyncConnection.connect(
                     self._url,
                     autocommit=True,
+                    prepare_threshold=None,
                     application_name=self._name,
                     options=_OPTIONS + _IDLE,
                     connect_timeout=5,
@@ -48,13 +50,17 @@ class Link:
                 self.epoch += 1
         return self._connection
 
+    async def run(self, commands: Sequence[hot.Command]) -> list[hot.Rows]:
+        """Sends the commands in one pipeline; returns the rows of each."""
+        return await hot.run(await self.get(), commands, prepare=True)
+
     async def rollback(self) -> None:
         """Ends whatever transaction is open; gives the connection up when that is not possible."""
         if self._connection is None or self._connection.closed:
             return
         try:
             async with asyncio.timeout(5):
-                await self._connection.execute("ROLLBACK")
+                await hot.run(self._connection, [hot.ROLLBACK], prepare=True)
         except (psycopg.Error, TimeoutError):
             await self.close()
 

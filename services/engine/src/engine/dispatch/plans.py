@@ -1,6 +1,6 @@
 """Plans in memory, and the states of runs from the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from engine import evaluate
 from engine.plan import Plan
@@ -36,13 +36,13 @@ class PlanCache:
         self._stored.add(digest)
 
     async def load(
-        self, connection: hot.Connection, run_ids: Sequence[str]
+        self, run: Callable[[Sequence[hot.Command]], Awaitable[list[hot.Rows]]], run_ids: Sequence[str]
     ) -> dict[str, tuple[RunInfo, RunState]]:
-        """The states of runs from the tables, by id."""
-        runs, steps = await hot.run(connection, hot.load_sql(run_ids))
+        """The states of runs from the tables, by id; `run` sends commands to the database."""
+        runs, steps = await run(hot.load_sql(run_ids))
         missing = hot.digests_in(runs) - self._plans.keys()
         if missing:
-            for digest, body in (await hot.run(connection, [hot.load_plans_sql(list(missing))]))[0]:
-                self.compiled(bytes(body), bytes(digest))
-                self.stored(bytes(digest))
+            for digest, body in (await run([hot.load_plans_sql(list(missing))]))[0]:
+                self.compiled(body, digest)
+                self.stored(digest)
         return hot.to_states(runs, steps, self._plans)

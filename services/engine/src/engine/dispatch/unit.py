@@ -145,5 +145,5 @@ def write(units: Sequence[Unit], lease: timedelta) -> list[hot.Command]:
         commands += unit.commands(lease)
         events += unit.events
     if events:
-        commands.append(hot.events_sql(events, units[0].now))
+        commands += hot.events_sql(events, units[0].now)
     return commands

@@ -1,1 +1,1 @@
-"""All SQL. `hot` is the path of every transition, on the driver itself; `reads` and the others use SQLAlchemy Core."""
+"""All SQL. `hot` is the path of every transition, on `pipeline`; `reads` and the others use SQLAlchemy Core."""

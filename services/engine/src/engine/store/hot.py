@@ -1,26 +1,21 @@
-"""The SQL of transitions: statements that the driver prepares once and sends in pipelines, a round trip for many.
+"""The SQL of transitions: statements that are prepared once and sent in pipelines, a round trip for many.
 
 Functions named `…_sql` only say what to send. Whoever runs them holds the row locks of the runs they are about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
-
-from engine.domain import Payload, Ref, RunStatus, StepStatus
+from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
 from engine.plan import Plan
 from engine.records import RunInfo, to_document, to_failure
 from engine.state import AttemptClosed, AttemptOpened, Effect, RunState, StepState, StopCause
-
-Command: TypeAlias = tuple[str, Sequence[Any]]
-Rows: TypeAlias = list[tuple[Any, ...]]
-Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
+from engine.store.pipeline import Command, Connection, Rows, run
 
 BEGIN: Final[Command] = ("BEGIN", ())
 COMMIT: Final[Command] = ("COMMIT", ())
+ROLLBACK: Final[Command] = ("ROLLBACK", ())
 
 _LOCK = """
 SELECT id::text, version, last_seq, now() FROM runs
@@ -35,7 +30,7 @@ _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
     deadline_at, stopping
 FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
-_LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%b::bytea[])"
+_LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%s::bytea[])"
 _EXIST = "SELECT id::text FROM runs WHERE id = ANY(%s::uuid[])"
 _CLAIM = """
 SELECT s.run_id::text, s.step_id, r.version, r.last_seq, now()
@@ -43,17 +38,17 @@ FROM run_steps s JOIN runs r ON r.id = s.run_id
 WHERE s.status = 'READY' AND s.kind = %s AND s.due_at <= now()
 ORDER BY s.due_at LIMIT %s FOR UPDATE OF r SKIP LOCKED"""
 
-_INSERT_PLAN = "INSERT INTO plans (digest, body) VALUES (%b, %b) ON CONFLICT DO NOTHING"
-_INSERT_VERSION = "INSERT INTO component_versions (id, body) VALUES (%s, %b) ON CONFLICT DO NOTHING"
+_INSERT_PLAN = "INSERT INTO plans (digest, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+_INSERT_VERSION = "INSERT INTO component_versions (id, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_RUN = """
 INSERT INTO runs (id, workflow_id, workflow_name, workflow_version, is_public, owner_id, plan, started_by,
     started_by_kind, started_by_name, trace_id, inputs, step_count, created_at,
     status, cause, outputs, error, started_at, ended_at, cancel_requested_at, steps_ended, last_seq, status_seq,
     unaudited)
-VALUES (%s::uuid, %s, %s, %s, %s, %s, %b, %s, %s, %s, %s, %b, %s, %s,
-    %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, true)"""
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)"""
 _UPDATE_RUN = """
-UPDATE runs SET status = %s, cause = %s, outputs = %b, error = %s, started_at = %s, ended_at = %s,
+UPDATE runs SET status = %s, cause = %s, outputs = %s, error = %s, started_at = %s, ended_at = %s,
     cancel_requested_at = %s, steps_ended = %s, last_seq = %s, status_seq = coalesce(%s, status_seq),
     unaudited = true, version = version + 1
 WHERE id = %s::uuid"""
@@ -66,12 +61,12 @@ _STEP_COLUMNS += "worker_id = %s, deadline_at = %s, stopping = %s"
 _INSERT_STEP = """
 INSERT INTO run_steps (status, attempt, epoch, error, started_at, ended_at, due_at, worker_id, deadline_at, stopping,
     run_id, step_id, kind, inputs, output)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %b, %b)"""
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s)"""
 _UPDATE_STEP = """
 UPDATE run_steps SET status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s,
     worker_id = %s, deadline_at = %s, stopping = %s
 WHERE run_id = %s::uuid AND step_id = %s"""
-_UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %b\nWHERE")
+_UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
 
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, status, error, started_at, ended_at,
@@ -79,10 +74,8 @@ INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, stat
 VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s)"""
 _CLOSE_ATTEMPT = """
 UPDATE attempts SET status = %s, error = %s, ended_at = %s WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
-_INSERT_EVENTS = """
-INSERT INTO run_events (run_id, seq, time, kind, body)
-SELECT x.run_id, x.seq, %s, x.kind, x.body
-FROM unnest(%s::uuid[], %s::int[], %s::text[], %b::bytea[]) AS x(run_id, seq, kind, body)"""
+_INSERT_EVENT = "INSERT INTO run_events (run_id, seq, time, kind, body) VALUES (%s::uuid, %s, %s, %s, %s)"
+_INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
 
 _RENEW = """
 WITH held AS (
@@ -101,17 +94,6 @@ LEFT JOIN attempts a ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.numb
 WHERE a.run_id IS NULL OR a.ended_at IS NOT NULL"""
 _HELD = "SELECT run_id::text, step_id, number, epoch FROM attempts WHERE worker_id = %s AND ended_at IS NULL"
 _SEEN = "UPDATE workers SET last_seen_at = now(), draining = %s WHERE id = %s"
-
-
-async def run(connection: Connection, commands: Iterable[Command]) -> list[Rows]:
-    """Sends the commands in one pipeline; returns the rows of each. The first error is raised."""
-    cursors = []
-    async with connection.pipeline():
-        for sql, parameters in commands:
-            cursor = connection.cursor()
-            await cursor.execute(sql, parameters, prepare=True)
-            cursors.append(cursor)
-    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 def lock_sql(run_ids: Sequence[str]) -> Command:
@@ -147,7 +129,7 @@ def load_plans_sql(digests: Sequence[bytes]) -> Command:
 
 def digests_in(runs: Rows) -> set[bytes]:
     """The plans that rows of `load_sql`'s first read name."""
-    return {bytes(row[10]) for row in runs}
+    return {row[10] for row in runs}
 
 
 def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tuple[RunInfo, RunState]]:
@@ -158,7 +140,7 @@ def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tu
     found = {}
     for row in runs:
         info = RunInfo(*row[:10])
-        plan = plans[bytes(row[10])]
+        plan = plans[row[10]]
         known = by_run[info.id]
         found[info.id] = (
             info,
@@ -168,8 +150,8 @@ def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tu
                 steps=tuple(known.get(one.id, _PENDING) for one in plan.steps),
                 status=RunStatus(row[11]),
                 cause=_cause(row[12]),
-                inputs=Payload(bytes(row[13])),
-                outputs=None if row[14] is None else Payload(bytes(row[14])),
+                inputs=Payload(row[13]),
+                outputs=None if row[14] is None else Payload(row[14]),
                 failure=to_failure(row[15]),
                 created_at=row[16],
                 started_at=row[17],
@@ -192,8 +174,8 @@ def _step_state(row: tuple[Any, ...]) -> StepState:
         status=StepStatus(row[2]),
         attempt=row[3],
         epoch=row[4],
-        inputs=None if row[5] is None else Payload(bytes(row[5])),
-        output=None if row[6] is None else Payload(bytes(row[6])),
+        inputs=None if row[5] is None else Payload(row[5]),
+        output=None if row[6] is None else Payload(row[6]),
         failure=to_failure(row[7]),
         started_at=row[8],
         ended_at=row[9],
@@ -319,10 +301,14 @@ def attempts_sql(
     return commands
 
 
-def events_sql(events: Sequence[tuple[str, int, str, bytes]], now: datetime) -> Command:
+def events_sql(events: Sequence[tuple[str, int, str, bytes]], now: datetime) -> list[Command]:
     """Stores events, each (run_id, seq, kind, body)."""
-    run_ids, seqs, kinds, bodies = zip(*events, strict=True)
-    return _INSERT_EVENTS, (now, list(run_ids), list(seqs), list(kinds), list(bodies))
+    return [(_INSERT_EVENT, (run_id, seq, now, kind, body)) for run_id, seq, kind, body in events]
+
+
+def outbox_sql(record: dict[str, Any]) -> Command:
+    """Stores an audit record made by `chassis.outbox.record`."""
+    return _INSERT_OUTBOX, (record["record_id"], record)
 
 
 def renew_sql(worker_id: str, refs: Sequence[Ref], lease: timedelta) -> Command:
@@ -363,6 +349,8 @@ def _raw(payload: Payload | None) -> bytes | None:
     return None if payload is None else payload.raw
 
 
-def _error(failure: Any) -> Jsonb | None:
-    document = to_document(failure)
-    return None if document is None else Jsonb(document)
+def _error(failure: Failure | None) -> dict[str, Any] | None:
+    return to_document(failure)
+
+
+__all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Command", "Connection", "Rows", "run"]
