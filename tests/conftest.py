@@ -10,6 +10,15 @@ from tests.support.servers import TestPostgres, start_nats, start_postgres
 from tests.support.stack import Stack
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shares the tests out to the processes of `make test`: a file stays together, and all that use the session's
+    stack do; the longest come first."""
+    for item in items:
+        system = "stack" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("stack" if system else str(item.path)))
+    items.sort(key=lambda item: "system" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
     """The session's PostgreSQL; `postgres.create_database("x", migrate="registry")` gives a URL."""

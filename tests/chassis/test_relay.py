@@ -162,5 +162,8 @@ async def test_refusals_survive_an_absent_database_and_a_flood() -> None:
     await refusals.flush(everything=True)
 
     assert len(refusals._records) == 1000
-    assert sum(group.count for group in refusals._groups.values()) in (5000 - 1, 5000 - 2)  # the first of each minute
+    assert sum(group.count for group in refusals._groups.values()) in (
+        5000 - 1,
+        5000 - 2,
+    )  # the first of each minute
     await away.close()

@@ -23,9 +23,10 @@ async def anonymous(stack: Stack) -> AsyncIterator[Console]:
 
 
 @pytest.fixture
-async def viewer(stack: Stack, admin: Console) -> AsyncIterator[Console]:
-    """A program with a Viewer's key."""
-    body = {"name": fresh("viewer"), "roleName": "Viewer"}
-    secret = (await admin.call("POST", "/api/v1/api-keys", json=body))["secret"]
-    async with stack.http(key=secret) as http:
+async def viewer(stack: Stack, admin: Console, anonymous: Console) -> AsyncIterator[Console]:
+    """A person who may only look, with an access token."""
+    who = {"email": f"{fresh('viewer')}@example.com", "password": "a long enough password"}
+    await admin.call("POST", "/auth/register", json=who | {"roleName": "Viewer"})
+    token = (await anonymous.call("POST", "/auth/login", json=who))["access_token"]
+    async with stack.http(key=token) as http:
         yield Console(http)

@@ -25,7 +25,7 @@ async def test_a_viewer_creating_is_403_and_on_record(admin: Console, viewer: Co
     assert answer.status_code == 403
     assert answer.json()["details"][0]["metadata"]["permission"] == "definitions.create"
     entries = await admin.action_logs(f'outcome = "PERMISSION_MISSING" AND actor_id = "{me["id"]}"')
-    entry = next(entry for entry in entries if entry["actor"]["apiKeyId"] == me["apiKeyId"])
+    entry = entries[0]
     assert (entry["action"], entry["service"]) == ("ACCESS_DENIED", "registry")
     assert entry["method"].endswith("/CreateDefinition")
 
