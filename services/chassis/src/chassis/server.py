@@ -170,11 +170,18 @@ class Server:
             await asyncio.sleep(_PURGE_SECONDS)
 
 
-def main(service: str, config: ServiceConfig, serve: Callable[[], Awaitable[None]]) -> None:
-    """Configures the log, then runs `serve()` on the process's one loop. For `__main__`."""
+def main(
+    service: str,
+    config: ServiceConfig,
+    serve: Callable[[], Awaitable[None]],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Configures the log, then runs `serve()` on the process's one loop (`loop_factory`'s). For `__main__`."""
     logs.configure(service, level=config.log_level, format=config.log_format, secrets=secrets(config))
     try:
-        asyncio.run(_as_coroutine(serve))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_as_coroutine(serve))
     except MissingRuleError as error:  # while the server was composed, before run() could say it
         log.critical(str(error))  # not a format string
         raise SystemExit(1) from None
