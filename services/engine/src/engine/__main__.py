@@ -3,6 +3,8 @@
 import os
 import sys
 
+import uvloop
+
 import chassis.server
 from chassis import config, migrations
 from chassis.authentication import RemoteAuthenticator
@@ -34,7 +36,9 @@ def main(arguments: list[str]) -> int:
             case []:
                 settings = config.load(EngineConfig)
                 failpoints.arm(os.environ)
-                chassis.server.main("engine", settings, lambda: serve(settings))
+                chassis.server.main(
+                    "engine", settings, lambda: serve(settings), loop_factory=uvloop.new_event_loop
+                )
             case ["migrate"]:
                 migrations.upgrade(config.load(MigrateConfig).database_url, "engine")
             case _:
