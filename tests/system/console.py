@@ -74,7 +74,8 @@ class Console:
     async def workflow(self, source: str) -> Json:
         """Saves a workflow from YAML; it is the answer. `NAME` in the text becomes a fresh name."""
         text = textwrap.dedent(source).replace("NAME", fresh("wf"))
-        return (await self.call("POST", "/api/v1/workflows", json={"source": text}))["workflow"]
+        saved: Json = (await self.call("POST", "/api/v1/workflows", json={"source": text}))["workflow"]
+        return saved
 
     async def start(self, workflow: str, **inputs: Any) -> str:
         """Starts a run; its id."""

@@ -4,10 +4,10 @@ import psutil
 import pytest
 
 from tests.support.stack import Stack
-from tests.system.console import Console, assert_gapless
+from tests.system.console import Console, Json, assert_gapless
 
 
-async def outcome(admin: Console, code: str, timeout: str = "20s", **with_: object) -> dict[str, object]:
+async def outcome(admin: Console, code: str, timeout: str = "20s", **with_: object) -> Json:
     """The one step of a run of this code, when the run has ended."""
     name = await admin.python(code)
     workflow = await admin.workflow(

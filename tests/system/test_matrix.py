@@ -1,6 +1,7 @@
 """Who may call what: every RPC of the contracts × every kind of caller, at the services themselves."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +13,8 @@ from mcpanel.policy.v1 import policy_pb2
 from tests.support.stack import Stack
 from tests.system.console import Console, fresh
 
+RAW: Any = (None, None)
+"""Bytes as they are."""
 REFUSALS = {"CREDENTIALS_MISSING", "CREDENTIALS_INVALID", "PERMISSION_MISSING", "INTERNAL_ONLY"}
 PORTS = {
     "RegistryService": "registry",
@@ -28,7 +31,8 @@ def methods() -> Iterator[tuple[str, descriptor_pb2.MethodDescriptorProto, polic
     for file in contracts.descriptor_set().file:
         for service in file.service:
             for method in service.method:
-                yield f"{file.package}.{service.name}", method, method.options.Extensions[policy_pb2.rule]
+                rule: Any = policy_pb2.rule
+                yield f"{file.package}.{service.name}", method, method.options.Extensions[rule]
 
 
 ALL = {f"{service}/{method.name}": (method, rule) for service, method, rule in methods()}
@@ -39,32 +43,25 @@ async def refusal(stack: Stack, path: str, key: str) -> str:
     method, _ = ALL[path]
     service = path.partition("/")[0].rpartition(".")[2]
     request = message_factory.GetMessageClass(contracts.pool().FindMessageTypeByName(method.input_type[1:]))()
-    metadata = [("authorization", f"Bearer {key}")] if key else []
+    call: dict[str, Any] = {"metadata": [("authorization", f"Bearer {key}")] if key else [], "timeout": 10}
+    content = request.SerializeToString()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{getattr(stack.ports, PORTS[service])}") as channel:
         try:
             if method.client_streaming and method.server_streaming:
-                call = channel.stream_stream(f"/{path}")(iter([]), metadata=metadata, timeout=10)
-                async for _ in call:
-                    break
+                await anext(aiter(channel.stream_stream(f"/{path}", *RAW)(iter([]), **call)), None)
             elif method.client_streaming:
-                await channel.stream_unary(f"/{path}")(iter([]), metadata=metadata, timeout=10)
+                await channel.stream_unary(f"/{path}", *RAW)(iter([]), **call)
             elif method.server_streaming:
-                call = channel.unary_stream(f"/{path}")(
-                    request.SerializeToString(), metadata=metadata, timeout=10
-                )
-                async for _ in call:
-                    break
+                await anext(aiter(channel.unary_stream(f"/{path}", *RAW)(content, **call)), None)
             else:
-                await channel.unary_unary(f"/{path}")(
-                    request.SerializeToString(), metadata=metadata, timeout=10
-                )
+                await channel.unary_unary(f"/{path}", *RAW)(content, **call)
         except grpc.aio.AioRpcError as error:
-            for name, value in error.trailing_metadata() or ():
-                if name == "grpc-status-details-bin":
-                    for detail in status_pb2.Status.FromString(value).details:
-                        info = error_details_pb2.ErrorInfo()
-                        if detail.Unpack(info) and info.reason in REFUSALS:
-                            return info.reason
+            trailing: Any = error.trailing_metadata() or ()
+            details = dict(trailing).get("grpc-status-details-bin", b"")
+            for detail in status_pb2.Status.FromString(details).details:
+                info = error_details_pb2.ErrorInfo()
+                if detail.Unpack(info) and info.reason in REFUSALS:
+                    return str(info.reason)
     return ""
 
 

@@ -5,7 +5,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.stack import Stack
-from tests.system.console import fresh
+from tests.system.console import Json, fresh
 
 
 class Reflected:
@@ -16,7 +16,7 @@ class Reflected:
         self._pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self._channel))
         self._metadata = stack.metadata()
 
-    def call(self, name: str, request: dict[str, object]) -> dict[str, object]:
+    def call(self, name: str, request: Json) -> Json:
         """`package.Service/Method` with JSON in and out; a stream's answers are a list under `items`."""
         service, _, method = name.partition("/")
         found = self._pool.FindServiceByName(service).FindMethodByName(method)

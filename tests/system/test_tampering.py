@@ -1,0 +1,56 @@
+"""Somebody with the database in hand edits the action log: VerifyLog names the entry. What was edited is put back."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.stack import Stack
+from tests.system.console import Console, fresh
+
+Edit = Callable[[psycopg.Connection[Any], int], None]
+
+
+def edit_the_row(connection: psycopg.Connection[Any], index: int) -> None:
+    """Makes another actor responsible."""
+    connection.execute("update entries set actor_name = 'somebody else' where index = %s", (index,))
+
+
+def edit_the_row_and_its_leaf(connection: psycopg.Connection[Any], index: int) -> None:
+    """Edits the row, and stores another leaf hash beside it."""
+    edit_the_row(connection, index)
+    leaf = hashlib.sha256(b"\0whatever").digest()
+    connection.execute("update entries set leaf_hash = %s where index = %s", (leaf, index))
+
+
+@contextmanager
+def tampered(stack: Stack, edit: Edit, index: int) -> Any:
+    """The log with one entry edited, its triggers switched off for it; afterwards as it was."""
+    with stack.superuser("audit") as connection:
+        connection.autocommit = True
+        connection.execute("set session_replication_role = replica")
+        connection.execute("create temp table kept as select * from entries where index = %s", (index,))
+        edit(connection, index)
+        yield
+        connection.execute("delete from entries where index = %s", (index,))
+        connection.execute("insert into entries select * from kept")
+
+
+@pytest.mark.parametrize("edit", [edit_the_row, edit_the_row_and_its_leaf])
+async def test_an_edited_entry_is_named(stack: Stack, admin: Console, edit: Edit) -> None:
+    definition = {"name": fresh("proof"), "type": "DATA"}
+    made = await admin.call("POST", "/api/v1/mcp-definitions", json={"definition": definition})
+    entry = (await admin.action_logs(f'entity_id = "{made["definition"]["id"]}"'))[0]
+
+    scope: AbstractContextManager[None] = tampered(stack, edit, entry["index"])
+    with scope:
+        found = await admin.call("POST", "/api/v1/action-logs:verify", json={})
+    mended = await admin.call("POST", "/api/v1/action-logs:verify", json={})
+
+    assert not found["ok"]
+    assert [problem["index"] for problem in found["problems"]] == [entry["index"]]
+    assert found["problems"][0]["actionLogId"] == entry["id"]
+    assert mended["ok"]
