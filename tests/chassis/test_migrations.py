@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
@@ -35,6 +37,22 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(postgres: TestPostgr
     assert migrations.current(url) == migrations.head(service)
     assert {"outbox", "idempotency"} <= tables(url)
     migrations.check(url, service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_newest_revision_is_the_one_that_alembic_finds(service: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", f"{service}:migrations")
+    config.set_main_option("path_separator", "os")
+
+    assert migrations.head(service) == ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_a_process_that_only_serves_does_without_alembic() -> None:
+    modules = ", ".join(f"{name}.__main__" for name in (*SERVICES, "gateway"))
+    program = f"import sys, {modules}; sys.exit('alembic' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
 
 async def test_two_migrations_at_once_become_one_after_the_other(postgres: TestPostgres) -> None:
