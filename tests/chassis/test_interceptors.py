@@ -195,6 +195,25 @@ async def test_an_invalid_field_is_named(serve: Serve) -> None:
     assert servicer.calls == []
 
 
+async def test_bytes_that_are_no_message_are_an_invalid_argument(serve: Serve) -> None:
+    channel = await serve(registry(Registry()))
+    nested = b""
+    for _ in range(120):  # a value in a struct in a value …
+        nested = b"\x2a" + _varint(len(nested)) + nested
+    raw: Any = channel.unary_unary
+    call = raw("/mcpanel.registry.v1.RegistryService/CreateVersion")
+
+    for content in (b"\xff\xff", b"\x12" + _varint(len(nested)) + nested):
+        code, error = await failure(call(content, metadata=as_caller(EDITOR)))
+
+        assert (code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+        assert "Decode" not in error.message
+
+
+def _varint(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
+
+
 async def test_nul_is_refused_in_any_string_of_any_request(serve: Serve) -> None:
     engine = (engine_pb2_grpc.add_EngineServiceServicer_to_server, Engine())
     channel = await serve(registry(Registry()), engine)

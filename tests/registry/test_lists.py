@@ -129,8 +129,9 @@ async def test_filters_choose(many: World, written: str, matches: object) -> Non
 async def test_types_are_taken_by_both_of_their_names(many: World) -> None:
     by_name = await names(many, type=["PYTHON_SCRIPT", "mcp"])
     by_display = await names(many, type=["python script", "MCP"])
+    in_filter = await names(many, filter='type = "Python Script" OR type = MCP')
 
-    assert by_name == by_display
+    assert by_name == by_display == in_filter
     assert len(by_name) == sum(number % 3 < 2 for number in range(ROWS))
 
 

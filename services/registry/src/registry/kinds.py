@@ -32,6 +32,14 @@ _BY_WORD: Final = {
 }
 
 
+def one(word: str) -> str:
+    """The type that a word names, in upper or lower case. Raises ValueError naming the known ones."""
+    name = _BY_WORD.get(word.strip().lower())
+    if name is None:
+        raise ValueError(f"expected one of {', '.join(DISPLAY_NAMES)}")
+    return name
+
+
 def named(words: Iterable[str], field: str) -> tuple[str, ...]:
     """The types that `words` name, in upper or lower case. Raises Invalid naming the known ones."""
     found: list[str] = []

@@ -17,7 +17,7 @@ from chassis.interceptors.errors import answer, translate
 from chassis.interceptors.policy import allow
 from chassis.interceptors.refusals import RefusalHook, note_refusal
 from chassis.interceptors.telemetry import observed
-from chassis.interceptors.validation import validate
+from chassis.interceptors.validation import Unreadable, reader, validate
 from chassis.rules import Method
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Pipeline(_Interceptor):
 
     def _wrap(self, method: Method, handler: Any) -> Any:
         serializers = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": reader(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.request_streaming and handler.response_streaming:
@@ -161,7 +161,7 @@ class CheckedContext:
     async def read(self) -> Any:
         """The next request, validated, or `grpc.aio.EOF`."""
         message = await self._inner.read()
-        if isinstance(message, Message):
+        if isinstance(message, Message | Unreadable):
             validate(message)
         return message
 

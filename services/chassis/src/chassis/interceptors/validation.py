@@ -1,11 +1,12 @@
 """The sixth layer: each request message against the rules of its contract."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import protovalidate
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import FieldViolation, Invalid
 
@@ -14,8 +15,26 @@ log = logging.getLogger(__name__)
 _DEPTH = 100
 
 
-def validate(message: Message) -> None:
+class Unreadable:
+    """Stands for a request whose bytes are no message: refused here, with a sentence, and not by gRPC."""
+
+
+def reader(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """`deserialize`, with Unreadable for what it cannot read."""
+
+    def read(content: bytes) -> Any:
+        try:
+            return deserialize(content)
+        except DecodeError:
+            return Unreadable()
+
+    return read
+
+
+def validate(message: Message | Unreadable) -> None:
     """Raises Invalid naming every field that breaks its rule, or that holds a NUL character."""
+    if isinstance(message, Unreadable):
+        raise Invalid("INVALID_FIELD", "the request cannot be read: it is damaged, or nested too deeply")
     violations = protovalidate.collect_violations(message)
     if violations:
         fields = [_violation(violation.proto) for violation in violations]

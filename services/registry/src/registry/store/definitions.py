@@ -77,7 +77,7 @@ def _visible(viewer: Viewer) -> Select[Any]:
 def _filterable() -> dict[str, "ColumnElement[Any] | Field"]:
     return {
         "name": table.c.name,
-        "type": Field(table.c.type, one_of(tuple(kinds.DISPLAY_NAMES))),
+        "type": Field(table.c.type, kinds.one),
         "visibility": Field(table.c.visibility, one_of(("PUBLIC", "PRIVATE"))),
         "cost_tier": Field(table.c.cost_tier, one_of(("FREE", "LOW", "MEDIUM", "HIGH"))),
         "owner_id": table.c.owner_id,
