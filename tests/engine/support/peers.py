@@ -12,6 +12,7 @@ from chassis.ids import uuid7
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
+from tests.support.callers import EDITOR, WORKER
 
 Step = workflow_pb2.Step
 Type = component_pb2.Definition
@@ -82,7 +83,7 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
 
 
 class Identity(identity_pb2_grpc.IdentityServiceServicer):
-    """Issues run tokens that say what they were asked for."""
+    """Issues run tokens that say what they were asked for, and knows the keys `mcp_<name>` of the test's callers."""
 
     def __init__(self) -> None:
         self.asked: list[identity_pb2.IssueRunTokenRequest] = []
@@ -95,6 +96,19 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         answer.expires_at.GetCurrentTime()
         answer.expires_at.seconds += 3600
         return answer
+
+    async def Authenticate(
+        self, request: identity_pb2.AuthenticateRequest, context: Any
+    ) -> identity_pb2.AuthenticateResponse:
+        caller = {"mcp_editor": EDITOR, "mcp_worker": WORKER}[request.credential]
+        principal = identity_pb2.Principal(
+            id=caller.id,
+            kind="WORKER" if caller is WORKER else "USER",
+            name=caller.name,
+            roles=sorted(caller.roles),
+            permissions=sorted(caller.permissions),
+        )
+        return identity_pb2.AuthenticateResponse(principal=principal)
 
 
 class Audit(audit_pb2_grpc.AuditServiceServicer):

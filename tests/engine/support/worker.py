@@ -74,6 +74,7 @@ class FakeWorker:
         self.cancels: list[worker_pb2.EngineMessage.CancelAttempt] = []
         self.components: list[str] = []
         self.welcome: worker_pb2.EngineMessage.Welcome | None = None
+        self.metadata = as_caller(WORKER)
         self.deaf = False
         """While set, nothing is sent: results wait, heartbeats stay out."""
         self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -111,6 +112,17 @@ class FakeWorker:
         for message in self.unacked.values():
             self.send(message)
 
+    async def stay(self) -> None:
+        """Connects again whenever the stream has ended, for ever."""
+        while True:
+            if self._stream is not None:
+                await asyncio.wait({self._stream})
+            await self.lose_stream()
+            try:
+                await self.connect()
+            except AssertionError:
+                await asyncio.sleep(0.1)
+
     async def lose_stream(self) -> None:
         """The stream breaks; what runs goes on running."""
         if self._stream is not None:
@@ -140,7 +152,7 @@ class FakeWorker:
         beating = asyncio.create_task(self._beat())
         try:
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
-            async for message in stub.Work(requests(), metadata=as_caller(WORKER)):
+            async for message in stub.Work(requests(), metadata=self.metadata):
                 self._receive(message)
         except grpc.aio.AioRpcError:
             pass
