@@ -198,3 +198,22 @@ def test_no_text_brings_it_down(code: str, annotation: str) -> None:
             continue
         if found.input_schema is not None:
             assert schemas.problems(found.input_schema) == []
+
+
+def _named(levels: int, one: str) -> str:
+    return "".join(one.format(name=f"T{level}", below=f"T{level - 1}") for level in range(1, levels))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "T0 = int\n" + _named(10, "{name} = tuple[" + "{below}," * 30 + "]\n") + "def main(a: T9): pass\n",
+        "@dataclass\nclass T0: x: int\n"
+        + _named(18, "class {name}(" + "{below}," * 30 + "): pass\n")
+        + "def main(a: T17): pass\n",
+    ],
+    ids=["aliases", "bases"],
+)
+def test_types_that_unfold_into_very_much_are_refused(code: str) -> None:
+    with pytest.raises(ScriptError, match="unfold to more than"):
+        infer(code)

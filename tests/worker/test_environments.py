@@ -112,9 +112,9 @@ def test_requirements_come_from_the_metadata_and_beside_it() -> None:
 @pytest.mark.parametrize(
     ("code", "more", "message"),
     [
-        ("# /// script\n# dependencies = 3\n# ///\n", "", "must be a list of strings"),
-        ("# /// script\n# dependencies = [\n# ///\n", "", "is not TOML"),
-        ("# /// script\n# x = 1\n# ///\n# /// script\n# x = 1\n# ///\n", "", "more than one metadata block"),
+        ("# /// script\n# dependencies = 3\n# ///\n", "", "is a list of strings"),
+        ("# /// script\n# dependencies = [\n# ///\n", "", "is no TOML"),
+        ("# /// script\n# x = 1\n# ///\n# /// script\n# x = 1\n# ///\n", "", "a second block"),
         ("", "--index-url https://example.org", "is not a package name"),
         ("", "-r /etc/passwd", "is not a package name"),
     ],

@@ -13,6 +13,7 @@ from registry import drafts, kinds, semver, store, wire
 from registry.component_types import component_types
 from registry.domain import definitions, versions, workflows
 from registry.domain.common import Viewer, check_etag, search_words
+from registry.inspection import Inspector
 from registry.links import DataSources
 from registry.store.lookup import Wanted, orders, position
 
@@ -28,14 +29,16 @@ def viewer() -> Viewer:
 class Registry(RegistryServiceServicer):
     """Answers RegistryService."""
 
-    def __init__(self, db: Database, data_sources: DataSources) -> None:
+    def __init__(self, db: Database, data_sources: DataSources, inspector: Inspector) -> None:
         self.db = db
         self.data_sources = data_sources
+        self.inspector = inspector
 
     async def CreateDefinition(
         self, request: pb.CreateDefinitionRequest, _: Any
     ) -> pb.CreateDefinitionResponse:
         first = wire.components.sent_version(request.initial_version, "initial_version")
+        checked = await self.inspector.check(first.config_field, first.config)
         links = await self.data_sources.links(first.data_source_ids)
         async with self.db.begin() as tx:
             sent = wire.components.sent_definition(request.definition)
@@ -48,6 +51,7 @@ class Registry(RegistryServiceServicer):
                     definition,
                     first,
                     links,
+                    checked,
                     id=uuid7(tx.now),
                     created_by=viewer().id,
                     now=tx.now,
@@ -106,11 +110,12 @@ class Registry(RegistryServiceServicer):
 
     async def CreateVersion(self, request: pb.CreateVersionRequest, _: Any) -> pb.CreateVersionResponse:
         sent = wire.components.sent_version(request.version, "version")
+        checked = await self.inspector.check(sent.config_field, sent.config)
         links = await self.data_sources.links(sent.data_source_ids)
         async with self.db.begin() as tx:
             definition = await store.definitions.get(tx, request.definition_id, viewer(), lock=True)
             new = versions.create(
-                definition, sent, links, id=uuid7(tx.now), created_by=viewer().id, now=tx.now
+                definition, sent, links, checked, id=uuid7(tx.now), created_by=viewer().id, now=tx.now
             )
             if not await store.versions.insert_new(tx, new):
                 raise versions.exists(definition, new.version)

@@ -4,7 +4,6 @@ Everything is read as data; nothing of a config is ever executed here.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,12 +11,11 @@ from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from chassis import scriptmetadata
 from chassis.expressions import Expression, ExpressionError
+from chassis.scriptmetadata import MetadataError
 from registry import signature, source
 from registry.signature import NONE, Signature
-
-_METADATA: Final = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""The inline script metadata of PEP 723, as its specification writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +78,14 @@ def _requirement(text: str) -> str:
 
 
 def _inline_metadata(code: str) -> Iterator[ConfigProblem]:
-    blocks = [match for match in _METADATA.finditer(code) if match["type"] == "script"]
-    if not blocks:
-        return
-    line = code.count("\n", 0, blocks[-1].start()) + 1
-    if len(blocks) > 1:
-        yield ConfigProblem("code_content", f"line {line}: a second block of script metadata (PEP 723)")
-        return
-    content = "".join(
-        text[2:] if text.startswith("# ") else text[1:]
-        for text in blocks[0]["content"].splitlines(keepends=True)
-    )
     try:
-        dependencies = tomllib.loads(content).get("dependencies", [])
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        yield ConfigProblem("code_content", f"line {line}: the script metadata is no TOML: {error}")
+        found = scriptmetadata.read(code)
+    except MetadataError as error:
+        yield ConfigProblem("code_content", str(error))
         return
-    if not isinstance(dependencies, list) or not all(isinstance(one, str) for one in dependencies):
-        yield ConfigProblem("code_content", f"line {line}: dependencies is a list of strings")
-        return
-    for one in dependencies:
+    for one in found.dependencies:
         if problem := _requirement(one):
-            yield ConfigProblem("code_content", f"line {line}: {problem}")
+            yield ConfigProblem("code_content", f"line {found.line}: {problem}")
 
 
 def _notebook(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:

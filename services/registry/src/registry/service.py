@@ -8,6 +8,7 @@ from mcpanel.datasources.v1.datasources_pb2_grpc import DataSourceServiceStub
 from mcpanel.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from registry.api import Registry
 from registry.config import RegistryConfig
+from registry.inspection import Inspector
 from registry.links import DataSources
 from registry.tables import metadata
 
@@ -20,7 +21,7 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
     identity = channel(settings.identity_address, peer="identity", key_file=settings.key_file)
     audit = channel(settings.audit_address, peer="audit", key_file=settings.key_file)
     datasources = channel(settings.datasources_address, peer="datasources", key_file=settings.key_file)
-    servicer = Registry(db, DataSources(DataSourceServiceStub(datasources)))
+    servicer = Registry(db, DataSources(DataSourceServiceStub(datasources)), Inspector())
     return Server(
         settings,
         [(add_RegistryServiceServicer_to_server, servicer)],

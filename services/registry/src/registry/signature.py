@@ -13,6 +13,8 @@ Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _DEPTH: Final = 20
+_MAX_WEIGHT: Final = 10_000
+"""How many types the annotations may unfold to: a name for ten of a name for ten grows quickly."""
 _SIMPLE: Final[dict[str, Schema]] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -178,6 +180,7 @@ class _Scope:
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     aliases: dict[str, ast.expr] = field(default_factory=dict)
     definitions: dict[str, Schema] = field(default_factory=dict)
+    weight: int = 0
 
     def __post_init__(self) -> None:
         for node in self.module.body:
@@ -208,7 +211,8 @@ class _Scope:
         return schema | {"$defs": dict(sorted(needed.items()))} if needed else schema
 
     def schema(self, annotation: ast.expr | None, depth: int = 0) -> Schema:
-        """The schema of an annotation; `{}`, anything, for what is unknown."""
+        """The schema of an annotation; `{}`, anything, for what is unknown. Raises ScriptError."""
+        self._weigh(annotation)
         if annotation is None or depth > _DEPTH:
             return {}
         if isinstance(annotation, ast.Constant):
@@ -221,6 +225,12 @@ class _Scope:
         if isinstance(annotation, ast.Subscript):
             return self._of_subscript(annotation, depth)
         return {}
+
+    def _weigh(self, node: ast.AST | None) -> None:
+        self.weight += 1
+        if self.weight > _MAX_WEIGHT:
+            line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
+            raise ScriptError(f"the types of main unfold to more than {_MAX_WEIGHT}", line, column)
 
     def _of_constant(self, value: object, depth: int) -> Schema:
         if value is None:
@@ -312,6 +322,7 @@ class _Scope:
         return {"$ref": f"#/$defs/{node.name}"}
 
     def _object(self, node: ast.ClassDef, depth: int) -> Schema:
+        self._weigh(node)
         properties: dict[str, Json] = {}
         required: list[Json] = []
         for base in node.bases:

@@ -7,7 +7,8 @@ from typing import Any
 
 from chassis.errors import AlreadyExists, FieldViolation, Invalid, NotFound
 from chassis.jsonvalue import Json, canonical
-from registry import configs, schemas, semver, signature
+from registry import schemas, semver
+from registry.configs import Checked
 from registry.domain.common import required
 from registry.domain.definitions import Definition
 from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, WITHOUT_CONFIG
@@ -79,13 +80,14 @@ def create(
     definition: Definition,
     sent: Sent,
     links: tuple[Link, ...],
+    checked: Checked,
     *,
     id: str,  # noqa: A002
     created_by: str,
     now: datetime,
     path: str = "version",
 ) -> Version:
-    """The new version of `definition`, its schemas inferred where they can be.
+    """The new version of `definition`, its schemas inferred where they can be. `checked` is about its config.
 
     Raises Invalid: CONFIG_TYPE_MISMATCH, or INVALID_FIELD naming every field that is wrong; `path` is where the
     version lies in the request.
@@ -97,16 +99,11 @@ def create(
     except ValueError as error:
         violations.append(FieldViolation(f"{path}.version", str(error), "INVALID_VERSION"))
     _check_config_type(definition, sent, path)
-    inferred = signature.NONE
-    if sent.config is not None:
-        found = configs.check(sent.config_field, sent.config)
-        inferred = found.signature
-        violations += [
-            FieldViolation(
-                f"{path}.{sent.config_field}.{one.field}".rstrip("."), one.message, "INVALID_CONFIG"
-            )
-            for one in found.problems
-        ]
+    inferred = checked.signature
+    violations += [
+        FieldViolation(f"{path}.{sent.config_field}.{one.field}".rstrip("."), one.message, "INVALID_CONFIG")
+        for one in checked.problems
+    ]
     for name, schema in (("input_schema", sent.input_schema), ("output_schema", sent.output_schema)):
         if schema is not None:
             violations += [
