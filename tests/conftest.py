@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,14 +10,45 @@ from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
 from tests.support.stack import Stack
 
+KILLS = "system/test_kills.py"  # has a stack of its own
+SLOWEST_FIRST = (
+    KILLS,
+    "system",
+    "engine/test_dispatch.py",
+    "engine/test_runs.py",
+    "engine/test_watch.py",
+    "stack/test_supervisor.py",
+    "worker/test_worker.py",
+    "registry",
+    "audit",
+    "identity",
+    "datasources",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shares the tests out to the processes of `make test`: a file stays together, and all that use the session's
-    stack do; the longest come first."""
-    for item in items:
-        system = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if system else str(item.path)))
-    items.sort(key=lambda item: "system" not in item.path.parts)
+    """The files that take longest come first, so that the processes of `make test` end together."""
+    folder = Path(__file__).parent
+    ranks = {folder / name: rank for rank, name in enumerate(SLOWEST_FIRST)}
+    parts = [(item, item.path, item.path.parent) for item in items]
+    order = {item: ranks.get(path, ranks.get(parent, len(ranks))) for item, path, parent in parts}
+    items.sort(key=order.__getitem__)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares the tests out by files; those that use the session's stack count as one file."""
+    from xdist.scheduler import (  # type: ignore[import-untyped]  # noqa: PLC0415 - `pytest` alone does without
+        LoadFileScheduling,
+    )
+
+    class Sharing(LoadFileScheduling):  # type: ignore[misc]  # as untyped as its module
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "the stack" if "/system/" in file and not file.endswith(KILLS) else file
+
+    config.option.loadscopereorder = False  # the order is ours
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")
