@@ -34,6 +34,27 @@ async def test_a_script_that_raises_shows_its_own_lines(admin: Console) -> None:
     assert "site-packages" not in error["traceback"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "raise ValueError('nul \\0 here')",
+        "raise ValueError('lone \\udcff surrogate')",
+        "raise ValueError('x' * 10_000_000)",
+        "import mcpanel_step as step; step.datasource('a\\0b').query('select 1')",
+        "import mcpanel_step as step; step.progress(0.5, 'nul \\0'); step.log.info('nul \\0'); raise KeyError('\\0')",
+    ],
+)
+async def test_a_failure_no_message_can_carry_as_it_is_fails_that_step_alone(
+    admin: Console, statement: str
+) -> None:
+    found = await outcome(admin, f"def main():\n    {statement}\n")
+    after = await outcome(admin, "def main(): return 'fine'")
+
+    assert found["run"]["status"] == "FAILED"
+    assert found["step"]["error"]["kind"] == "USER_ERROR"
+    assert after["step"]["output"] == "fine"
+
+
 async def test_a_script_that_sleeps_past_its_timeout_is_stopped(admin: Console) -> None:
     found = await outcome(admin, "import time\ndef main():\n    time.sleep(600)\n", timeout="1s")
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
-from chassis.logs import masker
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
@@ -17,13 +16,16 @@ from worker import executors, metrics
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
 from worker.environments import DependencyError, Environments
-from worker.outgoing import Key, Outgoing, key
+from worker.outgoing import Key, Outgoing, key, refusal
 from worker.sink import AttemptSink
 from worker.slots import Cells
+from worker.words import plain
 
 log = logging.getLogger(__name__)
 
 _WORDS = {"BAD_INPUT": "INVALID_INPUT"}
+_MOST_MESSAGE = 4_000
+_MOST_TRACEBACK = 64_000
 
 
 @dataclass(slots=True)
@@ -168,6 +170,8 @@ class Attempts:
         metrics.ATTEMPTS.labels(outcome.failure.kind if outcome.failure else "SUCCESS").inc()
         if not held.abandoned:
             result = _result(held, outcome)
+            if why := refusal(pb.WorkerMessage(result=result)):
+                result = _result(held, _failed("INVALID_OUTPUT", f"the outcome cannot be recorded: {why}"))
             self._results[at] = result
             self._outgoing.send(pb.WorkerMessage(result=result))
         self._changed.set()
@@ -237,8 +241,8 @@ def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
     result.error.CopyFrom(
         run_pb2.RunError(
             kind=_WORDS.get(failure.kind, failure.kind),
-            message=masker.mask(message)[:4000],
-            traceback=masker.mask(failure.traceback),
+            message=plain(message)[:_MOST_MESSAGE],
+            traceback=plain(failure.traceback)[-_MOST_TRACEBACK:],
             step_id=held.ref.step_id,
         )
     )

@@ -1,11 +1,16 @@
 """What the worker says on the stream, in order; lines are sent in batches, progress and previews only the newest."""
 
 import asyncio
+import logging
 from collections import deque
 from datetime import UTC, datetime
 from typing import Final
 
+from chassis.errors import Invalid
+from chassis.interceptors.validation import validate
 from mcpanel.engine.v1 import worker_pb2 as pb
+
+log = logging.getLogger(__name__)
 
 _BATCH_SECONDS: Final = 0.05
 _BATCH_BYTES: Final = 64 * 1024
@@ -13,6 +18,15 @@ _BACKLOG_BYTES: Final = 64 * 1024 * 1024
 """How much may wait while the engine is away; lines beyond it are dropped and counted."""
 
 Key = tuple[str, str, int, int]
+
+
+def refusal(message: pb.WorkerMessage) -> str:
+    """Why the engine would refuse the message, and end the stream over it; empty when it would not."""
+    try:
+        validate(message)
+    except Invalid as error:
+        return error.message
+    return ""
 
 
 def key(ref: pb.AttemptRef) -> Key:
@@ -59,8 +73,14 @@ class Outgoing:
     def send(self, message: pb.WorkerMessage) -> None:
         """Adds a message, after everything added before, to be sent at once."""
         self.flush()
-        self._queue.append(message)
+        self._add(message)
         self._filled.set()
+
+    def _add(self, message: pb.WorkerMessage) -> None:
+        if why := refusal(message):
+            log.error("a message the engine would refuse is left out", extra={"why": why})
+            return
+        self._queue.append(message)
 
     def _flush_soon(self) -> None:
         if self._timer is None:
@@ -72,11 +92,12 @@ class Outgoing:
             self._timer.cancel()
             self._timer = None
         if self._batch_bytes:
-            self._queue.append(pb.WorkerMessage(logs=self._batch))
+            self._add(pb.WorkerMessage(logs=self._batch))
             self._queued_bytes += self._batch_bytes
             self._batch = pb.WorkerMessage.Logs()
             self._batch_bytes = 0
-        self._queue.extend(self._newest.values())
+        for message in self._newest.values():
+            self._add(message)
         self._newest.clear()
         if self._queue:
             self._filled.set()

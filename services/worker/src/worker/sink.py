@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import IO, Any, Final, TypeVar
 
 from chassis import errors, jsonvalue
-from chassis.logs import masker
 from mcpanel.datasources.v1 import datasources_pb2 as ds
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
@@ -16,6 +15,7 @@ from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
+from worker.words import plain
 
 _CHUNK: Final = 512 * 1024
 _IN_MEMORY: Final = 1024 * 1024
@@ -47,13 +47,11 @@ class AttemptSink:
 
     def log(self, stream: str, level: str, message: str) -> None:
         """Sends a line, secrets masked."""
-        self._outgoing.log(self._ref, stream, level, masker.mask(message))
+        self._outgoing.log(self._ref, stream, level, plain(message))
 
     def progress(self, fraction: float, message: str) -> None:
         """Sends how far the step is."""
-        report = pb.WorkerMessage.ProgressReport(
-            ref=self._ref, fraction=fraction, message=masker.mask(message)
-        )
+        report = pb.WorkerMessage.ProgressReport(ref=self._ref, fraction=fraction, message=plain(message))
         self._outgoing.newest(self._ref, "progress", pb.WorkerMessage(progress=report))
 
     def preview(self, value_json: bytes) -> None:
