@@ -56,15 +56,15 @@ class Process:
         assert self._child is not None
         return await asyncio.wait_for(self._child.wait(), 30)
 
-    async def stop(self) -> None:
+    async def kill(self) -> None:
         if self._child is not None and self._child.returncode is None:
-            self._child.terminate()
+            self._child.kill()
             await self._child.wait()
 
 
 async def insist(call: Callable[[], Any]) -> Any:
     """Repeats a call while the engine is away, as clients do."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await call()
@@ -74,90 +74,95 @@ async def insist(call: Callable[[], Any]) -> Any:
                 await asyncio.sleep(0.1)
 
 
-async def story(point: str, count: int, process: Process, channel: grpc.aio.Channel) -> None:
-    stub = engine_pb2_grpc.EngineServiceStub(channel)
-    ledger: list[tuple[str, int]] = []
+class Story:
+    """Run after run, each of which meets a kill; all of them on one database, with one worker."""
 
-    async def note(attempt: Attempt) -> Any:
-        ledger.append((attempt.step_id, attempt.number))
-        if point.startswith("cancel") and attempt.step_id == "b":
+    def __init__(self, process: Process, channel: grpc.aio.Channel) -> None:
+        self.process = process
+        self.stub = engine_pb2_grpc.EngineServiceStub(channel)
+        self.worker = FakeWorker(process.address, heartbeat=0.3)
+        self.worker.default, self.worker.metadata = self.note, WORKER_KEY
+        self.ledger: list[tuple[str, str, int]] = []
+        self.hanging: set[str] = set()
+        self.calls: list[tuple[asyncio.Task[Any], asyncio.Task[Any] | None]] = []
+
+    async def note(self, attempt: Attempt) -> Any:
+        self.ledger.append((attempt.ref.run_id, attempt.step_id, attempt.number))
+        if attempt.inputs["hang"] and attempt.step_id == "b":
+            self.hanging.add(attempt.ref.run_id)
             return await attempt.hang()
         return await echo(attempt)
 
-    await process.start(f"{point}=kill@{count}")
-    worker = FakeWorker(process.address, heartbeat=0.3)
-    worker.default, worker.metadata = note, WORKER_KEY
-    staying = asyncio.create_task(worker.stay())
-    try:
-        while worker.welcome is None:
-            await asyncio.sleep(0.05)
-        start = engine_pb2.StartRunRequest(workflow="flow", request_id="once")
-        starting = asyncio.create_task(insist(lambda: stub.StartRun(start, metadata=EDITOR_KEY, timeout=5)))
-        cancelling: asyncio.Task[Any] | None = None
-        if point.startswith("cancel"):
-            cancel = engine_pb2.CancelRunRequest(run_id=(await starting).run.id, request_id="stop")
-            while ("b", 1) not in ledger:
-                await asyncio.sleep(0.02)
-            cancelling = asyncio.create_task(
-                insist(lambda: stub.CancelRun(cancel, metadata=EDITOR_KEY, timeout=5))
-            )
-
-        assert await process.death() == -signal.SIGKILL
-        await process.start()
-        run_id = (await starting).run.id
-        if cancelling is not None:
-            await cancelling
-        get = engine_pb2.GetRunRequest(run_id=run_id)
-        async with asyncio.timeout(30):
-            while (run := (await insist(lambda: stub.GetRun(get, metadata=EDITOR_KEY))).run).status < 4:
-                await asyncio.sleep(0.05)
-        events = (
-            await stub.ListRunEvents(
-                engine_pb2.ListRunEventsRequest(run_id=run_id, page_size=1000), metadata=EDITOR_KEY
-            )
-        ).events
-        runs = (await stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=EDITOR_KEY)).runs
-    finally:
-        staying.cancel()
-        await worker.close()
-        await process.stop()
-
-    assert run.status == (run_pb2.Run.ABORTED if cancelling is not None else run_pb2.Run.SUCCESS)
-    assert [one.id for one in runs] == [run_id]
-    assert [one.seq for one in events] == list(range(1, run.last_seq + 1))
-    final = [
-        one.step_status_change.step_id
-        for one in events
-        if one.HasField("step_status_change") and one.step_status_change.status in (5, 6, 7, 8)
-    ]
-    assert sorted(final) == ["a", "b", "c"]
-    assert events[-1].HasField("end")
-    assert len(ledger) == len(set(ledger))
-    assert {step for step, _ in ledger} >= {"a"}
-
-
-@pytest.mark.parametrize("points", [sorted(POINTS)[:5], sorted(POINTS)[5:]], ids=["first", "second"])
-async def test_a_run_outlives_an_engine_that_is_killed_at(
-    points: list[str], postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
-) -> None:
-    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]}, {"id": "c", "needs": ["b"]})
-
-    async def one(point: str) -> None:
-        process = Process(
-            postgres.create_database("killed", migrate="engine"), nats.url, peers.address, tmp_path
+    async def meet(self, point: str) -> None:
+        """Starts a run on an engine that is to die at `point`, and sees it die."""
+        await self.process.start(f"{point}=kill@{POINTS[point]}")
+        while self.worker.welcome is None:
+            await asyncio.sleep(0.02)
+        hang = point.startswith("cancel")
+        request = engine_pb2.StartRunRequest(workflow="flow", request_id=point, inputs={"hang": hang})
+        starting = asyncio.create_task(
+            insist(lambda: self.stub.StartRun(request, metadata=EDITOR_KEY, timeout=5))
         )
-        async with grpc.aio.insecure_channel(process.address) as channel:
-            try:
-                await story(point, POINTS[point], process, channel)
-            except BaseException as error:
-                error.add_note(f"at failpoint {point}")
-                raise
+        cancelling: asyncio.Task[Any] | None = None
+        if hang:
+            run_id = (await starting).run.id
+            while run_id not in self.hanging:
+                await asyncio.sleep(0.02)
+            cancel = engine_pb2.CancelRunRequest(run_id=run_id, request_id=point)
+            cancelling = asyncio.create_task(
+                insist(lambda: self.stub.CancelRun(cancel, metadata=EDITOR_KEY, timeout=5))
+            )
+        assert await self.process.death() == -signal.SIGKILL, point
+        self.calls.append((starting, cancelling))
 
-    results = await asyncio.gather(*(one(point) for point in points), return_exceptions=True)
+    async def check(self) -> None:
+        """Every run was recorded once, has ended as it should, and its events say so without a gap."""
+        await self.process.start()
+        statuses = {}
+        for starting, cancelling in self.calls:
+            run_id = (await starting).run.id
+            statuses[run_id] = run_pb2.Run.SUCCESS if cancelling is None else run_pb2.Run.ABORTED
+            if cancelling is not None:
+                await cancelling
+        listed = await insist(lambda: self.stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=EDITOR_KEY))
+        assert {one.id for one in listed.runs} == set(statuses)
+        for run_id, status in statuses.items():
+            get = engine_pb2.GetRunRequest(run_id=run_id)
+            async with asyncio.timeout(30):
+                while (run := (await self.stub.GetRun(get, metadata=EDITOR_KEY)).run).status < 4:
+                    await asyncio.sleep(0.05)
+            assert run.status == status
+            request = engine_pb2.ListRunEventsRequest(run_id=run_id, page_size=1000)
+            events = (await self.stub.ListRunEvents(request, metadata=EDITOR_KEY)).events
+            assert [one.seq for one in events] == list(range(1, run.last_seq + 1))
+            assert events[-1].HasField("end")
+            changes = [one.step_status_change for one in events if one.HasField("step_status_change")]
+            assert sorted(one.step_id for one in changes if one.status in (5, 6, 7, 8)) == ["a", "b", "c"]
+        assert len(self.ledger) == len(set(self.ledger))
 
-    failures = [result for result in results if isinstance(result, BaseException)]
-    if failures:
-        raise BaseExceptionGroup("failpoints", failures)
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
+    moment: str, postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
+) -> None:
+    given = {"hang": "${{ inputs.hang }}"}
+    steps: list[dict[str, Any]] = [{"id": "a"}, {"id": "b", "needs": ["a"]}, {"id": "c", "needs": ["b"]}]
+    peers.registry.workflow(
+        *({**step, "with_": given} for step in steps), inputs={"hang": {"type": "boolean"}}
+    )
+    url = postgres.create_database("killed", migrate="engine")
+    process = Process(url, nats.url, peers.address, tmp_path)
+    async with grpc.aio.insecure_channel(process.address) as channel:
+        story = Story(process, channel)
+        staying = asyncio.create_task(story.worker.stay())
+        try:
+            for point in sorted(one for one in POINTS if one.endswith(moment)):
+                await story.meet(point)
+            await story.check()
+        finally:
+            staying.cancel()
+            await story.worker.close()
+            await process.kill()
 
 
 def test_failpoints_are_refused_in_production_and_misspelt() -> None:
