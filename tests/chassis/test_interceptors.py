@@ -518,6 +518,7 @@ async def test_the_handler_knows_trace_deadline_and_client(serve: Serve) -> None
         *as_caller(VIEWER),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("x-forwarded-for", "10.0.0.9, 203.0.113.7"),
+        ("x-envoy-external-address", "10.0.0.9"),
     )
 
     await stub.GetDefinition(GET, metadata=metadata, timeout=20)

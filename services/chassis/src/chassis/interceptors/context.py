@@ -64,12 +64,13 @@ def _trace_id(metadata: dict[str, str]) -> str:
 
 
 def _address(metadata: dict[str, str], peer: str) -> str:
-    """The client's address: as the edge saw it (it appends the last hop), else the connection's."""
-    forwarded = (
-        metadata.get("x-envoy-external-address") or metadata.get("x-forwarded-for", "").rpartition(",")[2]
-    )
-    if forwarded.strip():
-        return forwarded.strip()[:64]
+    """The client's address: as the edge saw it, else the connection's.
+
+    The edge appends it to x-forwarded-for; what stands before it there, and x-envoy-external-address where the edge
+    takes the client for an internal one, is the client's own word.
+    """
+    if forwarded := metadata.get("x-forwarded-for", "").rpartition(",")[2].strip():
+        return forwarded[:64]
     kind, _, rest = unquote(peer).partition(":")
     if kind == "unix":
         return "unix"
