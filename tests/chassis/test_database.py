@@ -15,6 +15,7 @@ from chassis.client import channel
 from chassis.context import Call, use
 from chassis.database import Database, request_hash
 from chassis.guards import ContractBroken
+from mcpanel.datasources.v1 import datasources_pb2
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 from tests.chassis.conftest import Serve, things
@@ -321,6 +322,16 @@ async def test_transactions_are_counted_and_timed(db: Database) -> None:
 def test_the_hash_of_a_request_leaves_its_id_out() -> None:
     assert request_hash(create("a", "r1")) == request_hash(create("a", "r2"))
     assert request_hash(create("a", "r1")) != request_hash(create("b", "r1"))
+
+
+def test_a_request_with_secrets_is_hashed_with_a_key_only() -> None:
+    nested = datasources_pb2.CreateDataSourceRequest(data_source={"name": "a", "secret_value": "hunter2"})
+    login = identity_pb2.LoginRequest(password="hunter2")
+
+    for request in (nested, login):
+        with pytest.raises(ContractBroken, match="holds secrets"):
+            request_hash(request)
+        assert request_hash(request, b"one") != request_hash(request, b"another")
 
 
 async def test_a_background_task_must_say_who_acts(db: Database) -> None:

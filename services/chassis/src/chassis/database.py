@@ -4,16 +4,18 @@
 record and the stored answer that makes a repeat safe. They commit together or not at all.
 """
 
-import hashlib
+import hmac
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, TypeVar
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from sqlalchemy import CursorResult, Executable, Function, MetaData, delete, event, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -31,6 +33,8 @@ from chassis.telemetry import DB_DURATION, DB_OPERATIONS, DB_POOL
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Message)
+RepeatKey = Callable[[], bytes]
+"""Gives the secret, kept outside the database, that stored hashes of requests are keyed with."""
 
 KEPT: Final = timedelta(hours=24)
 """How long an answer is kept for repeats of its request id."""
@@ -50,7 +54,13 @@ class _Claim:
 class Transaction:
     """One open transaction. Made by `Database.begin` and `Database.read` only."""
 
-    def __init__(self, connection: AsyncConnection, tables: ChassisTables, call: Call | None) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        tables: ChassisTables,
+        call: Call | None,
+        repeat_key: RepeatKey | None = None,
+    ) -> None:
         self.connection = connection
         self.tables = tables
         self.call = call
@@ -60,6 +70,7 @@ class Transaction:
         self.wrote = False
         self.audited = False
         self.outboxed = 0
+        self._repeat_key = repeat_key
         self._claim: _Claim | None = None
         self._reply: bytes | None = None
 
@@ -98,7 +109,7 @@ class Transaction:
         """
         table = self.tables.idempotency
         claim = _Claim(_claimant(call), call.method, call.request_id)
-        digest = request_hash(request)
+        digest = request_hash(request, self._repeat_key() if self._repeat_key else b"")
         expired = table.c.created_at < func.now() - KEPT
         taken = insert(table).values(
             caller_id=claim.caller_id, method=claim.method, request_id=claim.request_id, request_hash=digest
@@ -155,14 +166,16 @@ class Database:
         metadata: MetaData,
         *,
         name: str = "mcpanel",
+        repeat_key: RepeatKey | None = None,
         pool_size: int = 5,
         pool_timeout: float = 5.0,
         statement_timeout: timedelta = timedelta(seconds=30),
         lock_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         """`url` is `postgresql://…`; `name` becomes the application_name; `pool_timeout` in seconds. Connects
-        lazily.
+        lazily. A service whose repeatable requests hold secrets gives a `repeat_key`.
         """
+        self._repeat_key = repeat_key
         self.tables = chassis_tables(metadata)
         self.outbox_signal = Signal()
         """Set after each commit that added an outbox row; the relay waits on it."""
@@ -204,7 +217,7 @@ class Database:
         _refuse_nesting()
         call = current_or_none()
         async with self._connection() as connection:
-            tx = Transaction(connection, self.tables, call)
+            tx = Transaction(connection, self.tables, call, self._repeat_key)
             await self._start(tx, idempotent=idempotent)
             token = open_transaction.set(tx)
             try:
@@ -308,13 +321,34 @@ class Database:
                 return
 
 
-def request_hash(request: Message) -> bytes:
-    """SHA-256 over the request without its `request_id`: what makes two requests the same."""
+def request_hash(request: Message, key: bytes = b"") -> bytes:
+    """HMAC-SHA-256 with `key` over the request without its `request_id`: what makes two requests the same.
+
+    A request with secrets (`debug_redact`) needs a key: an unkeyed hash of a password, read from a copy of the
+    database, would be a quick way to guess it. Raises ContractBroken without one.
+    """
+    if not key and holds_secrets(request.DESCRIPTOR):
+        raise ContractBroken(f"{request.DESCRIPTOR.full_name} holds secrets: give Database a repeat_key")
     copy = type(request)()
     copy.CopyFrom(request)
     if "request_id" in copy.DESCRIPTOR.fields_by_name:
         copy.ClearField("request_id")
-    return hashlib.sha256(copy.SerializeToString(deterministic=True)).digest()
+    return hmac.digest(key, copy.SerializeToString(deterministic=True), "sha256")
+
+
+@cache
+def holds_secrets(message: Descriptor) -> bool:
+    """Whether a field of the message, or of one inside it, is marked `debug_redact`."""
+    pending, seen = [message], {message.full_name}
+    while pending:
+        for field in pending.pop().fields:
+            if field.GetOptions().debug_redact:
+                return True
+            inner = field.message_type
+            if inner is not None and inner.full_name not in seen:
+                seen.add(inner.full_name)
+                pending.append(inner)
+    return False
 
 
 def _refuse_nesting() -> None:

@@ -42,8 +42,8 @@ def build(
 ) -> Service:
     """Everything this service is. Raises ConfigError and MasterKeyError."""
     guard = Guard(config.networks, resolver)
-    db = Database(config.database_url, metadata, name="datasources")
     vault = Vault(config.master_key)
+    db = Database(config.database_url, metadata, name="datasources", repeat_key=vault.repeat_key)
     pools = Pools(config.pool_size, config.pool_total, wait_seconds=config.pool_wait)
     references = References(environ, config.secrets_dir)
     connections = Connections(guard, references, vault, pools, config.tls_roots)

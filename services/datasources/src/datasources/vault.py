@@ -8,6 +8,7 @@ highest version wraps, every version unwraps.
 import base64
 import binascii
 import contextlib
+import hmac
 import os
 import stat
 from dataclasses import dataclass, field
@@ -62,6 +63,11 @@ class Vault:
     def key_version(self) -> int:
         """The version that new secrets are wrapped with."""
         return self._key.newest
+
+    def repeat_key(self) -> bytes:
+        """What the stored hashes of requests are keyed with; the oldest version's, so that it outlives a new one."""
+        oldest = self._key.versions[min(self._key.versions)]
+        return hmac.digest(oldest, b"mcpanel repeated requests v1", "sha256")
 
     def reload(self) -> None:
         """Takes up the versions another process added to the file. Raises MasterKeyError."""

@@ -53,7 +53,6 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         self._registration_open = parts.registration_open
 
     async def RegisterUser(self, request: pb.RegisterUserRequest, _: Any) -> pb.RegisterUserResponse:
-        self._conceal(request)
         caller = current().caller
         chooses = caller.may("users.update")
         if not chooses and not self._registration_open:
@@ -127,7 +126,6 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         return pb.GetUserResponse(user=wire.user(user))
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, _: Any) -> pb.UpdateUserResponse:
-        self._conceal(request)
         call = current()
         user_id = _named(call.caller, request.user_id)
         oneself, administers = user_id == call.caller.effective.id, call.caller.may("users.update")
@@ -245,11 +243,6 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
     async def GetJwks(self, request: pb.GetJwksRequest, _: Any) -> pb.GetJwksResponse:
         async with self._db.read() as tx:
             return wire.jwks(await store.signing_keys.published(tx))
-
-    def _conceal(self, request: pb.RegisterUserRequest | pb.UpdateUserRequest) -> None:
-        """Has a repeat recognised by keyed digests of its passwords: of the request a quick hash is stored, which
-        would be an easy way around the slow one."""
-        current().request = wire.concealed(request, self._signer.key.repeat_secret)
 
     async def _new_password(
         self, user_id: str, request: pb.UpdateUserRequest, *, oneself: bool

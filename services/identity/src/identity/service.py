@@ -43,7 +43,7 @@ class _Refusals(RefusalLog):
 def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits | None = None) -> Service:
     """The service. Raises SigningKeyError when there is no key to sign with."""
     signer = Signer(config.signing_key)
-    db = Database(config.database_url, metadata, name="identity")
+    db = Database(config.database_url, metadata, name="identity", repeat_key=lambda: signer.key.repeat_secret)
     bus = Bus(config.nats_url, name="identity")
     key_use, purge = KeyUse(db), Purge(db)
     passwords = Passwords(

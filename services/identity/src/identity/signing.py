@@ -34,7 +34,7 @@ class SigningKey:
         self.refresh_secret: bytes = _derived(private, b"mcpanel refresh tokens v1")
         """What refresh tokens are derived with; it changes with the key."""
         self.repeat_secret: bytes = _derived(private, b"mcpanel repeated requests v1")
-        """What passwords of repeated requests are compared with."""
+        """What the stored hashes of requests are keyed with."""
 
     @classmethod
     def generate(cls) -> "SigningKey":

@@ -1,12 +1,10 @@
 """Between identity's values and the contract's messages."""
 
-import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
-from google.protobuf.message import Message
 
 from chassis import fieldmask
 from chassis.context import Caller
@@ -16,7 +14,6 @@ from identity.domain.tokens import Issued, PublicKey
 from identity.domain.users import CHANGEABLE, User
 from mcpanel.identity.v1 import identity_pb2 as pb
 
-Request = TypeVar("Request", bound=Message)
 _KINDS: Final = {
     "user": pb.Principal.USER,
     "api_key": pb.Principal.API_KEY,
@@ -113,16 +110,6 @@ def refreshed(value: Issued) -> pb.RefreshSessionResponse:
         expires_in=value.expires_in,
         refresh_token=value.refresh_token,
     )
-
-
-def concealed(request: Request, secret: bytes) -> Request:
-    """A copy of the request whose passwords are replaced by their keyed digests."""
-    copy = type(request)()
-    copy.CopyFrom(request)
-    for field, value in request.ListFields():
-        if field.name.endswith("password"):
-            setattr(copy, field.name, hmac.digest(secret, value.encode(), "sha256").hex())
-    return copy
 
 
 def jwks(keys: Iterable[PublicKey]) -> pb.GetJwksResponse:
