@@ -1,5 +1,7 @@
 """Semantic versions: parsing and precedence."""
 
+from string import ascii_letters, digits
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from registry import semver
 
 numbers = st.integers(0, 10**12).map(str)
-words = st.from_regex(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*", fullmatch=True)
-dotted = st.lists(numbers | words, max_size=4).map(".".join)
+words = st.text(f"-{ascii_letters}{digits}", min_size=1, max_size=8).filter(lambda word: not word.isdigit())
+dotted = st.lists(numbers | words, max_size=3).map(".".join)
 versions = st.builds(
     lambda core, pre, build: ".".join(core) + (f"-{pre}" if pre else "") + (f"+{build}" if build else ""),
     st.tuples(numbers, numbers, numbers),
@@ -59,7 +61,7 @@ def test_build_metadata_does_not_count(text: str, build: str) -> None:
     assert semver.parse(f"{bare}+{build or 'x'}") == semver.parse(bare)
 
 
-@given(st.lists(versions, max_size=8))
+@given(st.lists(versions, max_size=4))
 def test_the_newest_is_one_of_them_and_none_is_newer(many: list[str]) -> None:
     newest = semver.newest(many)
 
