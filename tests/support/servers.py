@@ -5,10 +5,10 @@ from pathlib import Path
 
 from psycopg import sql
 
+from chassis import migrations
 from stack.nats import Nats
 from stack.ports import free_port
 from stack.postgres import SERVICES, Postgres, Role
-from stack.prepare import migrate as run_migrations
 
 
 class TestPostgres:
@@ -46,12 +46,13 @@ class TestPostgres:
         if service not in self._templates:
             name = f"template_{service}"
             self._create(name, service, None)
-            run_migrations({service: self.server.url(service, name)})
+            migrations.upgrade(self.server.url(service, name), service)
             self._templates[service] = name
         return self._templates[service]
 
     def _create(self, database: str, owner: str, template: str | None) -> None:
-        statement = sql.SQL("create database {} owner {} template {}").format(
+        # Without fsync a copy of the files is several times faster than a copy through the WAL.
+        statement = sql.SQL("create database {} owner {} template {} strategy file_copy").format(
             sql.Identifier(database), sql.Identifier(owner), sql.Identifier(template or "template1")
         )
         with self.server.connect() as connection:
