@@ -64,7 +64,7 @@ async def test_a_finished_run_replays_from_any_position_and_ends(
         seqs, kinds = await collect(engine.watch(run.id, after))
         assert seqs == list(range(after + 1, run.last_seq + 1))
         assert kinds[-1] == "end"
-    assert await collect(engine.watch(run.id, run.last_seq)) == ([], ["live"])
+    assert await collect(engine.watch(run.id, run.last_seq)) == ([run.last_seq], ["end"])
     refusal = await refused(collect(engine.watch(run.id, run.last_seq + 1)))
     assert (refusal.code, refusal.reason) == ("OUT_OF_RANGE", "POSITION_OUT_OF_RANGE")
 
@@ -211,8 +211,8 @@ def test_a_hub_keeps_no_more_than_its_limit() -> None:
     hub = Hub(limit=2)
     subscription = hub.subscribe("run")
     for seq in range(1, 5):
-        hub.put("run", Live(seq, b""))
-        hub.put("other", Live(seq, b""))
+        hub.put("run", Live(seq, None))
+        hub.put("other", Live(seq, None))
 
     assert [one.seq for one in subscription.take()] == [1, 2]
     assert subscription.overflowed

@@ -141,6 +141,12 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "PYTHON_SCRIPT",
+        {"pythonScript": {"codeContent": "x = 1", "requirements": "x @ file:///tmp/x-1-py3-none-any.whl"}},
+        "requirements",
+        "comes from a URL",
+    ),
+    (
+        "PYTHON_SCRIPT",
         {"pythonScript": {"codeContent": "# /// script\n# dependencies = [\n# ///\n"}},
         "code_content",
         "TOML",

@@ -62,8 +62,11 @@ async def test_a_stream_resumes_after_the_last_event_seen(admin: Console) -> Non
 
     resumed = [event async for event in admin.stream(run, after=5)]
 
+    after_the_end = [event async for event in admin.stream(run, after=resumed[-1].id)]
+
     assert resumed[0].id == 6
     assert resumed[-1].name == "end"
+    assert after_the_end == resumed[-1:]
 
 
 async def test_many_watchers_see_the_same(admin: Console) -> None:

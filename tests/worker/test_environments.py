@@ -117,6 +117,11 @@ def test_requirements_come_from_the_metadata_and_beside_it() -> None:
         ("# /// script\n# x = 1\n# ///\n# /// script\n# x = 1\n# ///\n", "", "a second block"),
         ("", "--index-url https://example.org", "is not a package name"),
         ("", "-r /etc/passwd", "is not a package name"),
+        ("", "x @ http://127.0.0.1:8000/x-1-py3-none-any.whl", "is not a package name"),
+        ("", "x @ git+file:///work/repository", "is not a package name"),
+        ("", "file:///tmp/x-1-py3-none-any.whl", "is not a package name"),
+        ("", "./x-1-py3-none-any.whl", "is not a package name"),
+        ('# /// script\n# dependencies = ["x @ file:///tmp/x.whl"]\n# ///\n', "", "is not a package name"),
     ],
 )
 def test_malformed_requirements_are_refused(code: str, more: str, message: str) -> None:

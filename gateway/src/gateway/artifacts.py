@@ -48,7 +48,10 @@ class Download:
         except StopAsyncIteration:
             raise NotFound("ARTIFACT_NOT_FOUND", f"artifact {artifact_id!r} does not exist") from None
         headers = _headers(first.artifact)
-        if headers["etag"] in request.headers.get("if-none-match", ""):
+        known = {
+            tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
+        }
+        if known & {headers["etag"], "*"}:
             call.cancel()
             return Response(status_code=304, headers=headers)
         headers["content-length"] = str(first.artifact.size_bytes)

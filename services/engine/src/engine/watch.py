@@ -58,12 +58,13 @@ class Watcher:
                     f"run '{run_id}' has {run.last_seq} events; after_seq {after_seq} does not exist yet",
                     metadata={"last_seq": str(run.last_seq)},
                 )
-            subscription.seen = after_seq
             is_over = RunStatus(run.status).ended and after_seq == run.last_seq
+            # A client that comes back after the end hears the end again, or it would come back for ever.
+            subscription.seen = after_seq - is_over
             async for event in self._recorded(subscription):
                 yield Message(event=event)
                 is_over = event.HasField("end")
-            if is_over and subscription.seen > after_seq:
+            if is_over:
                 return
             yield Message(live=Message.Live(seq=subscription.seen))
             while not is_over:
@@ -113,7 +114,7 @@ class Watcher:
         for one in live:
             if one.seq == subscription.seen + 1:
                 subscription.seen = one.seq
-                found.append(wire.Event.FromString(one.data))
+                found.append(one.event)
             elif one.seq > subscription.seen:
                 subscription.known = max(subscription.known, one.seq)
         return found

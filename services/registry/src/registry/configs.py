@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from chassis import scriptmetadata
+from chassis import scriptmetadata, source
 from chassis.expressions import Expression, ExpressionError
 from chassis.scriptmetadata import MetadataError
-from registry import signature, source
+from registry import signature
 from registry.signature import NONE, Signature
 
 
@@ -71,9 +71,11 @@ def _requirements(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
 def _requirement(text: str) -> str:
     """What is wrong with a PEP 508 requirement; empty when it is right."""
     try:
-        Requirement(text)
+        found = Requirement(text)
     except InvalidRequirement as error:
         return f"{text[:100]!r} is no requirement: {str(error).splitlines()[0]}"
+    if found.url:
+        return f"{found.name!r} comes from a URL; name a package and its version, from the configured index"
     return ""
 
 

@@ -1,5 +1,7 @@
 """Python scripts: the code, and the dependencies of its PEP 723 metadata and its requirements."""
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from chassis import scriptmetadata
 from chassis.scriptmetadata import MetadataError
 from mcpanel.registry.v1 import component_pb2
@@ -31,8 +33,18 @@ def requirements(code: str, more: str = "") -> Requirements:
         *(line for line in lines if line and not line.startswith("#")),
     }
     for package in packages:
-        if package.startswith("-") or "\n" in package or "\0" in package:
-            raise BadComponentError(
-                f"the requirement {package!r} is not a package name with a version (PEP 508)"
-            )
+        _check(package)
     return Requirements(tuple(sorted(packages)), metadata.python)
+
+
+def _check(package: str) -> None:
+    """Raises BadComponentError unless this names a package of the configured index and nothing else.
+
+    The installer runs outside of any cell: a URL would let a component read this machine's files and network.
+    """
+    try:
+        url = Requirement(package).url
+    except InvalidRequirement:
+        url = package
+    if url or "\n" in package:
+        raise BadComponentError(f"the requirement {package!r} is not a package name with a version (PEP 508)")
