@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.interceptors.validation import validate
+from chassis.source import UnreadableError
 from registry import document, drafts, validation, wire
 from registry.domain.workflows import ABSENT, CONTENT, Content, Draft, Problem, from_json, to_json
 from registry.resolution import Candidate, Component
-from registry.source import UnreadableError
 from registry.validation import Catalog, Interface
 
 EXTRACT = Interface(

@@ -1,16 +1,12 @@
 """The `source` of a data source: a YAML or JSON document, read strictly, with line and column in every complaint."""
 
-import re
 from typing import Any, Final
 
-import yaml
-
+from chassis import source
 from chassis.errors import FieldViolation, Invalid
+from chassis.source import Node, UnreadableError
 from datasources.domain import Draft, TlsMode, Type
 
-_TEXT: Final = "tag:yaml.org,2002:str"
-_WHOLE: Final = "tag:yaml.org,2002:int"
-_NULL: Final = "tag:yaml.org,2002:null"
 _FIELDS: Final = (
     "name",
     "display_name",
@@ -24,96 +20,62 @@ _FIELDS: Final = (
     "secret_value",
     "secret_ref",
 )
-_DEEPEST: Final = 50
-_PORT: Final = re.compile("0|[1-9][0-9]{0,4}")
 
 
-def parse(source: str) -> Draft:
+def parse(text: str) -> Draft:
     """The draft the document describes. Raises Invalid INVALID_DOCUMENT with line and column, from 1.
 
-    The document is one mapping from field names, in snake_case or lowerCamelCase, to text or whole numbers. Anchors,
-    tags, repeated and unknown fields are refused, as is both `secret_value` and `secret_ref`.
+    The document is one mapping from field names, in snake_case or lowerCamelCase, to text or whole numbers. Tags,
+    repeated and unknown fields are refused, as is both `secret_value` and `secret_ref`.
     """
-    node = _compose(source)
-    if not isinstance(node, yaml.MappingNode):
-        raise _refused("expected a mapping such as `name: sales`", node)
+    try:
+        root = source.read(text)
+    except UnreadableError as error:
+        raise _at(error.message, error.line, error.column) from None
+    if not isinstance(root.value, dict):
+        raise _at("expected a mapping such as `name: sales`", root.line, root.column)
     values: dict[str, Any] = {}
-    for key, value in node.value:
-        field = _field(key)
+    for key, entry in root.value.items():
+        field = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
+        if field not in _FIELDS:
+            raise _at(f"unknown field {key!r}; known: {', '.join(_FIELDS)}", entry.line, entry.column)
         if field in values:
-            raise _refused(f"{field} appears twice", key)
-        values[field] = _value(field, value)
+            raise _at(f"{field} is given twice", entry.line, entry.column)
+        values[field] = _value(field, entry.node)
     if values.get("secret_value") and values.get("secret_ref"):
-        raise _refused("secret_value and secret_ref exclude each other", node)
+        raise _at("secret_value and secret_ref exclude each other", root.line, root.column)
     return Draft(**{field: value for field, value in values.items() if value is not None})
 
 
-def _compose(source: str) -> yaml.Node | None:
-    try:
-        loader = yaml.SafeLoader(source)
-        depth = 0
-        for event in yaml.parse(source, yaml.SafeLoader):
-            # Composing is recursive, and an alias can be its own ancestor.
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise _refused("anchors and aliases are not accepted", event)
-            if getattr(event, "tag", None):
-                raise _refused("tags are not accepted", event)
-            if depth > _DEEPEST:
-                raise _refused("the document is nested too deeply", event)
-        node: yaml.Node | None = loader.get_single_node()
-    except yaml.reader.ReaderError as error:
-        raise _at(
-            f"the character U+{ord(str(error.character)[:1] or ' '):04X} is not accepted", 1, 1
-        ) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _at(error.problem or "it is not YAML", line, column) from None
-    if node is None:
-        raise _at("it is empty", 1, 1)
-    return node
-
-
-def _field(key: yaml.Node) -> str:
-    if not isinstance(key, yaml.ScalarNode):
-        raise _refused("a field's name is text", key)
-    name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in str(key.value))
-    if name not in _FIELDS:
-        raise _refused(f"unknown field {key.value!r}; known: {', '.join(_FIELDS)}", key)
-    return name
-
-
-def _value(field: str, node: yaml.Node) -> Any:
-    if not isinstance(node, yaml.ScalarNode):
-        raise _refused(f"{field} is text, not a list or a mapping", node)
-    if node.tag == _NULL:
+def _value(field: str, node: Node) -> Any:
+    value = node.value
+    if value is None:
         return None
-    text = str(node.value)
-    if "\0" in text:
-        raise _refused(f"{field} holds a NUL character", node)
     if field == "port":
-        if node.tag != _WHOLE or not _PORT.fullmatch(text) or int(text) > 65535:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
             raise _refused("port is a whole number up to 65535", node)
-        return int(text)
-    if node.tag != _TEXT:
+        return value
+    if isinstance(value, (dict, list)):
+        raise _refused(f"{field} is text, not a list or a mapping", node)
+    if not isinstance(value, str):
         raise _refused(f"{field} is text: put it in quotes", node)
+    if "\0" in value:
+        raise _refused(f"{field} holds a NUL character", node)
     if field == "type":
-        return _word(text, [one.value for one in Type], "type", node)
+        return _word(value, [one.value for one in Type], "type", node)
     if field == "tls_mode":
-        return _word(text, [one.value for one in TlsMode], "tls_mode", node)
-    return text
+        return _word(value, [one.value for one in TlsMode], "tls_mode", node)
+    return value
 
 
-def _word(text: str, words: list[str], field: str, node: yaml.Node) -> str:
+def _word(text: str, words: list[str], field: str, node: Node) -> str:
     if text.upper() not in words:
         raise _refused(f"{field} is one of {', '.join(words)}", node)
     return text.upper()
 
 
-def _refused(why: str, where: Any) -> Invalid:
-    mark = where.start_mark if where is not None else None
-    return _at(why, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
+def _refused(why: str, node: Node) -> Invalid:
+    return _at(why, node.line, node.column)
 
 
 def _at(why: str, line: int, column: int) -> Invalid:

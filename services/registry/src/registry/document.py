@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from registry import source
+from chassis import source
+from chassis.source import Node, UnreadableError
 from registry.domain.workflows import ABSENT, CONTENT, Draft, Input, Problem, Retry, Step
 from registry.resolution import did_you_mean, nearest
-from registry.source import Node, UnreadableError
 
 _DURATION: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?s")
 _VISIBILITIES: Final = ("PUBLIC", "PRIVATE")

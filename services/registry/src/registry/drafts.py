@@ -11,12 +11,12 @@ from chassis import fieldmask
 from chassis.database import Transaction
 from chassis.errors import FieldViolation, Invalid
 from chassis.interceptors.validation import validate
+from chassis.source import UnreadableError
 from mcpanel.registry.v1 import workflow_pb2
 from registry import document, store, validation, wire
 from registry.document import Parsed
 from registry.domain.common import Viewer
 from registry.domain.workflows import CHANGEABLE, Content, Draft, Problem, invalid
-from registry.source import UnreadableError
 
 _SUBSCRIPT: Final = re.compile(r"""\[(['"])(.*?)\1\]""")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.jsonvalue import MAX_EXACT
-from registry.source import MAX_DEPTH, UnreadableError, plain, read
+from chassis.source import MAX_DEPTH, UnreadableError, plain, read
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Co", "Cn"]), max_size=30)
 scalars = (
