@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from chassis.client import ServiceChannel
 from chassis.context import ANONYMOUS, current, use
@@ -16,6 +17,8 @@ from engine.inputs import Declared
 from engine.plan import Plan
 from engine.wire import plans as wire
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
+
+_MOST: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Catalogue:
         key = (found.id, found.version)
         known = self._known.get(key)
         if known is None or any(self._components.known(one) is None for one in known[3]):
+            if len(self._known) >= _MOST:
+                self._known.clear()
             known = self._known[key] = await self._compile(found)
         plan, body, declared, version_ids = known
         versions = tuple(one for id_ in version_ids if (one := self._components.known(id_)) is not None)

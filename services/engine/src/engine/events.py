@@ -33,7 +33,8 @@ class Publisher:
 
     def event(self, run_id: str, seq: int, data: bytes) -> None:
         """An event, committed before."""
-        self._hub.put(run_id, Live(seq, data))
+        if self._hub.is_watched(run_id):
+            self._hub.put(run_id, Live(seq, wire.Event.FromString(data)))
         self._post(RUN + run_id, data)
 
     def ready(self, kind: str) -> None:
@@ -100,4 +101,4 @@ class Listener:
             log.warning("a message that is no event came over NATS", extra={"subject": subject})
             return
         if event.run_id == run_id and event.seq > 0:
-            self._hub.put(run_id, Live(event.seq, data))
+            self._hub.put(run_id, Live(event.seq, event))

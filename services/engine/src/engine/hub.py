@@ -3,17 +3,17 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 MAX_WAITING: Final = 1000
 """How many events a slow watcher may be behind before its stream is closed."""
 
 
 class Live(NamedTuple):
-    """An event that was committed: a serialized RunEvent and its number."""
+    """An event that was committed: its number, and what the watchers make of it (shared by all of them)."""
 
     seq: int
-    data: bytes
+    event: Any
 
 
 class Subscription:

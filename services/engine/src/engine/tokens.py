@@ -13,6 +13,9 @@ _SPARE: Final = 300.0
 """Seconds of validity that a token must have left to be handed out."""
 
 
+_MOST: Final = 1000
+
+
 class Tokens:
     """Asks identity for a run's token, once."""
 
@@ -33,6 +36,9 @@ class Tokens:
         )
         with use(None):
             answer = await self._stub.IssueRunToken(request, timeout=5)
+        if len(self._by_run) >= _MOST:
+            now = time.time()
+            self._by_run = {run_id: one for run_id, one in self._by_run.items() if one[0] > now + _SPARE}
         self._by_run[info.id] = (float(answer.expires_at.seconds), answer.token)
         return str(answer.token)
 

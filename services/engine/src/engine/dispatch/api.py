@@ -61,6 +61,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
     async def _receive(self, session: Session, requests: AsyncIterator[worker_pb2.WorkerMessage]) -> None:
         async for message in requests:
             self.dispatcher.receive(session, message)
+            await self.dispatcher.room()
 
     async def UploadArtifact(
         self, requests: AsyncIterator[worker_pb2.UploadArtifactRequest], context: Context

@@ -6,6 +6,7 @@ became READY already claimed for free slots, and commit. Assignments, acknowledg
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import Final, TypeAlias
 import psycopg
 
 from chassis.signals import Signal
-from engine import failpoints
+from engine import failpoints, telemetry
 from engine.dispatch.desk import Candidate, Desk
+from engine.dispatch.inbox import Inbox
 from engine.dispatch.link import Link
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.unit import Unit, write
@@ -27,6 +29,7 @@ from engine.store import hot
 log = logging.getLogger(__name__)
 
 _MOST: Final = 256
+_OF_EACH_RUN: Final = 128
 _TRANSIENT: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -78,23 +81,22 @@ class Committer:
         self._plans = plans
         self._wake = wake
         self._lease = lease
-        self._items: deque[Item] = deque()
+        self._items: Inbox[Item] = Inbox()
         self._renewals: deque[Renewal] = deque()
 
     def submit(self, item: Item) -> None:
         """Queues something to apply; items of one run are applied in the order they came."""
-        self._items.append(item)
+        self._items.put(item)
         self._wake.set()
+
+    async def room(self) -> None:
+        """Returns when whoever brings items may bring more."""
+        await self._items.room()
 
     def renew(self, renewal: Renewal) -> None:
         """Queues a renewal of leases."""
         self._renewals.append(renewal)
         self._wake.set()
-
-    @property
-    def waiting(self) -> int:
-        """How many items wait."""
-        return len(self._items)
 
     async def run(self) -> None:
         """Applies for ever."""
@@ -110,7 +112,8 @@ class Committer:
 
     async def _round(self) -> bool:
         """One transaction, if there is anything to do; returns whether there may be more."""
-        items = [self._items.popleft() for _ in range(min(_MOST, len(self._items)))]
+        items = self._items.take(_MOST, _OF_EACH_RUN)
+        telemetry.WAITING.set(len(self._items))
         renewals = list(self._renewals)
         self._renewals.clear()
         try:
@@ -120,7 +123,7 @@ class Committer:
         except _TRANSIENT as error:
             log.warning("a transaction failed and is repeated", extra={"error": type(error).__name__})
             self._renewals.extendleft(renewals)
-            self._items.extendleft(reversed(items))
+            self._items.put_back(items)
             await self._link.rollback()
             await asyncio.sleep(0.05)
         except Exception:
@@ -138,7 +141,7 @@ class Committer:
             try:
                 await self._apply(of_run, alone=True)
             except _TRANSIENT:
-                self._items.extend(of_run)
+                self._items.put_back(of_run)
                 await self._link.rollback()
                 await asyncio.sleep(0.05)
             except Exception:
@@ -154,9 +157,7 @@ class Committer:
             return
         if isinstance(item.event, (Succeeded, Failed)) and item.failures == 0:
             failure = Failure(ErrorKind.INTERNAL, "its result could not be recorded")
-            self._items.append(
-                Transition(item.run_id, Failed(item.event.ref, failure), item.done, failures=1)
-            )
+            self._items.put(Transition(item.run_id, Failed(item.event.ref, failure), item.done, failures=1))
         elif item.done is not None:
             item.done(Rejected("it could not be recorded"))
 
@@ -179,8 +180,11 @@ class Committer:
             return False
         units: dict[str, Unit] = {}
         done = False
+        started = time.perf_counter()
         try:
             done = await self._transact(items, candidates, scans, units)
+            telemetry.COMMIT_SECONDS.observe(time.perf_counter() - started)
+            telemetry.COMMIT_ITEMS.observe(len(items))
         finally:
             if not done:
                 self._desk.abandoned(list(units.values()))
@@ -284,7 +288,7 @@ class Committer:
                 back.append(item)
             elif isinstance(item, Transition) and item.done is not None:
                 item.done(Rejected("the run does not exist"))
-        self._items.extendleft(reversed(back))
+        self._items.put_back(back)
         await asyncio.sleep(0.002)
 
     def _spoken_for(self, items: Sequence[Item]) -> int:

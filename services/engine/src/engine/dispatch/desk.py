@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from engine import telemetry
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.backlog import Backlog
 from engine.dispatch.cache import Cache
@@ -12,7 +13,7 @@ from engine.dispatch.sessions import Sessions
 from engine.dispatch.unit import Unit
 from engine.domain import Ref
 from engine.events import Publisher
-from engine.state import AttemptOpened, Claim, StopAttempt
+from engine.state import AttemptClosed, AttemptOpened, Claim, StopAttempt
 from engine.tokens import Tokens
 from engine.wire import events as wire
 from engine.wire import work
@@ -127,11 +128,15 @@ class Desk:
                 session = self.sessions.get(effect.worker_id)
                 if session is not None:
                     self._assigner.assign(session, unit, effect)
+            elif isinstance(effect, AttemptClosed):
+                kind = "" if effect.failure is None else effect.failure.kind.value
+                telemetry.ATTEMPTS_ENDED.labels(effect.status.value, kind).inc()
             elif isinstance(effect, StopAttempt) and effect.worker_id:
                 step_id = unit.state.plan.steps[effect.step].id
                 one = Ref(unit.info.id, step_id, effect.attempt, effect.epoch)
                 self.stop(effect.worker_id, one, effect.reason, tell_others=True)
-        if unit.state.status.ended:
+        if unit.state.status.ended and not unit.old.status.ended:
+            telemetry.RUNS_ENDED.labels(unit.state.status.value).inc()
             self._tokens.forget(unit.info.id)
 
     def stop(self, worker_id: str, one: Ref, reason: str, *, tell_others: bool = False) -> None:

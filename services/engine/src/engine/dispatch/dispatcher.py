@@ -180,6 +180,10 @@ class Dispatcher:
         self.sessions.remove(session)
         log.info("a worker's stream ended", extra={"worker_id": session.id, "held": len(session.held)})
 
+    async def room(self) -> None:
+        """Returns when there is room for what workers send: a flood waits in the network, not in memory."""
+        await self._committer.room()
+
     def receive(self, session: Session, message: worker_pb2.WorkerMessage) -> None:
         """Takes one message of a worker."""
         match message.WhichOneof("message"):

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.database import Database
 from chassis.errors import ServiceError
 from chassis.signals import Signal
+from engine import telemetry
 from engine.dispatch.committer import Committer, Transition
 from engine.dispatch.desk import Desk
 from engine.dispatch.link import Link
@@ -65,6 +66,8 @@ class Recovery:
         self._desk.backlog.to_scan.update(self._desk.sessions.kinds())
         self._wake.set()
         workers = self._desk.sessions.ids()
+        telemetry.WORKERS.set(len(workers))
+        telemetry.BACKLOG.set(self._desk.backlog.total())
         async with self._db.read() as tx:
             expired = await store.expired(tx)
             overdue = await store.overdue(tx)

@@ -17,6 +17,8 @@ BEGIN: Final[Command] = ("BEGIN", ())
 COMMIT: Final[Command] = ("COMMIT", ())
 ROLLBACK: Final[Command] = ("ROLLBACK", ())
 
+_FEW: Final = 8
+
 _LOCK = """
 SELECT id::text, version, last_seq, now() FROM runs
 WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED"""
@@ -75,6 +77,10 @@ VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s)"
 _CLOSE_ATTEMPT = """
 UPDATE attempts SET status = %s, error = %s, ended_at = %s WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
 _INSERT_EVENT = "INSERT INTO run_events (run_id, seq, time, kind, body) VALUES (%s::uuid, %s, %s, %s, %s)"
+_INSERT_EVENTS = """
+INSERT INTO run_events (run_id, seq, time, kind, body)
+SELECT x.run_id, x.seq, CAST(%s AS timestamptz), x.kind, x.body
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bytea[]) AS x(run_id, seq, kind, body)"""
 _INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
 
 _RENEW = """
@@ -302,7 +308,9 @@ def attempts_sql(
 
 
 def events_sql(events: Sequence[tuple[str, int, str, bytes]], now: datetime) -> list[Command]:
-    """Stores events, each (run_id, seq, kind, body)."""
+    """Stores events, each (run_id, seq, kind, body): few one by one, many (lines, mostly) in one statement."""
+    if len(events) > _FEW:
+        return [(_INSERT_EVENTS, (now, *(list(column) for column in zip(*events, strict=True))))]
     return [(_INSERT_EVENT, (run_id, seq, now, kind, body)) for run_id, seq, kind, body in events]
 
 
