@@ -160,8 +160,20 @@ async def test_a_key_is_asked_for_once_in_five_seconds_even_by_many_at_once(serv
 
     assert identity.asked == 1
     assert (callers[0].id, callers[0].kind, callers[0].credential_id) == ("s1", "service", "k7")
+    await to_identity.close()
+
+
+async def test_a_revoked_key_is_out_when_what_was_cached_of_it_has_expired(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = Identity()
+    to_identity = await remote(serve, identity)
+    authenticator = RemoteAuthenticator(to_identity)
+    monkeypatch.setattr("chassis.authentication.remote.TTL", 0.0)
+    await authenticator.authenticate("mcp_good_key")
+
     identity.revoked = True
-    authenticator.forget("k7")
+
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate("mcp_good_key")
     await to_identity.close()

@@ -89,7 +89,6 @@ class Site:
             "MCPANEL_LISTEN": f"unix:{self.sockets}/{next(self.numbers)}",
             "MCPANEL_METRICS_LISTEN": "",
             "MCPANEL_DATABASE_URL": self.url,
-            "MCPANEL_NATS_URL": "nats://127.0.0.1:1",
             "MCPANEL_AUDIT_ADDRESS": "127.0.0.1:1",
             "MCPANEL_ARGON2_MEMORY_KIB": "8",
             "MCPANEL_ARGON2_PASSES": "1",
@@ -100,7 +99,6 @@ class Site:
         """A running identity, and the channel to close at its end."""
         config = load(IdentityConfig, self.environ(**settings))
         service = build(config, None, limits)
-        await service.bus.start()
         await service.server.start()
         channel = grpc.aio.insecure_channel(str(config.listen))
         return World(service, config, identity_pb2_grpc.IdentityServiceStub(channel)), channel

@@ -99,6 +99,12 @@ def test_worker_and_gateway_have_neither_a_database_nor_nats(
     assert not [value for value in env.values() if "postgresql://" in value or "nats://" in value]
 
 
+def test_only_the_engine_reaches_nats(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = start_all(site, monkeypatch)
+
+    assert [name for name, one in started.items() if "MCPANEL_NATS_URL" in one.env] == ["engine"]
+
+
 def test_no_secret_is_in_an_argument_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     started = start_all(site, monkeypatch)
     secrets = [file.read_text().strip() for file in site.home.keys.rglob("*") if file.is_file()]

@@ -138,7 +138,6 @@ def _service(
             **_common(site, name, calls),
             **_database(site, name),
             "MCPANEL_LISTEN": f"127.0.0.1:{site.port(name)}",
-            "MCPANEL_NATS_URL": site.nats.url,
             **({"MCPANEL_KEYS_DIR": str(site.home.keys)} if keys else {}),
             **(settings(site) if settings else {}),
         }
@@ -153,6 +152,10 @@ def _service(
         listens=(name, f"{name}_metrics"),
         stops=3,
     )
+
+
+def _bus(site: Site) -> Mapping[str, str]:
+    return {"MCPANEL_NATS_URL": site.nats.url}
 
 
 def _external(site: Site) -> dict[str, str]:
@@ -235,7 +238,7 @@ TABLE: tuple[Entry, ...] = (
     _service("registry", ("identity", "audit", "datasources")),
     _service("datasources", keys=True, settings=_external),
     _service("audit", keys=True),
-    _service("engine", ("identity", "audit", "registry", "datasources")),
+    _service("engine", ("identity", "audit", "registry", "datasources"), settings=_bus),
     Process(
         "gateway",
         "gateway",

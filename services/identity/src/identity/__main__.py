@@ -17,7 +17,6 @@ async def serve(settings: IdentityConfig) -> None:
     """Serves until SIGTERM."""
     audit = client.channel(settings.audit_address, key_file=settings.key_file, peer="audit")
     service = build(settings, audit)
-    await service.bus.start()
     try:
         await service.server.run()
     finally:

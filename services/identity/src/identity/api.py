@@ -1,11 +1,9 @@
 """The IdentityService: who may do what."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from chassis import filtering, outbox, paging
-from chassis.bus import Bus
 from chassis.context import Caller, current, utcnow
 from chassis.database import Database, Transaction
 from chassis.errors import Denied, NotFound
@@ -21,16 +19,12 @@ from identity.signing import Signer
 from mcpanel.identity.v1 import identity_pb2 as pb
 from mcpanel.identity.v1 import identity_pb2_grpc
 
-REVOKED: Final = "mcpanel.revoked"
-"""The NATS subject on which the ids of keys are published whose rights changed; caches drop them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the servicer is made of."""
 
     db: Database
-    bus: Bus
     authenticator: LocalAuthenticator
     passwords: Passwords
     signer: Signer
@@ -44,7 +38,6 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
 
     def __init__(self, parts: Parts) -> None:
         self._db = parts.db
-        self._bus = parts.bus
         self._authenticator = parts.authenticator
         self._passwords = parts.passwords
         self._signer = parts.signer
@@ -155,11 +148,8 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
                 held = call.caller.effective.permissions
                 roles.grantable(await store.roles.every(tx), after.role_name, held, "user.role_name")
             users.keep_an_administrator(before, after, await store.users.count_administrators(tx))
-            touched = await self._save(tx, before, change)
-            response = tx.reply(pb.UpdateUserResponse(user=wire.user(after)))
-        if not call.validate_only:
-            await self._announce(touched)
-        return response
+            await self._save(tx, before, change)
+            return tx.reply(pb.UpdateUserResponse(user=wire.user(after)))
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, _: Any) -> pb.DeleteUserResponse:
         user_id = _named(current().caller, request.user_id)
@@ -167,12 +157,9 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             await store.roles.lock_administrators(tx)
             user = await store.users.lock(tx, user_id)
             users.keep_an_administrator(user, None, await store.users.count_administrators(tx))
-            gone = await store.keys.working_of_user(tx, user.id)
             await store.users.remove(tx, user.id)
             await outbox.add(tx, entity=("user", user.id), old=user.facts())
-            response = tx.reply(pb.DeleteUserResponse())
-        await self._announce(gone)
-        return response
+            return tx.reply(pb.DeleteUserResponse())
 
     async def ListRoles(self, request: pb.ListRolesRequest, _: Any) -> pb.ListRolesResponse:
         async with self._db.read() as tx:
@@ -224,9 +211,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             revoked = key if key.revoked_at else await store.keys.revoke(tx, key)
             if revoked is not key:
                 await outbox.add(tx, entity=("api_key", key.id), old=key.facts(), new=revoked.facts())
-            response = tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
-        await self._announce([revoked.id])
-        return response
+            return tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
 
     async def Authenticate(self, request: pb.AuthenticateRequest, _: Any) -> pb.AuthenticateResponse:
         principal = await self._authenticator.by_key(request.credential)
@@ -262,11 +247,11 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
                 proved = user.password_hash
         return proved, await self._passwords.hash(request.new_password)
 
-    async def _save(self, tx: Transaction, before: User, change: users.Change) -> list[str]:
-        """Stores a change with its audit entry; returns the ids of the keys whose rights changed."""
+    async def _save(self, tx: Transaction, before: User, change: users.Change) -> None:
+        """Stores a change with its audit entry."""
         after = change.user
         if after == before:
-            return []
+            return
         await store.users.save(tx, after)
         if change.ends_sessions:
             await store.sessions.end_all(tx, after.id, "password, role or activity changed")
@@ -276,12 +261,6 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         await outbox.add(
             tx, entity=("user", after.id), old=before.facts(), new=after.facts(), details=details
         )
-        return await store.keys.working_of_user(tx, after.id) if change.ends_sessions else []
-
-    async def _announce(self, key_ids: Iterable[str]) -> None:
-        """Tells every cache, after the commit, to forget these keys; where NATS is away they expire by themselves."""
-        for key_id in key_ids:
-            await self._bus.publish(REVOKED, key_id.encode())
 
 
 def _named(caller: Caller, user_id: str) -> str:

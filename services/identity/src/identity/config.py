@@ -34,12 +34,6 @@ class IdentityConfig(KeysConfig):
     metrics_listen: Address | None = setting(
         "MCPANEL_METRICS_LISTEN", default="127.0.0.1:9105", help="host:port for Prometheus, empty for none"
     )
-    nats_url: str = setting(
-        "MCPANEL_NATS_URL",
-        default="nats://127.0.0.1:42229",
-        help="nats://user:password@host:port",
-        secret=True,
-    )
     profile: Literal["local", "production"] = setting(
         "MCPANEL_PROFILE", default="local", help="local or production"
     )

@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass
 
-from chassis.bus import Bus
 from chassis.client import ServiceChannel
 from chassis.context import Call
 from chassis.database import Database
@@ -27,7 +26,6 @@ class Service:
 
     server: Server
     db: Database
-    bus: Bus
     key_use: KeyUse
     purge: Purge
 
@@ -44,7 +42,6 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
     """The service. Raises SigningKeyError when there is no key to sign with."""
     signer = Signer(config.signing_key)
     db = Database(config.database_url, metadata, name="identity", repeat_key=lambda: signer.key.repeat_secret)
-    bus = Bus(config.nats_url, name="identity")
     key_use, purge = KeyUse(db), Purge(db)
     passwords = Passwords(
         memory_kib=config.argon2_memory_kib, passes=config.argon2_passes, threads=config.password_threads
@@ -52,7 +49,6 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
     authenticator = LocalAuthenticator(db, key_use)
     parts = Parts(
         db=db,
-        bus=bus,
         authenticator=authenticator,
         passwords=passwords,
         signer=signer,
@@ -68,7 +64,7 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
         audit=audit,
         refusals=_Refusals(db),
         background=[key_use.run, purge.run],
-        on_stop=[key_use.close, passwords.close, bus.close, db.close],
+        on_stop=[key_use.close, passwords.close, db.close],
         migrations_package="identity",
     )
-    return Service(server, db, bus, key_use, purge)
+    return Service(server, db, key_use, purge)

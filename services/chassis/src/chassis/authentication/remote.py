@@ -44,14 +44,6 @@ class RemoteAuthenticator:
             raise invalid("the credential is neither an access token nor an mcp_ key")
         return await self._by_key(credential)
 
-    def forget(self, api_key_id: str = "") -> None:
-        """Drops cached answers: those of one API key (a revocation was announced), or all of them."""
-        self._cache = {
-            digest: item
-            for digest, item in self._cache.items()
-            if api_key_id and (item[1] is None or item[1].credential_id != api_key_id)
-        }
-
     async def _by_key(self, credential: str) -> Caller:
         digest = hashlib.sha256(credential.encode()).digest()
         known = self._cache.get(digest)

@@ -86,12 +86,6 @@ async def revoke(tx: Transaction, key: ApiKey) -> ApiKey:
     return replace(key, revoked_at=tx.now)
 
 
-async def working_of_user(tx: Transaction, user_id: str) -> list[str]:
-    """The ids of the user's keys that are not revoked."""
-    statement = select(api_keys.c.id).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
-    return list((await tx.execute(statement)).scalars())
-
-
 async def lock_working_of_account(tx: Transaction, account_id: str, name: str) -> list[ApiKey]:
     """The account's keys of this name that are not revoked, locked until the transaction ends."""
     statement = select(api_keys).where(
