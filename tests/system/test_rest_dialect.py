@@ -217,9 +217,12 @@ async def test_a_path_with_a_verb_and_one_without_live_side_by_side(admin: Conso
     assert got["version"]["id"] == verb["version"]["id"] == version
 
 
-async def test_the_audit_has_the_clients_address(admin: Console) -> None:
+@pytest.mark.parametrize(
+    "claimed", [{}, {"x-forwarded-for": "10.0.0.9", "x-envoy-external-address": "10.0.0.9"}]
+)
+async def test_the_audit_has_the_clients_own_address(admin: Console, claimed: dict[str, str]) -> None:
     name = fresh("addressed")
-    made = await admin.call("POST", DEFINITIONS, json={"definition": definition(name=name)})
+    made = await admin.call("POST", DEFINITIONS, json={"definition": definition(name=name)}, headers=claimed)
 
     entry = (await admin.action_logs(f'entity_id = "{made["definition"]["id"]}"'))[0]
 
