@@ -125,6 +125,8 @@ class Watch:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
                 continue
+            if message.HasField("error"):
+                continue  # the call's own status says it next
             if message.HasField("event"):
                 if message.event.seq <= self._after and not message.event.HasField("end"):
                     continue

@@ -228,7 +228,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             try:
                 source = await store.get(tx, key)
             except NotFound:
-                _require(key, scope is None)
+                _require(key, scope is None or key in scope)  # linked, and deleted since
                 raise
             _require(key, scope is None or source.id in scope)
             return Stored(source, await _sealed(tx, source))

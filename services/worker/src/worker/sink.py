@@ -92,7 +92,8 @@ class AttemptSink:
             try:
                 async for response in call:
                     begun = True
-                    yield _part(response)
+                    if not response.HasField("error"):  # the call's own status says it next
+                        yield _part(response)
             except errors.Unavailable as error:
                 if begun or waited > _PATIENCE:
                     raise RequestError(f"the query on '{source}' failed: {error.message}") from None

@@ -6,6 +6,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -313,7 +314,7 @@ class ExecuteQueryRequest(_message.Message):
     def __init__(self, data_source_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., named_parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., max_rows: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ExecuteQueryResponse(_message.Message):
-    __slots__ = ("columns", "rows", "end")
+    __slots__ = ("columns", "rows", "end", "error")
     class Columns(_message.Message):
         __slots__ = ("query_id", "columns")
         QUERY_ID_FIELD_NUMBER: _ClassVar[int]
@@ -338,10 +339,12 @@ class ExecuteQueryResponse(_message.Message):
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     columns: ExecuteQueryResponse.Columns
     rows: ExecuteQueryResponse.Rows
     end: ExecuteQueryResponse.End
-    def __init__(self, columns: _Optional[_Union[ExecuteQueryResponse.Columns, _Mapping]] = ..., rows: _Optional[_Union[ExecuteQueryResponse.Rows, _Mapping]] = ..., end: _Optional[_Union[ExecuteQueryResponse.End, _Mapping]] = ...) -> None: ...
+    error: _status_pb2.Status
+    def __init__(self, columns: _Optional[_Union[ExecuteQueryResponse.Columns, _Mapping]] = ..., rows: _Optional[_Union[ExecuteQueryResponse.Rows, _Mapping]] = ..., end: _Optional[_Union[ExecuteQueryResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class ResultColumn(_message.Message):
     __slots__ = ("name", "type")

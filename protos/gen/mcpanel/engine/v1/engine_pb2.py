@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from mcpanel.engine.v1 import run_pb2 as mcpanel_dot_engine_dot_v1_dot_run__pb2
 from mcpanel.policy.v1 import policy_pb2 as mcpanel_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emcpanel/engine/v1/engine.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bmcpanel/engine/v1/run.proto\x1a\x1emcpanel/policy/v1/policy.proto\"\x98\x01\n\x0fStartRunRequest\x12\x1b\n\x08workflow\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12!\n\x10workflow_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\'\n\x06inputs\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"7\n\x10StartRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.mcpanel.engine.v1.Run\"Z\n\rGetRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x04view\x18\x02 \x01(\x0e\x32\x17.mcpanel.engine.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\"5\n\x0eGetRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.mcpanel.engine.v1.Run\"h\n\x0fListRunsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Q\n\x10ListRunsResponse\x12$\n\x04runs\x18\x01 \x03(\x0b\x32\x16.mcpanel.engine.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x10\x43\x61ncelRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x11\x43\x61ncelRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.mcpanel.engine.v1.Run\"G\n\x0fWatchRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tafter_seq\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xe9\x01\n\x10WatchRunResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.mcpanel.engine.v1.RunEventH\x00\x12\x38\n\x04live\x18\x02 \x01(\x0b\x32(.mcpanel.engine.v1.WatchRunResponse.LiveH\x00\x12\x43\n\nkeep_alive\x18\x03 \x01(\x0b\x32-.mcpanel.engine.v1.WatchRunResponse.KeepAliveH\x00\x1a\x13\n\x04Live\x12\x0b\n\x03seq\x18\x01 \x01(\x05\x1a\x0b\n\tKeepAliveB\x06\n\x04item\"\x89\x01\n\x14ListRunEventsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tafter_seq\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"]\n\x15ListRunEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.mcpanel.engine.v1.RunEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x19ListStepExecutionsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x04view\x18\x02 \x01(\x0e\x32\x17.mcpanel.engine.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\"W\n\x1aListStepExecutionsResponse\x12\x39\n\x0fstep_executions\x18\x01 \x03(\x0b\x32 .mcpanel.engine.v1.StepExecution\"m\n\x14ListArtifactsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"`\n\x15ListArtifactsResponse\x12.\n\tartifacts\x18\x01 \x03(\x0b\x32\x1b.mcpanel.engine.v1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x13ReadArtifactRequest\x12\x1d\n\x0b\x61rtifact_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xb7\x01\n\x14ReadArtifactResponse\x12/\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1b.mcpanel.engine.v1.ArtifactH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12:\n\x03\x65nd\x18\x03 \x01(\x0b\x32+.mcpanel.engine.v1.ReadArtifactResponse.EndH\x00\x1a\x19\n\x03\x45nd\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x42\x06\n\x04item*1\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\t\n\x05\x42\x41SIC\x10\x01\x12\x08\n\x04\x46ULL\x10\x02\x32\xae\x0b\n\rEngineService\x12\x9a\x01\n\x08StartRun\x12\".mcpanel.engine.v1.StartRunRequest\x1a#.mcpanel.engine.v1.StartRunResponse\"E\xca\xbd*!\x08\x03\x12\nruns.start\x1a\x11WORKFLOW_EXECUTED\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v1/workflow-runs:\x01*\x12\x86\x01\n\x06GetRun\x12 .mcpanel.engine.v1.GetRunRequest\x1a!.mcpanel.engine.v1.GetRunResponse\"7\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/workflow-runs/{run_id}\x12\x83\x01\n\x08ListRuns\x12\".mcpanel.engine.v1.ListRunsRequest\x1a#.mcpanel.engine.v1.ListRunsResponse\".\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/workflow-runs\x12\xb6\x01\n\tCancelRun\x12#.mcpanel.engine.v1.CancelRunRequest\x1a$.mcpanel.engine.v1.CancelRunResponse\"^\xca\xbd**\x08\x03\x12\x0bruns.cancel\x1a\x19WORKFLOW_CANCEL_REQUESTED\x82\xd3\xe4\x93\x02*\"%/api/v1/workflow-runs/{run_id}:cancel:\x01*\x12\x94\x01\n\x08WatchRun\x12\".mcpanel.engine.v1.WatchRunRequest\x1a#.mcpanel.engine.v1.WatchRunResponse\"=\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02&\x12$/api/v1/workflow-runs/{run_id}:watch0\x01\x12\xa2\x01\n\rListRunEvents\x12\'.mcpanel.engine.v1.ListRunEventsRequest\x1a(.mcpanel.engine.v1.ListRunEventsResponse\">\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02\'\x12%/api/v1/workflow-runs/{run_id}/events\x12\xb0\x01\n\x12ListStepExecutions\x12,.mcpanel.engine.v1.ListStepExecutionsRequest\x1a-.mcpanel.engine.v1.ListStepExecutionsResponse\"=\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02&\x12$/api/v1/workflow-runs/{run_id}/steps\x12\xa5\x01\n\rListArtifacts\x12\'.mcpanel.engine.v1.ListArtifactsRequest\x1a(.mcpanel.engine.v1.ListArtifactsResponse\"A\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02*\x12(/api/v1/workflow-runs/{run_id}/artifacts\x12\xa0\x01\n\x0cReadArtifact\x12&.mcpanel.engine.v1.ReadArtifactRequest\x1a\'.mcpanel.engine.v1.ReadArtifactResponse\"=\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02&\x12$/api/v1/artifacts/{artifact_id}:read0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emcpanel/engine/v1/engine.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\x1a\x1bmcpanel/engine/v1/run.proto\x1a\x1emcpanel/policy/v1/policy.proto\"\x98\x01\n\x0fStartRunRequest\x12\x1b\n\x08workflow\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12!\n\x10workflow_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\'\n\x06inputs\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1c\n\nrequest_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"7\n\x10StartRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.mcpanel.engine.v1.Run\"Z\n\rGetRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x04view\x18\x02 \x01(\x0e\x32\x17.mcpanel.engine.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\"5\n\x0eGetRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.mcpanel.engine.v1.Run\"h\n\x0fListRunsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Q\n\x10ListRunsResponse\x12$\n\x04runs\x18\x01 \x03(\x0b\x32\x16.mcpanel.engine.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x10\x43\x61ncelRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x11\x43\x61ncelRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.mcpanel.engine.v1.Run\"G\n\x0fWatchRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tafter_seq\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x8e\x02\n\x10WatchRunResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.mcpanel.engine.v1.RunEventH\x00\x12\x38\n\x04live\x18\x02 \x01(\x0b\x32(.mcpanel.engine.v1.WatchRunResponse.LiveH\x00\x12\x43\n\nkeep_alive\x18\x03 \x01(\x0b\x32-.mcpanel.engine.v1.WatchRunResponse.KeepAliveH\x00\x12#\n\x05\x65rror\x18\x0f \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x1a\x13\n\x04Live\x12\x0b\n\x03seq\x18\x01 \x01(\x05\x1a\x0b\n\tKeepAliveB\x06\n\x04item\"\x89\x01\n\x14ListRunEventsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tafter_seq\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"]\n\x15ListRunEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.mcpanel.engine.v1.RunEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x19ListStepExecutionsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x04view\x18\x02 \x01(\x0e\x32\x17.mcpanel.engine.v1.ViewB\x08\xbaH\x05\x82\x01\x02\x10\x01\"W\n\x1aListStepExecutionsResponse\x12\x39\n\x0fstep_executions\x18\x01 \x03(\x0b\x32 .mcpanel.engine.v1.StepExecution\"m\n\x14ListArtifactsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"`\n\x15ListArtifactsResponse\x12.\n\tartifacts\x18\x01 \x03(\x0b\x32\x1b.mcpanel.engine.v1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x13ReadArtifactRequest\x12\x1d\n\x0b\x61rtifact_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xdc\x01\n\x14ReadArtifactResponse\x12/\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1b.mcpanel.engine.v1.ArtifactH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12:\n\x03\x65nd\x18\x03 \x01(\x0b\x32+.mcpanel.engine.v1.ReadArtifactResponse.EndH\x00\x12#\n\x05\x65rror\x18\x0f \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x1a\x19\n\x03\x45nd\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x42\x06\n\x04item*1\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\t\n\x05\x42\x41SIC\x10\x01\x12\x08\n\x04\x46ULL\x10\x02\x32\xae\x0b\n\rEngineService\x12\x9a\x01\n\x08StartRun\x12\".mcpanel.engine.v1.StartRunRequest\x1a#.mcpanel.engine.v1.StartRunResponse\"E\xca\xbd*!\x08\x03\x12\nruns.start\x1a\x11WORKFLOW_EXECUTED\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v1/workflow-runs:\x01*\x12\x86\x01\n\x06GetRun\x12 .mcpanel.engine.v1.GetRunRequest\x1a!.mcpanel.engine.v1.GetRunResponse\"7\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/workflow-runs/{run_id}\x12\x83\x01\n\x08ListRuns\x12\".mcpanel.engine.v1.ListRunsRequest\x1a#.mcpanel.engine.v1.ListRunsResponse\".\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/workflow-runs\x12\xb6\x01\n\tCancelRun\x12#.mcpanel.engine.v1.CancelRunRequest\x1a$.mcpanel.engine.v1.CancelRunResponse\"^\xca\xbd**\x08\x03\x12\x0bruns.cancel\x1a\x19WORKFLOW_CANCEL_REQUESTED\x82\xd3\xe4\x93\x02*\"%/api/v1/workflow-runs/{run_id}:cancel:\x01*\x12\x94\x01\n\x08WatchRun\x12\".mcpanel.engine.v1.WatchRunRequest\x1a#.mcpanel.engine.v1.WatchRunResponse\"=\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02&\x12$/api/v1/workflow-runs/{run_id}:watch0\x01\x12\xa2\x01\n\rListRunEvents\x12\'.mcpanel.engine.v1.ListRunEventsRequest\x1a(.mcpanel.engine.v1.ListRunEventsResponse\">\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02\'\x12%/api/v1/workflow-runs/{run_id}/events\x12\xb0\x01\n\x12ListStepExecutions\x12,.mcpanel.engine.v1.ListStepExecutionsRequest\x1a-.mcpanel.engine.v1.ListStepExecutionsResponse\"=\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02&\x12$/api/v1/workflow-runs/{run_id}/steps\x12\xa5\x01\n\rListArtifacts\x12\'.mcpanel.engine.v1.ListArtifactsRequest\x1a(.mcpanel.engine.v1.ListArtifactsResponse\"A\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02*\x12(/api/v1/workflow-runs/{run_id}/artifacts\x12\xa0\x01\n\x0cReadArtifact\x12&.mcpanel.engine.v1.ReadArtifactRequest\x1a\'.mcpanel.engine.v1.ReadArtifactResponse\"=\xca\xbd*\r\x08\x03\x12\truns.read\x82\xd3\xe4\x93\x02&\x12$/api/v1/artifacts/{artifact_id}:read0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -100,50 +101,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENGINESERVICE'].methods_by_name['ListArtifacts']._serialized_options = b'\312\275*\r\010\003\022\truns.read\202\323\344\223\002*\022(/api/v1/workflow-runs/{run_id}/artifacts'
   _globals['_ENGINESERVICE'].methods_by_name['ReadArtifact']._loaded_options = None
   _globals['_ENGINESERVICE'].methods_by_name['ReadArtifact']._serialized_options = b'\312\275*\r\010\003\022\truns.read\202\323\344\223\002&\022$/api/v1/artifacts/{artifact_id}:read'
-  _globals['_VIEW']._serialized_start=2097
-  _globals['_VIEW']._serialized_end=2146
-  _globals['_STARTRUNREQUEST']._serialized_start=204
-  _globals['_STARTRUNREQUEST']._serialized_end=356
-  _globals['_STARTRUNRESPONSE']._serialized_start=358
-  _globals['_STARTRUNRESPONSE']._serialized_end=413
-  _globals['_GETRUNREQUEST']._serialized_start=415
-  _globals['_GETRUNREQUEST']._serialized_end=505
-  _globals['_GETRUNRESPONSE']._serialized_start=507
-  _globals['_GETRUNRESPONSE']._serialized_end=560
-  _globals['_LISTRUNSREQUEST']._serialized_start=562
-  _globals['_LISTRUNSREQUEST']._serialized_end=666
-  _globals['_LISTRUNSRESPONSE']._serialized_start=668
-  _globals['_LISTRUNSRESPONSE']._serialized_end=749
-  _globals['_CANCELRUNREQUEST']._serialized_start=751
-  _globals['_CANCELRUNREQUEST']._serialized_end=851
-  _globals['_CANCELRUNRESPONSE']._serialized_start=853
-  _globals['_CANCELRUNRESPONSE']._serialized_end=909
-  _globals['_WATCHRUNREQUEST']._serialized_start=911
-  _globals['_WATCHRUNREQUEST']._serialized_end=982
-  _globals['_WATCHRUNRESPONSE']._serialized_start=985
-  _globals['_WATCHRUNRESPONSE']._serialized_end=1218
-  _globals['_WATCHRUNRESPONSE_LIVE']._serialized_start=1178
-  _globals['_WATCHRUNRESPONSE_LIVE']._serialized_end=1197
-  _globals['_WATCHRUNRESPONSE_KEEPALIVE']._serialized_start=1199
-  _globals['_WATCHRUNRESPONSE_KEEPALIVE']._serialized_end=1210
-  _globals['_LISTRUNEVENTSREQUEST']._serialized_start=1221
-  _globals['_LISTRUNEVENTSREQUEST']._serialized_end=1358
-  _globals['_LISTRUNEVENTSRESPONSE']._serialized_start=1360
-  _globals['_LISTRUNEVENTSRESPONSE']._serialized_end=1453
-  _globals['_LISTSTEPEXECUTIONSREQUEST']._serialized_start=1455
-  _globals['_LISTSTEPEXECUTIONSREQUEST']._serialized_end=1557
-  _globals['_LISTSTEPEXECUTIONSRESPONSE']._serialized_start=1559
-  _globals['_LISTSTEPEXECUTIONSRESPONSE']._serialized_end=1646
-  _globals['_LISTARTIFACTSREQUEST']._serialized_start=1648
-  _globals['_LISTARTIFACTSREQUEST']._serialized_end=1757
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=1759
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=1855
-  _globals['_READARTIFACTREQUEST']._serialized_start=1857
-  _globals['_READARTIFACTREQUEST']._serialized_end=1909
-  _globals['_READARTIFACTRESPONSE']._serialized_start=1912
-  _globals['_READARTIFACTRESPONSE']._serialized_end=2095
-  _globals['_READARTIFACTRESPONSE_END']._serialized_start=2062
-  _globals['_READARTIFACTRESPONSE_END']._serialized_end=2087
-  _globals['_ENGINESERVICE']._serialized_start=2149
-  _globals['_ENGINESERVICE']._serialized_end=3603
+  _globals['_VIEW']._serialized_start=2196
+  _globals['_VIEW']._serialized_end=2245
+  _globals['_STARTRUNREQUEST']._serialized_start=229
+  _globals['_STARTRUNREQUEST']._serialized_end=381
+  _globals['_STARTRUNRESPONSE']._serialized_start=383
+  _globals['_STARTRUNRESPONSE']._serialized_end=438
+  _globals['_GETRUNREQUEST']._serialized_start=440
+  _globals['_GETRUNREQUEST']._serialized_end=530
+  _globals['_GETRUNRESPONSE']._serialized_start=532
+  _globals['_GETRUNRESPONSE']._serialized_end=585
+  _globals['_LISTRUNSREQUEST']._serialized_start=587
+  _globals['_LISTRUNSREQUEST']._serialized_end=691
+  _globals['_LISTRUNSRESPONSE']._serialized_start=693
+  _globals['_LISTRUNSRESPONSE']._serialized_end=774
+  _globals['_CANCELRUNREQUEST']._serialized_start=776
+  _globals['_CANCELRUNREQUEST']._serialized_end=876
+  _globals['_CANCELRUNRESPONSE']._serialized_start=878
+  _globals['_CANCELRUNRESPONSE']._serialized_end=934
+  _globals['_WATCHRUNREQUEST']._serialized_start=936
+  _globals['_WATCHRUNREQUEST']._serialized_end=1007
+  _globals['_WATCHRUNRESPONSE']._serialized_start=1010
+  _globals['_WATCHRUNRESPONSE']._serialized_end=1280
+  _globals['_WATCHRUNRESPONSE_LIVE']._serialized_start=1240
+  _globals['_WATCHRUNRESPONSE_LIVE']._serialized_end=1259
+  _globals['_WATCHRUNRESPONSE_KEEPALIVE']._serialized_start=1261
+  _globals['_WATCHRUNRESPONSE_KEEPALIVE']._serialized_end=1272
+  _globals['_LISTRUNEVENTSREQUEST']._serialized_start=1283
+  _globals['_LISTRUNEVENTSREQUEST']._serialized_end=1420
+  _globals['_LISTRUNEVENTSRESPONSE']._serialized_start=1422
+  _globals['_LISTRUNEVENTSRESPONSE']._serialized_end=1515
+  _globals['_LISTSTEPEXECUTIONSREQUEST']._serialized_start=1517
+  _globals['_LISTSTEPEXECUTIONSREQUEST']._serialized_end=1619
+  _globals['_LISTSTEPEXECUTIONSRESPONSE']._serialized_start=1621
+  _globals['_LISTSTEPEXECUTIONSRESPONSE']._serialized_end=1708
+  _globals['_LISTARTIFACTSREQUEST']._serialized_start=1710
+  _globals['_LISTARTIFACTSREQUEST']._serialized_end=1819
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=1821
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=1917
+  _globals['_READARTIFACTREQUEST']._serialized_start=1919
+  _globals['_READARTIFACTREQUEST']._serialized_end=1971
+  _globals['_READARTIFACTRESPONSE']._serialized_start=1974
+  _globals['_READARTIFACTRESPONSE']._serialized_end=2194
+  _globals['_READARTIFACTRESPONSE_END']._serialized_start=2161
+  _globals['_READARTIFACTRESPONSE_END']._serialized_end=2186
+  _globals['_ENGINESERVICE']._serialized_start=2248
+  _globals['_ENGINESERVICE']._serialized_end=3702
 # @@protoc_insertion_point(module_scope)

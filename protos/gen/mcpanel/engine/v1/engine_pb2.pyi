@@ -1,6 +1,7 @@
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.rpc import status_pb2 as _status_pb2
 from mcpanel.engine.v1 import run_pb2 as _run_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
@@ -96,7 +97,7 @@ class WatchRunRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., after_seq: _Optional[int] = ...) -> None: ...
 
 class WatchRunResponse(_message.Message):
-    __slots__ = ("event", "live", "keep_alive")
+    __slots__ = ("event", "live", "keep_alive", "error")
     class Live(_message.Message):
         __slots__ = ("seq",)
         SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -108,10 +109,12 @@ class WatchRunResponse(_message.Message):
     EVENT_FIELD_NUMBER: _ClassVar[int]
     LIVE_FIELD_NUMBER: _ClassVar[int]
     KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     event: _run_pb2.RunEvent
     live: WatchRunResponse.Live
     keep_alive: WatchRunResponse.KeepAlive
-    def __init__(self, event: _Optional[_Union[_run_pb2.RunEvent, _Mapping]] = ..., live: _Optional[_Union[WatchRunResponse.Live, _Mapping]] = ..., keep_alive: _Optional[_Union[WatchRunResponse.KeepAlive, _Mapping]] = ...) -> None: ...
+    error: _status_pb2.Status
+    def __init__(self, event: _Optional[_Union[_run_pb2.RunEvent, _Mapping]] = ..., live: _Optional[_Union[WatchRunResponse.Live, _Mapping]] = ..., keep_alive: _Optional[_Union[WatchRunResponse.KeepAlive, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class ListRunEventsRequest(_message.Message):
     __slots__ = ("run_id", "after_seq", "page_size", "page_token")
@@ -172,7 +175,7 @@ class ReadArtifactRequest(_message.Message):
     def __init__(self, artifact_id: _Optional[str] = ...) -> None: ...
 
 class ReadArtifactResponse(_message.Message):
-    __slots__ = ("artifact", "chunk", "end")
+    __slots__ = ("artifact", "chunk", "end", "error")
     class End(_message.Message):
         __slots__ = ("size_bytes",)
         SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -181,7 +184,9 @@ class ReadArtifactResponse(_message.Message):
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     artifact: _run_pb2.Artifact
     chunk: bytes
     end: ReadArtifactResponse.End
-    def __init__(self, artifact: _Optional[_Union[_run_pb2.Artifact, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadArtifactResponse.End, _Mapping]] = ...) -> None: ...
+    error: _status_pb2.Status
+    def __init__(self, artifact: _Optional[_Union[_run_pb2.Artifact, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadArtifactResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

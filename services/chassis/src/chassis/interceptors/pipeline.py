@@ -1,8 +1,9 @@
 """The layers, put together; see the package's docstring for their order and why."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -10,6 +11,7 @@ from google.protobuf.message import Message
 
 from chassis.authentication import Authenticator
 from chassis.context import Call, use
+from chassis.errors import ServiceError
 from chassis.guards import ReplayAnswer, refuse_open_transaction
 from chassis.interceptors import context as context_layer
 from chassis.interceptors.authentication import authenticate
@@ -19,11 +21,14 @@ from chassis.interceptors.refusals import RefusalHook, note_refusal
 from chassis.interceptors.telemetry import observed
 from chassis.interceptors.validation import Unreadable, reader, validate
 from chassis.rules import Method
+from chassis.statuses import to_status
 
 if TYPE_CHECKING:
     _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
 else:  # generic in the stubs only
     _Interceptor = grpc.aio.ServerInterceptor
+
+_LAST_WORD_SECONDS: Final = 2.0
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
@@ -102,11 +107,20 @@ class Pipeline(_Interceptor):
                 if not hasattr(answers, "__aiter__"):
                     await answers
                     return
+                begun = False
                 try:
                     async for message in answers:
                         # The client may take its time over each message.
                         refuse_open_transaction("a message was yielded")
                         await context.write(message)
+                        begun = True
+                except (asyncio.CancelledError, grpc.aio.AbortError):
+                    raise
+                except Exception as error:  # translated where every failure is
+                    failure = translate(error, call)
+                    if begun:
+                        await _say_last(method, call, context, failure)
+                    raise failure from error
                 finally:
                     await answers.aclose()
 
@@ -150,6 +164,21 @@ class Pipeline(_Interceptor):
         validate(request)
         context_layer.adopt(call, request, repeatable=not method.server_streaming)
         return request, context
+
+
+async def _say_last(
+    method: Method, call: Call, context: grpc.aio.ServicerContext[Any, Any], failure: ServiceError
+) -> None:
+    """Ends a stream that has begun with a message that says why, where its contract has a `google.rpc.Status error`.
+
+    Over REST such a stream is a 200 already, and shows no status. A client that does not read is not waited for.
+    """
+    field = method.response.DESCRIPTOR.fields_by_name.get("error")
+    if field is None or field.message_type is None or field.message_type.full_name != "google.rpc.Status":
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORD_SECONDS):
+            await context.write(method.response(error=to_status(failure, call.trace_id)))
 
 
 class CheckedContext:
