@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from engine import machine
@@ -114,6 +115,45 @@ async def test_a_result_for_nothing_known_is_refused(engine: Engine, worker: Fak
     await until(lambda: worker.acks)
 
     assert (worker.acks[0].accepted, worker.acks[0].reason) == (False, "the run does not exist")
+
+
+async def test_a_result_of_nonsense_is_refused_and_harms_nobody(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    ref = worker_pb2.AttemptRef(run_id="x'; --", step_id="a", attempt=1, epoch=1)
+    line = Message.Logs.Line(ref=ref, message="hello")
+    for message in (
+        Message(logs=Message.Logs(lines=[line])),
+        Message(heartbeat=Message.Heartbeat(holding=[ref])),
+        Message(result=Message.Result(ref=ref, output_json=b"1")),
+    ):
+        worker.send(message)
+    await until(lambda: worker.acks)
+
+    assert not worker.acks[0].accepted
+    peers.registry.workflow({"id": "a"})
+    assert (await engine.ended((await engine.start_run()).id)).status == Run.SUCCESS
+
+
+async def test_a_run_that_somebody_else_has_locked_moves_on_when_the_lock_is_gone(
+    engines: Engines, peers: Peers
+) -> None:
+    engine = await engines.start()
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
+    gate = Gate()
+    async with FakeWorker(engine.address) as worker:
+        worker.code["a"] = gate
+        run = await engine.start_run()
+        await until(lambda: gate.entered)
+        async with await psycopg.AsyncConnection.connect(engines.url) as other:
+            await other.execute("SELECT 1 FROM runs WHERE id = %s FOR UPDATE", (run.id,))
+            gate.open.set()
+            await until(lambda: worker.unacked)
+            await asyncio.sleep(0.5)
+            assert (await engine.get(run.id)).steps_ended == 0
+            await other.rollback()
+
+        assert (await engine.ended(run.id)).status == Run.SUCCESS
 
 
 async def test_a_worker_takes_no_more_than_its_slots_and_the_rest_waits_its_turn(

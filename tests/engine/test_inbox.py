@@ -47,6 +47,16 @@ def test_what_is_put_back_comes_first_and_in_its_order() -> None:
     assert [item.number for item in box.take(9, 9)] == [0, 1, 2, 3, 4]
 
 
+def test_a_held_run_waits_with_everything_that_comes_for_it() -> None:
+    box = filled(("a", 2), ("b", 1))
+    box.hold("a")
+    box.put(Item("a", 2))
+
+    assert [item.run_id for item in box.take(9, 9)] == ["b"]
+    box.release("a")
+    assert [item.number for item in box.take(9, 9)] == [0, 1, 2]
+
+
 async def test_a_full_inbox_makes_its_feeders_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "FULL", 3)
     box = filled(("a", 3))

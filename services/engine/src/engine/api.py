@@ -58,8 +58,9 @@ class Engine(engine_pb2_grpc.EngineServiceServicer):
         try:
             prepared, given = await self._prepare(request)
         except ServiceError:
-            async with self.db.begin():  # a repeat is answered as before, whatever has changed since
-                pass
+            if current().request_id:
+                async with self.db.begin():  # a repeat is answered as before, whatever has changed since
+                    pass
             raise
         unit: Unit | None = None
         try:

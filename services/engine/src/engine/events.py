@@ -1,5 +1,6 @@
 """Publishing: what was committed goes to the watchers of this process at once, and over NATS to the others."""
 
+import asyncio
 import json
 import logging
 from collections import deque
@@ -20,6 +21,7 @@ RUN: Final = "mcpanel.run."
 READY: Final = "mcpanel.hint.ready"
 STOP: Final = "mcpanel.hint.stop"
 _MAX_WAITING: Final = 20_000
+_GATHER: Final = 0.05
 
 
 class Publisher:
@@ -30,6 +32,7 @@ class Publisher:
         self._hub = hub
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=_MAX_WAITING)
         self._bell = Signal()
+        self._told: set[str] = set()
 
     def event(self, run_id: str, seq: int, data: bytes) -> None:
         """An event, committed before."""
@@ -38,7 +41,13 @@ class Publisher:
         self._post(RUN + run_id, data)
 
     def ready(self, kind: str) -> None:
-        """Work of a kind waits for any replica with a free slot."""
+        """Work of a kind waits for any replica with a free slot; told at most twenty times a second."""
+        if kind not in self._told:
+            self._told.add(kind)
+            asyncio.get_running_loop().call_later(_GATHER, self._tell, kind)
+
+    def _tell(self, kind: str) -> None:
+        self._told.discard(kind)
         self._post(READY, kind.encode())
 
     def stop(self, worker_id: str, ref: Ref, reason: str) -> None:

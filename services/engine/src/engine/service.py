@@ -51,7 +51,7 @@ class Service:
 
 def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> Service:
     """The service; nothing is started yet but what the server starts."""
-    db = Database(config.database_url, metadata, name="engine", pool_size=8)
+    db = Database(config.database_url, metadata, name="engine", pool_size=4)
     bus = Bus(config.nats_url, name="engine", echo=False)
     hub = Hub()
     timing = Timing(

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 _MOST: Final = 256
 _OF_EACH_RUN: Final = 128
+_FIRST_DELAY: Final = 0.002
+_LAST_DELAY: Final = 0.25
+"""Seconds between attempts to lock a run that somebody else holds."""
 _TRANSIENT: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -83,6 +86,7 @@ class Committer:
         self._lease = lease
         self._items: Inbox[Item] = Inbox()
         self._renewals: deque[Renewal] = deque()
+        self._delays: dict[str, float] = {}
 
     def submit(self, item: Item) -> None:
         """Queues something to apply; items of one run are applied in the order they came."""
@@ -229,6 +233,8 @@ class Committer:
                 self._desk.backlog.to_scan.add(kind)
         for tell, outcome in outcomes:
             tell(outcome)
+        for run_id in units.keys() & self._delays.keys():
+            del self._delays[run_id]
         if left:
             await self._later(left)
         return True
@@ -282,14 +288,18 @@ class Committer:
         """Somebody else holds these runs' locks for the moment, or the runs do not exist."""
         existing = await self._link.run([hot.exist_sql([item.run_id for item in items])])
         known = {row[0] for row in existing[0]}
-        back = []
         for item in items:
-            if item.run_id in known:
-                back.append(item)
-            elif isinstance(item, Transition) and item.done is not None:
+            if item.run_id not in known and isinstance(item, Transition) and item.done is not None:
                 item.done(Rejected("the run does not exist"))
-        self._items.put_back(back)
-        await asyncio.sleep(0.002)
+        self._items.put_back([item for item in items if item.run_id in known])
+        for run_id in known:
+            delay = self._delays[run_id] = min(2 * self._delays.get(run_id, _FIRST_DELAY / 2), _LAST_DELAY)
+            self._items.hold(run_id)
+            asyncio.get_running_loop().call_later(delay, self._try_again, run_id)
+
+    def _try_again(self, run_id: str) -> None:
+        self._items.release(run_id)
+        self._wake.set()
 
     def _spoken_for(self, items: Sequence[Item]) -> int:
         """How many slots the successors of these results will probably take."""

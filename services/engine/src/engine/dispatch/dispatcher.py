@@ -10,12 +10,13 @@ from typing import Final
 from chassis.bus import Bus
 from chassis.client import ServiceChannel
 from chassis.database import Database
+from chassis.ids import is_uuid
 from chassis.signals import Signal
 from engine.components import Components
 from engine.dispatch import ingress
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.cache import Cache
-from engine.dispatch.committer import Committer, Renewal, Transition
+from engine.dispatch.committer import Committer, Renewal, Transition, Utterance
 from engine.dispatch.desk import Desk
 from engine.dispatch.link import Link
 from engine.dispatch.plans import PlanCache
@@ -156,7 +157,7 @@ class Dispatcher:
     async def attach(self, hello: worker_pb2.WorkerMessage.Hello) -> tuple[Session, list[Ref]]:
         """A session for the worker, and the attempts it holds that are not its own any more."""
         worker: WorkerRecord = work.worker(hello)
-        holding = [work.ref(one) for one in hello.holding]
+        holding = work.refs(hello.holding)
         async with self.db.begin(idempotent=False, audited=False) as tx:
             await workers_store.put(tx, worker)
             commands = [
@@ -190,21 +191,28 @@ class Dispatcher:
             case "result":
                 self._result(session, message.result)
             case "logs":
-                for line in ingress.logs(message.logs):
-                    self._committer.submit(line)
+                self._say(*ingress.logs(message.logs))
             case "heartbeat":
-                self._heartbeat(session, [work.ref(one) for one in message.heartbeat.holding])
+                self._heartbeat(session, work.refs(message.heartbeat.holding))
             case "progress":
-                self._committer.submit(ingress.progress(message.progress))
+                self._say(ingress.progress(message.progress))
             case "preview":
-                self._committer.submit(ingress.preview(message.preview))
+                self._say(ingress.preview(message.preview))
             case "draining":
                 session.draining = True
                 self._heartbeat(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))
 
+    def _say(self, *said: Utterance) -> None:
+        for one in said:
+            if is_uuid(one.run_id):
+                self._committer.submit(one)
+
     def _result(self, session: Session, message: worker_pb2.WorkerMessage.Result) -> None:
         event = ingress.result(message)
         ref = event.ref
+        if not is_uuid(ref.run_id):
+            session.send(work.ack(ref, accepted=False, reason="the run does not exist"))
+            return
         session.held.discard(ref)
 
         def done(rejected: Rejected | None) -> None:

@@ -26,6 +26,7 @@ class Inbox(Generic[T]):
 
     def __init__(self) -> None:
         self._by_run: OrderedDict[str, deque[T]] = OrderedDict()
+        self._held: set[str] = set()
         self._size = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -45,9 +46,9 @@ class Inbox(Generic[T]):
         self._count(len(items))
 
     def take(self, most: int, of_each: int) -> list[T]:
-        """Removes and returns at most `most` items, `of_each` run at most; runs take turns."""
+        """Removes and returns at most `most` items, `of_each` run at most; runs take turns, held ones wait."""
         taken: list[T] = []
-        for run_id in list(self._by_run):
+        for run_id in [one for one in self._by_run if one not in self._held]:
             waiting = self._by_run[run_id]
             count = min(of_each, len(waiting), most - len(taken))
             taken += [waiting.popleft() for _ in range(count)]
@@ -59,6 +60,14 @@ class Inbox(Generic[T]):
                 break
         self._count(-len(taken))
         return taken
+
+    def hold(self, run_id: str) -> None:
+        """Keeps a run's items back until `release`."""
+        self._held.add(run_id)
+
+    def release(self, run_id: str) -> None:
+        """Lets a run's items go again."""
+        self._held.discard(run_id)
 
     async def room(self) -> None:
         """Returns when the inbox is not full."""

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 _MAX_DELAY: Final = 2.0
 _OPTIONS: Final = "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=5000 "
-_IDLE: Final = "-c idle_in_transaction_session_timeout=30000"
+_IDLE: Final = "-c idle_in_transaction_session_timeout=15000"
 
 
 class Link:

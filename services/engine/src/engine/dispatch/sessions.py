@@ -3,10 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from engine.domain import Ref
 from engine.records import WorkerRecord
 from engine.wire.work import EngineMessage
+
+_MOST_WAITING: Final = 5000
 
 
 class Session:
@@ -43,9 +46,11 @@ class Session:
         self._unheard = unheard
 
     def send(self, message: EngineMessage) -> None:
-        """Queues a message; the stream's writer sends it."""
+        """Queues a message; the stream's writer sends it. A worker that reads nothing for long is let go."""
         self._outgoing.append(message)
         self._bell.set()
+        if len(self._outgoing) > _MOST_WAITING:
+            self.close()
 
     def close(self) -> None:
         """Ends the stream."""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from google.protobuf import duration_pb2
 
+from chassis.ids import is_uuid
 from engine.domain import Failure, Payload, Ref
 from engine.plan import PlannedStep
 from engine.records import RunInfo, WorkerRecord
@@ -19,6 +20,11 @@ EngineMessage = worker_pb2.EngineMessage
 def ref(message: worker_pb2.AttemptRef) -> Ref:
     """The attempt a message names."""
     return Ref(message.run_id, message.step_id, message.attempt, message.epoch)
+
+
+def refs(messages: Iterable[worker_pb2.AttemptRef]) -> list[Ref]:
+    """The attempts the messages name; those of runs that cannot exist are left out."""
+    return [ref(message) for message in messages if is_uuid(message.run_id)]
 
 
 def _ref(one: Ref) -> worker_pb2.AttemptRef:
