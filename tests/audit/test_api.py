@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -10,8 +11,9 @@ from audit import merkle
 from audit.checkpoint import Verifier
 from chassis import errors
 from mcpanel.audit.v1 import audit_pb2 as pb
-from tests.audit.conftest import TIME, Start, World, record, records
+from tests.audit.conftest import TIME, Start, World, record, records, serving
 from tests.support.callers import ADMIN, EDITOR, SERVICE, as_caller
+from tests.support.servers import TestPostgres
 
 
 async def test_an_appended_record_is_read_back_with_its_place_and_its_service(world: World) -> None:
@@ -109,6 +111,22 @@ async def test_the_list_pages_from_the_newest_to_the_oldest(world: World) -> Non
     assert caught.value.reason == "INVALID_PAGE_TOKEN"
 
 
+@pytest.fixture(scope="module")
+async def four(postgres: TestPostgres) -> AsyncIterator[World]:
+    """A log of four entries that differ, only to be read."""
+    async with serving(postgres) as begin:
+        world = await begin()
+        await world.append(
+            [
+                record("r0", entity_type="definition", entity_id="d1"),
+                record("r1", "MCP_DELETED", entity_type="definition", entity_id="d1"),
+                record("r2", actor=pb.Actor(id="u2", name="bob"), outcome="PERMISSION_MISSING"),
+                record("r3", entity_type="definition", trace_id="t3", time=TIME.replace(hour=13)),
+            ]
+        )
+        yield world
+
+
 @pytest.mark.parametrize(
     ("where", "found"),
     [
@@ -127,17 +145,8 @@ async def test_the_list_pages_from_the_newest_to_the_oldest(world: World) -> Non
         ("NOT action = MCP_*", []),
     ],
 )
-async def test_the_list_filters(world: World, where: str, found: list[str]) -> None:
-    await world.append(
-        [
-            record("r0", entity_type="definition", entity_id="d1"),
-            record("r1", "MCP_DELETED", entity_type="definition", entity_id="d1"),
-            record("r2", actor=pb.Actor(id="u2", name="bob"), outcome="PERMISSION_MISSING"),
-            record("r3", entity_type="definition", trace_id="t3", time=TIME.replace(hour=13)),
-        ]
-    )
-
-    assert [one.id for one in (await world.page(where)).action_logs] == found
+async def test_the_list_filters(four: World, where: str, found: list[str]) -> None:
+    assert [one.id for one in (await four.page(where)).action_logs] == found
 
 
 async def test_a_filter_that_cannot_be_read_names_the_place(world: World) -> None:
