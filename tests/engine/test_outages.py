@@ -8,11 +8,12 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from mcpanel.engine.v1 import run_pb2
+from mcpanel.engine.v1 import engine_pb2, run_pb2
 from stack.nats import Nats
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker
+from tests.support.callers import EDITOR, as_caller
 from tests.support.servers import TestPostgres, start_postgres
 
 Run = run_pb2.Run
@@ -99,6 +100,30 @@ async def test_a_run_outlives_a_nats_that_is_killed_and_wiped(
         nats.wipe()
 
         await check_story(one, await two.ended(run.id, seconds=20))
+
+
+async def test_callers_that_give_up_in_the_middle_leave_nothing_half_done(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    chain(peers, 2)
+
+    async def give_up(moment: float) -> None:
+        starting = asyncio.ensure_future(engine.start_run())
+        await asyncio.sleep(moment)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+    for first in range(0, 36, 3):
+        await asyncio.gather(*(give_up((first + 5 * number) % 36 / 1000) for number in range(6)))
+    last = await engine.ended((await engine.start_run()).id)
+    listed = await engine.stub.ListRuns(
+        engine_pb2.ListRunsRequest(page_size=1000), metadata=as_caller(EDITOR)
+    )
+
+    assert last.status == Run.SUCCESS
+    for run in listed.runs:
+        await check_story(engine, await engine.ended(run.id))
+    assert all(not session.held for session in engine.built.dispatcher.sessions)
 
 
 async def test_a_step_that_floods_its_log_holds_up_no_other_run(
