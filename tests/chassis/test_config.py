@@ -59,6 +59,21 @@ def test_secrets_stay_out_of_the_repr_and_are_known_to_the_mask() -> None:
     assert set(config.secrets(found)) == {"postgresql://u:hunter2@h/d", "t0ken-value"}
 
 
+def test_a_secret_may_be_given_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://u:p@h/d\n")
+    (tmp_path / "level").write_text("DEBUG")
+    given = {
+        "MCPANEL_DATABASE_URL_FILE": str(tmp_path / "url"),
+        "MCPANEL_LOG_LEVEL_FILE": str(tmp_path / "level"),
+    }
+
+    found = load(DatabaseConfig, given)
+
+    assert (found.database_url, found.log_level) == ("postgresql://u:p@h/d", "INFO")
+    with pytest.raises(ConfigError, match="MCPANEL_DATABASE_URL_FILE cannot be read"):
+        load(DatabaseConfig, {"MCPANEL_DATABASE_URL_FILE": str(tmp_path / "none")})
+
+
 def test_an_invalid_secret_is_not_shown() -> None:
     @dataclass(frozen=True)
     class Odd:

@@ -82,7 +82,8 @@ def test_a_service_knows_its_own_database_and_key_only(site: Site, monkeypatch: 
 
     for name in SERVICES:
         env = started[name].env
-        assert env["MCPANEL_DATABASE_URL"] == site.postgres.url(name)
+        assert Path(env["MCPANEL_DATABASE_URL_FILE"]).read_text().strip() == site.postgres.url(name)
+        assert Path(env["MCPANEL_DATABASE_URL_FILE"]).stat().st_mode & 0o777 == 0o600
         assert env["MCPANEL_KEY_FILE"] == str(site.home.keys / f"{name}.key")
         others = [site.postgres.password(other) for other in SERVICES if other != name]
         assert not [value for value in env.values() for secret in others if secret in value]
@@ -94,15 +95,14 @@ def test_worker_and_gateway_have_neither_a_database_nor_nats(
 ) -> None:
     env = start_all(site, monkeypatch)[name].env
 
-    assert "MCPANEL_DATABASE_URL" not in env
-    assert "MCPANEL_NATS_URL" not in env
+    assert not any("DATABASE" in key or "NATS" in key for key in env)
     assert not [value for value in env.values() if "postgresql://" in value or "nats://" in value]
 
 
 def test_only_the_engine_reaches_nats(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     started = start_all(site, monkeypatch)
 
-    assert [name for name, one in started.items() if "MCPANEL_NATS_URL" in one.env] == ["engine"]
+    assert [name for name, one in started.items() if "MCPANEL_NATS_URL_FILE" in one.env] == ["engine"]
 
 
 def test_no_secret_is_in_an_argument_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,8 @@ async def test_secrets_stay_where_they_were_put(stack: Stack, admin: Console, an
         "admin key": stack.admin_key,
         "worker key": stack.key("worker"),
         "service key": stack.key("engine"),
+        "database password": stack.database_url("registry").split(":")[2].partition("@")[0],
+        "NATS password": stack.nats_url.split(":")[2].partition("@")[0],
     }
     places = [
         *tables(stack),

@@ -104,8 +104,15 @@ def _own_settings(environ: Mapping[str, str], name: str) -> dict[str, str]:
     }
 
 
+def _secret(site: Site, setting: str, owner: str, value: str) -> dict[str, str]:
+    """A setting that holds a password, given as a file of mode 0600: an environment can be read in /proc."""
+    path = site.home.path / "settings" / f"{owner}.{setting.lower()}"
+    secrets.write_private(path, value + "\n", durable=False)
+    return {f"{setting}_FILE": str(path)}
+
+
 def _database(site: Site, name: str) -> dict[str, str]:
-    return {"MCPANEL_DATABASE_URL": site.postgres.url(name)}
+    return _secret(site, "MCPANEL_DATABASE_URL", name, site.postgres.url(name))
 
 
 def _common(site: Site, name: str, calls: Sequence[str]) -> dict[str, str]:
@@ -155,7 +162,7 @@ def _service(
 
 
 def _bus(site: Site) -> Mapping[str, str]:
-    return {"MCPANEL_NATS_URL": site.nats.url}
+    return _secret(site, "MCPANEL_NATS_URL", "engine", site.nats.url)
 
 
 def _external(site: Site) -> dict[str, str]:

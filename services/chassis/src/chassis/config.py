@@ -65,8 +65,8 @@ def setting(name: str, *, default: Any = _REQUIRED, help: str = "", secret: bool
     """A dataclass field read from the environment variable `name`.
 
     `default` is given as text, as the environment would, or as a value of the field's type; without one the
-    name is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the repr
-    and is masked in logs.
+    name is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the
+    repr, is masked in logs, and may be given as a file that `<name>_FILE` names.
     """
     metadata = {"env": name, "help": help, "secret": secret}
     if default is _REQUIRED:
@@ -134,7 +134,11 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
         name = field.metadata.get("env")
         if name is None:
             continue
-        text = environ.get(name)
+        try:
+            text = _text(environ, name, secret=field.metadata["secret"])
+        except OSError as error:
+            problems.append(f"{name}_FILE cannot be read: {error.strerror}")
+            continue
         meaning = f" ({field.metadata['help']})" if field.metadata["help"] else ""
         if text is None:
             if field.default is dataclasses.MISSING:
@@ -152,6 +156,14 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
     if problems:
         raise ConfigError(problems)
     return cls(**values)
+
+
+def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str | None:
+    """The value of `name`; a secret may instead be in the file that `<name>_FILE` names, out of the environment."""
+    file = environ.get(f"{name}_FILE") if secret else None
+    if file and name not in environ:
+        return Path(file).read_text().strip()
+    return environ.get(name)
 
 
 def load_or_exit(cls: type[T]) -> T:
