@@ -136,12 +136,13 @@ async def four(postgres: TestPostgres) -> AsyncIterator[World]:
         ('actor_id = "u2"', ["r2"]),
         ('actor_name = "bob"', ["r2"]),
         ('outcome = "PERMISSION_MISSING"', ["r2"]),
+        ("outcome = permission_* OR outcome = TIMED_OUT", ["r2"]),
         ("service = engine AND trace_id = t3", ["r3"]),
         ("entity_id = d1", ["r1", "r0"]),
         ('time > "2026-01-31T12:00:00Z"', ["r3"]),
         ('time <= "2026-01-31T13:00:00+01:00"', ["r2", "r1", "r0"]),
         ("service = registry", []),
-        ('entity_id = "d1" AND (action = "MCP_DELETED" OR outcome = "X")', ["r1"]),
+        ('entity_id = "d1" AND (action = "MCP_DELETED" OR outcome = "TIMED_OUT")', ["r1"]),
         ("NOT action = MCP_*", []),
     ],
 )
@@ -155,6 +156,15 @@ async def test_a_filter_that_cannot_be_read_names_the_place(world: World) -> Non
 
     assert caught.value.reason == "INVALID_FILTER"
     assert "unknown field 'acton'" in caught.value.message
+
+
+async def test_a_filter_by_an_outcome_that_cannot_be_names_those_that_can(world: World) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        await world.page("outcome = PERMISION_MISSING")
+
+    assert caught.value.reason == "INVALID_FILTER"
+    assert "outcome: expected one of" in caught.value.message
+    assert "PERMISSION_MISSING" in caught.value.message
 
 
 async def test_a_page_of_large_entries_ends_before_a_message_is_full(world: World) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     create_engine,
     insert,
     select,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
@@ -39,6 +40,8 @@ rows = Table(
     Column("tags", ARRAY(String)),
     Column("labels", JSONB),
     Column("status", String),
+    Column("role", String),
+    Column("reason", String),
 )
 COLUMNS: dict[str, Any] = {
     "name": rows.c.name,
@@ -48,6 +51,8 @@ COLUMNS: dict[str, Any] = {
     "tags": rows.c.tags,
     "labels": rows.c.labels,
     "status": sql.Field(rows.c.status, sql.one_of(("RUNNING", "SUCCESS"))),
+    "role": sql.Field(rows.c.role, sql.one_of(("Editor", "Viewer"))),
+    "reason": sql.Field(rows.c.reason, sql.one_of(("RUN_NOT_FOUND", *(f"OTHER_{n}" for n in range(39))))),
 }
 DATA: list[dict[str, Any]] = [
     {"name": "alpha", "count": 1, "active": True, "tags": ["x", "y"], "labels": ["p"], "status": "RUNNING"},
@@ -64,6 +69,7 @@ def database(postgres: TestPostgres) -> Any:
         metadata.create_all(connection)
         at = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 5)]
         connection.execute(insert(rows), [row | {"at": moment} for row, moment in zip(DATA, at, strict=True)])
+        connection.execute(update(rows).where(rows.c.name == "alpha").values(role="Editor"))
     yield engine
     engine.dispose()
 
@@ -89,6 +95,10 @@ def database(postgres: TestPostgres) -> Any:
         ('tags = "x"', ["alpha"]),
         ("labels:q", ["beta_1"]),
         ("status = success", ["alpine", "beta_1"]),
+        ("status = SUC*", ["alpine", "beta_1"]),
+        ("status:*ing", ["alpha"]),
+        ("status != suc*", ["alpha", "betaX1"]),
+        ("role = editor", ["alpha"]),
         ("active = true AND count = 1 OR count = 9", ["alpha", "beta_1"]),
         ("(active = true AND count = 1) OR count = 5", ["alpha", "alpine"]),
         ("active = true count < 5", ["alpha"]),
@@ -111,14 +121,20 @@ def test_a_filter_finds_its_rows(database: Any, text: str, names: list[str]) -> 
     [
         (
             "colour = red",
-            "unknown field 'colour' (known: active, at, count, labels, name, status, tags) at position 1",
+            "unknown field 'colour' (known: active, at, count, labels, name, reason, role, status, tags)"
+            " at position 1",
         ),
         ("name = a AND colour = b", "unknown field 'colour'"),
         ("count > many", "count: expected a whole number at position 1"),
         ("active > true", "has no order"),
         ("active = yes", "expected true or false"),
         ('at > "yesterday"', "expected a time"),
-        ("status = DONE", "expected one of RUNNING, SUCCESS"),
+        ("status = DONE", "status: expected one of RUNNING, SUCCESS at position 1"),
+        ("status:DONE", "status: expected one of RUNNING, SUCCESS"),
+        ("status = DON*", "status: expected one of RUNNING, SUCCESS"),
+        ("status > RUNNING", "status is a word and has no order"),
+        ("role = Owner", "role: expected one of Editor, Viewer"),
+        ("reason = RUN_NOT_FOND", "expected one of 40 words such as RUN_NOT_FOUND"),
         ("tags > x", "use tags:value"),
         ("count > 99999999999999999999", "too large"),
         ("name", "expected an operator after 'name', but the filter ends at position 5"),

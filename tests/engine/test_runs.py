@@ -206,6 +206,15 @@ async def test_lists_go_page_by_page_newest_first_and_filter(
     assert not filtered.runs[0].HasField("inputs")
 
 
+async def test_a_filter_by_a_status_there_is_not_names_those_there_are(engine: Engine) -> None:
+    request = engine_pb2.ListRunsRequest(filter='status = "BOGUS"')
+
+    refusal = await refused(engine.stub.ListRuns(request, metadata=as_caller(EDITOR)))
+
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "INVALID_FILTER")
+    assert "status: expected one of PENDING, RUNNING, SUCCESS, FAILED, ABORTED" in refusal.message
+
+
 async def test_a_failed_step_fails_the_run_and_says_why(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

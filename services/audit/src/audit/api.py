@@ -45,7 +45,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         wanted = filtering.parse(request.filter)
         page = paging.parse(request, bound=request.filter)
         async with self._db.read() as tx:
-            leaves = await store.page_before(tx, wanted, wire.before(page), page.limit)
+            leaves = await store.page_before(tx, wanted, wire.OUTCOMES, wire.before(page), page.limit)
         return wire.action_logs(leaves, page)
 
     async def GetActionLog(

@@ -15,7 +15,7 @@ from audit.tables import checkpoints, entries, nodes
 from chassis import errors
 from chassis.database import Transaction
 from chassis.filtering import Filter
-from chassis.filtering.sql import where
+from chassis.filtering.sql import Field, one_of, where
 
 _SEQUENCER: Final = 0x6D63_7061_7564_6974  # "mcpaudit": one appender at a time
 _TIMES: Final = ("time", "recorded_at")
@@ -26,14 +26,13 @@ _FILTERED: Final = {
         "actor_id",
         "actor_name",
         "service",
-        "outcome",
         "entity_type",
         "entity_id",
         "trace_id",
         "time",
     )
 }
-"""What a list may be filtered by."""
+"""What a list may be filtered by, beside the outcome."""
 _ENTRY: Final = tuple(field.name for field in dataclasses.fields(Entry))
 _COLUMNS: Final = (
     *(entries.c[name] for name in _ENTRY if name != "details"),
@@ -102,14 +101,17 @@ async def get(tx: Transaction, record_id: str) -> Leaf:
     return _leaf(row)
 
 
-async def page_before(tx: Transaction, wanted: Filter | None, before: int | None, limit: int) -> list[Leaf]:
+async def page_before(
+    tx: Transaction, wanted: Filter | None, outcomes: Sequence[str], before: int | None, limit: int
+) -> list[Leaf]:
     """The newest entries that fulfil the filter, below index `before` where that is given, newest first.
 
-    Raises Invalid INVALID_FILTER for unknown fields and unfit values.
+    Raises Invalid INVALID_FILTER for unknown fields and unfit values; an outcome is one of `outcomes`.
     """
+    filtered = _FILTERED | {"outcome": Field(entries.c.outcome, one_of(outcomes))}
     statement = (
         select(*_COLUMNS)
-        .where(where(wanted, _FILTERED))
+        .where(where(wanted, filtered))
         .where(true() if before is None else entries.c.index < before)
         .order_by(entries.c.index.desc())
         .limit(limit)

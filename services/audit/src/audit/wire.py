@@ -12,9 +12,16 @@ from audit.domain import Checkpoint, Json, Leaf, Problem, Record, Verdict
 from chassis import errors, jsonvalue
 from chassis.paging import Page, token
 from mcpanel.audit.v1 import audit_pb2
+from mcpanel.engine.v1 import run_pb2
+from mcpanel.errors.v1 import errors_pb2
 
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 """A page ends where it would grow larger than this."""
+OUTCOMES: Final = (
+    "OK",
+    *dict.fromkeys([*errors_pb2.Error.Reason.keys()[1:], *run_pb2.RunError.Kind.keys()[1:]]),
+)
+"""How an action can come out: well, with an error's reason, or as a run or a step fails."""
 
 
 def records(request: audit_pb2.AppendRecordsRequest, service: str) -> list[Record]:

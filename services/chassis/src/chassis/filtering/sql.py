@@ -2,7 +2,8 @@
 reached.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -42,6 +43,7 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     ">=": lambda column, value: column >= value,
 }
 _ORDERED: Final = frozenset({"<", "<=", ">", ">="})
+_MOST_NAMED: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,47 @@ class Field:
 Columns = Mapping[str, "ColumnElement[Any] | Field"]
 
 
-def one_of(words: Sequence[str]) -> Callable[[str], str]:
-    """A converter for columns that hold an enum's names; it ignores case."""
+class _Words:
+    """What `one_of` makes."""
 
-    def convert(text: str) -> str:
-        if text.upper() not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return text.upper()
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = {word.upper(): word for word in words}
 
-    return convert
+    def __call__(self, text: str) -> str:
+        """The word that `text` is. Raises ValueError naming the known ones, or the nearest of many."""
+        word = self._words.get(text.upper())
+        if word is None:
+            raise self._unknown(text)
+        return word
+
+    def matching(self, pattern: str) -> list[str]:
+        """The words that begin or end as a pattern with `*` says. Raises ValueError when there are none."""
+        body = pattern.upper().removeprefix("*").removesuffix("*")
+        found = [
+            word
+            for key, word in self._words.items()
+            if body in key
+            and (pattern.startswith("*") or key.startswith(body))
+            and (pattern.endswith("*") or key.endswith(body))
+        ]
+        if not found:
+            raise self._unknown(pattern)
+        return found
+
+    def _unknown(self, text: str) -> ValueError:
+        if len(self._words) <= _MOST_NAMED:
+            return ValueError(f"expected one of {', '.join(self._words.values())}")
+        near = difflib.get_close_matches(text.upper(), self._words, _MOST_NAMED, 0.5) or list(self._words)
+        some = ", ".join(self._words[key] for key in near[:_MOST_NAMED])
+        return ValueError(f"expected one of {len(self._words)} words such as {some}")
+
+
+def one_of(words: Iterable[str]) -> Callable[[str], str]:
+    """A converter for columns that hold one of a few words, such as an enum's names; it ignores case.
+
+    Anything else is refused: it could only find nothing, and its writer would not know why.
+    """
+    return _Words(words)
 
 
 def where(found: Filter | None, columns: Columns) -> Condition:
@@ -135,11 +169,16 @@ def _comparison(one: Comparison, columns: Columns) -> Condition:
 
 def _plain(one: Comparison, column: ColumnElement[Any], convert: Callable[[str], Any]) -> Condition:
     try:
+        if isinstance(convert, _Words) and one.operator not in _ORDERED and _is_pattern(one.value):
+            matched = column.in_(convert.matching(one.value))
+            return not_(func.coalesce(matched, false())) if one.operator == "!=" else matched
         value = convert(one.value)
     except ValueError as error:
         raise refused(f"{one.field}: {error}", one.position) from None
     if isinstance(column.type, Boolean) and one.operator in _ORDERED:
         raise refused(f"{one.field} is true or false and has no order", one.position)
+    if isinstance(convert, _Words) and one.operator in _ORDERED:
+        raise refused(f"{one.field} is a word and has no order", one.position)
     operator = "=" if one.operator == ":" else one.operator
     condition: Condition = _COMPARE[operator](column, value)
     return condition
@@ -148,13 +187,17 @@ def _plain(one: Comparison, column: ColumnElement[Any], convert: Callable[[str],
 def _text(one: Comparison, column: ColumnElement[Any]) -> Condition:
     if one.operator == ":":
         return column.ilike(f"%{_escaped(one.value.strip('*'))}%", escape="\\")
-    if one.operator in ("=", "!=") and (one.value.startswith("*") or one.value.endswith("*")) and one.value:
+    if one.operator in ("=", "!=") and _is_pattern(one.value):
         start, end = one.value.startswith("*"), one.value.endswith("*")
         body = _escaped(one.value.removeprefix("*").removesuffix("*"))
         like = column.like(f"{'%' if start else ''}{body}{'%' if end else ''}", escape="\\")
         return like if one.operator == "=" else not_(func.coalesce(like, false()))
     condition: Condition = _COMPARE[one.operator](column, one.value)
     return condition
+
+
+def _is_pattern(text: str) -> bool:
+    return text.startswith("*") or text.endswith("*")
 
 
 def _in_collection(one: Comparison, column: ColumnElement[Any]) -> Condition:

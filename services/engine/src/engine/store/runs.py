@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, false, or_, select, true
 from chassis.database import Transaction
 from chassis.errors import NotFound
 from chassis.filtering import Filter
-from chassis.filtering.sql import where
+from chassis.filtering.sql import Columns, Field, one_of, where
 from engine import waiting
+from engine.domain import RunStatus
 from engine.records import AttemptRecord, EventRecord, RunRecord, StepRecord
 from engine.tables import attempts, plans, run_events, run_steps, runs
 
@@ -30,8 +31,8 @@ _BASIC: Final = (
     "steps_ended",
     "last_seq",
 )
-FILTERED: Final = {
-    "status": runs.c.status,
+FILTERED: Final[Columns] = {
+    "status": Field(runs.c.status, one_of(RunStatus)),
     "workflow_id": runs.c.workflow_id,
     "workflow_name": runs.c.workflow_name,
     "started_by": runs.c.started_by,
@@ -84,7 +85,8 @@ async def page_after(
 
 async def steps(tx: Transaction, run_id: str, *, full: bool = True) -> dict[str, StepRecord]:
     """The run's steps that have left PENDING, by id; with inputs and outputs when `full`."""
-    columns = [column for column in run_steps.c if full or column.name not in ("inputs", "output")]
+    left_out = {"lines"} if full else {"lines", "inputs", "output"}
+    columns = [column for column in run_steps.c if column.name not in left_out]
     rows = (await tx.execute(select(*columns).where(run_steps.c.run_id == run_id))).all()
     return {row.step_id: StepRecord(**{"inputs": None, "output": None, **row._mapping}) for row in rows}
 

@@ -1,7 +1,7 @@
 """Users."""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -10,16 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from chassis.database import Transaction
 from chassis.errors import AlreadyExists, NotFound
 from chassis.filtering import Comparison, Filter, Not
-from chassis.filtering.sql import where
+from chassis.filtering.sql import Columns, Field, one_of, where
 from identity.domain.roles import ADMIN
 from identity.domain.users import User, email_key
-from identity.tables import users
-
-_FILTERED: Final = {
-    "email": users.c.email_key,
-    "role_name": users.c.role_name,
-    "is_active": users.c.is_active,
-}
+from identity.tables import roles, users
 
 
 async def find(tx: Transaction, user_id: str) -> User | None:
@@ -92,11 +86,17 @@ async def remove(tx: Transaction, user_id: str) -> None:
 async def page(tx: Transaction, wanted: Filter | None, before: str | None, limit: int) -> list[User]:
     """Users that the filter lets through, newest first, from the one before the id `before` on.
 
-    Raises Invalid INVALID_FILTER for a field that cannot be filtered by.
+    Raises Invalid INVALID_FILTER for a field that cannot be filtered by and for a role that there is not.
     """
-    statement = (
-        select(users).where(where(_by_key(wanted), _FILTERED)).order_by(users.c.id.desc()).limit(limit)
+    known = (
+        () if wanted is None else (await tx.execute(select(roles.c.name).order_by(roles.c.name))).scalars()
     )
+    filtered: Columns = {
+        "email": users.c.email_key,
+        "role_name": Field(users.c.role_name, one_of(known)),
+        "is_active": users.c.is_active,
+    }
+    statement = select(users).where(where(_by_key(wanted), filtered)).order_by(users.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(users.c.id < before)
     return [User(**row._mapping) for row in await tx.execute(statement)]
