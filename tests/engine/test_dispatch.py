@@ -80,6 +80,37 @@ async def test_a_worker_that_loses_its_stream_keeps_its_steps_and_reports_on_a_n
     assert len((await engine.steps(run.id))["a"].attempts) == 1
 
 
+async def test_lines_that_are_repeated_are_recorded_once_and_in_order(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"})
+    gate = Gate()
+
+    async def talk(attempt: Attempt) -> Any:
+        attempt.log("one", "two")
+        worker.send(worker.unheard[0])
+        await until(lambda: not worker.unheard)
+        worker.deaf = True
+        attempt.log("three")
+        return await gate(attempt)
+
+    worker.code["a"] = talk
+    run = await engine.start_run()
+    await until(lambda: gate.entered)
+
+    await worker.lose_stream()
+    worker.deaf = False
+    gate.open.set()
+    await until(lambda: worker.unacked)
+    await worker.connect()
+    await engine.ended(run.id)
+
+    events = await engine.events(run.id)
+    assert [one.log.message for one in events if one.HasField("log")] == ["one", "two", "three"]
+    assert events[-1].HasField("end")
+    await until(lambda: not worker.unheard)
+
+
 async def test_a_result_that_is_sent_twice_counts_once(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:
@@ -121,7 +152,7 @@ async def test_a_result_of_nonsense_is_refused_and_harms_nobody(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:
     ref = worker_pb2.AttemptRef(run_id="x'; --", step_id="a", attempt=1, epoch=1)
-    line = Message.Logs.Line(ref=ref, message="hello")
+    line = Message.Logs.Line(ref=ref, message="hello", number=1)
     for message in (
         Message(logs=Message.Logs(lines=[line])),
         Message(heartbeat=Message.Heartbeat(holding=[ref])),

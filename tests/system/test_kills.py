@@ -70,6 +70,7 @@ async def test_a_run_outlives_the_death_of_any_process(doomed: Stack, console: C
     events = await console.events(run)
     assert_gapless(events)
     await assert_one_outcome_each(console, run)
+    await assert_every_line(console, run)
     await assert_audited(console, run, events)
     assert (await console.call("POST", "/api/v1/action-logs:verify", json={}))["ok"]
 
@@ -80,6 +81,19 @@ async def assert_one_outcome_each(console: Console, run: str) -> None:
         outcomes = [attempt["status"] for attempt in step["attempts"]]
         assert outcomes.count("SUCCESS") == 1, outcomes
         assert outcomes[-1] == "SUCCESS"
+
+
+async def assert_every_line(console: Console, run: str) -> None:
+    """What the attempts that succeeded printed is recorded: whole, once, in order."""
+    events = await console.events(run)
+    for name, step in (await console.steps(run)).items():
+        number = step["attempts"][-1]["number"]
+        printed = [
+            event["log"]["message"]
+            for event in events
+            if "log" in event and (event["log"]["stepId"], event["log"]["attempt"]) == (name, number)
+        ]
+        assert printed == [f"tick {count}" for count in range(10)]
 
 
 async def assert_audited(console: Console, run: str, events: list[dict[str, object]]) -> None:

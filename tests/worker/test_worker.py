@@ -132,6 +132,28 @@ async def test_a_result_is_repeated_on_a_new_stream_until_acknowledged(engine: E
     assert list(beat.holding) == []
 
 
+async def test_lines_are_repeated_on_a_new_stream_until_acknowledged_and_come_before_the_result(
+    engine: Engine, start: Start
+) -> None:
+    await start()
+    await engine.hears("hello")
+    engine.acknowledge = False
+    code = "import time\ndef main():\n    print('one')\n    time.sleep(0.3)\n    print('two')\n    print('three')"
+    at = engine.assign(python_version(code))
+    await engine.hears("result")
+    engine.send(logs_ack=pb.EngineMessage.LogsAck(ref=at, number=1))
+    await asyncio.sleep(0.1)
+    before = len(engine.heard)
+
+    engine.drop_stream()
+    await engine.hears("hello", 2)
+    await engine.hears("result", 2)
+    repeated = [one for one in engine.heard[before:] if one.WhichOneof("message") in ("logs", "result")]
+
+    assert [one.WhichOneof("message") for one in repeated] == ["logs", "result"]
+    assert [(line.number, line.message) for line in repeated[0].logs.lines] == [(2, "two"), (3, "three")]
+
+
 async def test_a_running_step_outlives_a_lost_stream(engine: Engine, start: Start) -> None:
     await start()
     await engine.hears("hello")

@@ -38,12 +38,17 @@ class Attempt:
         self.step_id = assignment.ref.step_id
         self.number = assignment.ref.attempt
         self.cancelled = asyncio.Event()
+        self.lines = 0
 
     def log(self, *texts: str) -> None:
         lines = [
-            Message.Logs.Line(ref=self.ref, stream="stdout", level="INFO", message=text) for text in texts
+            Message.Logs.Line(ref=self.ref, stream="stdout", level="INFO", message=text, number=number)
+            for number, text in enumerate(texts, self.lines + 1)
         ]
-        self.worker.send(Message(logs=Message.Logs(lines=lines)))
+        self.lines += len(lines)
+        message = Message(logs=Message.Logs(lines=lines))
+        self.worker.unheard.append(message)
+        self.worker.send(message)
 
     async def hang(self) -> None:
         """Runs until it is cancelled."""
@@ -69,6 +74,8 @@ class FakeWorker:
         self.default: Code = echo
         self.holding: dict[tuple[str, str, int, int], Attempt] = {}
         self.unacked: dict[tuple[str, str, int, int], Message] = {}
+        self.unheard: list[Message] = []
+        """Lines without an answer."""
         self.acks: list[worker_pb2.EngineMessage.ResultAck] = []
         self.assignments: list[Assignment] = []
         self.cancels: list[worker_pb2.EngineMessage.CancelAttempt] = []
@@ -109,7 +116,7 @@ class FakeWorker:
         await asyncio.wait({waiting, self._stream}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         assert self._welcomed.is_set(), self._stream
-        for message in self.unacked.values():
+        for message in [*self.unheard, *self.unacked.values()]:
             self.send(message)
 
     async def stay(self) -> None:
@@ -189,6 +196,11 @@ class FakeWorker:
                 held = self.holding.get(_key(message.cancel.ref))
                 if held is not None:
                     held.cancelled.set()
+            case "logs_ack":
+                at = (_key(message.logs_ack.ref), message.logs_ack.number)
+                self.unheard = [
+                    one for one in self.unheard if _key(one.logs.lines[0].ref) != at[0] or _last(one) > at[1]
+                ]
             case "result_ack":
                 self.acks.append(message.result_ack)
                 self.unacked.pop(_key(message.result_ack.ref), None)
@@ -206,6 +218,10 @@ class FakeWorker:
         message = Message(result=result)
         self.unacked[key] = message
         self.send(message)
+
+
+def _last(message: Message) -> int:
+    return message.logs.lines[-1].number
 
 
 def _key(ref: worker_pb2.AttemptRef) -> tuple[str, str, int, int]:

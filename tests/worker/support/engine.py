@@ -120,6 +120,10 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
             if message.WhichOneof("message") == "result" and self.acknowledge:
                 ack = pb.EngineMessage.ResultAck(ref=message.result.ref, accepted=True)
                 outbox.put_nowait(pb.EngineMessage(result_ack=ack))
+            if message.WhichOneof("message") == "logs" and self.acknowledge:
+                for line in message.logs.lines:
+                    heard = pb.EngineMessage.LogsAck(ref=line.ref, number=line.number)
+                    outbox.put_nowait(pb.EngineMessage(logs_ack=heard))
 
     def _hear(self, message: pb.WorkerMessage) -> None:
         self.heard.append(message)

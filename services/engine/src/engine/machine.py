@@ -193,6 +193,7 @@ def _open(draft: _Draft, number: int, worker_id: str, isolation: str) -> None:
         failure=None,
         worker_id=worker_id,
         deadline_at=deadline,
+        lines=0,
     )
     one = draft.steps[number]
     draft.effects.append(AttemptOpened(number, one.attempt, one.epoch, worker_id, isolation, deadline))

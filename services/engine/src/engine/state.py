@@ -28,6 +28,8 @@ class StepState:
     """While RUNNING: when the engine itself ends the attempt, its worker's own timeout having failed to."""
     stopping: bool = False
     """While RUNNING: whether it was told to stop."""
+    lines: int = 0
+    """How many lines of the newest attempt are recorded."""
 
 
 StopCause: TypeAlias = Literal["", "failure", "cancel"]

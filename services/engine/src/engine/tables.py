@@ -111,6 +111,7 @@ run_steps: Final = Table(
     Column("worker_id", Text, nullable=False),
     _time("deadline_at"),
     Column("stopping", Boolean, nullable=False),
+    Column("lines", Integer, nullable=False, server_default="0", comment="recorded of its newest attempt"),
     PrimaryKeyConstraint("run_id", "step_id"),
     Index("ix_run_steps_ready", "kind", "due_at", postgresql_where=text("status = 'READY'")),
     Index("ix_run_steps_stopping", "worker_id", postgresql_where=text("stopping")),

@@ -114,6 +114,7 @@ class Attempts:
         """Stops an attempt and forgets it: it is another worker's by now."""
         at = key(ref)
         self._results.pop(at, None)
+        self._outgoing.forget(ref)
         held = self._running.get(at)
         if held is not None and held.task is not None:
             held.abandoned = True
@@ -121,8 +122,9 @@ class Attempts:
         self._changed.set()
 
     def acknowledge(self, ack: pb.EngineMessage.ResultAck) -> None:
-        """Forgets a result the engine has."""
+        """Forgets a result the engine has, and with it the attempt's lines."""
         self._results.pop(key(ack.ref), None)
+        self._outgoing.forget(ack.ref)
         if not ack.accepted:
             log.info("a result was not accepted", extra={"attempt": key(ack.ref), "reason": ack.reason})
         self._changed.set()
@@ -174,6 +176,8 @@ class Attempts:
                 result = _result(held, _failed("INVALID_OUTPUT", f"the outcome cannot be recorded: {why}"))
             self._results[at] = result
             self._outgoing.send(pb.WorkerMessage(result=result))
+        else:
+            self._outgoing.forget(held.ref)
         self._changed.set()
 
     async def _outcome(self, held: Held, assignment: pb.EngineMessage.Assignment) -> Outcome:

@@ -82,16 +82,16 @@ class Connection:
             await self._attempts.finish(cells=False, seconds=_ACK_SECONDS)
 
     async def _one_stream(self) -> None:
-        self._outgoing.forget_heartbeats()
+        self._outgoing.rewind()
         self._attempts.forget_components()
         call = self._engine.Work(None)
         tasks: list[asyncio.Task[None]] = []
         try:
             await call.write(pb.WorkerMessage(hello=self._hello()))
             for result in self._attempts.results():
-                await call.write(pb.WorkerMessage(result=result))
+                self._outgoing.send(pb.WorkerMessage(result=result))
             if self._draining:
-                await call.write(pb.WorkerMessage(draining=pb.WorkerMessage.Draining()))
+                self._outgoing.send(pb.WorkerMessage(draining=pb.WorkerMessage.Draining()))
             tasks = [
                 asyncio.create_task(self._read(call)),
                 asyncio.create_task(self._write(call)),
@@ -129,6 +129,8 @@ class Connection:
             self._attempts.assign(message.assignment)
         elif kind == "result_ack":
             self._attempts.acknowledge(message.result_ack)
+        elif kind == "logs_ack":
+            self._outgoing.acknowledge(message.logs_ack)
         elif kind == "component":
             self._attempts.learn(message.component.version)
         elif kind == "cancel":

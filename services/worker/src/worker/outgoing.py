@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,14 +35,31 @@ def key(ref: pb.AttemptRef) -> Key:
     return ref.run_id, ref.step_id, ref.attempt, ref.epoch
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message on its way. `lines`: the last line it holds of each attempt."""
+
+    body: pb.WorkerMessage
+    size: int = 0
+    lines: dict[Key, int] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        return str(self.body.WhichOneof("message"))
+
+
 class Outgoing:
-    """The queue of messages to the engine. It survives a lost stream."""
+    """The queue of messages to the engine. It survives a lost stream; lines are kept until they are acknowledged."""
 
     def __init__(self) -> None:
-        self._queue: deque[pb.WorkerMessage] = deque()
-        self._queued_bytes = 0
+        self._queue: deque[_Message] = deque()
+        self._sent: deque[_Message] = deque()
+        """Lines that were sent, and are not known to have arrived."""
+        self._kept_bytes = 0
         self._batch = pb.WorkerMessage.Logs()
         self._batch_bytes = 0
+        self._numbers: dict[Key, int] = {}
+        self._acknowledged: dict[Key, int] = {}
         self._newest: dict[tuple[Key, str], pb.WorkerMessage] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._filled = asyncio.Event()
@@ -50,13 +68,15 @@ class Outgoing:
     def log(self, ref: pb.AttemptRef, stream: str, level: str, message: str) -> None:
         """Adds a line."""
         size = len(message) + 64
-        if self._queued_bytes + self._batch_bytes + size > _BACKLOG_BYTES:
+        if self._kept_bytes + self._batch_bytes + size > _BACKLOG_BYTES:
             self._dropped += 1
             return
         if self._dropped:
             count, self._dropped = self._dropped, 0
             self.log(ref, "log", "WARNING", f"{count:,} lines were dropped while the engine was away")
-        line = self._batch.lines.add(stream=stream, level=level, message=message)
+        at = key(ref)
+        number = self._numbers[at] = self._numbers.get(at, 0) + 1
+        line = self._batch.lines.add(stream=stream, level=level, message=message, number=number)
         line.ref.CopyFrom(ref)
         line.time.FromDatetime(datetime.now(UTC))
         self._batch_bytes += size
@@ -64,6 +84,26 @@ class Outgoing:
             self.flush()
         else:
             self._flush_soon()
+
+    def acknowledge(self, ack: pb.EngineMessage.LogsAck) -> None:
+        """Forgets lines the engine has."""
+        at = key(ack.ref)
+        if at in self._numbers:
+            self._acknowledged[at] = max(ack.number, self._acknowledged.get(at, 0))
+        self._drop_acknowledged()
+
+    def forget(self, ref: pb.AttemptRef) -> None:
+        """Forgets an attempt: the engine has all it wants of it."""
+        self._numbers.pop(key(ref), None)
+        self._acknowledged.pop(key(ref), None)
+        self._drop_acknowledged()
+
+    def _drop_acknowledged(self) -> None:
+        while self._sent and all(
+            at not in self._numbers or last <= self._acknowledged.get(at, 0)
+            for at, last in self._sent[0].lines.items()
+        ):
+            self._kept_bytes -= self._sent.popleft().size
 
     def newest(self, ref: pb.AttemptRef, kind: str, message: pb.WorkerMessage) -> None:
         """Adds a message that replaces an unsent one of the same attempt and kind."""
@@ -73,13 +113,14 @@ class Outgoing:
     def send(self, message: pb.WorkerMessage) -> None:
         """Adds a message, after everything added before, to be sent at once."""
         self.flush()
-        self._add(message)
+        self._add(_Message(message))
         self._filled.set()
 
-    def _add(self, message: pb.WorkerMessage) -> None:
-        if why := refusal(message):
+    def _add(self, message: _Message) -> None:
+        if why := refusal(message.body):
             log.error("a message the engine would refuse is left out", extra={"why": why})
             return
+        self._kept_bytes += message.size
         self._queue.append(message)
 
     def _flush_soon(self) -> None:
@@ -92,20 +133,24 @@ class Outgoing:
             self._timer.cancel()
             self._timer = None
         if self._batch_bytes:
-            self._add(pb.WorkerMessage(logs=self._batch))
-            self._queued_bytes += self._batch_bytes
+            last = {key(line.ref): line.number for line in self._batch.lines}
+            self._add(_Message(pb.WorkerMessage(logs=self._batch), self._batch_bytes, last))
             self._batch = pb.WorkerMessage.Logs()
             self._batch_bytes = 0
         for message in self._newest.values():
-            self._add(message)
+            self._add(_Message(message))
         self._newest.clear()
         if self._queue:
             self._filled.set()
 
-    def forget_heartbeats(self) -> None:
-        """Drops what only the stream before needed: signs of life, and results, which are repeated anyway."""
-        kept = [m for m in self._queue if m.WhichOneof("message") not in ("heartbeat", "result", "draining")]
-        self._queue = deque(kept)
+    def rewind(self) -> None:
+        """Prepares for a new stream: lines without an answer come first, and what only the one before needed goes.
+
+        That is signs of life, and results, which are repeated anyway.
+        """
+        kept = [one for one in self._queue if one.kind not in ("heartbeat", "result", "draining")]
+        self._queue = deque([*self._sent, *kept])
+        self._sent.clear()
 
     async def next(self) -> pb.WorkerMessage:
         """The oldest message, when there is one."""
@@ -113,13 +158,12 @@ class Outgoing:
             self._filled.clear()
             await self._filled.wait()
         message = self._queue.popleft()
-        if message.WhichOneof("message") == "logs":
-            self._queued_bytes = max(
-                0, self._queued_bytes - sum(len(line.message) + 64 for line in message.logs.lines)
-            )
-        return message
+        if message.lines:
+            self._sent.append(message)
+        return message.body
 
     def put_back(self, message: pb.WorkerMessage) -> None:
-        """Returns a message that could not be sent."""
-        self._queue.appendleft(message)
-        self._filled.set()
+        """Returns a message that could not be sent. Lines are kept anyway."""
+        if message.WhichOneof("message") != "logs":
+            self._queue.appendleft(_Message(message))
+            self._filled.set()

@@ -58,18 +58,20 @@ class WorkerMessage(_message.Message):
     class Logs(_message.Message):
         __slots__ = ("lines",)
         class Line(_message.Message):
-            __slots__ = ("ref", "time", "stream", "level", "message")
+            __slots__ = ("ref", "time", "stream", "level", "message", "number")
             REF_FIELD_NUMBER: _ClassVar[int]
             TIME_FIELD_NUMBER: _ClassVar[int]
             STREAM_FIELD_NUMBER: _ClassVar[int]
             LEVEL_FIELD_NUMBER: _ClassVar[int]
             MESSAGE_FIELD_NUMBER: _ClassVar[int]
+            NUMBER_FIELD_NUMBER: _ClassVar[int]
             ref: AttemptRef
             time: _timestamp_pb2.Timestamp
             stream: str
             level: str
             message: str
-            def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+            number: int
+            def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
         LINES_FIELD_NUMBER: _ClassVar[int]
         lines: _containers.RepeatedCompositeFieldContainer[WorkerMessage.Logs.Line]
         def __init__(self, lines: _Optional[_Iterable[_Union[WorkerMessage.Logs.Line, _Mapping]]] = ...) -> None: ...
@@ -126,7 +128,7 @@ class WorkerMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., started: _Optional[_Union[WorkerMessage.Started, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ...) -> None: ...
 
 class EngineMessage(_message.Message):
-    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack")
+    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack")
     class Welcome(_message.Message):
         __slots__ = ("lease", "heartbeat_interval", "lost")
         LEASE_FIELD_NUMBER: _ClassVar[int]
@@ -178,17 +180,26 @@ class EngineMessage(_message.Message):
         accepted: bool
         reason: str
         def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., accepted: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    class LogsAck(_message.Message):
+        __slots__ = ("ref", "number")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        NUMBER_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        number: int
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., number: _Optional[int] = ...) -> None: ...
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     RESULT_ACK_FIELD_NUMBER: _ClassVar[int]
+    LOGS_ACK_FIELD_NUMBER: _ClassVar[int]
     welcome: EngineMessage.Welcome
     component: EngineMessage.Component
     assignment: EngineMessage.Assignment
     cancel: EngineMessage.CancelAttempt
     result_ack: EngineMessage.ResultAck
-    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ...) -> None: ...
+    logs_ack: EngineMessage.LogsAck
+    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ..., logs_ack: _Optional[_Union[EngineMessage.LogsAck, _Mapping]] = ...) -> None: ...
 
 class UploadArtifactRequest(_message.Message):
     __slots__ = ("header", "chunk")

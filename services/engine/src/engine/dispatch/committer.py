@@ -5,6 +5,7 @@ became READY already claimed for free slots, and commit. Assignments, acknowledg
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections import deque
@@ -53,12 +54,15 @@ class Transition:
 
 @dataclass(slots=True)
 class Utterance:
-    """Something a running attempt said: a line, a preview, progress."""
+    """Something a running attempt said: a line, a preview, progress. `done` is told when it is recorded or refused."""
 
     run_id: str
     ref: Ref
     kind: str
     body: bytes
+    line: int = 0
+    """A line's number within its attempt, from 1."""
+    done: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)
@@ -157,9 +161,10 @@ class Committer:
 
     def _set_aside(self, item: Item) -> None:
         """What cannot be applied: an utterance is dropped, a result becomes a failure, once."""
-        if not isinstance(item, Transition):
-            return
-        if isinstance(item.event, (Succeeded, Failed)) and item.failures == 0:
+        if isinstance(item, Utterance):
+            if item.done is not None:
+                item.done()
+        elif isinstance(item.event, (Succeeded, Failed)) and item.failures == 0:
             failure = Failure(ErrorKind.INTERNAL, "its result could not be recorded")
             self._items.put(Transition(item.run_id, Failed(item.event.ref, failure), item.done, failures=1))
         elif item.done is not None:
@@ -212,7 +217,7 @@ class Committer:
             rows.setdefault(row[0], (row[2], row[3], row[4]))
         await self._open(rows, units)
 
-        outcomes: list[tuple[Callable[[Rejected | None], None], Rejected | None]] = []
+        outcomes: list[Callable[[], None]] = []
         left = [item for item in items if not self._apply_one(item, units, outcomes)]
         for unit in units.values():
             self._desk.place(unit, only=None if unit.is_changed else set())
@@ -231,8 +236,8 @@ class Committer:
         for row, (kind, _) in zip(scanned, self._kinds_of(scans, answers[2:]), strict=True):
             if units[row[0]].state.plan.index[row[1]] in units[row[0]].ready():
                 self._desk.backlog.to_scan.add(kind)
-        for tell, outcome in outcomes:
-            tell(outcome)
+        for tell in outcomes:
+            tell()
         for run_id in units.keys() & self._delays.keys():
             del self._delays[run_id]
         if left:
@@ -267,21 +272,23 @@ class Committer:
     def _apply_one(
         item: Item,
         units: dict[str, Unit],
-        outcomes: list[tuple[Callable[[Rejected | None], None], Rejected | None]],
+        outcomes: list[Callable[[], None]],
     ) -> bool:
-        """Applies an item; False when its run is not locked."""
+        """Applies an item; False when its run is not locked. `outcomes` gets what to tell after the commit."""
         unit = units.get(item.run_id)
         if unit is None:
             return False
         if isinstance(item, Utterance):
-            if not unit.append(item.ref, item.kind, item.body):
+            if not unit.append(item.ref, item.kind, item.body, item.line):
                 log.debug("a stale attempt spoke", extra={"run_id": item.run_id, "step_id": item.ref.step_id})
+            if item.done is not None:
+                outcomes.append(item.done)
             return True
         rejected = unit.apply(item.event)
         if rejected is not None and not rejected.duplicate:
             log.info("an event was rejected", extra={"run_id": item.run_id, "reason": rejected.reason})
         if item.done is not None:
-            outcomes.append((item.done, rejected))
+            outcomes.append(functools.partial(item.done, rejected))
         return True
 
     async def _later(self, items: Sequence[Item]) -> None:
@@ -289,8 +296,12 @@ class Committer:
         existing = await self._link.run([hot.exist_sql([item.run_id for item in items])])
         known = {row[0] for row in existing[0]}
         for item in items:
-            if item.run_id not in known and isinstance(item, Transition) and item.done is not None:
+            if item.run_id in known or item.done is None:
+                continue
+            if isinstance(item, Transition):
                 item.done(Rejected("the run does not exist"))
+            else:
+                item.done()
         self._items.put_back([item for item in items if item.run_id in known])
         for run_id in known:
             delay = self._delays[run_id] = min(2 * self._delays.get(run_id, _FIRST_DELAY / 2), _LAST_DELAY)

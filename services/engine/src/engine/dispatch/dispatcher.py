@@ -1,6 +1,7 @@
 """The engine's dispatch, put together: sessions, the committer, recovery, and what the API needs of them."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ class Dispatcher:
             case "result":
                 self._result(session, message.result)
             case "logs":
-                self._say(*ingress.logs(message.logs))
+                self._lines(session, list(ingress.logs(message.logs)))
             case "heartbeat":
                 self._heartbeat(session, work.refs(message.heartbeat.holding))
             case "progress":
@@ -201,6 +202,12 @@ class Dispatcher:
             case "draining":
                 session.draining = True
                 self._heartbeat(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))
+
+    def _lines(self, session: Session, lines: list[Utterance]) -> None:
+        """Queues lines; each attempt's last of them is answered, which answers those before it as well."""
+        for one in {line.ref: line for line in lines}.values():
+            one.done = functools.partial(session.send, work.lines_ack(one.ref, one.line))
+        self._say(*lines)
 
     def _say(self, *said: Utterance) -> None:
         for one in said:

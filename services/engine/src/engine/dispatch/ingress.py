@@ -67,7 +67,7 @@ def logs(message: worker_pb2.WorkerMessage.Logs) -> Iterator[Utterance]:
         text = line.message if len(line.message) <= _MAX_LINE else f"{line.message[:_MAX_LINE]}… (cut)"
         stream = line.stream if line.stream in _STREAMS else "log"
         level = line.level if line.level in _LEVELS else "INFO"
-        yield _said(ref, wire.LOG, wire.log(ref.step_id, ref.attempt, stream, level, text))
+        yield _said(ref, wire.LOG, wire.log(ref.step_id, ref.attempt, stream, level, text), line.number)
 
 
 def progress(message: worker_pb2.WorkerMessage.ProgressReport) -> Utterance:
@@ -90,5 +90,5 @@ def preview(message: worker_pb2.WorkerMessage.PreviewReport) -> Utterance:
     return _said(ref, wire.LOG, wire.log(ref.step_id, ref.attempt, "log", "WARNING", text))
 
 
-def _said(ref: Ref, kind: str, body: bytes) -> Utterance:
-    return Utterance(ref.run_id, ref, kind, body)
+def _said(ref: Ref, kind: str, body: bytes, line: int = 0) -> Utterance:
+    return Utterance(ref.run_id, ref, kind, body, line)

@@ -1,5 +1,6 @@
 """One run inside one transaction: events applied to it, and what is to be written and done in consequence."""
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -27,6 +28,7 @@ class Unit:
         self._last_seq = last_seq
         self._said: list[RunChanged | StepChanged | tuple[str, bytes]] = []
         self._is_new = False
+        self._moved = False
         self._status_seq: int | None = None
 
     @staticmethod
@@ -54,7 +56,9 @@ class Unit:
 
     def apply(self, event: Event) -> Rejected | None:
         """Lets `event` happen; returns why it does not apply, if it does not."""
-        self.state, effects = machine.step(self.state, event, self.now)
+        before = self.state
+        self.state, effects = machine.step(before, event, self.now)
+        self._moved = self._moved or self.state is not before
         for effect in effects:
             if isinstance(effect, Rejected):
                 return effect
@@ -63,14 +67,23 @@ class Unit:
                 self._said.append(effect)
         return None
 
-    def append(self, ref: Ref, kind: str, body: bytes) -> bool:
-        """Adds what a running attempt said; False when it is not the step's running attempt (any more)."""
+    def append(self, ref: Ref, kind: str, body: bytes, line: int = 0) -> bool:
+        """Adds what a running attempt said; False when it is not the step's running attempt (any more).
+
+        `line` is a line's number within the attempt: one that is recorded already is not added again.
+        """
         number = self.state.plan.index.get(ref.step_id)
         if number is None or self.state.status.ended:
             return False
         one = self.state.steps[number]
         if one.status is not StepStatus.RUNNING or (one.attempt, one.epoch) != (ref.attempt, ref.epoch):
             return False
+        if line:
+            if line <= one.lines:
+                return True
+            steps = list(self.state.steps)
+            steps[number] = dataclasses.replace(one, lines=line)
+            self.state = dataclasses.replace(self.state, steps=tuple(steps))
         self._said.append((kind, body))
         return True
 
@@ -125,8 +138,8 @@ class Unit:
         """What to write, events excepted; after `seal`."""
         if self._is_new:
             first = hot.insert_run_sql(self.info, self.state, self.last_seq, self._status_seq or 0)
-        elif self.state is self.old:
-            return [hot.move_seq_sql(self.info.id, self.last_seq)]
+        elif not self._moved:
+            return hot.speak_sql(self.old, self.state, self.last_seq)
         else:
             first = hot.update_run_sql(self.state, self.last_seq, self._status_seq)
         return [

@@ -30,7 +30,7 @@ SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_
 FROM runs WHERE id = ANY(%s::uuid[])"""
 _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
-    deadline_at, stopping
+    deadline_at, stopping, lines
 FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
 _LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%s::bytea[])"
 _EXIST = "SELECT id::text FROM runs WHERE id = ANY(%s::uuid[])"
@@ -54,19 +54,16 @@ UPDATE runs SET status = %s, cause = %s, outputs = %s, error = %s, started_at = 
     cancel_requested_at = %s, steps_ended = %s, last_seq = %s, status_seq = coalesce(%s, status_seq),
     unaudited = true, version = version + 1
 WHERE id = %s::uuid"""
-_MOVE_SEQ = "UPDATE runs SET last_seq = %s WHERE id = %s::uuid"
+_MOVE_SEQ = "UPDATE runs SET last_seq = %s, version = version + %s WHERE id = %s::uuid"
+_COUNT_LINES = "UPDATE run_steps SET lines = %s WHERE run_id = %s::uuid AND step_id = %s"
 
-_STEP_COLUMNS = (
-    "status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s, "
-)
-_STEP_COLUMNS += "worker_id = %s, deadline_at = %s, stopping = %s"
 _INSERT_STEP = """
 INSERT INTO run_steps (status, attempt, epoch, error, started_at, ended_at, due_at, worker_id, deadline_at, stopping,
-    run_id, step_id, kind, inputs, output)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s)"""
+    lines, run_id, step_id, kind, inputs, output)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s)"""
 _UPDATE_STEP = """
 UPDATE run_steps SET status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s,
-    worker_id = %s, deadline_at = %s, stopping = %s
+    worker_id = %s, deadline_at = %s, stopping = %s, lines = %s
 WHERE run_id = %s::uuid AND step_id = %s"""
 _UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
 
@@ -189,6 +186,7 @@ def _step_state(row: tuple[Any, ...]) -> StepState:
         worker_id=row[11],
         deadline_at=row[12],
         stopping=row[13],
+        lines=row[14],
     )
 
 
@@ -228,9 +226,14 @@ def update_run_sql(state: RunState, last_seq: int, status_seq: int | None) -> Co
     return _UPDATE_RUN, (*_run_values(state, last_seq, status_seq), state.id)
 
 
-def move_seq_sql(run_id: str, last_seq: int) -> Command:
-    """Stores that events were appended which change nothing else."""
-    return _MOVE_SEQ, (last_seq, run_id)
+def speak_sql(old: RunState, new: RunState, last_seq: int) -> list[Command]:
+    """Stores that events were appended which change nothing but how many lines the steps have written."""
+    counted = [
+        (_COUNT_LINES, (after.lines, new.id, planned.id))
+        for planned, before, after in zip(new.plan.steps, old.steps, new.steps, strict=True)
+        if before is not after
+    ]
+    return [(_MOVE_SEQ, (last_seq, int(new is not old), new.id)), *counted]
 
 
 def _run_values(state: RunState, last_seq: int, status_seq: int | None) -> tuple[Any, ...]:
@@ -265,6 +268,7 @@ def steps_sql(old: RunState, new: RunState) -> list[Command]:
             after.worker_id,
             after.deadline_at,
             after.stopping,
+            after.lines,
         )
         if before.status is StepStatus.PENDING:
             rest = (new.id, planned.id, planned.kind, _raw(after.inputs), _raw(after.output))

@@ -88,6 +88,11 @@ def ack(one: Ref, accepted: bool, reason: str = "") -> EngineMessage:
     return EngineMessage(result_ack=EngineMessage.ResultAck(ref=_ref(one), accepted=accepted, reason=reason))
 
 
+def lines_ack(one: Ref, number: int) -> EngineMessage:
+    """Answers lines."""
+    return EngineMessage(logs_ack=EngineMessage.LogsAck(ref=_ref(one), number=number))
+
+
 def duration(delta: timedelta) -> duration_pb2.Duration:
     """The delta as a Duration."""
     message = duration_pb2.Duration()
