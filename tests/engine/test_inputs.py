@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from google.protobuf import json_format, struct_pb2
 
 from chassis.errors import Invalid
 from engine.inputs import Declared, resolve
+from engine.wire import plans
 
 
 @pytest.mark.parametrize(
@@ -14,7 +16,12 @@ from engine.inputs import Declared, resolve
         ("integer", 3, 3),
         ("integer", "9007199254740993", 9007199254740993),
         ("number", 3, 3.0),
+        ("integer", "-9007199254740993", -9007199254740993),
+        ("integer", 2**53 - 1, 2**53 - 1),
         ("number", 2.5, 2.5),
+        ("number", 1e300, 1e300),
+        ("number", 2**53, 2.0**53),
+        ("array", [2**53 - 1, 0.5], [2**53 - 1, 0.5]),
         ("string", "3", "3"),
         ("boolean", True, True),
         ("array", [1, "a"], [1, "a"]),
@@ -51,6 +58,27 @@ def test_a_value_of_another_type_is_refused(kind: str, given: Any) -> None:
 
     assert caught.value.reason == "RUN_INPUT_INVALID"
     assert [one.field for one in caught.value.fields] == ["inputs.x"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field"),
+    [
+        ("integer", 9007199254740993, "inputs.x"),
+        ("integer", -9007199254740993, "inputs.x"),
+        ("integer", 10**30, "inputs.x"),
+        ("", 9007199254740993, "inputs.x"),
+        ("array", [1, {"ids": [9007199254740993]}], "inputs.x[1].ids[0]"),
+        ("object", {"id": 9007199254740993}, "inputs.x.id"),
+    ],
+)
+def test_a_json_number_that_lost_digits_on_the_way_is_refused(kind: str, given: Any, field: str) -> None:
+    struct = struct_pb2.Struct()
+    json_format.ParseDict({"x": given}, struct)
+
+    with pytest.raises(Invalid, match="send it as a string") as caught:
+        resolve({"x": Declared(kind)}, plans.given(struct))
+
+    assert [(one.field, one.reason) for one in caught.value.fields] == [(field, "INEXACT")]
 
 
 def test_a_default_stands_in_for_what_is_not_given() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from chassis import jsonvalue
 from chassis.errors import FieldViolation, Invalid
-from chassis.jsonvalue import Json
+from chassis.jsonvalue import MAX_EXACT, Json
 from engine.domain import MAX_PAYLOAD, Payload
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,40}")
@@ -48,6 +48,9 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payl
             else:
                 problems.append(_problem(name, "is required", "REQUIRED"))
             continue
+        if one.type != "number" and (problem := _inexact(given[name], f"inputs.{name}")) is not None:
+            problems.append(problem)
+            continue
         try:
             resolved[name] = _convert(one.type, given[name])
         except ValueError:
@@ -78,7 +81,7 @@ def _convert(kind: str, value: Json) -> Json:
         case "integer", int():
             return value
         case "integer", str() if _INTEGER.fullmatch(value):
-            return int(value)  # beyond 2^53 integers travel as strings
+            return int(value)  # from 2^53 on integers travel as strings
         case "number", int() | float():
             return float(value)
         case "array", list():
@@ -86,6 +89,29 @@ def _convert(kind: str, value: Json) -> Json:
         case "object", dict():
             return value
     raise ValueError
+
+
+def _inexact(value: Json, field: str) -> FieldViolation | None:
+    """The first number in `value` that need not be the one its writer meant.
+
+    A JSON number arrives as a double: 2^53 may have been 2^53 + 1. Only who declares a number means a double.
+    """
+    match value:
+        case bool():
+            return None
+        case int() | float() if abs(value) >= MAX_EXACT and value == value // 1:
+            text = (
+                f"the whole number {_shown(value)} may have lost digits: JSON numbers are exact below 2^53 only; "
+                "send it as a string, or declare the input a number"
+            )
+            return FieldViolation(field, text, "INEXACT")
+        case list():
+            parts = [(item, f"{field}[{index}]") for index, item in enumerate(value)]
+        case dict():
+            parts = [(item, f"{field}.{key}") for key, item in value.items()]
+        case _:
+            return None
+    return next((found for item, path in parts if (found := _inexact(item, path)) is not None), None)
 
 
 def _shown(value: Json) -> str:
