@@ -104,6 +104,20 @@ async def test_a_syntax_error_names_its_line(python: Bench) -> None:
     assert 'File "sample.py", line 2' in traceback
 
 
+async def test_a_note_joins_the_traceback_and_leaves_the_message_alone(python: Bench) -> None:
+    code = """
+def main():
+    error = ValueError("no such station")
+    error.add_note("stations are listed in\\nstations.csv")
+    raise error
+"""
+
+    kind, message, traceback = await python.failure(code)
+
+    assert (kind, message) == ("USER_ERROR", "ValueError: no such station")
+    assert traceback.endswith("ValueError: no such station\nstations are listed in\nstations.csv\n")
+
+
 async def test_causes_are_shown_with_the_components_own_lines(python: Bench) -> None:
     code = "def main():\n  try:\n    1 / 0\n  except ZeroDivisionError as e:\n    raise KeyError('x') from e"
 

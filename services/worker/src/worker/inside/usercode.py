@@ -155,6 +155,7 @@ def explain(error: BaseException, filename: str, source: str) -> tuple[str, str]
     if len(text) > _TRACEBACK_LIMIT:
         half = _TRACEBACK_LIMIT // 2
         text = f"{text[:half]}\n  … {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    summary.__notes__ = None  # they stand in the traceback; the message is the exception's own
     lines = [line for line in summary.format_exception_only() if not line.startswith((" ", "\t"))]
     message = lines[-1].strip() if lines else type(error).__name__
     return _short_name(message, error)[:2000], text
