@@ -1,5 +1,6 @@
 """Examples are read strictly and loaded once; the run is told in lines for people."""
 
+import subprocess
 from pathlib import Path
 
 import psycopg
@@ -10,7 +11,7 @@ from stack.edge import Refused, frames
 from stack.errors import StackError
 from stack.examples import includes, load, load_table, next_patch
 from stack.postgres import Role
-from stack.run import describe, seconds
+from stack.run import commands, describe, seconds
 from tests.support.servers import TestPostgres
 
 
@@ -114,6 +115,34 @@ def test_durations_are_read_from_nanosecond_timestamps() -> None:
 
     assert seconds(step) == 1.5
     assert seconds({"startedAt": "2026-01-01T10:00:00Z"}) is None
+
+
+@pytest.mark.parametrize("folder", ["plain", "a space", "it's $HOME `now`"])
+def test_the_commands_to_go_on_with_find_the_key_wherever_it_is(tmp_path: Path, folder: str) -> None:
+    key = tmp_path / folder / "admin.key"
+    key.parent.mkdir()
+    key.write_text("mcp_secret\n")
+    said = 'said() { printf "%s|" "$@"; echo; }; alias curl=said grpcurl=said\n'
+
+    heading, *lines = commands("http://127.0.0.1:8080", key, "r1", stops=False)
+    typed = said + "\n".join(lines)
+    done = subprocess.run(["sh", "-c", typed], capture_output=True, text=True, check=True)
+
+    assert heading == "go on with"
+    header = "-H|authorization: Bearer mcp_secret|"
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"{header}http://127.0.0.1:8080/api/v1/workflow-runs/r1|",
+        f"-N|{header}http://127.0.0.1:8080/api/v1/workflow-runs/r1/stream|",
+        f'-plaintext|{header}-d|{{"run_id": "r1"}}|127.0.0.1:8080|'
+        "mcpanel.engine.v1.EngineService/ListStepExecutions|",
+    ]
+
+
+def test_the_commands_after_a_stop_say_to_start_first(tmp_path: Path) -> None:
+    heading, *_ = commands("http://127.0.0.1:8080", tmp_path / "key", "r1", stops=True)
+
+    assert heading == "go on with, once `make up` has started it again"
 
 
 def test_a_refusal_shows_the_fields_it_is_about() -> None:

@@ -131,7 +131,7 @@ def run_example(home: Home, name: str, module: str, *, once: bool) -> int:
     if code := detach(home, module):
         return code
     try:
-        return run.run(name, home, Ports.from_environment(os.environ), say)
+        return run.run(name, home, Ports.from_environment(os.environ), say, stops=once)
     finally:
         if once:
             bring_down(home)

@@ -1,6 +1,7 @@
 """Runs an example on a stack that is up, and shows the run as it happens."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -18,8 +19,11 @@ Say = Callable[[str], None]
 _WORKER_PATIENCE = 30.0  # seconds for the worker to report after a start
 
 
-def run(name: str, home: Home, ports: Ports, say: Say) -> int:
-    """Register the example, start a run, show it live and what came of it; 0 when it did what it should."""
+def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -> int:
+    """Register the example, start a run, show it live and what came of it; 0 when it did what it should.
+
+    `stops` tells that the stack will be stopped afterwards.
+    """
     example = examples.load(name)
     key_file = home.keys / "admin.key"
     edge = Edge(f"http://127.0.0.1:{ports.edge}", key_file.read_text().strip())
@@ -35,7 +39,7 @@ def run(name: str, home: Home, ports: Ports, say: Say) -> int:
                 say(line)
         finished = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
         _show(edge, home, finished, example.output_names, say)
-        _commands(edge, key_file, finished["id"], say)
+        say("\n" + "\n  ".join(commands(edge.base_url, key_file, finished["id"], stops=stops)))
         return _verdict(example, finished, say)
     finally:
         edge.close()
@@ -103,16 +107,17 @@ def _show(edge: Edge, home: Home, finished: Json, names: list[str], say: Say) ->
         say(f"  {target}  ({int(artifact.get('sizeBytes', 0)):,} bytes, {artifact.get('mediaType', '')})")
 
 
-def _commands(edge: Edge, key_file: Path, run_id: str, say: Say) -> None:
-    header = f'-H "authorization: Bearer $(cat {key_file})"'
-    address = edge.base_url.removeprefix("http://")
-    say("\ngo on with")
-    say(f"  curl {header} {edge.base_url}/api/v1/workflow-runs/{run_id}")
-    say(f"  curl -N {header} {edge.base_url}/api/v1/workflow-runs/{run_id}/stream")
-    say(
-        f'  grpcurl -plaintext {header} -d \'{{"run_id": "{run_id}"}}\' {address} '
-        "mcpanel.engine.v1.EngineService/ListStepExecutions"
-    )
+def commands(base_url: str, key_file: Path, run_id: str, *, stops: bool) -> list[str]:
+    """A heading, and what to type into a shell to see more of a run, wherever the key's file is."""
+    header = f'-H "authorization: Bearer $(cat {shlex.quote(str(key_file))})"'
+    address = base_url.removeprefix("http://")
+    return [
+        "go on with, once `make up` has started it again" if stops else "go on with",
+        f"curl {header} {base_url}/api/v1/workflow-runs/{run_id}",
+        f"curl -N {header} {base_url}/api/v1/workflow-runs/{run_id}/stream",
+        f'grpcurl -plaintext {header} -d \'{{"run_id": "{run_id}"}}\' {address} '
+        "mcpanel.engine.v1.EngineService/ListStepExecutions",
+    ]
 
 
 def _verdict(example: examples.Example, finished: Json, say: Say) -> int:
