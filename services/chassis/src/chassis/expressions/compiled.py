@@ -21,6 +21,11 @@ MAX_SOURCE: Final = 4096
 """The longest expression, in characters."""
 _PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _OVERLOAD: Final = re.compile(r"[Nn]o matching overloads? (?:found :|for) ?(.*)")
+_UNEXPECTED: Final = re.compile(r"(?:mismatched|extraneous) input .* expecting (.*)", re.DOTALL)
+_MISSING: Final = re.compile(r"missing (.*) at .*", re.DOTALL)
+_TOKEN: Final = re.compile(r"""[A-Za-z_0-9]+|[=!<>&|]+|"[^"]*"|'[^']*'|.""", re.DOTALL)
+_QUOTES: Final = ("'", '"')
+_INSTEAD: Final = {"=": "to compare write '=='", "&": "write '&&'", "|": "write '||'"}
 _MAX_KEYS: Final = 20
 _JSON_TYPES: Final = {
     "BOOL": "boolean",
@@ -176,9 +181,35 @@ def _syntax_error(text: str, source: str, roots: tuple[str, ...]) -> ExpressionE
     message = match.group(3).removesuffix(" [INVALID_ARGUMENT]")
     if (unknown := re.match(r"undeclared reference to '([^']*)'", message)) is not None:
         message = f"unknown name '{unknown.group(1)}'; known: {', '.join(roots)}"
-    elif message.startswith("Syntax error"):
-        message = message.partition(" expecting {")[0].replace("'<EOF>'", "the end")
-    return ExpressionError(message, source, int(match.group(1)), int(match.group(2)))
+    line, column = int(match.group(1)), int(match.group(2))
+    if message.startswith("Syntax error: "):
+        rest = "\n".join(source.splitlines()[line - 1 :])[column - 1 :]
+        message = _plainly(message.removeprefix("Syntax error: "), rest)
+    return ExpressionError(message, source, line, column)
+
+
+def _plainly(message: str, rest: str) -> str:
+    """The parser's complaint, made for who builds parsers, in other words; `rest` is what it did not read."""
+    expected = ", expected a value"
+    if (known := _UNEXPECTED.fullmatch(message)) is not None:
+        words = re.findall(r"'(?:[^']+|')'", known.group(1))
+        if known.group(1) == "<EOF>":
+            expected = ", expected an operator or the end"
+        elif "IDENTIFIER" not in known.group(1) and words:
+            expected = f", expected {' or '.join(words)}"
+    elif (known := _MISSING.fullmatch(message)) is not None:
+        expected = f", expected {known.group(1)}"
+    elif message.startswith("token recognition error"):
+        if rest[:1] in _INSTEAD:
+            return f"unexpected {rest[:1]!r}; {_INSTEAD[rest[:1]]}"
+        if rest[:1] in _QUOTES:
+            return "a string that is not closed, or has an escape that there is not"
+        expected = ""
+    if not rest.strip():
+        return f"the expression ends too early{expected}"
+    token = _TOKEN.match(rest.lstrip())
+    found = token.group() if token else rest.lstrip()[:1]
+    return f"unexpected {found if found[0] in _QUOTES else repr(found)}{expected}"
 
 
 def _work(text: str) -> str:
