@@ -28,9 +28,18 @@ def test_a_block_is_found_where_the_specification_finds_it(
 @pytest.mark.parametrize(
     ("code", "line", "says"),
     [
-        ("\n# /// script\n# dependencies = [\n# ///\n", 2, "is no TOML"),
-        ("# /// script\n# dependencies = 3\n# ///\n", 1, "is a list of strings"),
-        ("# /// script\n# requires-python = 3\n# ///\n", 1, "is a string"),
+        (
+            "\n# /// script\n# dependencies = [\n# ///\n",
+            4,
+            r"^in the script's metadata block, line 4: this is no TOML: .*, where the block ends$",
+        ),
+        (
+            "import os\n\n# /// script\n#\n# dependencies = [numpy]\n# ///\n",
+            5,
+            r"^in the script's metadata block, line 5, column 19: this is no TOML: Invalid value$",
+        ),
+        ("# /// script\n#\n# dependencies = 3\n# ///\n", 3, "line 3: dependencies is a list of strings"),
+        ("# /// script\n# requires-python = 3\n# ///\n", 2, "line 2: requires-python is a string"),
         ("# /// script\n# x = 1\n# ///\n\n# /// script\n# x = 1\n# ///\n", 5, "a second block"),
         ("# /// script\n# x = 1\n# ///\n# /// script\n# x = 1\n# ///\n", 4, "a second block"),
     ],

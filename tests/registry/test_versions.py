@@ -149,7 +149,13 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "PYTHON_SCRIPT",
         {"pythonScript": {"codeContent": "# /// script\n# dependencies = [\n# ///\n"}},
         "code_content",
-        "TOML",
+        "in the script's metadata block, line 3: this is no TOML",
+    ),
+    (
+        "PYTHON_SCRIPT",
+        {"pythonScript": {"codeContent": "# /// script\n# dependencies = [\n#   'a b',\n# ]\n# ///\n"}},
+        "code_content",
+        "in the script's metadata block, line 3: 'a b' is no requirement",
     ),
     (
         "JUPYTER_NOTEBOOK",

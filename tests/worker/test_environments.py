@@ -113,7 +113,11 @@ def test_requirements_come_from_the_metadata_and_beside_it() -> None:
     ("code", "more", "message"),
     [
         ("# /// script\n# dependencies = 3\n# ///\n", "", "is a list of strings"),
-        ("# /// script\n# dependencies = [\n# ///\n", "", "is no TOML"),
+        (
+            "# /// script\n# dependencies = [\n# ///\n",
+            "",
+            "^in the script's metadata block, line 3: this is no TOML",
+        ),
         ("# /// script\n# x = 1\n# ///\n# /// script\n# x = 1\n# ///\n", "", "a second block"),
         ("", "--index-url https://example.org", "is not a package name"),
         ("", "-r /etc/passwd", "is not a package name"),

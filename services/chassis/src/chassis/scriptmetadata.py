@@ -13,13 +13,15 @@ from typing import Final
 
 _OPENING: Final = re.compile(r"# /// ([a-zA-Z0-9-]+)")
 _CLOSING: Final = "# ///"
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class MetadataError(Exception):
-    """The metadata cannot be used; `line` counts from 1."""
+    """The metadata cannot be used; `line` counts from 1, in the script."""
 
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(f"line {line}: {message}")
+    def __init__(self, message: str, line: int, column: int = 0) -> None:
+        place = f"line {line}, column {column}" if column else f"line {line}"
+        super().__init__(f"in the script's metadata block, {place}: {message}")
         self.line = line
 
 
@@ -43,14 +45,33 @@ def read(code: str) -> Metadata:
         raise MetadataError("a second block of script metadata (PEP 723)", line)
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise MetadataError(f"the script metadata is no TOML: {error}", line) from None
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(str(error), line, text) from None
+    except RecursionError:
+        raise MetadataError("nested too deeply", line) from None
     dependencies, python = values.get("dependencies", []), values.get("requires-python", "")
     if not isinstance(dependencies, list) or not all(isinstance(one, str) for one in dependencies):
-        raise MetadataError("dependencies is a list of strings", line)
+        raise MetadataError("dependencies is a list of strings", _line_of("dependencies", text, line))
     if not isinstance(python, str):
-        raise MetadataError("requires-python is a string", line)
+        raise MetadataError("requires-python is a string", _line_of("requires-python", text, line))
     return Metadata(tuple(dependencies), python, line)
+
+
+def _no_toml(error: str, line: int, text: str) -> MetadataError:
+    """The parser's complaint, its place counted in the script and not in the block."""
+    place = _PLACE.search(error)
+    message = f"this is no TOML: {_PLACE.sub('', error)}"
+    if place is None:
+        return MetadataError(message, line)
+    if place[1] is None:
+        return MetadataError(f"{message}, where the block ends", line + text.count("\n") + 2)
+    return MetadataError(message, line + int(place[1]), int(place[2]) + 2)
+
+
+def _line_of(key: str, text: str, line: int) -> int:
+    """The script's line that gives `key`, or else the one its block begins in."""
+    lines = enumerate(text.split("\n"), line + 1)
+    return next((number for number, content in lines if content.lstrip().startswith(key)), line)
 
 
 def _blocks(code: str) -> list[tuple[int, str]]:

@@ -85,9 +85,13 @@ def _inline_metadata(code: str) -> Iterator[ConfigProblem]:
     except MetadataError as error:
         yield ConfigProblem("code_content", str(error))
         return
+    lines = code.split("\n")
     for one in found.dependencies:
         if problem := _requirement(one):
-            yield ConfigProblem("code_content", f"line {found.line}: {problem}")
+            place = next((n for n in range(found.line, len(lines)) if one in lines[n]), found.line - 1)
+            yield ConfigProblem(
+                "code_content", f"in the script's metadata block, line {place + 1}: {problem}"
+            )
 
 
 def _notebook(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:

@@ -26,7 +26,7 @@ def requirements(code: str, more: str = "") -> Requirements:
     try:
         metadata = scriptmetadata.read(code)
     except MetadataError as error:
-        raise BadComponentError(f"the script's metadata: {error}") from None
+        raise BadComponentError(str(error)) from None
     lines = [line.split(" #")[0].strip() for line in more.splitlines()]
     packages = {
         *map(str.strip, metadata.dependencies),
