@@ -78,7 +78,21 @@ async def test_an_error_shows_the_components_own_lines(typescript: Bench) -> Non
         ("export function main() { return 10n }", "INVALID_OUTPUT", "output is a bigint"),
         ("export function main() { return 'x'.repeat(300000) }", "INVALID_OUTPUT", "output is 300,002 bytes"),
         ("export const x = 1;", "USER_ERROR", "TypeError: sample.ts must export a function"),
-        ("export function main( {", "USER_ERROR", "SyntaxError"),
+        (
+            "export async function main() { await new Promise(() => {}); }",
+            "USER_ERROR",
+            "main() awaits a promise that can never resolve",
+        ),
+        (
+            "await new Promise(() => {});\nexport function main() {}",
+            "USER_ERROR",
+            "the script awaits a promise that can never resolve",
+        ),
+        (
+            "export function main() { setTimeout(() => { throw new Error('late') }); return new Promise(() => {}) }",
+            "USER_ERROR",
+            "Error: late",
+        ),
         ("import x from 'https://example.org/x.ts';\nexport function main() {}", "USER_ERROR", "TypeError"),
         ("export function main() { Deno.exit(3) }", "USER_ERROR", "the step's process ended with status 3"),
     ],
@@ -88,6 +102,32 @@ async def test_what_goes_wrong_is_named(typescript: Bench, code: str, kind: str,
 
     assert found[0] == kind
     assert found[1].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "interface A {}\nexport function main() {\n  const x = ;\n}\n",
+            "SyntaxError: Expression expected (sample.ts, line 3, column 13)",
+        ),
+        (
+            "interface A {}\n\nexport function main() {\n  const a: A = {}; let a = 2;\n}\n",
+            "SyntaxError: Identifier 'a' has already been declared (sample.ts, line 4, column 24)",
+        ),
+        (
+            "import lodash from 'npm:lodash';\nexport function main() {}\n",
+            "TypeError: npm specifiers were requested; but --no-npm is specified (sample.ts, line 1, column 20)",
+        ),
+    ],
+)
+async def test_a_module_that_cannot_be_loaded_says_line_and_column(
+    typescript: Bench, code: str, message: str
+) -> None:
+    kind, found, traceback = await typescript.failure(code)
+
+    assert (kind, found) == ("USER_ERROR", message)
+    assert traceback.count("sample.ts:") == 1
 
 
 async def test_a_component_has_no_permission_but_its_work_folder(typescript: Bench) -> None:

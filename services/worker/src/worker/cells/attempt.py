@@ -90,6 +90,8 @@ class Attempt:
         self.failure: Failure | None = None
         self.heap_exhausted = False
         """Whether Deno said, before it died, that its heap was full."""
+        self.waited_for_nothing = False
+        """Whether Deno said, before it ended, that the module awaits what cannot happen."""
 
     async def converse(self, job: Job, sink: Sink) -> None:
         """Starts the job and serves what it asks until it closes its pipe."""
@@ -187,6 +189,8 @@ class Attempt:
     def _on_line(self, stream: str, level: str, line: str) -> None:
         if stream == "stderr" and "JavaScript" in line and "out of memory" in line:
             self.heap_exhausted = True
+        if stream == "stderr" and line == "error: Top-level await promise never resolved":
+            self.waited_for_nothing = True
         if self._sink:
             self._sink.log(stream, level, line)
 

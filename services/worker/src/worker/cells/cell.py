@@ -327,6 +327,8 @@ class Cell:
         if leftover := report.get("leftover"):
             names = ", ".join(leftover)
             return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
+        if attempt.output_json is None and attempt.waited_for_nothing:
+            return Failure("USER_ERROR", "the script awaits a promise that can never resolve")
         if attempt.output_json is None:
             return Failure(
                 "USER_ERROR", f"the step's process ended with status {status} before it returned a result"

@@ -124,10 +124,14 @@ function explain(error: unknown): { message: string; traceback: string } {
   const own = `file://${folder}/`;
   if (!(error instanceof Error)) return { message: `thrown: ${Deno.inspect(error).slice(0, 2000)}`, traceback: "" };
   const said = /^\w*Error: /.test(error.message) ? error.message : `${error.name}: ${error.message}`;
-  const message = said.replaceAll(own, "").slice(0, 2000);
-  const lines = (error.stack ?? "").split("\n");
-  const frames = lines.filter((text) => /^\s+at /.test(text) && text.includes(own)).map((text) => text.replaceAll(own, ""));
-  let traceback = [message, ...frames].join("\n");
+  const full = said.replaceAll(own, "");
+  const lines = (error.stack ?? "").split("\n").filter((text) => /^\s+at /.test(text) && text.includes(own));
+  const frames = lines.map((text) => text.replaceAll(own, "")).filter((text) => !full.endsWith(text));
+  // Of a module that cannot be loaded there are no frames: the place stands in the text, after lines that show it.
+  const place = frames.length ? null : /\sat ([^\s:]+\.ts):(\d+):(\d+)$/.exec(full);
+  const first = place && `${full.split("\n")[0].replace(place[0], "")} (${place[1]}, line ${place[2]}, column ${place[3]})`;
+  const message = (first ?? full).slice(0, 2000);
+  let traceback = [full, ...frames].join("\n");
   if (error.cause !== undefined) traceback += `\nCaused by: ${explain(error.cause).traceback || explain(error.cause).message}`;
   return { message, traceback: traceback.slice(0, 32_000) };
 }
@@ -157,10 +161,22 @@ async function run(): Promise<void> {
   Deno.exit(failure ? 1 : 0);
 }
 
+function fail(message: string, traceback = ""): never {
+  send("J", encoder.encode(JSON.stringify({ t: "failure", kind: "USER_ERROR", message, traceback })));
+  Deno.exit(1);
+}
+
 globalThis.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  send("J", encoder.encode(JSON.stringify({ t: "failure", kind: "USER_ERROR", ...explain(event.reason) })));
-  Deno.exit(1);
+  const { message, traceback } = explain(event.reason);
+  fail(message, traceback);
 });
+globalThis.addEventListener("error", (event) => {
+  event.preventDefault();
+  const { message, traceback } = explain(event.error);
+  fail(message, traceback);
+});
+// `run` ends the process itself. Where nothing is left to do before that, it waits for what cannot happen.
+globalThis.addEventListener("beforeunload", () => fail("main() awaits a promise that can never resolve: nothing else is left to run"));
 
-await run();
+run();
