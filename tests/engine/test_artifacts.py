@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import grpc.aio
 import pytest
 
 from engine.artifacts import ArtifactStore
+from engine.sweep import AGE, Sweep
 from mcpanel.engine.v1 import engine_pb2, worker_pb2, worker_pb2_grpc
 from tests.engine.conftest import Engine
 from tests.engine.support.errors import refused
@@ -119,6 +122,105 @@ async def test_a_file_that_grows_too_large_or_is_given_up_leaves_nothing(tmp_pat
         await two.write(b"12345678901")
 
     assert files_in(tmp_path) == []
+
+
+async def test_what_broke_off_and_what_was_replaced_is_swept_when_it_is_old(
+    engine: Engine, attempt: Attempt, tmp_path: Path
+) -> None:
+    folder = tmp_path / "artifacts"
+    sweep = Sweep(engine.built.db, ArtifactStore(folder))
+    replaced = await upload(engine, attempt.ref, "report.md", b"one")
+    kept = await upload(engine, attempt.ref, "report.md", b"two")
+    for name in ("broken-off", "young"):
+        (folder / "incoming" / name).write_bytes(b"x")
+    first = [await sweep.round(), await sweep.round()]
+
+    for path in files_in(folder):
+        if path.name != "young":
+            grow_old(path)
+    second = [await sweep.round(), await sweep.round()]
+
+    assert replaced.sha256 != kept.sha256
+    assert (sum(first), sum(second)) == (0, 2)
+    assert {path.name for path in files_in(folder)} == {"young", kept.sha256}
+    assert (await read(engine, kept.id))[0] == b"two"
+
+
+async def test_a_content_goes_only_when_two_visits_found_nobody_who_has_it(
+    engine: Engine, attempt: Attempt, tmp_path: Path
+) -> None:
+    files = ArtifactStore(tmp_path / "artifacts")
+    sweep = Sweep(engine.built.db, files)
+    await upload(engine, attempt.ref, "report.md", b"one")
+    await upload(engine, attempt.ref, "report.md", b"two")
+    for path in files_in(tmp_path / "artifacts"):
+        grow_old(path)
+
+    first = await sweep.round()
+    again = await upload(engine, attempt.ref, "other.md", b"one")
+    later = [await sweep.round() for _ in range(3)]
+
+    assert (first, later) == (0, [0, 0, 0])
+    assert (await read(engine, again.id))[0] == b"one"
+
+
+async def test_a_round_visits_so_many_files_and_the_next_goes_on(
+    engine: Engine, attempt: Attempt, tmp_path: Path
+) -> None:
+    sweep = Sweep(engine.built.db, ArtifactStore(tmp_path / "artifacts"), most=3)
+    for number in range(8):
+        await upload(engine, attempt.ref, "report.md", bytes([number]))
+    for path in files_in(tmp_path / "artifacts"):
+        grow_old(path)
+
+    removed = [await sweep.round() for _ in range(6)]
+
+    assert removed[:3] == [0, 0, 0]
+    assert max(removed) <= 3
+    assert sum(removed) == 7
+    assert len(files_in(tmp_path / "artifacts")) == 1
+
+
+async def test_a_running_upload_is_never_swept_however_long_it_takes(tmp_path: Path) -> None:
+    files = ArtifactStore(tmp_path)
+
+    with files.upload() as one:
+        await one.write(bytes(100_000))
+        (incoming,) = files_in(tmp_path)
+        grow_old(incoming)
+        removed = ArtifactStore(tmp_path).discard_broken_off(AGE, 10)
+        stored = await one.finish()
+
+    assert removed == 0
+    assert not files.discard(stored.sha256, AGE)  # young: its age counts from its end
+    assert [path.name for path in files_in(tmp_path)] == [stored.sha256]
+
+
+async def test_a_content_that_is_stored_anew_while_it_is_removed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ArtifactStore(tmp_path)
+    with files.upload() as one:
+        await one.write(b"same")
+        stored = await one.finish()
+    (content,) = files_in(tmp_path)
+    grow_old(content)
+    rename = Path.rename
+
+    def stored_anew_first(self: Path, target: Path) -> Path:
+        self.touch()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stored_anew_first)
+    removed = files.discard(stored.sha256, AGE)
+
+    assert not removed
+    assert [path.read_bytes() for path in files_in(tmp_path)] == [b"same"]
+
+
+def grow_old(path: Path) -> None:
+    """As if nobody had touched it for a little more than the sweep's patience."""
+    os.utime(path, (0, time.time() - AGE - 10))
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -1,12 +1,18 @@
 """The artifact store: a folder of files named by the SHA-256 of their content."""
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import os
+import re
 import tempfile
+import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,6 +22,7 @@ MAX_BYTES: Final = 100 * 1024 * 1024
 """The largest artifact."""
 CHUNK: Final = 64 * 1024
 """How much is read at a time."""
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Upload:
 
     def _move(self, sha256: str) -> None:
         self._file.flush()
+        os.utime(self._file.fileno())  # its age counts from here, however long the upload took
         os.fsync(self._file.fileno())
         target = _path(self._root, sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,14 +83,16 @@ class ArtifactStore:
     def __init__(self, root: Path, limit: int = MAX_BYTES) -> None:
         self._root = root
         self._limit = limit
+        self._incoming = root / "incoming"
 
     @contextmanager
     def upload(self) -> Iterator[Upload]:
         """A new file; gone at the end of the block unless it was finished."""
-        folder = self._root / "incoming"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115  # closed below
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o750)
+        file = tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)  # noqa: SIM115  # closed below
         try:
+            with contextlib.suppress(OSError):  # where files cannot be locked, none is swept
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield Upload(self._root, file, self._limit)
         finally:
             file.close()
@@ -99,6 +109,58 @@ class ArtifactStore:
                 yield chunk
         finally:
             file.close()
+
+    def discard_broken_off(self, age: float, most: int) -> int:
+        """Removes at most `most` files of uploads that broke off more than `age` seconds ago, and counts them.
+
+        A running upload holds a lock on its file, in whichever process it runs.
+        """
+        removed = 0
+        for path in islice(self._old_incoming(age), most):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                removed += 1
+        return removed
+
+    def _old_incoming(self, age: float) -> Iterator[Path]:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._incoming) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if _is_old(entry.stat(), age):
+                        yield Path(entry.path)
+
+    def contents(self, after: str, most: int) -> list[str]:
+        """The SHA-256 of at most `most` stored contents, in order, that come after `after`."""
+        found: list[str] = []
+        with contextlib.suppress(FileNotFoundError):
+            for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
+                if folder.name >= after[:2]:
+                    names = (path.name for path in folder.iterdir())
+                    found += sorted(name for name in names if name > after and _SHA256.fullmatch(name))
+                if len(found) >= most:
+                    break
+        return found[:most]
+
+    def discard(self, sha256: str, age: float) -> bool:
+        """Removes a content that was stored more than `age` seconds ago; whether it did."""
+        target, aside = _path(self._root, sha256), self._incoming / uuid.uuid4().hex
+        try:
+            if not _is_old(target.stat(), age):
+                return False
+            self._incoming.mkdir(exist_ok=True, mode=0o750)
+            target.rename(aside)
+            if _is_old(aside.stat(), age):
+                aside.unlink()
+                return True
+            aside.replace(target)  # the same content was stored anew just now
+        except FileNotFoundError:
+            pass  # another replica was first
+        return False
+
+
+def _is_old(found: os.stat_result, age: float) -> bool:
+    return time.time() - found.st_mtime > age
 
 
 def _path(root: Path, sha256: str) -> Path:

@@ -17,6 +17,7 @@ from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
 from engine.hub import Hub
+from engine.sweep import Sweep
 from engine.tables import metadata
 from engine.watch import Pace, Poller, Watcher
 from mcpanel.engine.v1 import engine_pb2_grpc, worker_pb2_grpc
@@ -76,7 +77,12 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
         db=db,
         audit=peers.audit,
         record_sources=[RunEventRecords(db)],
-        background=[bus.start, *dispatcher.background(), Poller(db, hub, bus, pace).run],
+        background=[
+            bus.start,
+            *dispatcher.background(),
+            Poller(db, hub, bus, pace).run,
+            Sweep(db, files).run,
+        ],
         on_stop=[dispatcher.close, bus.close, peers.close, db.close],
         migrations_package="engine",
     )

@@ -163,6 +163,7 @@ artifacts: Final = Table(
     _time("created_at", required=True),
     UniqueConstraint("run_id", "step_id", "name"),
     Index("ix_artifacts_run_id", "run_id", "id"),
+    Index("ix_artifacts_sha256", "sha256"),
 )
 
 workers: Final = Table(

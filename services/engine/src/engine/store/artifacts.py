@@ -52,6 +52,12 @@ async def put(tx: Transaction, ref: Ref, record: ArtifactRecord) -> ArtifactReco
     return None if row is None else ArtifactRecord(**row._mapping)
 
 
+async def in_use(tx: Transaction, contents: Sequence[str]) -> set[str]:
+    """Those of the contents, by their SHA-256, that some artifact has."""
+    query = select(artifacts.c.sha256).where(artifacts.c.sha256.in_(contents)).distinct()
+    return set((await tx.execute(query)).scalars())
+
+
 async def get(tx: Transaction, artifact_id: str, reader: Reader) -> ArtifactRecord:
     """The record. Raises NotFound ARTIFACT_NOT_FOUND."""
     query = select(artifacts).join(runs, runs.c.id == artifacts.c.run_id)

@@ -1,0 +1,66 @@
+"""The loop that removes files nobody needs: uploads that broke off, and contents that were replaced."""
+
+import asyncio
+import logging
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from chassis.database import Database
+from chassis.errors import ServiceError
+from engine.artifacts import ArtifactStore
+from engine.store import artifacts as store
+
+log = logging.getLogger(__name__)
+
+AGE: Final = 3600.0
+"""How long a file is left alone, in seconds."""
+_PAUSE: Final = 60.0
+_MOST: Final = 1000
+
+
+class Sweep:
+    """Goes through the folder of artifacts, some files at a time, for ever. Replicas may do so at once.
+
+    A content goes when it is old and two visits in a row found no artifact that has it: between them whoever had
+    just asked for the artifact has opened the file.
+    """
+
+    def __init__(self, db: Database, files: ArtifactStore, *, most: int = _MOST) -> None:
+        self._db = db
+        self._files = files
+        self._most = most
+        self._after = ""
+        self._unused_before: set[str] = set()
+        self._unused: set[str] = set()
+
+    async def run(self) -> None:
+        """Sweeps for ever."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            try:
+                removed = await self.round()
+            except (DBAPIError, ServiceError, OSError) as error:
+                log.warning("the artifacts could not be swept", extra={"error": type(error).__name__})
+                continue
+            if removed:
+                log.info("artifact files nobody needs were removed", extra={"count": removed})
+
+    async def round(self) -> int:
+        """Visits the next files; returns how many it removed."""
+        removed = await asyncio.to_thread(self._files.discard_broken_off, AGE, self._most)
+        found = await asyncio.to_thread(self._files.contents, self._after, self._most)
+        if found:
+            async with self._db.read() as tx:
+                used = await store.in_use(tx, found)
+            unused = [one for one in found if one not in used]
+            self._unused.update(unused)
+            for one in unused:
+                if one in self._unused_before:
+                    removed += await asyncio.to_thread(self._files.discard, one, AGE)
+        if len(found) == self._most:
+            self._after = found[-1]
+        else:
+            self._after = ""
+            self._unused_before, self._unused = self._unused, set()
+        return removed
