@@ -168,6 +168,30 @@ async def test_a_run_of_a_private_workflow_is_seen_by_who_it_concerns(
     assert list(listed.runs) == []
 
 
+async def test_a_run_of_a_public_workflow_is_seen_by_viewers_too(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, visibility=Type.PUBLIC, owner_id=OTHER_EDITOR.id)
+    run = await engine.start_run()
+    request = engine_pb2.GetRunRequest(run_id=run.id)
+
+    seen = (await engine.stub.GetRun(request, metadata=as_caller(VIEWER))).run
+
+    assert seen.id == run.id
+
+
+async def test_who_may_run_a_workflow_runs_its_owners_private_components(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    code = peers.registry.component("secret")
+    peers.registry.private.add(code.id)
+    peers.registry.workflow({"id": "a", "component": code}, owner_id=OTHER_EDITOR.id)
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert run_pb2.Run.Status.Name(run.status) == "SUCCESS"
+
+
 async def test_a_viewer_may_not_start_runs(engine: Engine, peers: Peers) -> None:
     request = engine_pb2.StartRunRequest(workflow="flow")
 

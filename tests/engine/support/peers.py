@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 
 from chassis import jsonvalue
-from chassis.client import ServiceChannel, channel
+from chassis.client import ON_BEHALF_OF, ServiceChannel, channel
 from chassis.ids import uuid7
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
@@ -24,6 +24,8 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
     def __init__(self) -> None:
         self.workflows: dict[str, workflow_pb2.Workflow] = {}
         self.versions: dict[str, component_pb2.Version] = {}
+        self.private: set[str] = set()
+        """Versions that are there for services only: to people they are not found."""
         self.calls = 0
 
     async def GetWorkflow(
@@ -37,6 +39,9 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
 
     async def GetVersion(self, request: registry_pb2.GetVersionRequest, context: Any) -> Any:
         self.calls += 1
+        for_somebody = any(name == ON_BEHALF_OF for name, _ in context.invocation_metadata())
+        if for_somebody and request.version_id in self.private:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such version")
         return registry_pb2.GetVersionResponse(version=self.versions[request.version_id])
 
     def component(

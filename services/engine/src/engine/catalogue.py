@@ -9,7 +9,7 @@ from typing import Final
 
 from chassis.client import ServiceChannel
 from chassis.context import ANONYMOUS, current, use
-from chassis.errors import NotFound, Precondition
+from chassis.errors import Precondition
 from chassis.expressions import ExpressionError
 from engine.components import Components
 from engine.dispatch.plans import PlanCache
@@ -99,10 +99,7 @@ class Catalogue:
         if known is not None:
             return known
         request = registry_pb2.GetVersionRequest(version_id=version_id)
-        try:
-            with use(dataclasses.replace(current(), caller=ANONYMOUS)):
-                version: component_pb2.Version = (await self._stub.GetVersion(request)).version
-        except NotFound:
-            version = (await self._stub.GetVersion(request)).version
+        with use(dataclasses.replace(current(), caller=ANONYMOUS)):
+            version: component_pb2.Version = (await self._stub.GetVersion(request)).version
         self._components.put(version)
         return version
