@@ -1,6 +1,7 @@
 """Callers at the door of the session's stack."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -25,8 +26,28 @@ async def anonymous(stack: Stack) -> AsyncIterator[Console]:
 @pytest.fixture
 async def viewer(stack: Stack, admin: Console, anonymous: Console) -> AsyncIterator[Console]:
     """A person who may only look, with an access token."""
-    who = {"email": f"{fresh('viewer')}@example.com", "password": "a long enough password"}
-    await admin.call("POST", "/auth/register", json=who | {"roleName": "Viewer"})
+    async with _person("Viewer", stack, admin, anonymous) as console:
+        yield console
+
+
+@pytest.fixture
+async def editor(stack: Stack, admin: Console, anonymous: Console) -> AsyncIterator[Console]:
+    """A person who builds and runs, with an access token."""
+    async with _person("Editor", stack, admin, anonymous) as console:
+        yield console
+
+
+@pytest.fixture
+async def other_editor(stack: Stack, admin: Console, anonymous: Console) -> AsyncIterator[Console]:
+    """Another one."""
+    async with _person("Editor", stack, admin, anonymous) as console:
+        yield console
+
+
+@asynccontextmanager
+async def _person(role: str, stack: Stack, admin: Console, anonymous: Console) -> AsyncIterator[Console]:
+    who = {"email": f"{fresh(role.lower())}@example.com", "password": "a long enough password"}
+    await admin.call("POST", "/auth/register", json=who | {"roleName": role})
     token = (await anonymous.call("POST", "/auth/login", json=who))["access_token"]
     async with stack.http(key=token) as http:
         yield Console(http)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.system.console import Console, assert_gapless
+from tests.system.console import Console, assert_gapless, fresh
 
 SLOW = """
 import time
@@ -105,3 +105,28 @@ async def test_the_same_request_id_starts_one_run(admin: Console) -> None:
 
     assert {answer.json()["run"]["id"] for answer in answers if answer.status_code == 200}.__len__() == 1
     assert reused.status_code == 409
+
+
+async def test_a_public_workflow_runs_its_owners_private_component_and_viewers_see_the_run(
+    editor: Console, other_editor: Console, viewer: Console
+) -> None:
+    code = fresh("secret")
+    version = {"version": "1.0.0", "pythonScript": {"codeContent": "def main() -> int:\n    return 42\n"}}
+    definition = {"name": code, "type": "PYTHON_SCRIPT", "visibility": "PRIVATE"}
+    body = {"definition": definition, "initialVersion": version}
+    await editor.call("POST", "/api/v1/mcp-definitions", json=body)
+    name = fresh("public")
+    source = (
+        f"name: {name}\nvisibility: PUBLIC\nsteps:\n  - {{id: a, component: {code}}}\n"
+        "outputs:\n  answer: '${{ steps.a.output }}'\n"
+    )
+    await editor.call("POST", "/api/v1/workflows", json={"source": source})
+
+    run = await other_editor.start(name)
+    finished = await other_editor.finish(run)
+
+    assert (finished["status"], finished["outputs"]) == ("SUCCESS", {"answer": 42})
+    hidden = await other_editor.http.get(f"/api/v1/mcp-definitions/{code}")
+    assert hidden.status_code == 404
+    assert (await viewer.run(run))["outputs"] == {"answer": 42}
+    assert (await viewer.http.post("/api/v1/workflow-runs", json={"workflow": name})).status_code == 403
