@@ -130,3 +130,27 @@ async def test_a_public_workflow_runs_its_owners_private_component_and_viewers_s
     assert hidden.status_code == 404
     assert (await viewer.run(run))["outputs"] == {"answer": 42}
     assert (await viewer.http.post("/api/v1/workflow-runs", json={"workflow": name})).status_code == 403
+
+
+async def test_a_step_whose_data_source_was_deleted_fails_naming_it_and_the_component(admin: Console) -> None:
+    source = {"name": fresh("gone"), "type": "POSTGRESQL", "host": "127.0.0.1", "port": 5432, "database": "d"}
+    source |= {"username": "u", "secretValue": "a made-up password", "tlsMode": "DISABLED"}
+    await admin.call("POST", "/api/v1/external-db-configs", json={"dataSource": source})
+    name = source["name"]
+    code = await admin.python(
+        f"""
+        import mcpanel_step as step
+
+        def main() -> list:
+            return step.datasource("{name}").query("SELECT 1")
+        """,
+        dataSourceIds=[name],
+    )
+    workflow = await admin.workflow(f"name: NAME\nsteps:\n  - {{id: a, component: {code}}}\n")
+    await admin.call("DELETE", f"/api/v1/external-db-configs/{name}")
+
+    run = await admin.finish(await admin.start(workflow["name"]))
+
+    said = f"the data source '{name}', which the component '{code}' links, was deleted"
+    assert run["status"] == "FAILED"
+    assert said in (await admin.steps(run["id"]))["a"]["error"]["message"]

@@ -278,6 +278,21 @@ async def test_a_source_that_is_not_linked_is_refused_by_name(engine: Engine, st
     assert engine.tokens == []
 
 
+async def test_a_source_that_was_deleted_is_named_with_the_component_that_links_it(
+    engine: Engine, start: Start
+) -> None:
+    await start()
+    await engine.hears("hello")
+    engine.source_deleted = True
+    code = "import mcpanel_step as s\ndef main():\n    return s.datasource('sample').query('SELECT 1')"
+
+    engine.assign(python_version(code, source="sample"), data_source_token="t-token")
+    result = (await engine.hears("result"))[0]
+
+    said = "the data source 'sample', which the component 'sample' links, was deleted"
+    assert said in result.error.message
+
+
 async def test_a_hundred_megabytes_of_output_neither_stall_nor_swell_the_worker(
     engine: Engine, start: Start
 ) -> None:

@@ -51,6 +51,8 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
     streams: int = 0
     away: int = 0
     """How many uploads still find the engine away."""
+    source_deleted: bool = False
+    """Whether queries find no data source."""
 
     def __post_init__(self) -> None:
         self._outbox: asyncio.Queue[pb.EngineMessage | None] = asyncio.Queue()
@@ -170,6 +172,8 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
         """Answers one row: the source's id and the first parameter."""
         metadata = dict(context.invocation_metadata() or ())
         self.tokens.append(str(metadata["authorization"]))
+        if self.source_deleted:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "data source '…' does not exist")
         columns = [ds.ResultColumn(name="source"), ds.ResultColumn(name="parameter")]
         yield ds.ExecuteQueryResponse(columns=ds.ExecuteQueryResponse.Columns(query_id="q", columns=columns))
         row = struct_pb2.ListValue(

@@ -98,6 +98,11 @@ class AttemptSink:
                 if begun or waited > _PATIENCE:
                     raise RequestError(f"the query on '{source}' failed: {error.message}") from None
                 waited += await _pause(waited)
+            except errors.NotFound:
+                raise RequestError(
+                    f"the data source '{source}', which the component '{self._program.component}' links, was deleted; "
+                    "link another in the component's next version"
+                ) from None
             except errors.ServiceError as error:
                 raise RequestError(f"the query on '{source}' failed: {error.message}") from None
             else:

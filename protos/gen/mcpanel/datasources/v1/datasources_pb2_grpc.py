@@ -127,7 +127,10 @@ class DataSourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDataSource(self, request, context):
-        """Deletes a data source with its secret and schema. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+        """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
+        accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
+        by the same name has another id, so that a new version must link it.
+        Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

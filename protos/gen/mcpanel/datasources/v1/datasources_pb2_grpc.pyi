@@ -46,7 +46,11 @@ class DataSourceServiceStub:
     INVALID_UPDATE_MASK, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID.
     """
     DeleteDataSource: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.DeleteDataSourceRequest, _datasources_pb2.DeleteDataSourceResponse]
-    """Deletes a data source with its secret and schema. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH."""
+    """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
+    accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
+    by the same name has another id, so that a new version must link it.
+    Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+    """
     TestConnection: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.TestConnectionRequest, _datasources_pb2.TestConnectionResponse]
     """Connects, runs a trivial query and says what it found. A failed connection is an answer, not an error.
     Errors: DATA_SOURCE_NOT_FOUND.
@@ -90,7 +94,11 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     INVALID_UPDATE_MASK, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID.
     """
     DeleteDataSource: _aio.UnaryUnaryMultiCallable[_datasources_pb2.DeleteDataSourceRequest, _datasources_pb2.DeleteDataSourceResponse]  # type: ignore[assignment]
-    """Deletes a data source with its secret and schema. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH."""
+    """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
+    accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
+    by the same name has another id, so that a new version must link it.
+    Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+    """
     TestConnection: _aio.UnaryUnaryMultiCallable[_datasources_pb2.TestConnectionRequest, _datasources_pb2.TestConnectionResponse]  # type: ignore[assignment]
     """Connects, runs a trivial query and says what it found. A failed connection is an answer, not an error.
     Errors: DATA_SOURCE_NOT_FOUND.
@@ -161,7 +169,11 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _datasources_pb2.DeleteDataSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.DeleteDataSourceResponse, _abc.Awaitable[_datasources_pb2.DeleteDataSourceResponse]]:
-        """Deletes a data source with its secret and schema. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH."""
+        """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
+        accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
+        by the same name has another id, so that a new version must link it.
+        Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+        """
 
     @_abc_1.abstractmethod
     def TestConnection(
