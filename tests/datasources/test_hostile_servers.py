@@ -23,6 +23,8 @@ from tests.support.servers import TestPostgres
 
 CANARY = b"canary-5f0e7a1c9b"
 _SSL_REQUEST = 80877103
+_POURED = 64 * 1024
+_FLOOD = 128 * 1024 * 1024
 
 
 class Impostor:
@@ -32,11 +34,17 @@ class Impostor:
         self.heard = b""
         self.port = 0
         self.encrypted = False
+        self.poured = 0
 
 
 @asynccontextmanager
-async def impostor(answer: bytes, certificate: ssl.SSLContext | None = None) -> AsyncIterator[Impostor]:
-    """An impostor that says `answer` to the startup message, over TLS when it has a certificate."""
+async def impostor(
+    answer: bytes, certificate: ssl.SSLContext | None = None, flood: bytes = b""
+) -> AsyncIterator[Impostor]:
+    """An impostor that says `answer` to the startup message, over TLS when it has a certificate.
+
+    With a `flood`, it says that to the next message, and then pours bytes, up to `_FLOOD` of them.
+    """
     found = Impostor()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,6 +60,13 @@ async def impostor(answer: bytes, certificate: ssl.SSLContext | None = None) -> 
             found.heard += await reader.readexactly(size - 8)
             writer.write(answer)
             await writer.drain()
+            if flood:
+                found.heard += await reader.read(1)
+                writer.write(flood)
+                while found.poured < _FLOOD:
+                    writer.write(bytes(_POURED))
+                    await writer.drain()
+                    found.poured += _POURED
             found.heard += await reader.read()
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
@@ -77,7 +92,13 @@ def refusal() -> bytes:
     return b"E" + struct.pack("!I", 4 + len(body)) + body
 
 
+def notice(size: int) -> bytes:
+    """The beginning of a NoticeResponse that says it is this large."""
+    return b"N" + struct.pack("!I", size) + b"M"
+
+
 CLEARTEXT = authentication(3)
+WELCOME = authentication(0) + b"Z" + struct.pack("!I", 5) + b"I"
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +242,18 @@ async def test_what_is_no_database_is_a_failed_connection(answer: bytes, world: 
     assert not found.ok
     assert CANARY not in server.heard
     assert CANARY.decode() not in found.message
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_a_server_that_floods_whom_it_let_in_is_cut_off(
+    encrypted: bool, world: World, authority: Any
+) -> None:
+    certificate = authority[1]("db.example.com") if encrypted else None
+    async with impostor(WELCOME, certificate, notice(_FLOOD)) as server:
+        await create(world, bait(server.port, tls_mode=pb.DataSource.PREFER))
+
+        found = await try_out(world)
+
+    assert (found.ok, found.message) == (False, "the connection was made, but the test query failed")
+    assert server.encrypted == encrypted
+    assert 0 < server.poured < _FLOOD / 4

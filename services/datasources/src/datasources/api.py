@@ -9,11 +9,12 @@ from google.protobuf import struct_pb2
 from chassis import outbox, paging
 from chassis.context import current
 from chassis.database import Database, Transaction
-from chassis.errors import Conflict, Denied, Invalid, NotFound, Precondition, TooLarge
+from chassis.errors import Conflict, Denied, Invalid, NotFound, Precondition
 from chassis.ids import uuid7
 from chassis.statuses import MAX_MESSAGE_BYTES
 from datasources import catalogue, domain, store, wire
 from datasources.connections import Connections, Stored
+from datasources.connectors import failures
 from datasources.domain import Caller, DataSource, Draft
 from datasources.pools import Pools
 from datasources.queries import Batch, Columns, Order, Outcome, Queries, Query, Stop
@@ -275,9 +276,5 @@ def _details(outcome: Outcome, statement: Statement) -> dict[str, object]:
 
 def _fitting(schema: pb.Schema) -> pb.Schema:
     if schema.ByteSize() > MAX_MESSAGE_BYTES - 1024:
-        raise TooLarge(
-            "MESSAGE_TOO_LARGE",
-            "the schema is larger than a message may be; give the login fewer schemas to see",
-            metadata={"limit_bytes": str(MAX_MESSAGE_BYTES)},
-        )
+        raise failures.schema_too_large()
     return schema

@@ -99,7 +99,7 @@ class Connections:
         return Tested(True, "", found.server_version, latency, found.warnings)
 
     async def scan(self, stored: Stored) -> Catalogue:
-        """The database's catalogue. Raises Precondition CONNECTION_FAILED."""
+        """The database's catalogue. Raises Precondition CONNECTION_FAILED and TooLarge MESSAGE_TOO_LARGE."""
         try:
             async with (
                 asyncio.timeout(_SCAN_SECONDS),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from chassis.errors import Cancelled, Internal, NotFound, ServiceError, TooLarge
+from chassis.errors import Cancelled, Internal, NotFound, ServiceError
 from chassis.jsonvalue import Json
 from datasources.connectors import failures
 from datasources.connectors.postgresql import Session
@@ -76,8 +76,8 @@ class Order(Generic[T]):
     parameters: Sequence[Json] = field(repr=False)
     max_rows: int
     timeout: timedelta
-    encode: Callable[[Sequence[Json]], tuple[T, int]]
-    """A row as the wire has it, and its size there in bytes."""
+    encode: Callable[[Sequence[Json], int], tuple[T | None, int]]
+    """A row as the wire has it, and its size there in bytes. None, and some size above the limit, if it is larger."""
 
 
 OpenSession: TypeAlias = (
@@ -172,13 +172,10 @@ class Query(Generic[T]):
         size = total = 0
         async with aclosing(result.rows(self.order.max_rows + 1)) as stream:
             async for values in stream:
-                row, bytes_ = self.order.encode(values)
-                if bytes_ > BATCH_BYTES:
-                    raise TooLarge(
-                        "MESSAGE_TOO_LARGE",
-                        f"row {self._row_count + len(rows) + 1} is larger than {BATCH_BYTES} bytes; select less of it",
-                        metadata={"limit_bytes": str(BATCH_BYTES)},
-                    )
+                row, bytes_ = self.order.encode(values, BATCH_BYTES)
+                if row is None:
+                    what = f"row {self._row_count + len(rows) + 1}"
+                    raise failures.row_too_large(what, BATCH_BYTES, [self._largest(result.columns, values)])
                 if self._row_count + len(rows) == self.order.max_rows or total + bytes_ > MAX_BYTES:
                     self._truncated = True
                     break
@@ -190,6 +187,10 @@ class Query(Generic[T]):
                 total += bytes_
         if rows:
             await self._flush(rows)
+
+    def _largest(self, columns: Sequence[ResultColumn], values: Sequence[Json]) -> str:
+        sizes = [self.order.encode([value], BATCH_BYTES)[1] for value in values]
+        return columns[sizes.index(max(sizes))].name
 
     async def _flush(self, rows: list[T]) -> None:
         await self._room.acquire()

@@ -172,10 +172,33 @@ def parameters(statement: Statement, found: Asked) -> list[Json]:
     return list(found.positional)
 
 
-def row(values: Sequence[Json]) -> tuple[struct_pb2.ListValue, int]:
-    """A row's message, and the bytes it takes in a batch at most."""
+def row(values: Sequence[Json], limit: int) -> tuple[struct_pb2.ListValue | None, int]:
+    """A row's message, and the bytes it takes in a batch at most. None, and some number above, if over `limit`."""
+    if (at_least := _least(values, limit)) > limit:
+        return None, at_least
     encoded = jsonvalue.to_list(values)
-    return encoded, encoded.ByteSize() + 8
+    size = encoded.ByteSize() + 8
+    return (encoded if size <= limit else None), size
+
+
+def _least(values: Sequence[Json], enough: int) -> int:
+    """The fewest bytes the values could take encoded, counted until it is `enough`: encoding takes far longer."""
+    size, waiting = 0, list(values)
+    while waiting and size <= enough:
+        match waiting.pop():
+            case str() as text:
+                size += len(text) + 4
+            case list() as items:
+                size += 4
+                waiting += items
+            case dict() as items:
+                size += 4 + sum(map(len, items))
+                waiting += items.values()
+            case None | bool():
+                size += 4
+            case _:
+                size += 11
+    return size
 
 
 def columns(query_id: str, found: Iterable[ResultColumn]) -> pb.ExecuteQueryResponse:

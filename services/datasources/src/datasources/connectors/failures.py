@@ -1,14 +1,18 @@
 """What a database's errors become: a sentence for the caller, without credentials and without data."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import psycopg
 from psycopg import errors as pg
 
-from chassis.errors import DeadlineExceeded, FieldViolation, Invalid, Precondition, ServiceError
+from chassis.errors import DeadlineExceeded, FieldViolation, Invalid, Precondition, ServiceError, TooLarge
+from chassis.statuses import MAX_MESSAGE_BYTES
 from datasources.statements import Statement
 
+_NAMED: Final = 5
+"""How many columns an error names."""
 _QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
 _CONNECTING: Final = (
     ("password authentication failed", "the database refused the login: wrong user name or password"),
@@ -89,6 +93,39 @@ def querying(error: psycopg.Error, statement: Statement, prefix: int) -> Service
 def timed_out() -> DeadlineExceeded:
     """The error of a query that ran too long."""
     return DeadlineExceeded("QUERY_TIMED_OUT", "the query ran longer than its timeout and was cancelled")
+
+
+def row_too_large(what: str, limit: int, columns: Sequence[str]) -> TooLarge:
+    """The error of a row, `what`, that is larger than `limit` bytes. `columns` are those that may be to blame."""
+    names = [f'column "{name}"' for name in columns]
+    if len(names) > _NAMED:
+        names[_NAMED:] = ["another"]
+    metadata = {"limit_bytes": str(limit)} | ({"column": columns[0]} if len(columns) == 1 else {})
+    return TooLarge(
+        "MESSAGE_TOO_LARGE",
+        f"{what} is larger than {limit} bytes; select less of {' or '.join(names) or 'it'}, "
+        "e.g. left(…::text, 1000)",
+        metadata=metadata,
+    )
+
+
+def complaint_too_large(limit: int) -> TooLarge:
+    """The error of an error message that is larger than `limit` bytes, and was not let in."""
+    return TooLarge(
+        "MESSAGE_TOO_LARGE",
+        f"the database's complaint is larger than {limit} bytes: it quotes a value; select less of that, "
+        "e.g. left(…::text, 1000)",
+        metadata={"limit_bytes": str(limit)},
+    )
+
+
+def schema_too_large() -> TooLarge:
+    """The error of a schema that no message can hold."""
+    return TooLarge(
+        "MESSAGE_TOO_LARGE",
+        "the schema is larger than a message may be; give the login fewer schemas to see",
+        metadata={"limit_bytes": str(MAX_MESSAGE_BYTES)},
+    )
 
 
 def _message(error: psycopg.Error) -> str:

@@ -11,9 +11,12 @@ import psycopg
 from psycopg import pq
 
 from datasources.addresses import Target
-from datasources.connectors import failures, values
+from datasources.connectors import failures, values, valve
+from datasources.connectors.valve import Valve
 from datasources.domain import DataSource, TlsMode
 
+ANSWER_BYTES: Final = 4 * 1024 * 1024
+"""The most bytes that a server may answer with at once: for one row, or instead of rows."""
 CONNECT_SECONDS: Final = 10
 _SETTINGS: Final = {
     "standard_conforming_strings": "on",
@@ -25,6 +28,7 @@ _SETTINGS: Final = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "10s",
+    "client_min_messages": "error",
 }
 """What every transaction sets for itself (SET LOCAL), so that a pooler between us and the server changes nothing."""
 _CONTEXT: Final = values.context()
@@ -35,6 +39,7 @@ class Session:
     """An open connection, and the type names it has learnt: (type's oid, modifier) to name."""
 
     connection: psycopg.AsyncConnection[Any]
+    valve: Valve
     type_names: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @property
@@ -47,6 +52,7 @@ class Session:
 
     async def begin(self, timeout_ms: int) -> None:
         """Begins a READ ONLY transaction whose first query has been run: nothing can make it READ WRITE any more."""
+        self.valve.allow(ANSWER_BYTES)
         settings = _SETTINGS | {"statement_timeout": str(timeout_ms)}
         calls = ", ".join(
             f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items()
@@ -57,6 +63,7 @@ class Session:
 
     async def reset(self) -> None:
         """Undoes whatever the last query left in the session."""
+        self.valve.allow(ANSWER_BYTES)
         await self.connection.rollback()
         await self.connection.execute("DISCARD ALL")
 
@@ -65,6 +72,7 @@ class Session:
         if self.connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
             await self.connection.cancel_safe(timeout=3)
         await self.connection.close()
+        await self.valve.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,11 @@ async def connect(source: DataSource, target: Target, secret: str, roots: Path |
         )
     except (psycopg.Error, OSError) as error:
         raise failures.connection_failed(failures.connecting(error)) from error
-    return Session(connection)
+    try:
+        return Session(connection, await valve.insert(connection.pgconn.socket, ANSWER_BYTES))
+    except BaseException:
+        await connection.close()
+        raise
 
 
 def system_roots() -> Path | None:

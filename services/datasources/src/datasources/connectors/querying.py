@@ -11,12 +11,15 @@ from psycopg.types import TypeInfo
 
 from chassis.jsonvalue import Json
 from datasources.connectors import failures
-from datasources.connectors.postgresql import Session
+from datasources.connectors.postgresql import ANSWER_BYTES, Session
 from datasources.statements import Statement
 
 _CURSOR: Final = "mcpanel_rows"
 _PREFIX: Final = len(f'DECLARE "{_CURSOR}" NO SCROLL CURSOR FOR ')
-_FETCHED: Final = 1000
+_FIRST_ROWS: Final = 16
+_MOST_ROWS: Final = 1000
+_FETCHED_BYTES: Final = 1024 * 1024
+"""How much is fetched at once, about: the server gathers all of a FETCH before it sends any of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class ResultColumn:
 
     name: str
     type: str
+    is_bounded: bool
+    """Whether all values of the type take the same few bytes in the database."""
 
 
 class Result:
@@ -52,16 +57,21 @@ class Result:
                     TypeInfo(name, element, oid, delimiter=delimiter).register(self._session.connection)
         names = [bytes(described.fname(number) or b"").decode() for number in range(described.nfields)]
         self.columns = tuple(
-            ResultColumn(name, known.get(kind, "")) for name, kind in zip(names, kinds, strict=True)
+            ResultColumn(name, known.get(kind, ""), described.fsize(number) > 0)
+            for number, (name, kind) in enumerate(zip(names, kinds, strict=True))
         )
 
     async def rows(self, at_most: int) -> AsyncGenerator[Sequence[Json]]:
-        """The rows, at most `at_most`. Only one row at a time is held here, however many are waiting."""
-        left = at_most
+        """The rows, at most `at_most`. Only one row at a time is held here, however many are waiting.
+
+        Raises TooLarge MESSAGE_TOO_LARGE when a row is so large that it was not let in.
+        """
+        left, fitting = at_most, _FIRST_ROWS
         fetcher = self._session.connection.cursor()
+        valve = self._session.valve
         while left > 0:
-            asked = min(_FETCHED, left)
-            got = 0
+            asked = min(fitting, left)
+            got, before = 0, valve.came
             fetch = f'FETCH FORWARD {asked} FROM "{_CURSOR}"'.encode()
             try:
                 # a generator, though psycopg only says iterator: closing it cancels the rest of the fetch
@@ -70,11 +80,17 @@ class Result:
                     async for row in stream:
                         got += 1
                         yield row
+                        valve.allow(ANSWER_BYTES)
             except psycopg.Error as error:
+                if valve.overflowed:
+                    columns = [column.name for column in self.columns if not column.is_bounded]
+                    what = f"row {at_most - left + got + 1}, or the database's complaint about it,"
+                    raise failures.row_too_large(what, ANSWER_BYTES, columns) from error
                 raise failures.querying(error, self._statement, _PREFIX) from error
-            left -= got
             if got < asked:
                 return
+            left -= got
+            fitting = min(max(_FETCHED_BYTES * got // (valve.came - before), 1), _MOST_ROWS)
 
     async def _look_up(self, kinds: Sequence[tuple[int, int]]) -> Sequence[Any]:
         oids, modifiers = [oid for oid, _ in kinds], [modifier for _, modifier in kinds]
@@ -89,8 +105,8 @@ async def started(
     """The query, started in the session's transaction, which must be READ ONLY and primed.
 
     The cursor is declared by an extended-protocol call, which takes a single statement, and DECLARE itself
-    takes nothing but a query. Raises Invalid STATEMENT_REFUSED or QUERY_FAILED, DeadlineExceeded, and
-    Precondition CONNECTION_FAILED.
+    takes nothing but a query. Raises Invalid STATEMENT_REFUSED or QUERY_FAILED, DeadlineExceeded,
+    TooLarge MESSAGE_TOO_LARGE, and Precondition CONNECTION_FAILED.
     """
     async with psycopg.AsyncRawServerCursor(session.connection, _CURSOR, scrollable=False) as cursor:
         try:
@@ -98,6 +114,8 @@ async def started(
             result = Result(session, statement, cursor)
             await result.describe()
         except psycopg.Error as error:
+            if session.valve.overflowed:
+                raise failures.complaint_too_large(ANSWER_BYTES) from error
             raise failures.querying(error, statement, _PREFIX) from error
         yield result
 

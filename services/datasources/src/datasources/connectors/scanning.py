@@ -4,9 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
+import psycopg
+
 from datasources.catalogue import Catalogue, Column, ForeignKey, Index, Table
+from datasources.connectors import failures
 from datasources.connectors.postgresql import Session
 
+CATALOGUE_BYTES: Final = 16 * 1024 * 1024
+"""The most bytes that one of the queries may answer with; what fits into a message takes fewer."""
 _KINDS: Final = {"r": "TABLE", "p": "TABLE", "v": "VIEW", "m": "MATERIALIZED_VIEW", "f": "FOREIGN_TABLE"}
 _USERS: Final = (
     "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
@@ -15,7 +20,10 @@ _USERS: Final = (
 
 
 async def scan(session: Session) -> Catalogue:
-    """The catalogue, in four queries whatever its size. In the session's transaction."""
+    """The catalogue, in five queries whatever its size. In the session's transaction.
+
+    Raises TooLarge MESSAGE_TOO_LARGE.
+    """
     columns: dict[int, list[Column]] = defaultdict(list)
     labels = await _labels(session)
     for row in await _rows(session, _COLUMNS):
@@ -42,7 +50,13 @@ async def scan(session: Session) -> Catalogue:
 
 
 async def _rows(session: Session, statement: str) -> list[Any]:
-    return await (await session.connection.execute(statement.encode())).fetchall()
+    session.valve.allow(CATALOGUE_BYTES)
+    try:
+        return await (await session.connection.execute(statement.encode())).fetchall()
+    except psycopg.Error as error:
+        if session.valve.overflowed:
+            raise failures.schema_too_large() from error
+        raise
 
 
 async def _labels(session: Session) -> Mapping[int, tuple[str, ...]]:

@@ -110,22 +110,28 @@ class Document(Loader):
             value: Json = json.loads(text, parse_float=exact)
         except (RecursionError, ValueError):
             return text
-        return text if _depth(value, _DEEPEST) else value
+        return text if _is_deep(value) else value
 
 
 def exact(text: str) -> float | str:
     """The double with this very value, or the text when there is none."""
     value = float(text)
+    if repr(value) == text:
+        return value
     return value if math.isfinite(value) and Decimal(repr(value)) == Decimal(text) else text
 
 
-def _depth(value: Json, left: int) -> bool:
-    """Whether `value` is nested deeper than `left`."""
-    if isinstance(value, dict):
-        return left == 0 or any(_depth(item, left - 1) for item in value.values())
-    if isinstance(value, list):
-        return left == 0 or any(_depth(item, left - 1) for item in value)
-    return False
+def _is_deep(value: Json) -> bool:
+    """Whether `value` is nested deeper than `_DEEPEST`."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        nested = [
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, (dict, list))
+        ]
+        level = [item for items in nested for item in items]
+    return bool(nested)
 
 
 _BY_NAME: Final[dict[str, type[Loader]]] = {
