@@ -21,14 +21,14 @@ def refusal(sql: str) -> Invalid:
 def test_positional_placeholders_are_numbered_in_order() -> None:
     statement = check("SELECT %s, %s::int")
 
-    assert statement.text == "SELECT $1, $2::int"
+    assert statement.text == "SELECT $1 , $2 ::int"
     assert statement.positional == 2
 
 
 def test_a_name_that_is_used_twice_is_one_parameter() -> None:
     statement = check("SELECT %(a)s, %(b)s, %(a)s")
 
-    assert statement.text == "SELECT $1, $2, $1"
+    assert statement.text == "SELECT $1 , $2 , $1"
     assert statement.named == ("a", "b")
 
 
@@ -67,6 +67,15 @@ def test_places_in_the_text_are_places_in_the_source() -> None:
 def test_the_digest_is_of_what_was_sent() -> None:
     assert check("SELECT 1").digest == "e004ebd5b5532a4b85984a62f8ad48a81aa3460c1ca07701f386135d72cdecf5"
     assert check("SELECT 1 ").digest != check("SELECT 1").digest
+
+
+@pytest.mark.parametrize(
+    "sql", ["a IN (%s,%s)", "(%s)+(%s)", "%s||%s", "%s::int*%s::int", "$$a$$||%s||%s||$x$b$x$"]
+)
+def test_placeholders_need_no_space_around_them(sql: str) -> None:
+    statement = check(f"SELECT {sql}")
+
+    assert statement.positional == 2
 
 
 async def test_a_long_statement_is_checked_as_a_short_one_is() -> None:

@@ -11,7 +11,8 @@ from typing import Final
 
 from chassis.errors import Invalid
 
-_SPACE: Final = re.compile(r"[ \t\n\r\f\v]+")
+_SPACES: Final = " \t\n\r\f\v"
+_SPACE: Final = re.compile(f"[{_SPACES}]+")
 _LINE_COMMENT: Final = re.compile(r"--[^\n\r]*")
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _WORD: Final = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
@@ -73,7 +74,7 @@ class _Lexer:
         self.copied = 0
         self.shifts: list[tuple[int, int]] = [(0, 0)]
         self.positional = 0
-        self.named: list[str] = []
+        self.named: dict[str, int] = {}
 
     def run(self) -> Lexed:
         while self.at < len(self.source):
@@ -82,7 +83,7 @@ class _Lexer:
         if self.positional and self.named:
             raise refused("positional (%s) and named (%(x)s) placeholders are mixed", self.source, 0)
         return Lexed(
-            "".join(self.pieces).rstrip(" \t\n\r\f\v"),
+            "".join(self.pieces).rstrip(_SPACES),
             tuple(self.names),
             self.positional,
             tuple(self.named),
@@ -166,17 +167,19 @@ class _Lexer:
 
     def _percent(self) -> None:
         if named := _NAMED.match(self.source, self.at):
-            name = named.group(1)
-            if name not in self.named:
-                self.named.append(name)
-            self._replace(named.end(), f"${self.named.index(name) + 1}")
+            number = self.named.setdefault(named.group(1), len(self.named) + 1)
+            self._placeholder(named.end(), number)
         elif _POSITIONAL.match(self.source, self.at):
             self.positional += 1
-            self._replace(self.at + 2, f"${self.positional}")
+            self._placeholder(self.at + 2, self.positional)
         elif self.source.startswith("%%", self.at):
             self._replace(self.at + 2, "%")
         else:
             self.at += 1
+
+    def _placeholder(self, end: int, number: int) -> None:
+        # with a space: sqlglot would take the $ of `$1,$2` for quotes, and what is between for their tag
+        self._replace(end, f"${number}" if self.source[end : end + 1] in _SPACES else f"${number} ")
 
     def _replace(self, end: int, text: str) -> None:
         self._copy(self.at)
