@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf import duration_pb2, struct_pb2
 
-from chassis.errors import Denied, Invalid, NotFound, Precondition, ServiceError
+from chassis.errors import Denied, Exhausted, Invalid, NotFound, Precondition, ServiceError
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from tests.datasources.conftest import Target, World, new_target, run
 from tests.support.callers import ADMIN, VIEWER, as_caller
@@ -266,6 +266,19 @@ async def test_a_query_leaves_a_record_without_its_parameters(fresh: World) -> N
     assert refused["outcome"] == "STATEMENT_REFUSED"
     assert failed["outcome"] == "QUERY_FAILED"
     assert "canary-0815" not in str(await fresh.records())
+
+
+async def test_a_query_that_is_refused_for_the_others_that_wait_leaves_a_record(fresh: World) -> None:
+    long = "SELECT " + ", ".join("1" * 20_000)
+    waiting = [asyncio.create_task(fresh.query(long)) for _ in range(17)]
+
+    done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+    for task in rest:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+    assert [type(task.exception()) for task in done] == [Exhausted]
+    assert "TOO_MANY_REQUESTS" in [one["outcome"] for one in await fresh.records()]
 
 
 async def test_who_may_not_query_is_told_so(sample: World) -> None:

@@ -1,12 +1,15 @@
 """How statements are read: placeholders, places, refusals."""
 
+import asyncio
+import os
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.errors import Invalid, ServiceError
+from chassis.errors import Exhausted, Invalid
 from datasources.statements import Checker, check
 from datasources.statements.lexer import lex
 
@@ -78,13 +81,93 @@ def test_placeholders_need_no_space_around_them(sql: str) -> None:
     assert statement.positional == 2
 
 
-async def test_a_long_statement_is_checked_as_a_short_one_is() -> None:
-    checker = Checker()
-    long = "SELECT " + ", ".join(f"a{number}" for number in range(3000))
+LONG = "SELECT " + ", ".join(f"a{number}" for number in range(3000))
 
-    assert (await checker.check(long)).text == long
-    with pytest.raises(ServiceError, match="only one statement"):
-        await checker.check(f"{long}; SELECT 1")
+
+@pytest.mark.parametrize("long", [LONG, LONG.replace("a1,", "%(ü)s,\n%(b)s,%(b)s,").replace("ü", "a")])
+async def test_a_long_statement_is_checked_as_a_short_one_is(long: str) -> None:
+    checker = Checker()
+
+    assert await checker.check(long) == check(long)
+    with pytest.raises(Invalid) as caught:
+        await checker.check(f"{long};\nSELECT 1")
+    assert caught.value.reason == "STATEMENT_REFUSED"
+    assert caught.value.message.startswith("only one statement")
+    assert caught.value.metadata["line"] == str(long.count("\n") + 2)
+
+
+@pytest.mark.parametrize("long", [LONG, "SELECT " + "a," * 1500 + "a"], ids=["characters", "tokens"])
+async def test_a_long_statement_is_checked_in_a_process_which_ends_with_the_question(long: str) -> None:
+    checking = asyncio.create_task(Checker().check(long))
+
+    while not readers() and not checking.done():
+        await asyncio.sleep(0)
+    begun = not checking.done()
+    checking.cancel()
+    with suppress(asyncio.CancelledError):
+        await checking
+
+    assert begun
+    assert readers() == []
+
+
+def readers() -> list[str]:
+    """The processes of ours that check statements."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            command = stat.with_name("cmdline").read_bytes()
+            if parent == str(os.getpid()) and b"datasources.statements" in command:
+                found.append(stat.parent.name)
+    return found
+
+
+async def test_a_statement_that_takes_too_long_to_read_is_refused() -> None:
+    with pytest.raises(Invalid, match="make it shorter") as caught:
+        await Checker(seconds=0.01).check(LONG)
+
+    assert caught.value.reason == "STATEMENT_REFUSED"
+    assert readers() == []
+
+
+async def test_only_so_many_long_statements_wait_for_their_turn() -> None:
+    checker = Checker()
+    waiting = [asyncio.create_task(checker.check(LONG)) for _ in range(16)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Exhausted) as caught:
+        await checker.check(LONG)
+    short = await checker.check("SELECT 1")
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+    assert caught.value.reason == "TOO_MANY_REQUESTS"
+    assert short.text == "SELECT 1"
+    assert (await checker.check(LONG)).text == LONG
+
+
+@pytest.mark.parametrize(
+    "sql", ["date(" * 14 + "'1'" + ")" * 14, "CAST(a AS " + "numeric(" * 15 + "1" + ")" * 15 + ")"]
+)
+def test_what_takes_sqlglot_twice_as_long_a_level_is_refused(sql: str) -> None:
+    assert "ambiguous" in refusal(f"SELECT {sql}").message
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT date(timestamp(text(date(a)))), " + "date(text(a)), " * 300 + "1",
+        "SELECT " + "replace(" * 25 + "a" + ", 'x', 'y')" * 25,
+        "SELECT " + "CASE WHEN a THEN 1 ELSE " * 25 + "2" + " END" * 25,
+        "SELECT * FROM a" + " NATURAL FULL OUTER JOIN b" * 40,
+        "SELECT * FROM a" + " JOIN b" * 20 + " ON true" * 20,
+        "SELECT 1 WHERE a IN (" + ",".join(map(str, range(500))) + ")",
+    ],
+)
+def test_what_people_write_is_never_too_ambiguous(sql: str) -> None:
+    assert check(sql).text == sql
 
 
 @given(st.text(alphabet="'\"$;-/*\\%()sE aU&\n", max_size=40))

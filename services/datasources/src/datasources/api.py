@@ -9,7 +9,7 @@ from google.protobuf import struct_pb2
 from chassis import outbox, paging
 from chassis.context import current
 from chassis.database import Database, Transaction
-from chassis.errors import Conflict, Denied, Invalid, NotFound, Precondition
+from chassis.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Precondition
 from chassis.ids import uuid7
 from chassis.statuses import MAX_MESSAGE_BYTES
 from datasources import catalogue, domain, store, wire
@@ -183,7 +183,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         asked = wire.asked(request)
         try:
             statement = await self.checker.check(request.sql)
-        except Invalid as error:
+        except (Exhausted, Invalid) as error:
             await self._record(stored.source, query_id, request.sql, {}, error.reason)
             raise
         order = Order(
