@@ -146,7 +146,7 @@ class DataSourceServiceServicer:
 
     def ScanSchema(self, request, context):
         """Reads the database's catalogue and stores it as the schema snapshot.
-        Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED.
+        Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,15 +164,18 @@ class DataSourceServiceServicer:
         """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
         whether rows were left out. Cancelling the call cancels the query on the database's server.
         Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
-        CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
+        CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS, MESSAGE_TOO_LARGE (a row or a
+        database's complaint; the message says how to select less).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelQuery(self, request, context):
-        """Cancels a running query, on the database's server too. The caller must have started it, or hold
-        `datasources.update`. Errors: QUERY_NOT_FOUND.
+        """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
+        it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+        QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
+        Errors: QUERY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,7 +57,7 @@ class DataSourceServiceStub:
     """
     ScanSchema: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ScanSchemaRequest, _datasources_pb2.ScanSchemaResponse]
     """Reads the database's catalogue and stores it as the schema snapshot.
-    Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED.
+    Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
     """
     GetSchema: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.GetSchemaRequest, _datasources_pb2.GetSchemaResponse]
     """Returns the stored schema snapshot; never touches the database.
@@ -67,11 +67,14 @@ class DataSourceServiceStub:
     """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
     whether rows were left out. Cancelling the call cancels the query on the database's server.
     Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
-    CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
+    CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS, MESSAGE_TOO_LARGE (a row or a
+    database's complaint; the message says how to select less).
     """
     CancelQuery: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.CancelQueryRequest, _datasources_pb2.CancelQueryResponse]
-    """Cancels a running query, on the database's server too. The caller must have started it, or hold
-    `datasources.update`. Errors: QUERY_NOT_FOUND.
+    """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
+    it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+    QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
+    Errors: QUERY_NOT_FOUND.
     """
     ListDataSourceTypes: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourceTypesRequest, _datasources_pb2.ListDataSourceTypesResponse]
     """Lists the types of data sources with what a form needs."""
@@ -105,7 +108,7 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     """
     ScanSchema: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ScanSchemaRequest, _datasources_pb2.ScanSchemaResponse]  # type: ignore[assignment]
     """Reads the database's catalogue and stores it as the schema snapshot.
-    Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED.
+    Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
     """
     GetSchema: _aio.UnaryUnaryMultiCallable[_datasources_pb2.GetSchemaRequest, _datasources_pb2.GetSchemaResponse]  # type: ignore[assignment]
     """Returns the stored schema snapshot; never touches the database.
@@ -115,11 +118,14 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
     whether rows were left out. Cancelling the call cancels the query on the database's server.
     Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
-    CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
+    CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS, MESSAGE_TOO_LARGE (a row or a
+    database's complaint; the message says how to select less).
     """
     CancelQuery: _aio.UnaryUnaryMultiCallable[_datasources_pb2.CancelQueryRequest, _datasources_pb2.CancelQueryResponse]  # type: ignore[assignment]
-    """Cancels a running query, on the database's server too. The caller must have started it, or hold
-    `datasources.update`. Errors: QUERY_NOT_FOUND.
+    """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
+    it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+    QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
+    Errors: QUERY_NOT_FOUND.
     """
     ListDataSourceTypes: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourceTypesRequest, _datasources_pb2.ListDataSourceTypesResponse]  # type: ignore[assignment]
     """Lists the types of data sources with what a form needs."""
@@ -192,7 +198,7 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.ScanSchemaResponse, _abc.Awaitable[_datasources_pb2.ScanSchemaResponse]]:
         """Reads the database's catalogue and stores it as the schema snapshot.
-        Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED.
+        Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
         """
 
     @_abc_1.abstractmethod
@@ -214,7 +220,8 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Runs one read-only query and streams its rows: columns first, then batches, and last an end that says
         whether rows were left out. Cancelling the call cancels the query on the database's server.
         Errors: DATA_SOURCE_NOT_FOUND, STATEMENT_REFUSED, QUERY_FAILED, QUERY_TIMED_OUT, QUERY_CANCELLED,
-        CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS.
+        CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS, MESSAGE_TOO_LARGE (a row or a
+        database's complaint; the message says how to select less).
         """
 
     @_abc_1.abstractmethod
@@ -223,8 +230,10 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _datasources_pb2.CancelQueryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.CancelQueryResponse, _abc.Awaitable[_datasources_pb2.CancelQueryResponse]]:
-        """Cancels a running query, on the database's server too. The caller must have started it, or hold
-        `datasources.update`. Errors: QUERY_NOT_FOUND.
+        """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
+        it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+        QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
+        Errors: QUERY_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
