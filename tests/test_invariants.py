@@ -28,7 +28,9 @@ def test_a_domain_takes_time_ids_and_randomness_as_arguments() -> None:
 
 
 def test_errors_are_mapped_to_statuses_in_one_place() -> None:
-    aborts = {_name(path) for path in SOURCES if re.search(r"\.abort(_with_status)?\(", path.read_text())}
+    aborts = {
+        _name(path) for path in SOURCES if re.search(r"\bcontext\.abort(_with_status)?\(", path.read_text())
+    }
 
     assert aborts == MAY_ABORT
 

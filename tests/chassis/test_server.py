@@ -58,6 +58,27 @@ async def test_a_draining_server_says_that_it_is_not_serving(serve: Serve) -> No
     )
 
 
+async def test_a_background_task_that_does_not_end_keeps_no_server_from_stopping(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("chassis.server._CANCEL_SECONDS", 0.05)
+    gate = asyncio.Event()
+
+    async def deaf() -> None:
+        while not gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await gate.wait()
+
+    channel: Any = await serve(IDENTITY, background=[deaf])
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await channel.server.stop(grace=0)
+    gate.set()
+
+    assert "does not end" in caplog.text
+
+
 def test_an_rpc_without_a_rule_keeps_a_service_from_starting() -> None:
     file = descriptor_pb2.FileDescriptorProto(name="tests/bare.proto", package="tests.bare", syntax="proto3")
     file.message_type.add(name="Empty")

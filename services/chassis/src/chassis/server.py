@@ -37,6 +37,8 @@ _OPTIONS: Final = (
     ("grpc.max_metadata_size", 32 * 1024),
 )
 _PURGE_SECONDS: Final = 3600.0
+_CANCEL_SECONDS: Final = 3.0
+"""How long a cancelled background task may take: a query cancelled as it ends may wait a minute for the database."""
 _MAX_RESTART_DELAY: Final = 15.0
 
 
@@ -157,7 +159,12 @@ class Server:
         await self._server.stop(grace)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=_CANCEL_SECONDS)
+            for task in stuck:
+                log.warning(
+                    "a background task does not end; it is left behind", extra={"task": task.get_name()}
+                )
         for close in self._on_stop:
             await close()
         if self._metrics is not None:
