@@ -19,7 +19,7 @@ from stack.home import Home, Lock, explain
 from stack.memory import descendants, is_alive
 from stack.ports import Ports
 from stack.supervisor import rotate
-from tests.support.tiny import journal
+from tests.support.tiny import journal, sweep
 
 
 class Tiny:
@@ -63,6 +63,7 @@ class Tiny:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.communicate()
+        sweep(self.home.path)
 
 
 @pytest.fixture

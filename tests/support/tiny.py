@@ -4,6 +4,9 @@
 home makes the program end at once.
 """
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +28,8 @@ def stop(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
 child = subprocess.Popen(["sleep", "600"])  # a helper that nobody stops but its process group
+with open(home / "groups", "a") as file:
+    file.write(f"{os.getpid()}\\n")
 server = socket.create_server(("127.0.0.1", port))
 note("started")
 while True:
@@ -45,11 +50,20 @@ def process(name: str, listener: str, stops: int, needs: tuple[str, ...] = ()) -
 
 TINY = (process("front", "edge", 0, needs=("back",)), process("back", "registry", 1))
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], TINY, "tests.support.tiny"))
+
+def sweep(home: Path) -> None:
+    """Kills the process groups of all programs that ever ran there: the helpers of a supervisor that was killed."""
+    path = home / "groups"
+    for group in path.read_text().split() if path.exists() else []:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int(group), signal.SIGKILL)
 
 
 def journal(home: Path) -> list[str]:
     """What the programs wrote, in order."""
     path = home / "journal"
     return path.read_text().splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], TINY, "tests.support.tiny"))
