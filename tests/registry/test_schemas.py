@@ -31,7 +31,7 @@ ROWS: dict[str, Any] = {
     ],
 )
 def test_what_lies_at_a_path_is_found(path: tuple[str | int, ...], kinds: set[str]) -> None:
-    found = schemas.at(ROWS, path)
+    found = schemas.at((ROWS, ROWS), path)
 
     assert isinstance(found, tuple)
     assert schemas.types(*found) == frozenset(kinds)
@@ -42,14 +42,14 @@ def test_what_lies_at_a_path_is_found(path: tuple[str | int, ...], kinds: set[st
     [
         (("row",), tuple(ROWS["properties"])),
         (("rows", 0, "dya"), ("day",)),
-        (("text", "x"), ()),
-        (("rows", "x"), ()),
+        (("text", "x"), None),
+        (("rows", "x"), None),
     ],
 )
 def test_a_name_that_is_not_there_is_told_with_those_that_are(
     path: tuple[str | int, ...], known: object
 ) -> None:
-    found = schemas.at(ROWS, path)
+    found = schemas.at((ROWS, ROWS), path)
 
     assert isinstance(found, Unknown)
     assert found.known == known
@@ -57,7 +57,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(
 
 @pytest.mark.parametrize("path", [("either", "x"), ("open", "b"), ("pair", 7)])
 def test_where_the_schema_says_nothing_nothing_is_said(path: tuple[str | int, ...]) -> None:
-    assert schemas.at(ROWS, path) is None
+    assert schemas.at((ROWS, ROWS), path) is None
 
 
 @pytest.mark.parametrize(

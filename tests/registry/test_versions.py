@@ -52,6 +52,26 @@ async def test_a_schema_that_is_given_wins_over_the_inferred_one(world: World) -
     assert json_format.MessageToDict(version.output_schema)["type"] == "integer"
 
 
+@pytest.mark.parametrize("effect", ["", "pure", "idempotent", "effectful"])
+async def test_a_version_says_what_running_it_again_may_do(world: World, effect: str) -> None:
+    made = await world.definition()
+
+    version = await world.version(made.id, effect=effect)
+    shown = (await world.call("GetVersion", pb.GetVersionRequest(version_id=version.id))).version
+    listed = await world.call("ListVersions", pb.ListVersionsRequest(definition_id=made.id))
+
+    assert (version.effect, shown.effect, listed.versions[0].effect) == (effect, effect, effect)
+
+
+async def test_an_effect_that_there_is_not_is_refused(world: World) -> None:
+    made = await world.definition()
+    code = {"codeContent": "x = 1"}
+
+    refused = await world.refused("CreateVersion", creating(made.id, pythonScript=code, effect="harmless"))
+
+    assert (refused.code, [one.field for one in refused.fields]) == ("INVALID_ARGUMENT", ["version.effect"])
+
+
 async def test_the_latest_version_is_the_highest_not_the_last_and_not_a_deprecated_one(world: World) -> None:
     made = await world.definition()
     ids = {}

@@ -230,7 +230,7 @@ steps:
   - id: b
     component: {component}
     with: {{town: x}}
-    timeout: 2m
+    timeout: soon
 outputs: {{r: "${{{{ steps.c.output }}}}"}}
 """
 

@@ -160,12 +160,12 @@ class Registry(RegistryServiceServicer):
     async def CreateWorkflow(self, request: pb.CreateWorkflowRequest, _: Any) -> pb.CreateWorkflowResponse:
         sent = drafts.read(request, has_workflow=request.HasField("workflow"))
         async with self.db.begin() as tx:
-            content, problems = await drafts.check(
-                tx, sent, sent.draft.content, viewer(), naming=True, lock=True
+            found = await drafts.check(tx, sent, sent.draft.content, viewer(), lock=True)
+            sent.refuse(found.problems)
+            new = workflows.create(
+                sent.draft, found.content, id=uuid7(tx.now), owner_id=viewer().id, now=tx.now
             )
-            sent.refuse(problems)
-            new = workflows.create(sent.draft, content, id=uuid7(tx.now), owner_id=viewer().id, now=tx.now)
-            if not await store.workflows.insert_new(tx, new, viewer().id):
+            if not await store.workflows.insert_new(tx, new, viewer().id, found.uses):
                 raise workflows.name_taken(new.name)
             await outbox.add(tx, entity=("workflow", new.id), new=new.facts())
             return tx.reply(pb.CreateWorkflowResponse(workflow=wire.workflows.workflow(new)))
@@ -187,25 +187,27 @@ class Registry(RegistryServiceServicer):
         sent = drafts.read(request, has_workflow=request.HasField("workflow"))
         fields = sent.changed(request.update_mask, request.workflow)
         async with self.db.begin() as tx:
-            old = await store.workflows.get(tx, request.workflow_id, viewer(), lock=True)
+            old = await store.workflows.get(tx, request.workflow_id, viewer(), lock="change")
             wanted, is_other = workflows.merged(old, sent.draft, fields)
-            problems = drafts.flaws(sent)
+            found = drafts.unchanged(sent, old)
             if is_other:
-                content, problems = await drafts.check(
-                    tx, sent, wanted.content, viewer(), naming=False, lock=True
-                )
-                wanted = workflows.with_content(wanted, content)
-            sent.refuse(problems)
-            new = workflows.update(old, wanted, tx.now)
+                found = await drafts.check(tx, sent, wanted.content, viewer(), old, lock=True)
+            sent.refuse(found.problems)
+            new = workflows.update(old, workflows.with_content(wanted, found.content), tx.now)
+            if new.version != old.version:
+                await store.workflows.save_version(tx, new, viewer().id, found.uses)
+            elif new != old:
+                await store.workflows.save(tx, new)
             if new != old:
-                await store.workflows.save(tx, new, viewer().id, with_version=new.version != old.version)
                 await outbox.add(tx, entity=("workflow", old.id), old=old.facts(), new=new.facts())
             return tx.reply(pb.UpdateWorkflowResponse(workflow=wire.workflows.workflow(new)))
 
     async def DeleteWorkflow(self, request: pb.DeleteWorkflowRequest, _: Any) -> pb.DeleteWorkflowResponse:
         async with self.db.begin() as tx:
-            old = await store.workflows.get(tx, request.workflow_id, viewer(), lock=True)
+            old = await store.workflows.get(tx, request.workflow_id, viewer(), lock="delete")
             check_etag(request.etag, old.etag, f"workflow {old.name!r}")
+            if using := await store.workflows.used_by(tx, old):
+                raise workflows.in_use(old, using)
             await store.workflows.remove(tx, old)
             await outbox.add(tx, entity=("workflow", old.id), old=old.facts())
             return tx.reply(pb.DeleteWorkflowResponse())
@@ -215,10 +217,12 @@ class Registry(RegistryServiceServicer):
     ) -> pb.ValidateWorkflowResponse:
         sent = drafts.read(request, has_workflow=request.HasField("workflow"))
         async with self.db.read() as tx:
-            content, problems = await drafts.check(tx, sent, sent.draft.content, viewer(), naming=True)
-        answer = pb.ValidateWorkflowResponse(valid=not problems, problems=wire.workflows.problems(problems))
-        if not problems:
-            answer.workflow.CopyFrom(wire.workflows.drafted(sent.draft, content))
+            found = await drafts.check(tx, sent, sent.draft.content, viewer())
+        answer = pb.ValidateWorkflowResponse(
+            valid=not found.problems, problems=wire.workflows.problems(found.problems)
+        )
+        if not found.problems:
+            answer.workflow.CopyFrom(wire.workflows.drafted(sent.draft, found.content))
         return answer
 
     async def ListWorkflowVersions(

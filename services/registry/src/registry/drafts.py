@@ -13,10 +13,14 @@ from chassis.errors import FieldViolation, Invalid
 from chassis.interceptors.validation import validate
 from chassis.source import UnreadableError
 from mcpanel.registry.v1 import workflow_pb2
-from registry import document, store, validation, wire
+from registry import document, nesting, store, validation, wire
 from registry.document import Parsed
 from registry.domain.common import Viewer
-from registry.domain.workflows import CHANGEABLE, Content, Draft, Problem, invalid
+from registry.domain.content import Content
+from registry.domain.problems import Problem, invalid
+from registry.domain.workflows import CHANGEABLE, Draft, Workflow
+from registry.nesting import TooLargeError, Uses
+from registry.validation import Catalog
 
 _SUBSCRIPT: Final = re.compile(r"""\[(['"])(.*?)\1\]""")
 
@@ -71,27 +75,70 @@ def read(request: Request, *, has_workflow: bool) -> Sent:
     return Sent(parsed.draft, parsed)
 
 
-async def check(
-    tx: Transaction, sent: Sent, content: Content, viewer: Viewer, *, naming: bool, lock: bool = False
-) -> tuple[Content, list[Problem]]:
-    """The content with its components pinned, and every problem of what was sent, in the order of the document.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A content with its components and workflows pinned, what it uses, and what is wrong with what was sent."""
 
-    `naming` says that the workflow needs a name; `lock` keeps its components from being deleted meanwhile.
+    content: Content
+    problems: list[Problem]
+    uses: Uses
+
+
+async def check(
+    tx: Transaction,
+    sent: Sent,
+    content: Content,
+    viewer: Viewer,
+    old: Workflow | None = None,
+    *,
+    lock: bool = False,
+) -> Checked:
+    """The content, pinned, with every problem of what was sent, in the order of the document.
+
+    `old` is the workflow as it was before, if it was; `lock` keeps what the content runs from being deleted meanwhile.
     """
     if sent.unreadable is not None:
-        return content, [sent.unreadable]
-    components = await store.versions.components(tx, validation.names(content), viewer, lock=lock)
-    content = validation.pinned(content, components)
-    version_ids = [step.pin.version_id for step in content.steps if step.pin is not None]
-    interfaces = await store.versions.interfaces(tx, version_ids)
-    missing = set(validation.names(content)) - set(components)
-    known = await store.definitions.names(tx, viewer) if missing else ()
-    catalog = validation.Catalog(components, interfaces, known)
+        return Checked(content, [sent.unreadable], Uses())
+    try:
+        content, catalog = await _look_up(tx, content, viewer, lock=lock)
+    except TooLargeError:
+        message = f"the workflows inside are larger than {nesting.MAX_BYTES // 1024**2} MiB together"
+        return Checked(content, flaws(sent, [Problem("", "steps", message, "run fewer of them")]), Uses())
+    name = sent.draft.name if old is None else old.name
     problems = [Problem("", "name", "a workflow needs a name", "add a name such as weather-report")]
-    if not naming or sent.draft.name:
-        problems = []
-    problems += validation.check(content, catalog)
-    return content, flaws(sent, problems)
+    problems = ([] if name else problems) + validation.check(content, catalog, name)
+    uses = nesting.uses(content, catalog.nested, old.id if old is not None else "")
+    return Checked(content, flaws(sent, problems), uses)
+
+
+async def _look_up(
+    tx: Transaction, content: Content, viewer: Viewer, *, lock: bool
+) -> tuple[Content, Catalog]:
+    """The content, pinned, and what there is of what it asks for."""
+    component_names, workflow_names = validation.component_names(content), validation.workflow_names(content)
+    components = await store.versions.components(tx, component_names, viewer, lock=lock)
+    callees = await store.workflows.callees(tx, workflow_names, viewer, lock=lock) if workflow_names else {}
+    content = validation.pinned(content, components, callees)
+    version_ids = [step.pin.version_id for step in content.steps if step.pin is not None]
+    nested = await store.workflows.nested(tx, nesting.pins(content), lock=lock)
+    inside = nesting.uses(content, nested).definitions if nested else ()
+    existing = await store.definitions.existing(tx, inside, lock=lock) if inside else frozenset()
+    return content, Catalog(
+        components=components,
+        callees=callees,
+        interfaces=await store.versions.interfaces(tx, version_ids),
+        nested=nested,
+        gone=frozenset(inside) - existing,
+        component_names=await store.definitions.names(tx, viewer)
+        if component_names - components.keys()
+        else (),
+        workflow_names=await store.workflows.names(tx, viewer) if workflow_names - callees.keys() else (),
+    )
+
+
+def unchanged(sent: Sent, old: Workflow) -> Checked:
+    """The workflow's own content, with the problems of a document that does not touch it."""
+    return Checked(old.content, flaws(sent), Uses())
 
 
 def flaws(sent: Sent, found: Sequence[Problem] = ()) -> list[Problem]:
@@ -100,7 +147,8 @@ def flaws(sent: Sent, found: Sequence[Problem] = ()) -> list[Problem]:
         return [sent.unreadable]
     if sent.parsed is None:
         return list(found)
-    problems = [*sent.parsed.problems, *found]
+    unread = {problem.field for problem in sent.parsed.problems}
+    problems = [*sent.parsed.problems, *(one for one in found if one.field not in unread)]
     problems += _breaches(sent.draft, problems)
     return _placed([one for one in problems if one.field not in sent.parsed.misspelt], sent.parsed)
 
@@ -118,7 +166,7 @@ def _breaches(draft: Draft, found: list[Problem]) -> list[Problem]:
 
 def _step_of(draft: Draft, path: str) -> str:
     match = re.match(r"steps\[(\d+)\]", path)
-    return draft.steps[int(match[1])].id if match else ""
+    return draft.content.steps[int(match[1])].id if match else ""
 
 
 def _placed(problems: list[Problem], parsed: Parsed) -> list[Problem]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from chassis.jsonvalue import Json
 from registry import schemas
-from registry.references import Finding, Scope, is_constant, read
+from registry.references import Finding, Scope, is_constant
 from registry.resolution import did_you_mean, nearest
 from registry.schemas import Schema, Values
 
@@ -42,7 +42,7 @@ def _fit(value: Json, schema: "Json | Schema", values: Values, scope: Scope, pat
             )
         return
     if isinstance(value, str):
-        leaf = read(value, path)
+        leaf = scope.read(value, path)
         typed = scope.type_of(leaf) if not leaf.error else None
         found = schemas.mismatch(*typed, schema, values.root) if typed is not None else None
         if found is not None:

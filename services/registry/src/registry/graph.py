@@ -1,9 +1,9 @@
 """What needs what: the steps of a workflow as a directed graph of their ids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 Needs = Mapping[str, frozenset[str]]
-"""For each step the steps that must succeed before it."""
+"""For each step the steps that must end before it."""
 
 
 def cycle(needs: Needs) -> tuple[str, ...]:
@@ -47,15 +47,20 @@ def cycles(needs: Needs) -> tuple[tuple[str, ...], ...]:
     return tuple(found)
 
 
-def downstream(needs: Needs, roots: Iterable[str]) -> dict[str, str]:
-    """Each step that needs one of `roots`, directly or not, with the needed step through which it does."""
+def downstream(needs: Needs, roots: Iterable[str], last: Collection[str] = ()) -> dict[str, str]:
+    """Each step that needs one of `roots`, directly or not, with the needed step through which it does.
+
+    The steps in `last` are reached only once all that they need is.
+    """
     found: dict[str, str] = {}
-    frontier = set(roots)
-    reached = set(frontier)
+    reached = set(roots)
+    frontier = set(reached)
     while frontier:
         following: set[str] = set()
         for step, before in needs.items():
-            if step not in reached and (through := sorted(before & frontier)):
+            if step in reached or not (through := sorted(before & frontier)):
+                continue
+            if step not in last or before <= reached:
                 found[step] = through[0]
                 following.add(step)
         reached |= following

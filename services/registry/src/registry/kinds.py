@@ -25,6 +25,9 @@ CONFIG_FIELDS: Final = {name: name.lower() for name in DISPLAY_NAMES}
 WITHOUT_CONFIG: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose versions may go without a config."""
 
+COMPUTED: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
+"""The types whose steps the engine computes itself, without a worker."""
+
 _BY_WORD: Final = {
     word.lower(): name
     for name, display in DISPLAY_NAMES.items()

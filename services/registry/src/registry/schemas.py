@@ -1,7 +1,7 @@
 """JSON Schemas (2020-12) as types: whether they are sound, what lies at a path, and what fits where."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeAlias
@@ -13,6 +13,8 @@ from chassis.jsonvalue import Json
 
 Schema: TypeAlias = Mapping[str, Json]
 Path: TypeAlias = tuple[str | int, ...]
+Typed: TypeAlias = tuple[Schema, Schema]
+"""A schema and the root its references start from."""
 
 ANY: Final[Schema] = {}
 TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
@@ -38,10 +40,10 @@ _MAX_ERRORS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A name that the value at `where` does not have; `known` are those it has, none for what is no object."""
+    """A name that the value at `where` does not have; `known` are those it has, None for what is no object."""
 
     name: str
-    known: tuple[str, ...]
+    known: tuple[str, ...] | None
     where: Path
 
 
@@ -242,19 +244,19 @@ def overlap(given: frozenset[str] | None, wanted: frozenset[str] | None) -> bool
     return any(fits(kind, wanted) for kind in given) or any(fits(kind, given) for kind in wanted)
 
 
-def at(root: Schema, path: Sequence[str | int]) -> tuple[Schema, Schema] | Unknown | None:
-    """The schema at a path of keys and indices, with the root its references start from.
+def at(typed: Typed, path: Sequence[str | int]) -> Typed | Unknown | None:
+    """The schema at a path of keys and indices below another.
 
     None when the schema says nothing about it; Unknown when an object that lists its properties, and does not
     say that it has others, lacks the name.
     """
-    current: Schema = root
+    current, root = typed
     for position, key in enumerate(path):
         current = followed(current, root)
         kinds = types(current, root)
         inside = {"array"} if isinstance(key, int) else {"object"}
         if kinds is not None and not kinds & inside:
-            return Unknown(str(key), (), tuple(path[:position]))
+            return Unknown(str(key), None, tuple(path[:position]))
         found = _inside(current, key)
         if isinstance(found, Unknown):
             return Unknown(found.name, found.known, tuple(path[:position]))
@@ -273,11 +275,10 @@ def _inside(schema: Schema, key: str | int) -> "Json | Schema | Unknown":
             return prefix[key]
         return schema.get("items")
     properties = schema.get("properties")
-    if not isinstance(properties, Mapping) or not properties:
-        return schema.get("additionalProperties")
+    properties = properties if isinstance(properties, Mapping) else {}
     if key in properties:
         return properties[key]
-    rest = schema.get("additionalProperties", False)
+    rest = schema.get("additionalProperties", None if not properties else False)
     return Unknown(key, tuple(properties), ()) if rest is False else rest
 
 
@@ -293,7 +294,7 @@ def mismatch(
     given, wanted = followed(given, given_root), followed(wanted, wanted_root)
     have, want = types(given, given_root), types(wanted, wanted_root)
     if not overlap(have, want):
-        return _words(have), _words(want)
+        return words(have), words(want)
     if have == want == frozenset({"array"}):
         inner_given, inner_wanted = given.get("items"), wanted.get("items")
         if isinstance(inner_given, Mapping) and isinstance(inner_wanted, Mapping):
@@ -314,7 +315,8 @@ def mismatch(
     return None
 
 
-def _words(kinds: frozenset[str] | None) -> str:
+def words(kinds: Collection[str] | None) -> str:
+    """The types in words with their articles: `an array or null`."""
     articles = {"array": "an array", "integer": "an integer", "object": "an object", "null": "null"}
     return " or ".join(articles.get(kind, f"a {kind}") for kind in sorted(kinds or ()))
 
@@ -367,7 +369,7 @@ def _tame(schema: Schema) -> Schema:
 def _sentence(error: ValidationError) -> str:
     if error.validator == "type":
         wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        return f"expected {_words(frozenset(map(str, wanted)))}, found {_words(frozenset({type_of(error.instance)}))}"
+        return f"expected {words(frozenset(map(str, wanted)))}, found {words(frozenset({type_of(error.instance)}))}"
     return str(error.message)[:300]
 
 

@@ -89,6 +89,7 @@ versions: Final = Table(
     _text("created_by"),
     _time("deprecated_at", nullable=True),
     _text("deprecation_message"),
+    _text("effect", server_default=""),
     UniqueConstraint("definition_id", "version", name="uq_versions_definition_id_version"),
     Index("ix_versions_definition_id_created_at_id", "definition_id", "created_at", "id"),
 )
@@ -132,4 +133,14 @@ workflow_uses: Final = Table(
     PrimaryKeyConstraint("workflow_id", "definition_id", name="pk_workflow_uses"),
     Index("ix_workflow_uses_definition_id", "definition_id"),
 )
-"""Which definitions the newest version of each workflow runs."""
+"""Which definitions the newest version of each workflow runs, be it inside another."""
+
+workflow_calls: Final = Table(
+    "workflow_calls",
+    metadata,
+    _sorted("workflow_id", ForeignKey("workflows.id", ondelete="CASCADE")),
+    _sorted("callee_id", ForeignKey("workflows.id", ondelete="RESTRICT")),
+    PrimaryKeyConstraint("workflow_id", "callee_id", name="pk_workflow_calls"),
+    Index("ix_workflow_calls_callee_id", "callee_id"),
+)
+"""Which other workflows the newest version of each runs, be it inside another."""

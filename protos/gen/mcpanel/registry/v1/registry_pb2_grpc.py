@@ -162,7 +162,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDefinition(self, request, context):
-        """Deletes a definition and its versions. Refused while a workflow's newest version uses it.
+        """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
         Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -228,7 +228,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWorkflow(self, request, context):
-        """Changes a workflow. A change of inputs, steps or outputs makes its next immutable version.
+        """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+        version.
         Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -236,7 +237,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteWorkflow(self, request, context):
-        """Deletes a workflow and its versions. Runs keep what they ran. Errors: WORKFLOW_NOT_FOUND, ETAG_MISMATCH.
+        """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
+        it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

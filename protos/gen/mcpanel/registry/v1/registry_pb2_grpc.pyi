@@ -46,7 +46,7 @@ class RegistryServiceStub:
     Errors: DEFINITION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]
-    """Deletes a definition and its versions. Refused while a workflow's newest version uses it.
+    """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
     Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
     CreateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]
@@ -70,11 +70,14 @@ class RegistryServiceStub:
     ListWorkflows: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListWorkflowsRequest, _registry_pb2.ListWorkflowsResponse]
     """Lists the public workflows and the caller's own, newest first, without steps; administrators see all."""
     UpdateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]
-    """Changes a workflow. A change of inputs, steps or outputs makes its next immutable version.
+    """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+    version.
     Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
     """
     DeleteWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteWorkflowRequest, _registry_pb2.DeleteWorkflowResponse]
-    """Deletes a workflow and its versions. Runs keep what they ran. Errors: WORKFLOW_NOT_FOUND, ETAG_MISMATCH."""
+    """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
+    it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+    """
     ValidateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ValidateWorkflowRequest, _registry_pb2.ValidateWorkflowResponse]
     """Checks a workflow and returns every problem found; changes nothing."""
     ListWorkflowVersions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListWorkflowVersionsRequest, _registry_pb2.ListWorkflowVersionsResponse]
@@ -100,7 +103,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Errors: DEFINITION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]  # type: ignore[assignment]
-    """Deletes a definition and its versions. Refused while a workflow's newest version uses it.
+    """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
     Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
     CreateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]  # type: ignore[assignment]
@@ -124,11 +127,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListWorkflows: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListWorkflowsRequest, _registry_pb2.ListWorkflowsResponse]  # type: ignore[assignment]
     """Lists the public workflows and the caller's own, newest first, without steps; administrators see all."""
     UpdateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]  # type: ignore[assignment]
-    """Changes a workflow. A change of inputs, steps or outputs makes its next immutable version.
+    """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+    version.
     Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
     """
     DeleteWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteWorkflowRequest, _registry_pb2.DeleteWorkflowResponse]  # type: ignore[assignment]
-    """Deletes a workflow and its versions. Runs keep what they ran. Errors: WORKFLOW_NOT_FOUND, ETAG_MISMATCH."""
+    """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
+    it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+    """
     ValidateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.ValidateWorkflowRequest, _registry_pb2.ValidateWorkflowResponse]  # type: ignore[assignment]
     """Checks a workflow and returns every problem found; changes nothing."""
     ListWorkflowVersions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListWorkflowVersionsRequest, _registry_pb2.ListWorkflowVersionsResponse]  # type: ignore[assignment]
@@ -181,7 +187,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.DeleteDefinitionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeleteDefinitionResponse, _abc.Awaitable[_registry_pb2.DeleteDefinitionResponse]]:
-        """Deletes a definition and its versions. Refused while a workflow's newest version uses it.
+        """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
         Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
         """
 
@@ -259,7 +265,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UpdateWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpdateWorkflowResponse, _abc.Awaitable[_registry_pb2.UpdateWorkflowResponse]]:
-        """Changes a workflow. A change of inputs, steps or outputs makes its next immutable version.
+        """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+        version.
         Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
         """
 
@@ -269,7 +276,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.DeleteWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeleteWorkflowResponse, _abc.Awaitable[_registry_pb2.DeleteWorkflowResponse]]:
-        """Deletes a workflow and its versions. Runs keep what they ran. Errors: WORKFLOW_NOT_FOUND, ETAG_MISMATCH."""
+        """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
+        it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+        """
 
     @_abc_1.abstractmethod
     def ValidateWorkflow(

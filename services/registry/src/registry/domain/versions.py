@@ -36,6 +36,7 @@ class Sent:
     data_source_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     changelog: str = ""
+    effect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Version:
     created_by: str
     deprecated_at: datetime | None = None
     deprecation_message: str = ""
+    effect: str = ""
+    """What running it again may do, in the contract's words; empty: idempotent."""
 
     def facts(self) -> dict[str, Any]:
         """What the action log keeps of it: never the code, which its digest names."""
@@ -71,6 +74,7 @@ class Version:
             "data_sources": [link.name for link in self.data_sources],
             "tags": list(self.tags),
             "changelog": self.changelog,
+            "effect": self.effect,
             "deprecated_at": self.deprecated_at,
             "deprecation_message": self.deprecation_message,
         }
@@ -130,6 +134,7 @@ def create(
         data_sources=links,
         tags=tuple(dict.fromkeys(sent.tags)),
         changelog=sent.changelog,
+        effect=sent.effect,
         created_at=now,
         created_by=created_by,
     )

@@ -1,5 +1,6 @@
 """Definitions."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, delete, select, update
@@ -45,7 +46,7 @@ async def remove(tx: Transaction, definition: Definition) -> None:
 
 
 async def used_by(tx: Transaction, definition: Definition) -> tuple[str, ...]:
-    """The names of the workflows whose newest version runs it, in order."""
+    """The names of the workflows whose newest version runs it, be it inside another, in order."""
     statement = (
         select(workflows.c.name)
         .join(workflow_uses, workflow_uses.c.workflow_id == workflows.c.id)
@@ -68,6 +69,14 @@ async def names(tx: Transaction, viewer: Viewer, limit: int = 20_000) -> tuple[s
     """The names that the viewer sees, to suggest from."""
     statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
     return tuple((await tx.execute(statement)).scalars())
+
+
+async def existing(tx: Transaction, ids: Collection[str], *, lock: bool = False) -> frozenset[str]:
+    """Those of the ids that are definitions', whoever may see them; locked they cannot be deleted meanwhile."""
+    statement = select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id)
+    if lock:
+        statement = statement.with_for_update(read=True, key_share=True)
+    return frozenset((await tx.execute(statement)).scalars())
 
 
 def _visible(viewer: Viewer) -> Select[Any]:

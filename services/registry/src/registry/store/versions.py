@@ -116,10 +116,9 @@ async def components(
 
 async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, Interface]:
     """What these versions take and answer, by their ids."""
-    statement = select(table.c.id, table.c.input_schema, table.c.output_schema).where(
-        table.c.id.in_(version_ids)
-    )
-    return {row.id: Interface(row.input_schema, row.output_schema) for row in await tx.execute(statement)}
+    columns = (table.c.id, table.c.input_schema, table.c.output_schema, table.c.effect)
+    rows = await tx.execute(select(*columns).where(table.c.id.in_(version_ids)))
+    return {row.id: Interface(row.input_schema, row.output_schema, row.effect) for row in rows}
 
 
 def _visible(viewer: Viewer, columns: list[Any]) -> Select[Any]:

@@ -1,26 +1,38 @@
 """Workflows and their versions."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, Text, cast, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from chassis.database import Transaction
 from chassis.filtering.sql import Field, one_of
+from registry import nesting
 from registry.domain.common import Viewer
-from registry.domain.workflows import Workflow, from_json, not_found, to_json
+from registry.domain.content import Content, WorkflowPin
+from registry.domain.stored import from_json, to_json
+from registry.domain.workflows import Workflow, not_found
+from registry.nesting import Callee, Uses
 from registry.store.lookup import Wanted, by_key, page, visible
-from registry.tables import workflow_uses, workflow_versions
+from registry.tables import workflow_calls, workflow_uses, workflow_versions
 from registry.tables import workflows as table
 
 _COLUMNS: Final = [column for column in table.c if column.name != "search"]
+_STORED: Final = cast(workflow_versions.c.content, Text)
 
 
-async def get(tx: Transaction, key: str, viewer: Viewer, *, lock: bool = False) -> Workflow:
-    """The newest version of the workflow with this id or name, locked against changes if wanted. Raises NotFound."""
+async def get(
+    tx: Transaction, key: str, viewer: Viewer, *, lock: Literal["", "change", "delete"] = ""
+) -> Workflow:
+    """The newest version of the workflow with this id or name. Raises NotFound.
+
+    Locked for a `change`, others may still save what runs it; for its deletion, not.
+    """
     if lock:  # alone and first: a join would look for the version that was newest before the wait
-        await tx.execute(select(table.c.id).where(by_key(table, key)).with_for_update())
+        locking = select(table.c.id).where(by_key(table, key))
+        await tx.execute(locking.with_for_update(key_share=lock == "change"))
     wanted = _joined(viewer).where(by_key(table, key), workflow_versions.c.version == table.c.version)
     row = (await tx.execute(wanted)).one_or_none()
     if row is None:
@@ -37,27 +49,94 @@ async def get_version(tx: Transaction, key: str, version: int, viewer: Viewer) -
     return replace(_workflow(row), version=version, updated_at=row.version_created_at)
 
 
-async def insert_new(tx: Transaction, workflow: Workflow, created_by: str) -> bool:
-    """Stores a new workflow and its version 1; False when its name is taken."""
+async def insert_new(tx: Transaction, workflow: Workflow, created_by: str, uses: Uses) -> bool:
+    """Stores a new workflow, its version 1 and what it `uses`; False when its name is taken."""
     statement = postgresql.insert(table).values(_values(workflow))
     statement = statement.on_conflict_do_nothing(index_elements=[table.c.name])
     if await tx.scalar(statement.returning(table.c.id)) is None:
         return False
-    await _insert_version(tx, workflow, created_by)
+    await _insert_version(tx, workflow, created_by, uses)
     return True
 
 
-async def save(tx: Transaction, workflow: Workflow, created_by: str, *, with_version: bool) -> None:
-    """Stores a workflow that changed, its content as a version where it is a new one."""
+async def save(tx: Transaction, workflow: Workflow) -> None:
+    """Stores a workflow that changed, but for its content."""
     await tx.execute(update(table).where(table.c.id == workflow.id).values(_values(workflow)))
-    if with_version:
-        await tx.execute(delete(workflow_uses).where(workflow_uses.c.workflow_id == workflow.id))
-        await _insert_version(tx, workflow, created_by)
+
+
+async def save_version(tx: Transaction, workflow: Workflow, created_by: str, uses: Uses) -> None:
+    """Stores a workflow that changed, with its content as its next version."""
+    await save(tx, workflow)
+    await tx.execute(delete(workflow_uses).where(workflow_uses.c.workflow_id == workflow.id))
+    await tx.execute(delete(workflow_calls).where(workflow_calls.c.workflow_id == workflow.id))
+    await _insert_version(tx, workflow, created_by, uses)
 
 
 async def remove(tx: Transaction, workflow: Workflow) -> None:
     """Deletes a workflow with its versions."""
     await tx.execute(delete(table).where(table.c.id == workflow.id))
+
+
+async def used_by(tx: Transaction, workflow: Workflow) -> tuple[str, ...]:
+    """The names of the other workflows whose newest version runs it, be it inside another, in order."""
+    statement = (
+        select(table.c.name)
+        .join(workflow_calls, workflow_calls.c.workflow_id == table.c.id)
+        .where(workflow_calls.c.callee_id == workflow.id)
+        .order_by(table.c.name)
+    )
+    return tuple((await tx.execute(statement)).scalars())
+
+
+async def callees(
+    tx: Transaction, names: Collection[str], viewer: Viewer, *, lock: bool = False
+) -> dict[str, Callee]:
+    """The workflows of these names that the viewer sees; locked they cannot be deleted meanwhile."""
+    statement = select(table.c.id, table.c.name, table.c.version).where(
+        table.c.name.in_(names), visible(table, viewer)
+    )
+    rows = await tx.execute(_kept(statement) if lock else statement)
+    return {row.name: Callee(row.id, row.name, row.version) for row in rows}
+
+
+async def nested(
+    tx: Transaction, pins: Iterable[WorkflowPin], *, lock: bool = False
+) -> dict[WorkflowPin, Content]:
+    """The contents of these versions and of all inside them, but for those that were deleted.
+
+    Whoever sees a workflow may run it with what it is made of, so here nobody's sight matters. Raises TooLargeError.
+    """
+    found: dict[WorkflowPin, Content] = {}
+    ahead, size = set(pins), 0
+    while ahead:
+        if lock:
+            ids = {pin.workflow_id for pin in ahead}
+            await tx.execute(_kept(select(table.c.id).where(table.c.id.in_(ids))))
+        size += await tx.scalar(_of_versions(ahead, func.sum(func.octet_length(_STORED)))) or 0
+        if size > nesting.MAX_BYTES:
+            raise nesting.TooLargeError
+        level = {
+            WorkflowPin(row.workflow_id, row.version): from_json(row.content)
+            for row in await tx.execute(_of_versions(ahead, *workflow_versions.c))
+        }
+        found |= level
+        ahead = {inner for content in level.values() for inner in nesting.pins(content)} - found.keys()
+    return found
+
+
+def _of_versions(pins: Collection[WorkflowPin], *columns: Any) -> Select[Any]:
+    key = tuple_(workflow_versions.c.workflow_id, workflow_versions.c.version)
+    return select(*columns).where(key.in_([(pin.workflow_id, pin.version) for pin in pins]))
+
+
+def _kept(statement: Select[Any]) -> Select[Any]:
+    return statement.order_by(table.c.id).with_for_update(read=True, key_share=True)
+
+
+async def names(tx: Transaction, viewer: Viewer, limit: int = 20_000) -> tuple[str, ...]:
+    """The names that the viewer sees, to suggest from."""
+    statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
+    return tuple((await tx.execute(statement)).scalars())
 
 
 async def listed(tx: Transaction, viewer: Viewer, wanted: Wanted) -> list[Workflow]:
@@ -93,7 +172,7 @@ async def find(tx: Transaction, key: str, viewer: Viewer) -> Workflow:
     return _workflow(row)
 
 
-async def _insert_version(tx: Transaction, workflow: Workflow, created_by: str) -> None:
+async def _insert_version(tx: Transaction, workflow: Workflow, created_by: str, uses: Uses) -> None:
     await tx.execute(
         insert(workflow_versions).values(
             workflow_id=workflow.id,
@@ -103,9 +182,12 @@ async def _insert_version(tx: Transaction, workflow: Workflow, created_by: str) 
             created_by=created_by,
         )
     )
-    uses = [{"workflow_id": workflow.id, "definition_id": one} for one in workflow.content.uses()]
-    if uses:
-        await tx.execute(insert(workflow_uses).values(uses))
+    definitions = [{"workflow_id": workflow.id, "definition_id": one} for one in uses.definitions]
+    if definitions:
+        await tx.execute(insert(workflow_uses).values(definitions))
+    calls = [{"workflow_id": workflow.id, "callee_id": one} for one in uses.workflows]
+    if calls:
+        await tx.execute(insert(workflow_calls).values(calls))
 
 
 def _joined(viewer: Viewer) -> Select[Any]:

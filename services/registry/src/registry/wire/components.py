@@ -73,6 +73,7 @@ def sent_version(message: component_pb2.Version, path: str) -> SentVersion:
         data_source_ids=tuple(dict.fromkeys(message.data_source_ids)),
         tags=tuple(message.tags),
         changelog=message.changelog,
+        effect=message.effect,
     )
 
 
@@ -100,6 +101,7 @@ def version(one: Version) -> component_pb2.Version:
         data_sources=[component_pb2.DataSourceLink(id=link.id, name=link.name) for link in one.data_sources],
         tags=one.tags,
         changelog=one.changelog,
+        effect=one.effect,
         created_at=timestamp(one.created_at),
         created_by=one.created_by,
         deprecation_message=one.deprecation_message,

@@ -1,9 +1,11 @@
 """What every message is made of: enums by name, times, JSON."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from google.protobuf import struct_pb2
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import jsonvalue
@@ -21,6 +23,21 @@ def timestamp(moment: datetime) -> Timestamp:
     message = Timestamp()
     message.FromDatetime(moment)
     return message
+
+
+def duration(length: timedelta) -> Duration:
+    """The length of time as a message."""
+    message = Duration()
+    message.FromTimedelta(length)
+    return message
+
+
+def delta(message: Message, field: str) -> timedelta | None:
+    """A message's Duration field, None where it is absent."""
+    if not message.HasField(field):
+        return None
+    length: timedelta = getattr(message, field).ToTimedelta()
+    return length
 
 
 def struct_json(struct: struct_pb2.Struct, field: str) -> dict[str, Json]:
