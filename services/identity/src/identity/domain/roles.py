@@ -20,6 +20,7 @@ _EDITS: Final = frozenset(
         "workflows.update",
         "runs.start",
         "runs.cancel",
+        "runs.approve",
         "datasources.create",
         "datasources.update",
         "datasources.query",
