@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from engine import machine
+from engine.machine import running
 from mcpanel.engine.v1 import run_pb2, worker_pb2
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.peers import Peers
@@ -331,7 +332,7 @@ async def test_a_draining_worker_finishes_and_takes_nothing_new(
 async def test_a_worker_that_does_not_mind_its_timeout_is_overruled(
     engine: Engine, peers: Peers, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "OVERRUN", timedelta(0))
+    monkeypatch.setattr(running, "OVERRUN", timedelta(0))
     peers.registry.workflow({"id": "a", "timeout": {"nanos": 300_000_000}})
     worker.code["a"] = Gate()
 

@@ -1,5 +1,6 @@
 """Plans from their documents: needs inferred, expressions evaluated, failures told in sentences."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 
 from chassis import jsonvalue
 from engine import evaluate
-from engine.domain import EMPTY, Payload
-from engine.plan import EvaluationFailed, Plan, Scope
+from engine.domain import EMPTY, ErrorKind, Failure, Payload, StepStatus
+from engine.plan import EvaluationFailed, Plan, StepView
 
 
 def plan(*steps: dict[str, Any], outputs: dict[str, Any] | None = None) -> Plan:
@@ -30,9 +31,26 @@ def plan(*steps: dict[str, Any], outputs: dict[str, Any] | None = None) -> Plan:
     return evaluate.load(body, b"digest")
 
 
-def scope(inputs: Any = None, **outputs: Any) -> Scope:
-    found = {name: None if value is None else Payload.of(value) for name, value in outputs.items()}
-    return Scope(Payload.of(inputs or {}), found)
+@dataclass
+class Given:
+    """A scope whose steps have all succeeded, or were skipped where they have no output."""
+
+    inputs: Payload
+    outputs: dict[str, Any]
+    item: tuple[int, Any] | None = None
+    run_id: str = "r1"
+
+    def step(self, step_id: str) -> StepView | None:
+        if step_id not in self.outputs:
+            return None
+        value = self.outputs[step_id]
+        if value is None:
+            return StepView(StepStatus.SKIPPED, None, Failure(ErrorKind.SKIPPED, "its condition was false"))
+        return StepView(StepStatus.SUCCESS, Payload.of(value))
+
+
+def scope(inputs: Any = None, **outputs: Any) -> Given:
+    return Given(Payload.of(inputs or {}), outputs)
 
 
 def test_needs_are_inferred_from_conditions_and_inputs() -> None:

@@ -236,7 +236,7 @@ async def test_a_filter_by_a_status_there_is_not_names_those_there_are(engine: E
     refusal = await refused(engine.stub.ListRuns(request, metadata=as_caller(EDITOR)))
 
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "INVALID_FILTER")
-    assert "status: expected one of PENDING, RUNNING, SUCCESS, FAILED, ABORTED" in refusal.message
+    assert "status: expected one of PENDING, RUNNING, PAUSED, SUCCESS, FAILED, ABORTED" in refusal.message
 
 
 async def test_a_failed_step_fails_the_run_and_says_why(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
@@ -203,6 +204,31 @@ async def test_without_an_engine_a_step_ends_with_its_lease(engine: Engine, star
 def _peak_kilobytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+async def test_a_step_that_says_nothing_for_too_long_is_killed(engine: Engine, start: Start) -> None:
+    await start(MCPANEL_WORKER_POOL="gpu", MCPANEL_WORKER_LABELS="cuda, big", MCPANEL_WORKER_CPUS="1.5")
+    hello = (await engine.hears("hello"))[0]
+    silence = Duration(nanos=400_000_000)
+    talking = """
+import time
+def main():
+    for n in range(5):
+        print(n)
+        time.sleep(0.2)
+    return "ok"
+"""
+    silent = "import time\ndef main():\n    print('begun')\n    time.sleep(600)"
+
+    engine.assign(python_version(talking), step="talks", heartbeat_timeout=silence)
+    engine.assign(python_version(silent, version_id="v2"), step="silent", heartbeat_timeout=silence)
+    results = {one.ref.step_id: one for one in await engine.hears("result", 2)}
+
+    assert (hello.pool, list(hello.labels), hello.cpus) == ("gpu", ["big", "cuda"], 1.5)
+    assert hello.memory_bytes > 2**28
+    assert results["talks"].output_json == b'"ok"'
+    assert results["silent"].error.kind == run_pb2.RunError.TIMED_OUT
+    assert results["silent"].error.message == "the step said nothing for 0.4 s and was killed"
 
 
 async def test_a_cancelled_step_says_so(engine: Engine, start: Start) -> None:

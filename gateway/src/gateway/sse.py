@@ -27,6 +27,7 @@ _NAMES: Final = {
     "log": "log",
     "result_preview": "result_preview",
     "progress": "progress",
+    "approval_request": "approval",
     "end": "end",
 }
 _RETRY_SECONDS: Final = 60.0

@@ -27,6 +27,7 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.private: set[str] = set()
         """Versions that are there for services only: to people they are not found."""
         self.calls = 0
+        self.older: list[workflow_pb2.Workflow] = []
 
     async def GetWorkflow(
         self, request: registry_pb2.GetWorkflowRequest, context: Any
@@ -36,6 +37,22 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such workflow")
         return registry_pb2.GetWorkflowResponse(workflow=found)
+
+    async def GetWorkflowVersion(
+        self, request: registry_pb2.GetWorkflowVersionRequest, context: Any
+    ) -> registry_pb2.GetWorkflowVersionResponse:
+        self.calls += 1
+        found = next(
+            (
+                one
+                for one in (*self.older, *self.workflows.values())
+                if (one.id, one.version) == (request.workflow_id, request.version)
+            ),
+            None,
+        )
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such version")
+        return registry_pb2.GetWorkflowVersionResponse(workflow=found)
 
     async def GetVersion(self, request: registry_pb2.GetVersionRequest, context: Any) -> Any:
         self.calls += 1
@@ -65,21 +82,40 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         outputs: dict[str, Any] | None = None,
         visibility: Any = Type.PUBLIC,
         owner_id: str = "",
+        **more: Any,
     ) -> workflow_pb2.Workflow:
-        """A new workflow; a step is a dict of its fields, its component a Version (default: a Python script)."""
+        """A new workflow; a step is a dict of its fields, its component a Version (default: a Python script).
+
+        `workflow` makes it another workflow, `alone` an approval.
+        """
         flow = workflow_pb2.Workflow(
-            id=uuid7(), name=name, version=1, visibility=visibility, owner_id=owner_id, inputs=inputs or {}
+            id=uuid7(),
+            name=name,
+            version=1,
+            visibility=visibility,
+            owner_id=owner_id,
+            inputs=inputs or {},
+            **more,
         )
         for fields in steps:
-            version = fields.pop("component", None) or self.component(fields["id"])
+            sub = fields.pop("workflow", None)
+            alone = sub is not None or fields.pop("alone", False)
+            version = fields.pop("component", None) or (None if alone else self.component(fields["id"]))
             given = fields.pop("with_", {})
             condition = fields.pop("if_", "")
-            step = Step(component=f"{version.definition_name}@1", **fields)
+            items = fields.pop("for_each", None)
+            step = Step(**fields)
+            if items is not None:
+                step.for_each.CopyFrom(jsonvalue.to_value(items))
+            if sub is not None:
+                step.workflow, step.workflow_id, step.workflow_version = sub.name, sub.id, sub.version
             for key, value in given.items():
                 getattr(step, "with")[key].CopyFrom(jsonvalue.to_value(value))
             setattr(step, "if", condition)
-            step.component_version_id, step.component_version = version.id, version.version
-            step.component_type = version.type
+            if version is not None:
+                step.component = f"{version.definition_name}@1"
+                step.component_version_id, step.component_version = version.id, version.version
+                step.component_type = version.type
             flow.steps.append(step)
         for key, value in (outputs or {}).items():
             flow.outputs[key].CopyFrom(jsonvalue.to_value(value))

@@ -81,6 +81,8 @@ class FakeWorker:
         self.cancels: list[worker_pb2.EngineMessage.CancelAttempt] = []
         self.components: list[str] = []
         self.welcome: worker_pb2.EngineMessage.Welcome | None = None
+        self.pool, self.cpus, self.memory_bytes = "", 0.0, 0
+        self.labels: list[str] = []
         self.metadata = as_caller(WORKER)
         self.deaf = False
         """While set, nothing is sent: results wait, heartbeats stay out."""
@@ -109,6 +111,10 @@ class FakeWorker:
             isolation="cell",
             host="test",
             holding=[one.ref for one in self.holding.values()],
+            pool=self.pool,
+            labels=self.labels,
+            cpus=self.cpus,
+            memory_bytes=self.memory_bytes,
         )
         self._channel = grpc.aio.insecure_channel(self.address)
         self._stream = asyncio.create_task(self._serve(self._channel, Message(hello=hello), self._outgoing))

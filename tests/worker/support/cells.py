@@ -80,7 +80,7 @@ class Remembering:
 def job(code: str, inputs: Any = None, *, timeout: float = 20.0, component: str = "sample") -> Job:
     """A job with some inputs."""
     context = {"run_id": "r1", "step_id": "s1", "attempt": 2, "epoch": 3, "idempotency_key": "r1/s1"}
-    return Job(component, code, json.dumps(inputs or {}).encode(), timeout, context)
+    return Job(component, code, json.dumps(inputs or {}).encode(), timeout, context=context)
 
 
 class Bench:

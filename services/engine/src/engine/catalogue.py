@@ -12,6 +12,7 @@ from chassis.context import ANONYMOUS, current, use
 from chassis.errors import Precondition
 from chassis.expressions import ExpressionError
 from engine.components import Components
+from engine.concurrency import Concurrency
 from engine.dispatch.plans import PlanCache
 from engine.inputs import Declared
 from engine.plan import Plan
@@ -34,6 +35,19 @@ class Prepared:
     body: bytes
     declared: Mapping[str, Declared]
     versions: tuple[component_pb2.Version, ...]
+    priority: int = 0
+    concurrency: Concurrency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What never changes of a version."""
+
+    plan: Plan
+    body: bytes
+    declared: Mapping[str, Declared]
+    version_ids: tuple[str, ...]
+    concurrency: Concurrency | None
 
 
 class Catalogue:
@@ -43,7 +57,7 @@ class Catalogue:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._components = components
         self._plans = plans
-        self._known: dict[tuple[str, int], tuple[Plan, bytes, Mapping[str, Declared], tuple[str, ...]]] = {}
+        self._known: dict[tuple[str, int], _Compiled] = {}
 
     async def prepare(self, workflow: str, version: int) -> Prepared:
         """The workflow (id or name) at a version, 0 for the newest.
@@ -53,15 +67,22 @@ class Catalogue:
         found = await self._workflow(workflow, version)
         key = (found.id, found.version)
         known = self._known.get(key)
-        if known is None or any(self._components.known(one) is None for one in known[3]):
+        if known is None or any(self._components.known(one) is None for one in known.version_ids):
             if len(self._known) >= _MOST:
                 self._known.clear()
             known = self._known[key] = await self._compile(found)
-        plan, body, declared, version_ids = known
-        versions = tuple(one for id_ in version_ids if (one := self._components.known(id_)) is not None)
-        is_public = found.visibility == component_pb2.Definition.PUBLIC
         return Prepared(
-            found.id, found.name, found.version, found.owner_id, is_public, plan, body, declared, versions
+            found.id,
+            found.name,
+            found.version,
+            found.owner_id,
+            found.visibility == component_pb2.Definition.PUBLIC,
+            known.plan,
+            known.body,
+            known.declared,
+            tuple(one for id_ in known.version_ids if (one := self._components.known(id_)) is not None),
+            found.priority,
+            known.concurrency,
         )
 
     async def _workflow(self, workflow: str, version: int) -> workflow_pb2.Workflow:
@@ -77,21 +98,33 @@ class Catalogue:
         old.owner_id, old.visibility = found.owner_id, found.visibility
         return old
 
-    async def _compile(
-        self, workflow: workflow_pb2.Workflow
-    ) -> tuple[Plan, bytes, Mapping[str, Declared], tuple[str, ...]]:
-        ids = tuple(dict.fromkeys(step.component_version_id for step in workflow.steps))
+    async def _compile(self, workflow: workflow_pb2.Workflow) -> _Compiled:
+        workflows = await self._inner(workflow)
+        steps = [step for one in (workflow, *workflows.values()) for step in one.steps]
+        ids = tuple(dict.fromkeys(step.component_version_id for step in steps if step.component_version_id))
         versions = dict(zip(ids, await asyncio.gather(*(self._version(one) for one in ids)), strict=True))
         try:
-            body = wire.document(workflow, versions)
+            body = wire.document(workflow, wire.Parts(versions, workflows))
             plan = self._plans.compiled(body, hashlib.sha256(body).digest())
+            concurrency = wire.concurrency(workflow)
         except ExpressionError as error:
             raise Precondition(
                 "WORKFLOW_INVALID",
                 f"workflow '{workflow.name}' cannot run: {error}; save it again",
                 resource=("workflow", workflow.name),
             ) from None
-        return plan, body, wire.declared(workflow), ids
+        return _Compiled(plan, body, wire.declared(workflow), ids, concurrency)
+
+    async def _inner(self, workflow: workflow_pb2.Workflow) -> dict[tuple[str, int], workflow_pb2.Workflow]:
+        """The workflows that run as its steps, and as theirs."""
+        found: dict[tuple[str, int], workflow_pb2.Workflow] = {}
+        wanted = _steps_that_are_workflows(workflow)
+        while wanted:
+            request = registry_pb2.GetWorkflowVersionRequest(workflow_id=wanted[0][0], version=wanted[0][1])
+            with use(dataclasses.replace(current(), caller=ANONYMOUS)):
+                one = found[wanted[0]] = (await self._stub.GetWorkflowVersion(request)).workflow
+            wanted = [key for key in (*wanted[1:], *_steps_that_are_workflows(one)) if key not in found]
+        return found
 
     async def _version(self, version_id: str) -> component_pb2.Version:
         """The version. A workflow that may be run may run all it is made of, so the engine asks for itself."""
@@ -103,3 +136,7 @@ class Catalogue:
             version: component_pb2.Version = (await self._stub.GetVersion(request)).version
         self._components.put(version)
         return version
+
+
+def _steps_that_are_workflows(workflow: workflow_pb2.Workflow) -> list[tuple[str, int]]:
+    return [(step.workflow_id, step.workflow_version) for step in workflow.steps if step.workflow_id]

@@ -1,5 +1,6 @@
 """The engine's words: statuses, failures, payloads. Pure: no clock, no ids, no input or output."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ class RunStatus(StrEnum):
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
     ABORTED = "ABORTED"
@@ -30,25 +32,32 @@ class RunStatus(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """Where a step stands. SUCCESS, FAILED, SKIPPED and ABORTED never change."""
+    """Where a step stands. SUCCESS, FAILED, SKIPPED, ABORTED and CACHED never change."""
 
     PENDING = "PENDING"
     READY = "READY"
     RUNNING = "RUNNING"
+    WAITING_APPROVAL = "WAITING_APPROVAL"
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
     SKIPPED = "SKIPPED"
     ABORTED = "ABORTED"
+    CACHED = "CACHED"
 
     @property
     def ended(self) -> bool:
         """Whether it is final."""
         return self in _STEP_ENDED
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has an output that counts."""
+        return self is StepStatus.SUCCESS or self is StepStatus.CACHED
+
 
 _RUN_ENDED: Final = frozenset({RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.ABORTED})
 _STEP_ENDED: Final = frozenset(
-    {StepStatus.SUCCESS, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.ABORTED}
+    {StepStatus.SUCCESS, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.ABORTED, StepStatus.CACHED}
 )
 
 
@@ -66,6 +75,26 @@ class ErrorKind(StrEnum):
     INVALID_INPUT = "INVALID_INPUT"
     INTERNAL = "INTERNAL"
     SKIPPED = "SKIPPED"
+    REJECTED = "REJECTED"
+
+
+class SideEffect(StrEnum):
+    """What running a step again may do, beyond computing its output."""
+
+    PURE = "PURE"
+    IDEMPOTENT = "IDEMPOTENT"
+    EFFECTFUL = "EFFECTFUL"
+
+
+class Join(StrEnum):
+    """When a step whose needs have all ended runs."""
+
+    ALL = "ALL"
+    """When every one succeeded. A need that was skipped skips it too."""
+    ANY = "ANY"
+    """When at least one succeeded."""
+    ENDED = "ENDED"
+    """Whatever became of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +109,27 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a failed attempt is repeated."""
+    """How a failed attempt is repeated: those of the kinds `on`; without any, whatever may be."""
 
     max_attempts: int = 1
     backoff: timedelta = timedelta(seconds=1)
     factor: float = 2.0
     max_backoff: timedelta = timedelta(hours=1)
+    jitter: float = 0.0
+    """By which part of itself a wait may be shorter, 0 to 1."""
+    on: frozenset[ErrorKind] = frozenset()
 
-    def wait(self, attempt: int) -> timedelta:
-        """How long to wait after attempt number `attempt` (from 1) failed."""
+    def wait(self, attempt: int, who: str = "") -> timedelta:
+        """How long to wait after attempt number `attempt` (from 1) failed; the jitter is drawn from `who`, a name."""
         try:
             seconds = self.backoff.total_seconds() * self.factor ** (attempt - 1)
         except OverflowError:
-            return self.max_backoff
-        return min(timedelta(seconds=min(seconds, 1e8)), self.max_backoff)
+            seconds = 1e8
+        longest = min(timedelta(seconds=min(seconds, 1e8)), self.max_backoff)
+        if not self.jitter:
+            return longest
+        drawn = int.from_bytes(hashlib.blake2b(f"{who}/{attempt}".encode(), digest_size=4).digest()) / 2**32
+        return longest * (1 - self.jitter * drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,44 +9,91 @@ from datetime import timedelta
 from typing import Any, Final
 
 from chassis import jsonvalue
+from chassis.errors import Invalid
 from chassis.expressions import EvaluationError, Expression, ExpressionError, Template
 from chassis.jsonvalue import Json
-from engine.domain import MAX_PAYLOAD, MAX_STEP_INPUTS, ONCE, Payload, Retry
-from engine.plan import EvaluationFailed, Plan, PlannedStep, Scope
+from engine.domain import (
+    MAX_PAYLOAD,
+    MAX_STEP_INPUTS,
+    ONCE,
+    ErrorKind,
+    Join,
+    Payload,
+    Retry,
+    SideEffect,
+)
+from engine.inputs import Declared, resolve
+from engine.plan import (
+    APPROVAL,
+    WORKFLOW,
+    Approval,
+    EvaluationFailed,
+    Place,
+    Plan,
+    PlannedStep,
+    Rate,
+    Scope,
+    StepView,
+)
 
+_MAX_TEXT: Final = 10_000
 IN_ENGINE: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The component types that the engine runs itself."""
-_ROOTS: Final = ("inputs", "steps")
+_ROOTS: Final = ("inputs", "steps", "run")
+_ITEM_ROOTS: Final = (*_ROOTS, "item", "index")
 
 
 def load(body: bytes, digest: bytes) -> Plan:
     """The plan of a stored document; `digest` is its SHA-256. Raises ExpressionError when it cannot be compiled."""
-    document = jsonvalue.parse_object(body)
-    steps: list[dict[str, Any]] = document["steps"]  # type: ignore[assignment]  # written by `wire.plans`
+    return _plan(jsonvalue.parse_object(body), digest)
+
+
+def _plan(document: Mapping[str, Any], digest: bytes) -> Plan:
+    steps: list[dict[str, Any]] = document["steps"]
     index = {step["id"]: number for number, step in enumerate(steps)}
-    planned = tuple(
-        PlannedStep(
-            id=step["id"],
-            kind=step["type"],
-            needs=tuple(index[need] for need in step["needs"]),
-            retry=_retry(step.get("retry")),
-            timeout=timedelta(seconds=step["timeout"]),
-            in_engine=step["type"] in IN_ENGINE,
-            component=step["component"],
-            version_id=step["version_id"],
-            data_source_ids=tuple(step.get("data_source_ids", ())),
-        )
-        for step in steps
-    )
+    planned = tuple(_planned(step, index) for step in steps)
     compiled = tuple(_compile(step) for step in steps)
-    declared: dict[str, Json] = document["outputs"]  # type: ignore[assignment]  # as above
-    outputs = {name: Template.parse(value, _ROOTS) for name, value in declared.items()}
-    return Plan(planned, CelEvaluator(planned, compiled, outputs), digest)
+    outputs = {name: Template.parse(value, _ROOTS) for name, value in document["outputs"].items()}
+    return Plan(planned, CelEvaluator(planned, compiled, outputs), digest, _seconds(document.get("timeout")))
+
+
+def _planned(step: Mapping[str, Any], index: Mapping[str, int]) -> PlannedStep:
+    rate, approval, place = step.get("rate"), step.get("approval"), step.get("place")
+    return PlannedStep(
+        id=step["id"],
+        kind=step["type"],
+        needs=tuple(index[need] for need in step["needs"]),
+        retry=_retry(step.get("retry")),
+        timeout=_seconds(step.get("timeout")),
+        waiting_timeout=_seconds(step.get("waiting_timeout")),
+        heartbeat_timeout=_seconds(step.get("heartbeat_timeout")),
+        in_engine=step["type"] in IN_ENGINE,
+        component=step["component"],
+        version_id=step["version_id"],
+        data_source_ids=tuple(step.get("data_source_ids", ())),
+        join=Join(step.get("join", "ALL")),
+        side_effect=SideEffect(step.get("side_effect", "IDEMPOTENT")),
+        goes_on=step.get("goes_on", False),
+        max_parallel=step.get("max_parallel", 0),
+        sub=_plan(step["plan"], b"") if step["type"] == WORKFLOW else None,
+        approval=None
+        if approval is None
+        else Approval(_seconds(approval.get("timeout")), tuple(approval.get("approvers", ()))),
+        cache_ttl=_seconds(step.get("cache_ttl")),
+        rate=None if rate is None else Rate(rate["limit"], timedelta(seconds=rate["period"])),
+        place=Place()
+        if place is None
+        else Place(place["pool"], tuple(place["labels"]), place["cpus"], place["memory_bytes"]),
+    )
 
 
 def needed(step: Mapping[str, Json]) -> list[str]:
     """The ids of the steps that the expressions of a document's step read, in order. Raises ExpressionError."""
     return _step_ids(_compile(step).references)
+
+
+def _seconds(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _retry(document: Mapping[str, Any] | None) -> Retry:
@@ -57,6 +104,8 @@ def _retry(document: Mapping[str, Any] | None) -> Retry:
         backoff=timedelta(seconds=document["backoff"]),
         factor=document["factor"],
         max_backoff=timedelta(seconds=document["max_backoff"]),
+        jitter=document.get("jitter", 0.0),
+        on=frozenset(ErrorKind(kind) for kind in document.get("on", ())),
     )
 
 
@@ -65,27 +114,50 @@ class _Compiled:
     """What is evaluated of one step."""
 
     condition: Template | None
+    items: Template | None
     inputs: Template
+    message: Template | None
+    cache_key: Template | None
+    rate_key: Template | None
     constant: Payload | None
     expression: Expression | None
+    declared: Mapping[str, Declared] | None
+    """What the workflow takes that the step is."""
 
     @property
     def references(self) -> list[tuple[str, ...]]:
-        condition = self.condition.references() if self.condition else []
-        return [*condition, *self.inputs.references()]
+        templates = (
+            self.condition,
+            self.items,
+            self.inputs,
+            self.message,
+            self.cache_key,
+            self.rate_key,
+        )
+        return [path for one in templates if one is not None for path in one.references()]
 
 
-def _compile(step: Mapping[str, Json]) -> _Compiled:
-    condition = step.get("if")
-    inputs = Template.parse(step["with"], _ROOTS)
+def _compile(step: Mapping[str, Any]) -> _Compiled:
+    inside = _ITEM_ROOTS if step.get("for_each") is not None else _ROOTS
     constant = Payload.of(step["value"]) if "value" in step else None
     expression = step.get("expression")
     return _Compiled(
-        Template.parse(condition, _ROOTS) if condition else None,
-        inputs,
-        constant,
-        Expression.parse(str(expression), ("inputs",)) if expression else None,
+        condition=_template(step.get("if"), _ROOTS),
+        items=_template(step.get("for_each"), _ROOTS),
+        inputs=Template.parse(step["with"], inside),
+        message=_template((step.get("approval") or {}).get("message"), _ROOTS),
+        cache_key=_template(step.get("cache_key"), inside),
+        rate_key=_template((step.get("rate") or {}).get("key"), inside),
+        constant=constant,
+        expression=Expression.parse(str(expression), ("inputs",)) if expression else None,
+        declared=None
+        if "declared" not in step
+        else {name: Declared(**one) for name, one in step["declared"].items()},
     )
+
+
+def _template(value: Json, roots: tuple[str, ...]) -> Template | None:
+    return None if value is None or value == "" else Template.parse(value, roots)
 
 
 def _step_ids(references: Iterable[tuple[str, ...]]) -> list[str]:
@@ -112,10 +184,47 @@ class CelEvaluator:
             raise EvaluationFailed(f"its condition yields {_kind(value)}, not a boolean")
         return value
 
+    def items(self, index: int, scope: Scope) -> Payload:
+        """What step `index` runs for each of."""
+        template = self._compiled[index].items
+        value = None if template is None else _evaluate("its `for_each`", template, scope)
+        if not isinstance(value, list):
+            raise EvaluationFailed(f"its `for_each` yields {_kind(value)}, not a list")
+        return _payload("its `for_each`", value, MAX_STEP_INPUTS)
+
+    def message(self, index: int, scope: Scope) -> str:
+        """What whoever decides about step `index` is told."""
+        return self._text("its approval's message", self._compiled[index].message, scope)
+
+    def cache_key(self, index: int, scope: Scope) -> str:
+        """What tells apart the cached outputs of step `index`, beside its version and inputs."""
+        return self._text("its cache's key", self._compiled[index].cache_key, scope)
+
+    def rate_key(self, index: int, scope: Scope) -> str:
+        """Which of its rate limits step `index` counts against: the step's component, unless it says."""
+        key = self._text("its rate limit's key", self._compiled[index].rate_key, scope)
+        return key or self._steps[index].component
+
+    @staticmethod
+    def _text(what: str, template: Template | None, scope: Scope) -> str:
+        if template is None:
+            return ""
+        value = _evaluate(what, template, scope)
+        text = value if isinstance(value, str) else jsonvalue.canonical(value).decode()
+        if len(text) > _MAX_TEXT:
+            raise EvaluationFailed(f"{what} has {len(text):,} characters, more than {_MAX_TEXT:,}")
+        return text
+
     def inputs(self, index: int, scope: Scope) -> Payload:
         """The inputs of step `index`."""
-        value = _evaluate("its inputs", self._compiled[index].inputs, scope)
-        return _payload("its inputs", value, MAX_STEP_INPUTS)
+        compiled = self._compiled[index]
+        value = _evaluate("its inputs", compiled.inputs, scope)
+        if compiled.declared is None or not isinstance(value, dict):
+            return _payload("its inputs", value, MAX_STEP_INPUTS)
+        try:
+            return resolve(compiled.declared, value)
+        except Invalid as error:
+            raise EvaluationFailed(f"the workflow does not take its inputs: {error.message}") from None
 
     def compute(self, index: int, inputs: Payload) -> Payload:
         """DATA: its value; UTILITY: its expression over the inputs; otherwise, and without either, the inputs."""
@@ -137,7 +246,8 @@ class CelEvaluator:
             try:
                 found[name] = _evaluate(f"output '{name}'", template, scope)
             except EvaluationFailed:
-                if all(scope.outputs.get(one) is not None for one in _step_ids(template.references())):
+                views = (scope.step(one) for one in _step_ids(template.references()))
+                if all(view is not None and view.output is not None for view in views):
                     raise
                 found[name] = None
         return _payload("the run's output", found, MAX_PAYLOAD)
@@ -152,18 +262,28 @@ def _evaluate(what: str, template: Template, scope: Scope) -> Json:
     roots = {path[0] for path in references}
     if "inputs" in roots:
         variables["inputs"] = scope.inputs.value
+    if "run" in roots:
+        variables["run"] = {"id": scope.run_id}
+    if scope.item is not None:
+        variables["index"], variables["item"] = scope.item
     if "steps" in roots:
-        ids = _step_ids(references)
-        if any(path == ("steps",) for path in references):
-            ids = list(scope.outputs)
-        variables["steps"] = {
-            one: {"output": None if (output := scope.outputs.get(one)) is None else output.value}
-            for one in ids
-        }
+        variables["steps"] = {one: _shown(scope.step(one)) for one in _step_ids(references)}
     try:
         return template.evaluate(variables)
     except EvaluationError as error:
         raise EvaluationFailed(f"{what} cannot be evaluated: {error}") from None
+
+
+def _shown(view: StepView | None) -> Json:
+    """What expressions see of a step."""
+    if view is None:
+        return {"output": None, "status": "PENDING", "error": None}
+    failure = view.failure
+    return {
+        "output": None if view.output is None else view.output.value,
+        "status": view.status.value,
+        "error": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
+    }
 
 
 def _payload(what: str, value: Json, limit: int) -> Payload:
@@ -188,4 +308,4 @@ def _kind(value: Json) -> str:
     return names.get(type(value), "null")
 
 
-__all__ = ["IN_ENGINE", "CelEvaluator", "ExpressionError", "load", "needed"]
+__all__ = ["APPROVAL", "IN_ENGINE", "CelEvaluator", "ExpressionError", "load", "needed"]

@@ -1,10 +1,12 @@
 """What is read back from the tables, a class for each. `error` is a document: kind, message, traceback, step_id."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from engine.domain import ErrorKind, Failure
+from engine.state import Decision
 
 Document: TypeAlias = dict[str, Any]
 
@@ -23,6 +25,13 @@ class RunInfo:
     started_by_kind: str
     started_by_name: str
     trace_id: str
+    priority: int = 0
+    limit_count: int = 0
+    """How many runs may run at once under its concurrency key; 0: it has none."""
+    rerun_of: str | None = None
+    rerun_from: Sequence[str] = ()
+    triggered_by: str = ""
+    run_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,16 @@ class RunRecord:
     step_count: int
     steps_ended: int
     last_seq: int
+    start_at: datetime | None = None
+    deadline_at: datetime | None = None
+    priority: int = 0
+    limit_key: str = ""
+    admitted: bool = True
+    begun: bool = True
+    rerun_of: str | None = None
+    rerun_from: Sequence[str] = ()
+    triggered_by: str = ""
+    run_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +84,13 @@ class StepRecord:
     ended_at: datetime | None
     due_at: datetime | None
     worker_id: str
-    deadline_at: datetime | None
     stopping: bool
+    expires_at: datetime | None = None
+    gate: str = ""
+    copied_from: str = ""
+    message: str = ""
+    approvers: Sequence[str] = ()
+    decision: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +135,20 @@ class ArtifactRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A step that waits, and since when."""
+
+    run_id: str
+    workflow_name: str
+    step_id: str
+    message: str
+    approvers: Sequence[str]
+    started_by: str
+    started_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRecord:
     """A worker that is connected, or was."""
 
@@ -120,6 +158,31 @@ class WorkerRecord:
     isolation: str
     host: str
     draining: bool = False
+    pool: str = ""
+    labels: frozenset[str] = frozenset()
+    cpus: float = 0.0
+    memory_bytes: int = 0
+
+
+def to_decision_document(decision: Decision | None) -> Document | None:
+    """The decision as it is stored."""
+    if decision is None:
+        return None
+    return {
+        "approved": decision.approved,
+        "by": decision.by,
+        "by_name": decision.by_name,
+        "at": decision.at.isoformat(),
+        "comment": decision.comment,
+    }
+
+
+def to_decision(document: Document | None) -> Decision | None:
+    """The decision that was stored."""
+    if document is None:
+        return None
+    at = datetime.fromisoformat(document["at"])
+    return Decision(document["approved"], document["by"], document["by_name"], at, document["comment"])
 
 
 def to_document(failure: Failure | None) -> Document | None:

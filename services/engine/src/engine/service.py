@@ -17,6 +17,7 @@ from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
 from engine.hub import Hub
+from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
 from engine.watch import Pace, Poller, Watcher
@@ -66,7 +67,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
     files = ArtifactStore(config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
-    engine = Engine(db, catalogue, dispatcher, Watcher(db, hub, pace), files)
+    starter = Starter(catalogue, dispatcher)
+    engine = Engine(db, starter, dispatcher, Watcher(db, hub, pace), files)
     server = Server(
         config,
         [

@@ -1,11 +1,30 @@
-"""What a run is at one moment, what may happen to it, and what follows. Frozen values, no behaviour."""
+"""What a run is at one moment, what may happen to it, and what follows. Frozen values, no behaviour.
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, TypeAlias
+A step is named by its path in the run: `load`, an item of a `for_each` step `resize[3]`, a step of a sub-workflow
+`load/parse`, and so on inward.
+"""
 
-from engine.domain import EMPTY, Failure, Payload, Ref, RunStatus, StepStatus
-from engine.plan import Plan
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+
+from engine.blocks import Blocks
+from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
+from engine.plan import Plan, PlannedStep
+
+StopCause: TypeAlias = Literal["", "failure", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided about a step that waited for it."""
+
+    approved: bool
+    by: str
+    by_name: str
+    at: datetime
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +40,70 @@ class StepState:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     due_at: datetime | None = None
-    """While READY: when it may be claimed."""
+    """While READY: when it may be claimed; None while it may not, for the run is paused or a gate is closed."""
+    gate: str = ""
+    """While READY: what else has to let it through, e.g. `rate:mails`."""
     worker_id: str = ""
     """While RUNNING: who runs it."""
     deadline_at: datetime | None = None
     """While RUNNING: when the engine itself ends the attempt, its worker's own timeout having failed to."""
+    expires_at: datetime | None = None
+    """When the engine ends its waiting (for a worker, for a decision), or all of a sub-workflow."""
     stopping: bool = False
     """While RUNNING: whether it was told to stop."""
     lines: int = 0
     """How many lines of the newest attempt are recorded."""
+    cache_digest: str = ""
+    """What others wait for it to compute: the key of its output in the cache."""
+    decision: Decision | None = None
+    """The newest decision somebody took about it."""
+    copied_from: str = ""
+    """The run whose output it has, when it did not run itself."""
+    inner: "Level | None" = None
+    """While a step that is made of others runs: those."""
 
 
-StopCause: TypeAlias = Literal["", "failure", "cancel"]
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The steps of a workflow, or the items of a `for_each` step, that a run has at one place."""
+
+    inputs: Payload
+    """Of a workflow: its inputs. Of a `for_each` step: the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps(Level):
+    """The steps of a workflow or sub-workflow, in the plan's order."""
+
+    plan: Plan
+    states: tuple[StepState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Level):
+    """The items of a `for_each` step."""
+
+    total: int
+    outputs: Blocks[Payload | None]
+    """Of the items that have ended; None where there is none."""
+    released: int = 0
+    """The items before this index have begun."""
+    ended: int = 0
+    live: Mapping[int, StepState] = field(default_factory=dict)
+    """Those that have begun and not ended."""
+    failure: Failure | None = None
+    """The first item's that failed."""
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The outcome of a step in another run, to be taken over where the step would be the same."""
+
+    version_id: str
+    inputs: Payload
+    output: Payload
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +111,7 @@ class RunState:
     """A run. `cause` says why it is stopping, if it is; the first cause decides how it ends."""
 
     id: str
-    plan: Plan
-    steps: tuple[StepState, ...]
-    inputs: Payload = EMPTY
+    root: Steps
     status: RunStatus = RunStatus.PENDING
     cause: StopCause = ""
     outputs: Payload | None = None
@@ -51,11 +120,52 @@ class RunState:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    accepted: bool = True
+    """Whether anything has been said of it; only one that was just made has yet to be."""
+    begun: bool = False
+    """Whether its steps may begin: it neither waits for its time nor for a place under its limit."""
+    start_at: datetime | None = None
+    """Not before."""
+    deadline_at: datetime | None = None
+    """When it is to have ended."""
+    copies: Mapping[str, Copy] = field(default_factory=dict)
+    """Until it has begun: by path, what need not run again."""
+    limit_key: str = ""
+    """What it shares its concurrency limit with; empty: no limit."""
+    admitted: bool = True
+    """Whether it has a place under the limit."""
+    ready: Mapping[str, datetime | None] = field(default_factory=dict)
+    """The READY steps, each with its `due_at`."""
+    timers: Mapping[str, datetime] = field(default_factory=dict)
+    """When time alone changes something at a path; the empty path is the run."""
+
+    @property
+    def plan(self) -> Plan:
+        """What it executes."""
+        return self.root.plan
+
+    @property
+    def inputs(self) -> Payload:
+        """What it was given."""
+        return self.root.inputs
+
+    @property
+    def steps(self) -> tuple[StepState, ...]:
+        """The steps of the workflow itself."""
+        return self.root.states
 
     @property
     def ended(self) -> int:
-        """How many steps have ended."""
-        return sum(step.status.ended for step in self.steps)
+        """How many of the workflow's own steps have ended."""
+        return sum(step.status.ended for step in self.root.states)
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When time alone will change something."""
+        return min(self.timers.values(), default=None)
+
+
+NEVER_RUN: Final = StepState()
 
 
 # What may happen.
@@ -64,6 +174,11 @@ class RunState:
 @dataclass(frozen=True, slots=True)
 class Begin:
     """The run was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """The run has a place under its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +200,57 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A worker reports a failure. CANCELLED confirms a cancel."""
+    """A worker reports a failure. CANCELLED confirms a cancel. `began`: whether any of the step's code may have run."""
 
     ref: Ref
     failure: Failure
+    began: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The attempt's lease ended, or its worker says that it does not hold it."""
+    """The attempt's lease ended, or its worker says that it does not hold it: then it never `began`."""
 
     ref: Ref
     why: str = "its worker gave no sign of life for longer than its lease"
+    began: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GateOpened:
+    """A gate lets a READY step through, from `due_at` on."""
+
+    step_id: str
+    gate: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHit:
+    """The output of a READY step is known already."""
+
+    step_id: str
+    gate: str
+    output: Payload
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Somebody decided about a step that waits for it."""
+
+    step_id: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """Somebody asked to begin nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Somebody asked to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +265,21 @@ class Tick:
     """Time has passed."""
 
 
-Event: TypeAlias = Begin | Claim | Succeeded | Failed | Lost | CancelRequested | Tick
+Event: TypeAlias = (
+    Begin
+    | Admit
+    | Claim
+    | Succeeded
+    | Failed
+    | Lost
+    | GateOpened
+    | CacheHit
+    | Decided
+    | PauseRequested
+    | ResumeRequested
+    | CancelRequested
+    | Tick
+)
 
 
 # What follows.
@@ -130,30 +298,44 @@ class RunChanged:
 class StepChanged:
     """The step has this status now."""
 
-    step: int
+    step_id: str
     status: StepStatus
     attempt: int
     failure: Failure | None = None
     next_attempt_at: datetime | None = None
+    copied_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """The step waits for a decision; `decision` once there is one."""
+
+    step_id: str
+    message: str
+    approvers: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptOpened:
     """An attempt begins; with a worker, it is to be sent there."""
 
-    step: int
+    step_id: str
+    planned: PlannedStep
     attempt: int
     epoch: int
     worker_id: str
     isolation: str
     deadline_at: datetime | None
+    inputs: Payload
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptClosed:
     """An attempt's outcome is decided."""
 
-    step: int
+    step_id: str
     attempt: int
     status: StepStatus
     failure: Failure | None
@@ -163,11 +345,41 @@ class AttemptClosed:
 class StopAttempt:
     """The worker is to stop an attempt."""
 
-    step: int
+    step_id: str
     attempt: int
     epoch: int
     worker_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """A READY step waits for a gate, and is not to run before a moment."""
+
+    step_id: str
+    planned: PlannedStep
+    gate: str
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What came of a step whose output may be reused for `ttl`; None: nothing."""
+
+    step_id: str
+    digest: str
+    output: Payload | None
+    ttl: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The step is to be written: as it was (None: it has no row) and as it is."""
+
+    step_id: str
+    planned: PlannedStep
+    before: StepState | None
+    after: StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +390,18 @@ class Rejected:
     duplicate: bool = False
 
 
-Effect: TypeAlias = RunChanged | StepChanged | AttemptOpened | AttemptClosed | StopAttempt | Rejected
+Effect: TypeAlias = (
+    RunChanged
+    | StepChanged
+    | ApprovalAsked
+    | AttemptOpened
+    | AttemptClosed
+    | StopAttempt
+    | Gated
+    | Cached
+    | Touched
+    | Rejected
+)
+
+Said: TypeAlias = RunChanged | StepChanged | ApprovalAsked
+"""The effects that watchers see."""

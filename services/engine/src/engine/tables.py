@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -27,8 +28,8 @@ metadata: Final = MetaData(naming_convention=NAMING)
 chassis_tables(metadata)
 
 
-def _time(name: str, *, required: bool = False) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=not required)
+def _time(name: str, *, required: bool = False, comment: str | None = None) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=not required, comment=comment)
 
 
 def _run_id() -> Column[Any]:
@@ -75,6 +76,30 @@ runs: Final = Table(
     _time("started_at"),
     _time("ended_at"),
     _time("cancel_requested_at"),
+    Column("begun", Boolean, nullable=False, server_default="true"),
+    _time("start_at", comment="not before"),
+    _time("deadline_at", comment="it is to have ended by then"),
+    _time("wake_at", comment="when time alone changes something"),
+    Column(
+        "limit_key",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="what it shares its concurrency limit with",
+    ),
+    Column(
+        "limit_count", Integer, nullable=False, server_default="0", comment="how many may run under that key"
+    ),
+    Column(
+        "admitted", Boolean, nullable=False, server_default="true", comment="it has a place under its limit"
+    ),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("run_key", Text, nullable=False, server_default="", comment="the caller's own name for it"),
+    Column("rerun_of", Uuid(as_uuid=False)),
+    Column(
+        "rerun_from", ARRAY(Text), nullable=False, server_default="{}", comment="the steps that run again"
+    ),
+    Column("triggered_by", Text, nullable=False, server_default="", comment="e.g. schedule:<id>"),
     Column("step_count", Integer, nullable=False),
     Column("steps_ended", Integer, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, server_default="0", comment="grows with every transition"),
@@ -87,7 +112,16 @@ runs: Final = Table(
     Index("ix_runs_workflow_id", "workflow_id", "id"),
     Index("ix_runs_workflow_name", "workflow_name", "id"),
     Index("ix_runs_started_by", "started_by", "id"),
-    Index("ix_runs_live", "id", postgresql_where=text("status IN ('PENDING', 'RUNNING')")),
+    Index("ix_runs_live", "id", postgresql_where=text("status IN ('PENDING', 'RUNNING', 'PAUSED')")),
+    Index("ix_runs_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index(
+        "ix_runs_limit_key",
+        "limit_key",
+        "id",
+        postgresql_where=text("limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED')"),
+    ),
+    Index("ix_runs_run_key", "workflow_id", "run_key", "id", postgresql_where=text("run_key <> ''")),
+    Index("ix_runs_rerun_of", "rerun_of", postgresql_where=text("rerun_of IS NOT NULL")),
     Index("ix_runs_unsuccessful", "id", postgresql_where=text("status IN ('FAILED', 'ABORTED')")),
     Index("ix_runs_unaudited", "id", postgresql_where=text("unaudited")),
     **_ROOM,
@@ -99,6 +133,8 @@ run_steps: Final = Table(
     _run_id(),
     Column("step_id", Text, nullable=False),
     Column("kind", Text, nullable=False, comment="the component's type"),
+    Column("lane", Text, nullable=False, server_default="", comment="which workers may have it"),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("status", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("epoch", Integer, nullable=False),
@@ -112,8 +148,27 @@ run_steps: Final = Table(
     _time("deadline_at"),
     Column("stopping", Boolean, nullable=False),
     Column("lines", Integer, nullable=False, server_default="0", comment="recorded of its newest attempt"),
+    _time("expires_at", comment="when its waiting, or a sub-workflow, is ended"),
+    Column("gate", Text, nullable=False, server_default="", comment="what else has to let it through"),
+    Column(
+        "cache_digest", Text, nullable=False, server_default="", comment="whose computation others wait for"
+    ),
+    Column("copied_from", Text, nullable=False, server_default="", comment="the run whose output it has"),
+    Column("message", Text, nullable=False, server_default="", comment="what whoever decides is told"),
+    Column(
+        "approvers", ARRAY(Text), nullable=False, server_default="{}", comment="who may decide; empty: all"
+    ),
+    Column("decision", JSONB),
     PrimaryKeyConstraint("run_id", "step_id"),
-    Index("ix_run_steps_ready", "kind", "due_at", postgresql_where=text("status = 'READY'")),
+    Index(
+        "ix_run_steps_ready",
+        "lane",
+        text("priority DESC"),
+        "due_at",
+        postgresql_where=text("status = 'READY' AND due_at IS NOT NULL"),
+    ),
+    Index("ix_run_steps_gate", "gate", postgresql_where=text("gate <> ''")),
+    Index("ix_run_steps_undecided", "run_id", postgresql_where=text("status = 'WAITING_APPROVAL'")),
     Index("ix_run_steps_stopping", "worker_id", postgresql_where=text("stopping")),
     **_ROOM,
 )
@@ -166,6 +221,25 @@ artifacts: Final = Table(
     Index("ix_artifacts_sha256", "sha256"),
 )
 
+step_cache: Final = Table(
+    "step_cache",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="SHA-256 of version, inputs and key"),
+    _run_id(),
+    Column("step_id", Text, nullable=False, comment="the step that computed it, or does"),
+    Column("output", LargeBinary, comment="absent while it is computed"),
+    _time("created_at", required=True),
+    _time("expires_at"),
+    Index("ix_step_cache_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+)
+
+rate_limits: Final = Table(
+    "rate_limits",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _time("next_at", required=True, comment="when the next attempt may begin"),
+)
+
 workers: Final = Table(
     "workers",
     metadata,
@@ -175,6 +249,10 @@ workers: Final = Table(
     Column("isolation", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("draining", Boolean, nullable=False),
+    Column("pool", Text, nullable=False, server_default=""),
+    Column("labels", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("cpus", Float, nullable=False, server_default="0"),
+    Column("memory_bytes", BigInteger, nullable=False, server_default="0"),
     _time("connected_at", required=True),
     _time("last_seen_at", required=True),
     Index("ix_workers_last_seen_at", "last_seen_at"),

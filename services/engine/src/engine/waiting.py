@@ -6,31 +6,56 @@ from typing import NamedTuple
 
 
 class Live(NamedTuple):
-    """A step, as far as it matters here."""
+    """A step that is not made of others, as far as it matters here."""
 
     id: str
     kind: str
     status: str
     due_at: datetime | None
     worker_id: str
+    gate: str = ""
 
 
-def describe(steps: Iterable[Live], now: datetime, *, is_stopping: bool) -> str:
+def to_begin(start_at: datetime | None, limit_key: str, now: datetime) -> str:
+    """What a run waits for that has not begun; `limit_key` when it has no place under its limit."""
+    if start_at is not None and start_at > now:
+        return f"its start time, {start_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"a place under the concurrency limit '{limit_key}'" if limit_key else ""
+
+
+def describe(steps: Iterable[Live], now: datetime, *, is_stopping: bool, is_paused: bool = False) -> str:
     """A few words for people; empty while the run simply runs."""
     ready: list[Live] = []
     running: list[Live] = []
+    undecided: list[Live] = []
     for one in steps:
         if one.status == "READY":
             ready.append(one)
         elif one.status == "RUNNING":
             running.append(one)
+        elif one.status == "WAITING_APPROVAL":
+            undecided.append(one)
     if is_stopping:
         names = ", ".join(f"'{one.id}' on worker {one.worker_id}" for one in running)
         return f"step {names} to stop" if names else ""
-    if running or not ready:
+    if is_paused:
+        return "somebody to resume it"
+    if running or not (ready or undecided):
         return ""
+    return _first(ready, now) or f"a decision about step '{undecided[0].id}'"
+
+
+def _first(ready: list[Live], now: datetime) -> str:
+    """What the first of the READY steps waits for; the worker's first, for it is the one that may never come."""
     for one in ready:
-        if one.due_at is None or one.due_at <= now:
+        if not one.gate and one.due_at is not None and one.due_at <= now:
             return f"a free worker for {one.kind}"
+    for one in ready:
+        if one.gate:
+            kind, _, key = one.gate.partition(":")
+            what = f"the rate limit '{key}'" if kind == "rate" else "another run, which computes the same"
+            return f"{what}, at step '{one.id}'"
+    if not ready:
+        return ""
     first = min(ready, key=lambda one: one.due_at or now)
     return f"the next attempt at step '{first.id}'"

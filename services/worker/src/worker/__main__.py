@@ -62,6 +62,7 @@ async def run(config: Config) -> None:
         worker_id=uuid7(utcnow()),
         slots=config.slot_count,
         isolation=config.isolation,
+        place=config.place,
     )
     serving = asyncio.create_task(connection.serve())
     log.info("the worker is ready", extra={"isolation": config.isolation, "slots": config.slot_count})

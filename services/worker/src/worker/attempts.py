@@ -198,6 +198,7 @@ class Attempts:
             code=program.code,
             inputs_json=assignment.inputs_json or b"{}",
             timeout=assignment.timeout.ToTimedelta().total_seconds() or 600.0,
+            silence=_seconds(assignment, "heartbeat_timeout"),
             context={
                 "run_id": held.ref.run_id,
                 "step_id": held.ref.step_id,
@@ -222,6 +223,14 @@ class Attempts:
                 held.cell = None
                 self._cells.give_back(cell)
         raise AssertionError
+
+
+def _seconds(assignment: pb.EngineMessage.Assignment, name: str) -> float | None:
+    """The seconds of an optional duration."""
+    if not assignment.HasField(name):
+        return None
+    seconds: float = getattr(assignment, name).ToTimedelta().total_seconds()
+    return seconds
 
 
 def _failed(kind: str, message: str) -> Outcome:

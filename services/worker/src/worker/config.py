@@ -8,6 +8,16 @@ from typing import Literal
 from chassis.config import Address, setting
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where steps run: the pool, its labels, and the processors and bytes of memory there are for them."""
+
+    pool: str
+    labels: tuple[str, ...]
+    cpus: float
+    memory_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Read from the environment, once, in `__main__`."""
@@ -38,6 +48,20 @@ class Config:
     memory_mib: int = setting(
         "MCPANEL_STEP_MEMORY_MIB", default="1024", help="the most memory one step may use, in MiB"
     )
+    pool: str = setting(
+        "MCPANEL_WORKER_POOL", default="", help="the pool whose steps it runs, empty for the common one"
+    )
+    labels: str = setting(
+        "MCPANEL_WORKER_LABELS", default="", help="what steps can ask for, separated by commas"
+    )
+    cpus: float = setting(
+        "MCPANEL_WORKER_CPUS", default="0", help="processors for steps that ask for some; 0: those there are"
+    )
+    memory_total_mib: int = setting(
+        "MCPANEL_WORKER_MEMORY_MIB",
+        default="0",
+        help="memory for steps that ask for some, in MiB; 0: what the machine has",
+    )
     drain_seconds: float = setting(
         "MCPANEL_WORKER_DRAIN_SECONDS", default="10", help="how long running steps may go on after SIGTERM"
     )
@@ -49,6 +73,16 @@ class Config:
     def slot_count(self) -> int:
         """How many attempts run at once."""
         return self.slots or len(os.sched_getaffinity(0))
+
+    @property
+    def place(self) -> Place:
+        """What it tells the engine about where its steps run."""
+        return Place(
+            self.pool,
+            tuple(sorted({one.strip() for one in self.labels.split(",") if one.strip()})),
+            self.cpus or float(len(os.sched_getaffinity(0))),
+            self.memory_total_mib * 2**20 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        )
 
     @property
     def idle_limit(self) -> int:

@@ -14,6 +14,7 @@ from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import executors, metrics
 from worker.attempts import Attempts
+from worker.config import Place
 from worker.outgoing import Outgoing
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Connection:
         worker_id: str,
         slots: int,
         isolation: str,
+        place: Place,
     ) -> None:
         self._engine = engine
         self._attempts = attempts
@@ -45,6 +47,7 @@ class Connection:
         self._worker_id = worker_id
         self._slots = slots
         self._isolation = isolation
+        self._place = place
         self._lease = _DEFAULT_LEASE
         self._heartbeat = _DEFAULT_LEASE / 3
         self._last_sign = time.monotonic()
@@ -114,6 +117,10 @@ class Connection:
             holding=self._attempts.holding(),
             isolation=self._isolation,
             host=socket.gethostname(),
+            pool=self._place.pool,
+            labels=self._place.labels,
+            cpus=self._place.cpus,
+            memory_bytes=self._place.memory_bytes,
         )
 
     async def _read(self, call: "grpc.aio.StreamStreamCall[pb.WorkerMessage, pb.EngineMessage]") -> None:

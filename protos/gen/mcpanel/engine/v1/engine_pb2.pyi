@@ -1,6 +1,10 @@
+import datetime
+
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from mcpanel.engine.v1 import run_pb2 as _run_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
@@ -23,16 +27,26 @@ BASIC: View
 FULL: View
 
 class StartRunRequest(_message.Message):
-    __slots__ = ("workflow", "workflow_version", "inputs", "request_id")
+    __slots__ = ("workflow", "workflow_version", "start_at", "priority", "run_key", "on_conflict", "on_reuse", "inputs", "request_id")
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    START_AT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    RUN_KEY_FIELD_NUMBER: _ClassVar[int]
+    ON_CONFLICT_FIELD_NUMBER: _ClassVar[int]
+    ON_REUSE_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     workflow: str
     workflow_version: int
+    start_at: _timestamp_pb2.Timestamp
+    priority: int
+    run_key: str
+    on_conflict: str
+    on_reuse: str
     inputs: _struct_pb2.Struct
     request_id: str
-    def __init__(self, workflow: _Optional[str] = ..., workflow_version: _Optional[int] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, workflow: _Optional[str] = ..., workflow_version: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., run_key: _Optional[str] = ..., on_conflict: _Optional[str] = ..., on_reuse: _Optional[str] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class StartRunResponse(_message.Message):
     __slots__ = ("run",)
@@ -87,6 +101,245 @@ class CancelRunResponse(_message.Message):
     RUN_FIELD_NUMBER: _ClassVar[int]
     run: _run_pb2.Run
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
+
+class PauseRunRequest(_message.Message):
+    __slots__ = ("run_id", "request_id")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    request_id: str
+    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PauseRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
+
+class ResumeRunRequest(_message.Message):
+    __slots__ = ("run_id", "request_id")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    request_id: str
+    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ResumeRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
+
+class RerunRunRequest(_message.Message):
+    __slots__ = ("run_id", "from_steps", "from_start", "inputs", "workflow_version", "request_id")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_STEPS_FIELD_NUMBER: _ClassVar[int]
+    FROM_START_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    from_steps: _containers.RepeatedScalarFieldContainer[str]
+    from_start: bool
+    inputs: _struct_pb2.Struct
+    workflow_version: int
+    request_id: str
+    def __init__(self, run_id: _Optional[str] = ..., from_steps: _Optional[_Iterable[str]] = ..., from_start: _Optional[bool] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., workflow_version: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RerunRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
+
+class CompareRunsRequest(_message.Message):
+    __slots__ = ("run_id", "other_run_id")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    OTHER_RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    other_run_id: str
+    def __init__(self, run_id: _Optional[str] = ..., other_run_id: _Optional[str] = ...) -> None: ...
+
+class CompareRunsResponse(_message.Message):
+    __slots__ = ("run", "other", "inputs", "outputs", "steps")
+    class ValueDifference(_message.Message):
+        __slots__ = ("name", "value", "other")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        OTHER_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        value: _struct_pb2.Value
+        other: _struct_pb2.Value
+        def __init__(self, name: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+    class StepDifference(_message.Message):
+        __slots__ = ("step_id", "step", "other", "differs", "longer")
+        STEP_ID_FIELD_NUMBER: _ClassVar[int]
+        STEP_FIELD_NUMBER: _ClassVar[int]
+        OTHER_FIELD_NUMBER: _ClassVar[int]
+        DIFFERS_FIELD_NUMBER: _ClassVar[int]
+        LONGER_FIELD_NUMBER: _ClassVar[int]
+        step_id: str
+        step: _run_pb2.StepExecution
+        other: _run_pb2.StepExecution
+        differs: _containers.RepeatedScalarFieldContainer[str]
+        longer: _duration_pb2.Duration
+        def __init__(self, step_id: _Optional[str] = ..., step: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., other: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., differs: _Optional[_Iterable[str]] = ..., longer: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    other: _run_pb2.Run
+    inputs: _containers.RepeatedCompositeFieldContainer[CompareRunsResponse.ValueDifference]
+    outputs: _containers.RepeatedCompositeFieldContainer[CompareRunsResponse.ValueDifference]
+    steps: _containers.RepeatedCompositeFieldContainer[CompareRunsResponse.StepDifference]
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., other: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[CompareRunsResponse.ValueDifference, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[CompareRunsResponse.ValueDifference, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[CompareRunsResponse.StepDifference, _Mapping]]] = ...) -> None: ...
+
+class CancelRunsRequest(_message.Message):
+    __slots__ = ("filter", "reason", "validate_only", "request_id")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    reason: str
+    validate_only: bool
+    request_id: str
+    def __init__(self, filter: _Optional[str] = ..., reason: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CancelRunsResponse(_message.Message):
+    __slots__ = ("run_ids", "has_more")
+    RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    HAS_MORE_FIELD_NUMBER: _ClassVar[int]
+    run_ids: _containers.RepeatedScalarFieldContainer[str]
+    has_more: bool
+    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., has_more: _Optional[bool] = ...) -> None: ...
+
+class RerunRunsRequest(_message.Message):
+    __slots__ = ("filter", "from_start", "validate_only", "request_id")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    FROM_START_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    from_start: bool
+    validate_only: bool
+    request_id: str
+    def __init__(self, filter: _Optional[str] = ..., from_start: _Optional[bool] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RerunRunsResponse(_message.Message):
+    __slots__ = ("reruns", "has_more")
+    class Rerun(_message.Message):
+        __slots__ = ("run_id", "new_run_id", "error")
+        RUN_ID_FIELD_NUMBER: _ClassVar[int]
+        NEW_RUN_ID_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        run_id: str
+        new_run_id: str
+        error: str
+        def __init__(self, run_id: _Optional[str] = ..., new_run_id: _Optional[str] = ..., error: _Optional[str] = ...) -> None: ...
+    RERUNS_FIELD_NUMBER: _ClassVar[int]
+    HAS_MORE_FIELD_NUMBER: _ClassVar[int]
+    reruns: _containers.RepeatedCompositeFieldContainer[RerunRunsResponse.Rerun]
+    has_more: bool
+    def __init__(self, reruns: _Optional[_Iterable[_Union[RerunRunsResponse.Rerun, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
+
+class ApproveStepRequest(_message.Message):
+    __slots__ = ("run_id", "step_id", "decision", "comment", "request_id")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    step_id: str
+    decision: str
+    comment: str
+    request_id: str
+    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., decision: _Optional[str] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ApproveStepResponse(_message.Message):
+    __slots__ = ("step_execution",)
+    STEP_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    step_execution: _run_pb2.StepExecution
+    def __init__(self, step_execution: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ...) -> None: ...
+
+class ListApprovalsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListApprovalsResponse(_message.Message):
+    __slots__ = ("approvals", "next_page_token")
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    approvals: _containers.RepeatedCompositeFieldContainer[PendingApproval]
+    next_page_token: str
+    def __init__(self, approvals: _Optional[_Iterable[_Union[PendingApproval, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class PendingApproval(_message.Message):
+    __slots__ = ("run_id", "workflow_name", "step_id", "message", "approvers", "started_by", "waiting_since", "expires_at")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_NAME_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    APPROVERS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_BY_FIELD_NUMBER: _ClassVar[int]
+    WAITING_SINCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    workflow_name: str
+    step_id: str
+    message: str
+    approvers: _containers.RepeatedScalarFieldContainer[str]
+    started_by: str
+    waiting_since: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, run_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., step_id: _Optional[str] = ..., message: _Optional[str] = ..., approvers: _Optional[_Iterable[str]] = ..., started_by: _Optional[str] = ..., waiting_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ExplainRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class ExplainRunResponse(_message.Message):
+    __slots__ = ("run", "summary", "reasons")
+    class Reason(_message.Message):
+        __slots__ = ("step_id", "kind", "message", "until", "actions")
+        STEP_ID_FIELD_NUMBER: _ClassVar[int]
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        MESSAGE_FIELD_NUMBER: _ClassVar[int]
+        UNTIL_FIELD_NUMBER: _ClassVar[int]
+        ACTIONS_FIELD_NUMBER: _ClassVar[int]
+        step_id: str
+        kind: str
+        message: str
+        until: _timestamp_pb2.Timestamp
+        actions: _containers.RepeatedCompositeFieldContainer[ExplainRunResponse.Action]
+        def __init__(self, step_id: _Optional[str] = ..., kind: _Optional[str] = ..., message: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actions: _Optional[_Iterable[_Union[ExplainRunResponse.Action, _Mapping]]] = ...) -> None: ...
+    class Action(_message.Message):
+        __slots__ = ("title", "method", "http", "request")
+        TITLE_FIELD_NUMBER: _ClassVar[int]
+        METHOD_FIELD_NUMBER: _ClassVar[int]
+        HTTP_FIELD_NUMBER: _ClassVar[int]
+        REQUEST_FIELD_NUMBER: _ClassVar[int]
+        title: str
+        method: str
+        http: str
+        request: _struct_pb2.Struct
+        def __init__(self, title: _Optional[str] = ..., method: _Optional[str] = ..., http: _Optional[str] = ..., request: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    summary: str
+    reasons: _containers.RepeatedCompositeFieldContainer[ExplainRunResponse.Reason]
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., summary: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[ExplainRunResponse.Reason, _Mapping]]] = ...) -> None: ...
 
 class WatchRunRequest(_message.Message):
     __slots__ = ("run_id", "after_seq")

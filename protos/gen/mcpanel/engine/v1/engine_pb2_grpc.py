@@ -55,6 +55,51 @@ class EngineServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.PauseRun = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/PauseRun',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.PauseRunRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.PauseRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeRun = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ResumeRun',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ResumeRunResponse.FromString,
+                _registered_method=True)
+        self.RerunRun = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/RerunRun',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunResponse.FromString,
+                _registered_method=True)
+        self.CompareRuns = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/CompareRuns',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CompareRunsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CompareRunsResponse.FromString,
+                _registered_method=True)
+        self.CancelRuns = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/CancelRuns',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunsResponse.FromString,
+                _registered_method=True)
+        self.RerunRuns = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/RerunRuns',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunsResponse.FromString,
+                _registered_method=True)
+        self.ApproveStep = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ApproveStep',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ApproveStepRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ApproveStepResponse.FromString,
+                _registered_method=True)
+        self.ListApprovals = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ListApprovals',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListApprovalsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListApprovalsResponse.FromString,
+                _registered_method=True)
+        self.ExplainRun = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ExplainRun',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ExplainRunRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ExplainRunResponse.FromString,
+                _registered_method=True)
         self.WatchRun = channel.unary_stream(
                 '/mcpanel.engine.v1.EngineService/WatchRun',
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunRequest.SerializeToString,
@@ -88,7 +133,8 @@ class EngineServiceServicer:
 
     def StartRun(self, request, context):
         """Starts a run of a workflow. When it returns OK the run is durable.
-        Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED.
+        Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+        CONCURRENCY_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +157,74 @@ class EngineServiceServicer:
     def CancelRun(self, request, context):
         """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
         Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRun(self, request, context):
+        """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
+        RUN_STOPPING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RerunRun(self, request, context):
+        """Starts a new run that repeats one which has ended. What had succeeded there, and is the same here, is taken over
+        and does not run again, but for the steps of `from_steps` and what follows from them. With other inputs or
+        another version it is a fork. Errors: RUN_NOT_FOUND, RUN_NOT_ENDED, STEP_NOT_FOUND, and those of StartRun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareRuns(self, request, context):
+        """Compares two runs: inputs, outputs, and step by step what ran, how it ended, how long it took. Errors:
+        RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRuns(self, request, context):
+        """Asks every live run that fits a filter to stop, at most 1,000 at once. Errors: INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RerunRuns(self, request, context):
+        """Repeats every ended run that fits a filter, as RerunRun does, at most 100 at once. A run that was repeated already
+        is left out. Errors: INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveStep(self, request, context):
+        """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApprovals(self, request, context):
+        """Lists the steps that wait for the caller's decision, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRun(self, request, context):
+        """Says what a run waits for, or why it failed, and which calls would move it on. Errors: RUN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +290,51 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     servicer.CancelRun,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'PauseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRun,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.PauseRunRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.PauseRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ResumeRunRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'RerunRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerunRun,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunResponse.SerializeToString,
+            ),
+            'CompareRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareRuns,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CompareRunsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CompareRunsResponse.SerializeToString,
+            ),
+            'CancelRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRuns,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunsResponse.SerializeToString,
+            ),
+            'RerunRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerunRuns,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunsResponse.SerializeToString,
+            ),
+            'ApproveStep': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveStep,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ApproveStepRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ApproveStepResponse.SerializeToString,
+            ),
+            'ListApprovals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApprovals,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListApprovalsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListApprovalsResponse.SerializeToString,
+            ),
+            'ExplainRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRun,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ExplainRunRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ExplainRunResponse.SerializeToString,
             ),
             'WatchRun': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRun,
@@ -312,6 +471,249 @@ class EngineService:
             '/mcpanel.engine.v1.EngineService/CancelRun',
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/PauseRun',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.PauseRunRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.PauseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ResumeRun',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ResumeRunRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerunRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/RerunRun',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/CompareRuns',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.CompareRunsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.CompareRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/CancelRuns',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerunRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/RerunRuns',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.RerunRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveStep(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ApproveStep',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ApproveStepRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ApproveStepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApprovals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ListApprovals',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListApprovalsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ExplainRun',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ExplainRunRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ExplainRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,7 +35,8 @@ class EngineServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EngineServiceAsyncStub: ...
     StartRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.StartRunRequest, _engine_pb2.StartRunResponse]
     """Starts a run of a workflow. When it returns OK the run is durable.
-    Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED.
+    Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+    CONCURRENCY_LIMIT.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
@@ -45,6 +46,33 @@ class EngineServiceStub:
     """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
     Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
     """
+    PauseRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.PauseRunRequest, _engine_pb2.PauseRunResponse]
+    """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
+    RUN_STOPPING.
+    """
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ResumeRunRequest, _engine_pb2.ResumeRunResponse]
+    """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED."""
+    RerunRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.RerunRunRequest, _engine_pb2.RerunRunResponse]
+    """Starts a new run that repeats one which has ended. What had succeeded there, and is the same here, is taken over
+    and does not run again, but for the steps of `from_steps` and what follows from them. With other inputs or
+    another version it is a fork. Errors: RUN_NOT_FOUND, RUN_NOT_ENDED, STEP_NOT_FOUND, and those of StartRun.
+    """
+    CompareRuns: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CompareRunsRequest, _engine_pb2.CompareRunsResponse]
+    """Compares two runs: inputs, outputs, and step by step what ran, how it ended, how long it took. Errors:
+    RUN_NOT_FOUND.
+    """
+    CancelRuns: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CancelRunsRequest, _engine_pb2.CancelRunsResponse]
+    """Asks every live run that fits a filter to stop, at most 1,000 at once. Errors: INVALID_FILTER."""
+    RerunRuns: _grpc.UnaryUnaryMultiCallable[_engine_pb2.RerunRunsRequest, _engine_pb2.RerunRunsResponse]
+    """Repeats every ended run that fits a filter, as RerunRun does, at most 100 at once. A run that was repeated already
+    is left out. Errors: INVALID_FILTER.
+    """
+    ApproveStep: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ApproveStepRequest, _engine_pb2.ApproveStepResponse]
+    """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+    ListApprovals: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListApprovalsRequest, _engine_pb2.ListApprovalsResponse]
+    """Lists the steps that wait for the caller's decision, the oldest first."""
+    ExplainRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ExplainRunRequest, _engine_pb2.ExplainRunResponse]
+    """Says what a run waits for, or why it failed, and which calls would move it on. Errors: RUN_NOT_FOUND."""
     WatchRun: _grpc.UnaryStreamMultiCallable[_engine_pb2.WatchRunRequest, _engine_pb2.WatchRunResponse]
     """Streams a run's events: those after `after_seq` from the record, then a `live` mark, then live ones, and
     last the `end` event. A finished run replays and ends. Keep-alives come every 15 seconds.
@@ -68,7 +96,8 @@ class EngineServiceAsyncStub(EngineServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.StartRunRequest, _engine_pb2.StartRunResponse]  # type: ignore[assignment]
     """Starts a run of a workflow. When it returns OK the run is durable.
-    Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED.
+    Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+    CONCURRENCY_LIMIT.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]  # type: ignore[assignment]
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
@@ -78,6 +107,33 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
     Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
     """
+    PauseRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.PauseRunRequest, _engine_pb2.PauseRunResponse]  # type: ignore[assignment]
+    """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
+    RUN_STOPPING.
+    """
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.ResumeRunRequest, _engine_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED."""
+    RerunRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.RerunRunRequest, _engine_pb2.RerunRunResponse]  # type: ignore[assignment]
+    """Starts a new run that repeats one which has ended. What had succeeded there, and is the same here, is taken over
+    and does not run again, but for the steps of `from_steps` and what follows from them. With other inputs or
+    another version it is a fork. Errors: RUN_NOT_FOUND, RUN_NOT_ENDED, STEP_NOT_FOUND, and those of StartRun.
+    """
+    CompareRuns: _aio.UnaryUnaryMultiCallable[_engine_pb2.CompareRunsRequest, _engine_pb2.CompareRunsResponse]  # type: ignore[assignment]
+    """Compares two runs: inputs, outputs, and step by step what ran, how it ended, how long it took. Errors:
+    RUN_NOT_FOUND.
+    """
+    CancelRuns: _aio.UnaryUnaryMultiCallable[_engine_pb2.CancelRunsRequest, _engine_pb2.CancelRunsResponse]  # type: ignore[assignment]
+    """Asks every live run that fits a filter to stop, at most 1,000 at once. Errors: INVALID_FILTER."""
+    RerunRuns: _aio.UnaryUnaryMultiCallable[_engine_pb2.RerunRunsRequest, _engine_pb2.RerunRunsResponse]  # type: ignore[assignment]
+    """Repeats every ended run that fits a filter, as RerunRun does, at most 100 at once. A run that was repeated already
+    is left out. Errors: INVALID_FILTER.
+    """
+    ApproveStep: _aio.UnaryUnaryMultiCallable[_engine_pb2.ApproveStepRequest, _engine_pb2.ApproveStepResponse]  # type: ignore[assignment]
+    """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+    ListApprovals: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListApprovalsRequest, _engine_pb2.ListApprovalsResponse]  # type: ignore[assignment]
+    """Lists the steps that wait for the caller's decision, the oldest first."""
+    ExplainRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.ExplainRunRequest, _engine_pb2.ExplainRunResponse]  # type: ignore[assignment]
+    """Says what a run waits for, or why it failed, and which calls would move it on. Errors: RUN_NOT_FOUND."""
     WatchRun: _aio.UnaryStreamMultiCallable[_engine_pb2.WatchRunRequest, _engine_pb2.WatchRunResponse]  # type: ignore[assignment]
     """Streams a run's events: those after `after_seq` from the record, then a `live` mark, then live ones, and
     last the `end` event. A finished run replays and ends. Keep-alives come every 15 seconds.
@@ -104,7 +160,8 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.StartRunResponse, _abc.Awaitable[_engine_pb2.StartRunResponse]]:
         """Starts a run of a workflow. When it returns OK the run is durable.
-        Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED.
+        Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+        CONCURRENCY_LIMIT.
         """
 
     @_abc_1.abstractmethod
@@ -132,6 +189,87 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
         Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
         """
+
+    @_abc_1.abstractmethod
+    def PauseRun(
+        self,
+        request: _engine_pb2.PauseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.PauseRunResponse, _abc.Awaitable[_engine_pb2.PauseRunResponse]]:
+        """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
+        RUN_STOPPING.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeRun(
+        self,
+        request: _engine_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ResumeRunResponse, _abc.Awaitable[_engine_pb2.ResumeRunResponse]]:
+        """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED."""
+
+    @_abc_1.abstractmethod
+    def RerunRun(
+        self,
+        request: _engine_pb2.RerunRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.RerunRunResponse, _abc.Awaitable[_engine_pb2.RerunRunResponse]]:
+        """Starts a new run that repeats one which has ended. What had succeeded there, and is the same here, is taken over
+        and does not run again, but for the steps of `from_steps` and what follows from them. With other inputs or
+        another version it is a fork. Errors: RUN_NOT_FOUND, RUN_NOT_ENDED, STEP_NOT_FOUND, and those of StartRun.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareRuns(
+        self,
+        request: _engine_pb2.CompareRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CompareRunsResponse, _abc.Awaitable[_engine_pb2.CompareRunsResponse]]:
+        """Compares two runs: inputs, outputs, and step by step what ran, how it ended, how long it took. Errors:
+        RUN_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelRuns(
+        self,
+        request: _engine_pb2.CancelRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CancelRunsResponse, _abc.Awaitable[_engine_pb2.CancelRunsResponse]]:
+        """Asks every live run that fits a filter to stop, at most 1,000 at once. Errors: INVALID_FILTER."""
+
+    @_abc_1.abstractmethod
+    def RerunRuns(
+        self,
+        request: _engine_pb2.RerunRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.RerunRunsResponse, _abc.Awaitable[_engine_pb2.RerunRunsResponse]]:
+        """Repeats every ended run that fits a filter, as RerunRun does, at most 100 at once. A run that was repeated already
+        is left out. Errors: INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveStep(
+        self,
+        request: _engine_pb2.ApproveStepRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ApproveStepResponse, _abc.Awaitable[_engine_pb2.ApproveStepResponse]]:
+        """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+
+    @_abc_1.abstractmethod
+    def ListApprovals(
+        self,
+        request: _engine_pb2.ListApprovalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ListApprovalsResponse, _abc.Awaitable[_engine_pb2.ListApprovalsResponse]]:
+        """Lists the steps that wait for the caller's decision, the oldest first."""
+
+    @_abc_1.abstractmethod
+    def ExplainRun(
+        self,
+        request: _engine_pb2.ExplainRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ExplainRunResponse, _abc.Awaitable[_engine_pb2.ExplainRunResponse]]:
+        """Says what a run waits for, or why it failed, and which calls would move it on. Errors: RUN_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def WatchRun(

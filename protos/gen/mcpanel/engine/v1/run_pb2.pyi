@@ -13,18 +13,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Run(_message.Message):
-    __slots__ = ("id", "workflow_id", "workflow_name", "workflow_version", "status", "inputs", "outputs", "error_message", "error", "waiting_for", "created_at", "started_at", "ended_at", "cancel_requested_at", "started_by", "last_seq", "step_count", "steps_ended")
+    __slots__ = ("id", "workflow_id", "workflow_name", "workflow_version", "status", "inputs", "outputs", "error_message", "error", "waiting_for", "created_at", "started_at", "ended_at", "cancel_requested_at", "started_by", "last_seq", "step_count", "steps_ended", "start_at", "deadline_at", "priority", "concurrency_key", "rerun_of", "rerun_from", "triggered_by", "run_key")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Run.Status]
         PENDING: _ClassVar[Run.Status]
         RUNNING: _ClassVar[Run.Status]
+        PAUSED: _ClassVar[Run.Status]
         SUCCESS: _ClassVar[Run.Status]
         FAILED: _ClassVar[Run.Status]
         ABORTED: _ClassVar[Run.Status]
     STATUS_UNSPECIFIED: Run.Status
     PENDING: Run.Status
     RUNNING: Run.Status
+    PAUSED: Run.Status
     SUCCESS: Run.Status
     FAILED: Run.Status
     ABORTED: Run.Status
@@ -46,6 +48,14 @@ class Run(_message.Message):
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
     STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     STEPS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    START_AT_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_AT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    RERUN_OF_FIELD_NUMBER: _ClassVar[int]
+    RERUN_FROM_FIELD_NUMBER: _ClassVar[int]
+    TRIGGERED_BY_FIELD_NUMBER: _ClassVar[int]
+    RUN_KEY_FIELD_NUMBER: _ClassVar[int]
     id: str
     workflow_id: str
     workflow_name: str
@@ -64,7 +74,15 @@ class Run(_message.Message):
     last_seq: int
     step_count: int
     steps_ended: int
-    def __init__(self, id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., workflow_version: _Optional[int] = ..., status: _Optional[_Union[Run.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., outputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., error_message: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., last_seq: _Optional[int] = ..., step_count: _Optional[int] = ..., steps_ended: _Optional[int] = ...) -> None: ...
+    start_at: _timestamp_pb2.Timestamp
+    deadline_at: _timestamp_pb2.Timestamp
+    priority: int
+    concurrency_key: str
+    rerun_of: str
+    rerun_from: _containers.RepeatedScalarFieldContainer[str]
+    triggered_by: str
+    run_key: str
+    def __init__(self, id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., workflow_version: _Optional[int] = ..., status: _Optional[_Union[Run.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., outputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., error_message: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., last_seq: _Optional[int] = ..., step_count: _Optional[int] = ..., steps_ended: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., concurrency_key: _Optional[str] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[_Iterable[str]] = ..., triggered_by: _Optional[str] = ..., run_key: _Optional[str] = ...) -> None: ...
 
 class RunError(_message.Message):
     __slots__ = ("kind", "message", "traceback", "step_id")
@@ -82,6 +100,7 @@ class RunError(_message.Message):
         INVALID_INPUT: _ClassVar[RunError.Kind]
         INTERNAL: _ClassVar[RunError.Kind]
         SKIPPED: _ClassVar[RunError.Kind]
+        REJECTED: _ClassVar[RunError.Kind]
     KIND_UNSPECIFIED: RunError.Kind
     USER_ERROR: RunError.Kind
     TIMED_OUT: RunError.Kind
@@ -94,6 +113,7 @@ class RunError(_message.Message):
     INVALID_INPUT: RunError.Kind
     INTERNAL: RunError.Kind
     SKIPPED: RunError.Kind
+    REJECTED: RunError.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
@@ -105,25 +125,29 @@ class RunError(_message.Message):
     def __init__(self, kind: _Optional[_Union[RunError.Kind, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., step_id: _Optional[str] = ...) -> None: ...
 
 class StepExecution(_message.Message):
-    __slots__ = ("run_id", "step_id", "component", "component_version_id", "status", "inputs", "output", "error", "attempt", "started_at", "ended_at", "next_attempt_at", "needs", "attempts")
+    __slots__ = ("run_id", "step_id", "component", "component_version_id", "status", "inputs", "output", "error", "attempt", "started_at", "ended_at", "next_attempt_at", "needs", "attempts", "copied_from", "approval_message", "decision", "expires_at", "gate", "kind")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[StepExecution.Status]
         PENDING: _ClassVar[StepExecution.Status]
         READY: _ClassVar[StepExecution.Status]
         RUNNING: _ClassVar[StepExecution.Status]
+        WAITING_APPROVAL: _ClassVar[StepExecution.Status]
         SUCCESS: _ClassVar[StepExecution.Status]
         FAILED: _ClassVar[StepExecution.Status]
         SKIPPED: _ClassVar[StepExecution.Status]
         ABORTED: _ClassVar[StepExecution.Status]
+        CACHED: _ClassVar[StepExecution.Status]
     STATUS_UNSPECIFIED: StepExecution.Status
     PENDING: StepExecution.Status
     READY: StepExecution.Status
     RUNNING: StepExecution.Status
+    WAITING_APPROVAL: StepExecution.Status
     SUCCESS: StepExecution.Status
     FAILED: StepExecution.Status
     SKIPPED: StepExecution.Status
     ABORTED: StepExecution.Status
+    CACHED: StepExecution.Status
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STEP_ID_FIELD_NUMBER: _ClassVar[int]
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +162,12 @@ class StepExecution(_message.Message):
     NEXT_ATTEMPT_AT_FIELD_NUMBER: _ClassVar[int]
     NEEDS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     step_id: str
     component: str
@@ -152,7 +182,27 @@ class StepExecution(_message.Message):
     next_attempt_at: _timestamp_pb2.Timestamp
     needs: _containers.RepeatedScalarFieldContainer[str]
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
-    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., component: _Optional[str] = ..., component_version_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., attempt: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs: _Optional[_Iterable[str]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...
+    copied_from: str
+    approval_message: str
+    decision: Decision
+    expires_at: _timestamp_pb2.Timestamp
+    gate: str
+    kind: str
+    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., component: _Optional[str] = ..., component_version_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., attempt: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs: _Optional[_Iterable[str]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., copied_from: _Optional[str] = ..., approval_message: _Optional[str] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., gate: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
+
+class Decision(_message.Message):
+    __slots__ = ("approved", "decided_by", "decided_by_name", "decided_at", "comment")
+    APPROVED_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_BY_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_BY_NAME_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    approved: bool
+    decided_by: str
+    decided_by_name: str
+    decided_at: _timestamp_pb2.Timestamp
+    comment: str
+    def __init__(self, approved: _Optional[bool] = ..., decided_by: _Optional[str] = ..., decided_by_name: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("number", "epoch", "worker_id", "isolation", "status", "error", "started_at", "ended_at")
@@ -175,7 +225,7 @@ class Attempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., epoch: _Optional[int] = ..., worker_id: _Optional[str] = ..., isolation: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "seq", "time", "run_status_change", "step_status_change", "log", "result_preview", "progress", "end")
+    __slots__ = ("run_id", "seq", "time", "run_status_change", "step_status_change", "log", "result_preview", "progress", "approval_request", "end")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +234,7 @@ class RunEvent(_message.Message):
     LOG_FIELD_NUMBER: _ClassVar[int]
     RESULT_PREVIEW_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_REQUEST_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     seq: int
@@ -193,8 +244,9 @@ class RunEvent(_message.Message):
     log: LogLine
     result_preview: ResultPreview
     progress: Progress
+    approval_request: ApprovalRequest
     end: RunEnd
-    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run_status_change: _Optional[_Union[RunStatusChange, _Mapping]] = ..., step_status_change: _Optional[_Union[StepStatusChange, _Mapping]] = ..., log: _Optional[_Union[LogLine, _Mapping]] = ..., result_preview: _Optional[_Union[ResultPreview, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., end: _Optional[_Union[RunEnd, _Mapping]] = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run_status_change: _Optional[_Union[RunStatusChange, _Mapping]] = ..., step_status_change: _Optional[_Union[StepStatusChange, _Mapping]] = ..., log: _Optional[_Union[LogLine, _Mapping]] = ..., result_preview: _Optional[_Union[ResultPreview, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., approval_request: _Optional[_Union[ApprovalRequest, _Mapping]] = ..., end: _Optional[_Union[RunEnd, _Mapping]] = ...) -> None: ...
 
 class RunStatusChange(_message.Message):
     __slots__ = ("status", "error", "waiting_for")
@@ -207,18 +259,34 @@ class RunStatusChange(_message.Message):
     def __init__(self, status: _Optional[_Union[Run.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ...) -> None: ...
 
 class StepStatusChange(_message.Message):
-    __slots__ = ("step_id", "status", "attempt", "error", "next_attempt_at")
+    __slots__ = ("step_id", "status", "attempt", "error", "next_attempt_at", "copied_from")
     STEP_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     NEXT_ATTEMPT_AT_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
     step_id: str
     status: StepExecution.Status
     attempt: int
     error: RunError
     next_attempt_at: _timestamp_pb2.Timestamp
-    def __init__(self, step_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    copied_from: str
+    def __init__(self, step_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copied_from: _Optional[str] = ...) -> None: ...
+
+class ApprovalRequest(_message.Message):
+    __slots__ = ("step_id", "message", "approvers", "expires_at", "decision")
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    APPROVERS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    message: str
+    approvers: _containers.RepeatedScalarFieldContainer[str]
+    expires_at: _timestamp_pb2.Timestamp
+    decision: Decision
+    def __init__(self, step_id: _Optional[str] = ..., message: _Optional[str] = ..., approvers: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ...) -> None: ...
 
 class LogLine(_message.Message):
     __slots__ = ("step_id", "attempt", "stream", "level", "message")

@@ -29,20 +29,28 @@ class AttemptRef(_message.Message):
 class WorkerMessage(_message.Message):
     __slots__ = ("hello", "heartbeat", "started", "logs", "progress", "preview", "result", "draining")
     class Hello(_message.Message):
-        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host")
+        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host", "pool", "labels", "cpus", "memory_bytes")
         WORKER_ID_FIELD_NUMBER: _ClassVar[int]
         TYPES_FIELD_NUMBER: _ClassVar[int]
         SLOTS_FIELD_NUMBER: _ClassVar[int]
         HOLDING_FIELD_NUMBER: _ClassVar[int]
         ISOLATION_FIELD_NUMBER: _ClassVar[int]
         HOST_FIELD_NUMBER: _ClassVar[int]
+        POOL_FIELD_NUMBER: _ClassVar[int]
+        LABELS_FIELD_NUMBER: _ClassVar[int]
+        CPUS_FIELD_NUMBER: _ClassVar[int]
+        MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
         worker_id: str
         types: _containers.RepeatedScalarFieldContainer[_component_pb2.Definition.Type]
         slots: int
         holding: _containers.RepeatedCompositeFieldContainer[AttemptRef]
         isolation: str
         host: str
-        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+        pool: str
+        labels: _containers.RepeatedScalarFieldContainer[str]
+        cpus: float
+        memory_bytes: int
+        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
     class Heartbeat(_message.Message):
         __slots__ = ("holding",)
         HOLDING_FIELD_NUMBER: _ClassVar[int]
@@ -144,7 +152,7 @@ class EngineMessage(_message.Message):
         version: _component_pb2.Version
         def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
     class Assignment(_message.Message):
-        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id")
+        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout")
         REF_FIELD_NUMBER: _ClassVar[int]
         COMPONENT_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
         INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +162,7 @@ class EngineMessage(_message.Message):
         IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
         LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
         TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+        HEARTBEAT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         component_version_id: str
         inputs_json: bytes
@@ -163,7 +172,8 @@ class EngineMessage(_message.Message):
         idempotency_key: str
         lease_expires_at: _timestamp_pb2.Timestamp
         trace_id: str
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ...) -> None: ...
+        heartbeat_timeout: _duration_pb2.Duration
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
     class CancelAttempt(_message.Message):
         __slots__ = ("ref", "reason")
         REF_FIELD_NUMBER: _ClassVar[int]

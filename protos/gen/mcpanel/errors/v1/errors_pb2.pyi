@@ -48,6 +48,13 @@ class Error(_message.Message):
         STALE_EPOCH: _ClassVar[Error.Reason]
         ARTIFACT_INVALID: _ClassVar[Error.Reason]
         WATCHER_TOO_SLOW: _ClassVar[Error.Reason]
+        RUN_EXISTS: _ClassVar[Error.Reason]
+        CONCURRENCY_LIMIT: _ClassVar[Error.Reason]
+        RUN_STOPPING: _ClassVar[Error.Reason]
+        RUN_NOT_ENDED: _ClassVar[Error.Reason]
+        STEP_NOT_FOUND: _ClassVar[Error.Reason]
+        STEP_NOT_WAITING: _ClassVar[Error.Reason]
+        NOT_AN_APPROVER: _ClassVar[Error.Reason]
         DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
         DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
         STATEMENT_REFUSED: _ClassVar[Error.Reason]
@@ -110,6 +117,13 @@ class Error(_message.Message):
     STALE_EPOCH: Error.Reason
     ARTIFACT_INVALID: Error.Reason
     WATCHER_TOO_SLOW: Error.Reason
+    RUN_EXISTS: Error.Reason
+    CONCURRENCY_LIMIT: Error.Reason
+    RUN_STOPPING: Error.Reason
+    RUN_NOT_ENDED: Error.Reason
+    STEP_NOT_FOUND: Error.Reason
+    STEP_NOT_WAITING: Error.Reason
+    NOT_AN_APPROVER: Error.Reason
     DATA_SOURCE_NOT_FOUND: Error.Reason
     DATA_SOURCE_NAME_TAKEN: Error.Reason
     STATEMENT_REFUSED: Error.Reason

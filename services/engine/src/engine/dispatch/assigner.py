@@ -10,7 +10,7 @@ from engine import failpoints
 from engine.components import Components
 from engine.dispatch.sessions import Session
 from engine.dispatch.unit import Unit
-from engine.domain import EMPTY, ErrorKind, Failure, Ref
+from engine.domain import ErrorKind, Failure, Ref
 from engine.state import AttemptOpened, Failed
 from engine.tokens import Tokens
 from engine.wire import work
@@ -32,7 +32,7 @@ class Assigner:
 
     def assign(self, session: Session, unit: Unit, opened: AttemptOpened) -> None:
         """Sends the attempt that the unit opened."""
-        step = unit.state.plan.steps[opened.step]
+        step = opened.planned
         known = step.version_id in session.components
         version = None if known else self._components.known(step.version_id)
         if (known or version is not None) and not step.data_source_ids:
@@ -46,7 +46,7 @@ class Assigner:
         task.add_done_callback(self._tasks.discard)
 
     async def _prepare(self, session: Session, unit: Unit, opened: AttemptOpened) -> None:
-        step = unit.state.plan.steps[opened.step]
+        step = opened.planned
         try:
             version = await self._components.get(step.version_id)
             if version is None:
@@ -58,7 +58,8 @@ class Assigner:
             return
         except Exception:
             log.exception(
-                "an assignment could not be prepared", extra={"run_id": unit.info.id, "step_id": step.id}
+                "an assignment could not be prepared",
+                extra={"run_id": unit.info.id, "step_id": opened.step_id},
             )
             self._fail(unit, opened, "the assignment could not be prepared")
             return
@@ -68,15 +69,14 @@ class Assigner:
         self._send(session, unit, opened, token)
 
     def _send(self, session: Session, unit: Unit, opened: AttemptOpened, token: str) -> None:
-        step = unit.state.plan.steps[opened.step]
-        one = Ref(unit.info.id, step.id, opened.attempt, opened.epoch)
+        one = Ref(unit.info.id, opened.step_id, opened.attempt, opened.epoch)
         failpoints.reach("send.before")
         session.send(
             work.assignment(
                 unit.info,
-                step,
+                opened.planned,
                 one,
-                unit.state.steps[opened.step].inputs or EMPTY,
+                opened.inputs,
                 token=token,
                 lease_expires_at=unit.now + self._lease,
             )
@@ -84,5 +84,5 @@ class Assigner:
         failpoints.reach("send.after")
 
     def _fail(self, unit: Unit, opened: AttemptOpened, why: str) -> None:
-        one = Ref(unit.info.id, unit.state.plan.steps[opened.step].id, opened.attempt, opened.epoch)
-        self._report(Failed(one, Failure(ErrorKind.INTERNAL, why)))
+        one = Ref(unit.info.id, opened.step_id, opened.attempt, opened.epoch)
+        self._report(Failed(one, Failure(ErrorKind.INTERNAL, why), began=False))

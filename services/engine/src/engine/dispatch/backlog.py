@@ -9,35 +9,63 @@ Entry = tuple[str, str]
 """A run and one of its steps."""
 
 
-class Backlog:
-    """READY steps by component type. What does not fit is found again by a scan of the table."""
+class _Queue:
+    """The entries of one lane, the highest priority first."""
 
     def __init__(self) -> None:
-        self._by_kind: dict[str, deque[Entry]] = {}
-        self.to_scan: set[str] = set()
-        """Component types of which more may be READY than is known here."""
+        self._by_priority: dict[int, deque[Entry]] = {}
+        self.size = 0
 
-    def add(self, kind: str, entry: Entry, *, first: bool = False) -> None:
-        """Adds a step; `first` for those of runs that are under way, which are to end before others begin."""
-        entries = self._by_kind.setdefault(kind, deque())
-        if len(entries) >= _MOST:
-            self.to_scan.add(kind)
-        elif first:
+    def add(self, priority: int, entry: Entry, *, first: bool) -> None:
+        entries = self._by_priority.setdefault(priority, deque())
+        if first:
             entries.appendleft(entry)
         else:
             entries.append(entry)
+        self.size += 1
 
-    def take(self, kind: str, count: int) -> list[Entry]:
-        """Removes and returns the first entries of a kind, at most `count`."""
-        entries = self._by_kind.get(kind)
+    def take(self) -> Entry:
+        highest = max(self._by_priority)
+        entries = self._by_priority[highest]
+        entry = entries.popleft()
         if not entries:
-            return []
-        return [entries.popleft() for _ in range(min(count, len(entries)))]
+            del self._by_priority[highest]
+        self.size -= 1
+        return entry
 
-    def size(self, kind: str) -> int:
-        """How many steps of a kind are known to wait."""
-        return len(self._by_kind.get(kind, ()))
+
+class Backlog:
+    """READY steps by lane. What does not fit is found again by a scan of the table."""
+
+    def __init__(self) -> None:
+        self._by_lane: dict[str, _Queue] = {}
+        self.to_scan: set[str] = set()
+        """Lanes in which more may be READY than is known here."""
+
+    def add(self, lane: str, entry: Entry, *, priority: int = 0, first: bool = False) -> None:
+        """Adds a step; `first` for those of runs that are under way, which are to end before others begin."""
+        queue = self._by_lane.setdefault(lane, _Queue())
+        if queue.size >= _MOST:
+            self.to_scan.add(lane)
+        else:
+            queue.add(priority, entry, first=first)
+
+    def take(self, lane: str, count: int) -> list[Entry]:
+        """Removes and returns the first entries of a lane, at most `count`."""
+        queue = self._by_lane.get(lane)
+        if queue is None:
+            return []
+        return [queue.take() for _ in range(min(count, queue.size))]
+
+    def size(self, lane: str) -> int:
+        """How many steps of a lane are known to wait."""
+        queue = self._by_lane.get(lane)
+        return 0 if queue is None else queue.size
+
+    def lanes(self) -> list[str]:
+        """The lanes in which steps are known to wait."""
+        return [lane for lane, queue in self._by_lane.items() if queue.size]
 
     def total(self) -> int:
         """How many steps are known to wait."""
-        return sum(len(entries) for entries in self._by_kind.values())
+        return sum(queue.size for queue in self._by_lane.values())

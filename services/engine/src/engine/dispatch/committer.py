@@ -198,7 +198,7 @@ class Committer:
             if not done:
                 self._desk.abandoned(list(units.values()))
                 for one in candidates:
-                    self._desk.backlog.to_scan.add(one.kind)
+                    self._desk.backlog.to_scan.add(one.lane)
         return True
 
     async def _transact(
@@ -233,9 +233,9 @@ class Committer:
         failpoints.reach("commit.after")
         self._desk.committed(changed)
         self._desk.put_back(candidates, units)
-        for row, (kind, _) in zip(scanned, self._kinds_of(scans, answers[2:]), strict=True):
-            if units[row[0]].state.plan.index[row[1]] in units[row[0]].ready():
-                self._desk.backlog.to_scan.add(kind)
+        for row, (lane, _) in zip(scanned, self._lanes_of(scans, answers[2:]), strict=True):
+            if row[1] in units[row[0]].ready():
+                self._desk.backlog.to_scan.add(lane)
         for tell in outcomes:
             tell()
         for run_id in units.keys() & self._delays.keys():
@@ -245,13 +245,13 @@ class Committer:
         return True
 
     def _scanned(self, scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> hot.Rows:
-        for (kind, limit), rows in zip(scans, answers, strict=True):
+        for (lane, limit), rows in zip(scans, answers, strict=True):
             if len(rows) < limit:
-                self._desk.backlog.to_scan.discard(kind)
+                self._desk.backlog.to_scan.discard(lane)
         return [row for rows in answers for row in rows]
 
     @staticmethod
-    def _kinds_of(scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> list[tuple[str, int]]:
+    def _lanes_of(scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> list[tuple[str, int]]:
         return [scan for scan, rows in zip(scans, answers, strict=True) for _ in rows]
 
     async def _open(self, rows: dict[str, tuple[int, int, datetime]], units: dict[str, Unit]) -> None:
@@ -318,7 +318,8 @@ class Committer:
         for item in items:
             if isinstance(item, Transition) and isinstance(item.event, Succeeded):
                 state = self._desk.cache.peek(item.run_id)
-                number = None if state is None else state.plan.index.get(item.event.ref.step_id)
-                if state is not None and number is not None and state.plan.dependents[number]:
+                path = item.event.ref.step_id
+                number = None if state is None else state.plan.index.get(path)
+                if state is not None and (number is None or state.plan.dependents[number]):
                     count += 1
         return count

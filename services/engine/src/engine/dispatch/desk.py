@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
 
 from engine import telemetry
 from engine.dispatch.assigner import Assigner
@@ -13,7 +14,8 @@ from engine.dispatch.sessions import Sessions
 from engine.dispatch.unit import Unit
 from engine.domain import Ref
 from engine.events import Publisher
-from engine.state import AttemptClosed, AttemptOpened, Claim, StopAttempt
+from engine.machine.starting import CACHE
+from engine.state import AttemptClosed, AttemptOpened, Cached, Claim, Gated, StopAttempt
 from engine.tokens import Tokens
 from engine.wire import events as wire
 from engine.wire import work
@@ -21,10 +23,22 @@ from engine.wire import work
 log = logging.getLogger(__name__)
 
 
+_SOON: Final = 3600.0
+"""Timers that are due later, in seconds, are left to the recovery loop."""
+
+
+class Waits(Protocol):
+    """Who opens gates."""
+
+    def waits(self, gate: str, not_before: datetime | None = None) -> None:
+        """Somebody waits at a gate, or it may have opened."""
+        ...
+
+
 class Candidate(NamedTuple):
     """A step that may be claimed, if its run can be locked."""
 
-    kind: str
+    lane: str
     run_id: str
     step_id: str
 
@@ -42,8 +56,12 @@ class Desk:
         *,
         wake: Callable[[], None],
         audit: Callable[[], None],
+        tick: Callable[[str], None],
+        gates: Waits,
     ) -> None:
-        """`wake` has the committer look for work, `audit` tells the relay that there is something to relay."""
+        """`wake` has the committer look for work, `audit` tells the relay that there is something to relay, `tick`
+        tells a run that its time has come.
+        """
         self.sessions = sessions
         self.cache = cache
         self.backlog = Backlog()
@@ -52,60 +70,63 @@ class Desk:
         self._tokens = tokens
         self._wake = wake
         self._audit = audit
+        self._tick = tick
+        self._gates = gates
 
     # Before the commit.
 
     def candidates(self, spoken_for: int) -> list[Candidate]:
         """Steps to try to claim: as many as there are free slots beyond those `spoken_for` by successors."""
         found: list[Candidate] = []
-        for kind in self.sessions.kinds():
-            if self.backlog.size(kind):
-                free = self.sessions.free(kind) - spoken_for
-                found += [Candidate(kind, *entry) for entry in self.backlog.take(kind, max(0, free))]
+        for lane in self.backlog.lanes():
+            free = self.sessions.free(lane) - spoken_for
+            found += [Candidate(lane, *entry) for entry in self.backlog.take(lane, max(0, free))]
         return found
 
     def scans(self) -> list[tuple[str, int]]:
-        """The kinds to look for in the table, each with how many would be taken."""
+        """The lanes to look for in the table, each with how many would be taken."""
         return [
-            (kind, free)
-            for kind in self.sessions.kinds()
-            if kind in self.backlog.to_scan
-            and not self.backlog.size(kind)
-            and (free := self.sessions.free(kind))
+            (lane, free)
+            for lane in self.backlog.to_scan
+            if not self.backlog.size(lane) and (free := self.sessions.free(lane))
         ]
 
     def place(self, unit: Unit, *, only: set[str] | None = None, queue_first: bool = False) -> None:
         """Claims the unit's READY steps (`only` these) for free slots. `queue_first`: not before those who wait."""
-        for number in unit.ready():
-            step = unit.state.plan.steps[number]
-            if only is not None and step.id not in only:
+        for path in unit.ready():
+            if only is not None and path not in only:
                 continue
-            if queue_first and self.backlog.size(step.kind):
+            lane = unit.lane(path)
+            if queue_first and self.backlog.size(lane):
                 continue
-            session = self.sessions.pick(step.kind)
+            session = self.sessions.pick(lane)
             if session is None:
                 continue
-            if unit.apply(Claim(step.id, session.id, session.worker.isolation)) is None:
-                one = unit.state.steps[number]
-                session.held.add(Ref(unit.info.id, step.id, one.attempt, one.epoch))
+            if unit.apply(Claim(path, session.id, session.worker.isolation)) is None:
+                opened = unit.opened(path)
+                ref = Ref(unit.info.id, path, opened.attempt, opened.epoch)
+                session.held[ref] = opened.planned.place
 
     def put_back(self, candidates: Sequence[Candidate], units: dict[str, Unit]) -> None:
         """Returns the candidates that are READY still; those of runs that others hold are scanned for later."""
         for one in reversed(candidates):
             unit = units.get(one.run_id)
             if unit is None:
-                self.backlog.to_scan.add(one.kind)
-            elif unit.state.plan.index[one.step_id] in unit.ready():
-                self.backlog.add(one.kind, (one.run_id, one.step_id), first=True)
+                self.backlog.to_scan.add(one.lane)
+            elif one.step_id in unit.ready():
+                entry = (one.run_id, one.step_id)
+                self.backlog.add(one.lane, entry, priority=unit.info.priority, first=True)
 
     def abandoned(self, units: Sequence[Unit]) -> None:
         """The transaction did not commit: frees the slots it had taken."""
         for unit in units:
             for effect in unit.effects:
                 if isinstance(effect, AttemptOpened) and effect.worker_id:
-                    self._release(unit, effect.step, effect.attempt, effect.epoch, effect.worker_id)
-            for number in unit.ready():
-                self.backlog.to_scan.add(unit.state.plan.steps[number].kind)
+                    session = self.sessions.get(effect.worker_id)
+                    if session is not None:
+                        ref = Ref(unit.info.id, effect.step_id, effect.attempt, effect.epoch)
+                        session.held.pop(ref, None)
+            self.backlog.to_scan.update(unit.lane(path) for path in unit.ready())
 
     # After the commit.
 
@@ -116,6 +137,7 @@ class Desk:
             self.cache.put(unit)
             self._act(unit)
             self._queue(unit)
+            self._set_timer(unit)
             for run_id, seq, kind, body in unit.events:
                 has_status = has_status or kind in wire.STATUS_KINDS
                 self._publisher.event(run_id, seq, wire.whole(run_id, seq, unit.now, body))
@@ -132,12 +154,25 @@ class Desk:
                 kind = "" if effect.failure is None else effect.failure.kind.value
                 telemetry.ATTEMPTS_ENDED.labels(effect.status.value, kind).inc()
             elif isinstance(effect, StopAttempt) and effect.worker_id:
-                step_id = unit.state.plan.steps[effect.step].id
-                one = Ref(unit.info.id, step_id, effect.attempt, effect.epoch)
+                one = Ref(unit.info.id, effect.step_id, effect.attempt, effect.epoch)
                 self.stop(effect.worker_id, one, effect.reason, tell_others=True)
-        if unit.state.status.ended and not unit.old.status.ended:
+            elif isinstance(effect, Gated):
+                self._gates.waits(effect.gate, effect.not_before)
+            elif isinstance(effect, Cached):
+                self._gates.waits(CACHE + effect.digest)
+        if unit.has_ended:
+            if unit.state.limit_key:
+                self._gates.waits(f"limit:{unit.state.limit_key}")
             telemetry.RUNS_ENDED.labels(unit.state.status.value).inc()
             self._tokens.forget(unit.info.id)
+
+    def _set_timer(self, unit: Unit) -> None:
+        """Has the run told when its time comes. (The recovery loop does, should this process not live to.)"""
+        wake_at = unit.state.wake_at
+        if wake_at is not None and wake_at != unit.old.wake_at and not unit.state.status.ended:
+            delay = (wake_at - unit.now).total_seconds()
+            if delay < _SOON:
+                asyncio.get_running_loop().call_later(max(0.0, delay) + 0.005, self._tick, unit.info.id)
 
     def stop(self, worker_id: str, one: Ref, reason: str, *, tell_others: bool = False) -> None:
         """Tells the worker to stop an attempt; if it is connected elsewhere, tells the other replicas."""
@@ -147,29 +182,21 @@ class Desk:
         elif tell_others:
             self._publisher.stop(worker_id, one, reason)
 
-    def _release(self, unit: Unit, step: int, attempt: int, epoch: int, worker_id: str) -> None:
-        session = self.sessions.get(worker_id)
-        if session is not None:
-            session.held.discard(Ref(unit.info.id, unit.state.plan.steps[step].id, attempt, epoch))
-
     def _queue(self, unit: Unit) -> None:
         """Remembers the steps that came to be READY and found no free slot, and those that will be due later."""
-        kinds = self.sessions.kinds()
-        for number in unit.ready():
-            if unit.state.steps[number] is unit.old.steps[number]:
-                continue
-            step = unit.state.plan.steps[number]
-            if step.kind in kinds:
-                self.backlog.add(step.kind, (unit.info.id, step.id), first=unit.old.started_at is not None)
-            else:
-                self.backlog.to_scan.add(step.kind)
-            if self.sessions.free(step.kind) == 0:
-                self._publisher.ready(step.kind)
-        for number, due in unit.backing_off():
-            kind, entry = unit.state.plan.steps[number].kind, (unit.info.id, unit.state.plan.steps[number].id)
+        under_way = unit.old.started_at is not None
+        for path in unit.became_ready():
+            lane = unit.lane(path)
+            self.backlog.add(lane, (unit.info.id, path), priority=unit.info.priority, first=under_way)
+            if self.sessions.free(lane) == 0:
+                self._publisher.ready(lane)
+        for path, due in unit.backing_off():
             delay = (due - unit.now).total_seconds()
-            asyncio.get_running_loop().call_later(delay, self._due, kind, entry)
+            entry = (unit.info.id, path)
+            asyncio.get_running_loop().call_later(
+                delay, self._due, unit.lane(path), entry, unit.info.priority
+            )
 
-    def _due(self, kind: str, entry: tuple[str, str]) -> None:
-        self.backlog.add(kind, entry, first=True)
+    def _due(self, lane: str, entry: tuple[str, str], priority: int) -> None:
+        self.backlog.add(lane, entry, priority=priority, first=True)
         self._wake()

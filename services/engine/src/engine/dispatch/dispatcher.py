@@ -3,14 +3,14 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from chassis.bus import Bus
 from chassis.client import ServiceChannel
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.ids import is_uuid
 from chassis.signals import Signal
 from engine.components import Components
@@ -19,17 +19,23 @@ from engine.dispatch.assigner import Assigner
 from engine.dispatch.cache import Cache
 from engine.dispatch.committer import Committer, Renewal, Transition, Utterance
 from engine.dispatch.desk import Desk
+from engine.dispatch.gates import Gates
 from engine.dispatch.link import Link
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.recovery import Recovery
-from engine.dispatch.sessions import Session, Sessions
+from engine.dispatch.sessions import Session, Sessions, serves
 from engine.dispatch.unit import Unit, write
-from engine.domain import Ref
+from engine.domain import Ref, StepStatus
 from engine.events import Listener, Publisher
+from engine.explaining import Facts
 from engine.hub import Hub
-from engine.records import WorkerRecord
-from engine.state import Failed, Rejected
-from engine.store import hot
+from engine.lanes import lane_of
+from engine.plan import Plan
+from engine.records import RunRecord, StepRecord, WorkerRecord
+from engine.state import Failed, Rejected, Tick
+from engine.store import hot, limits
+from engine.store import recovery as recovery_store
+from engine.store import runs as runs_store
 from engine.store import workers as workers_store
 from engine.tokens import Tokens
 from engine.wire import work
@@ -72,6 +78,7 @@ class Dispatcher:
         self._link = Link(database_url, f"{name}-dispatch")
         self._publisher = Publisher(bus, hub)
         self._listener = Listener(bus, hub)
+        self._gates = Gates(db, self, self._submit)
         tokens = Tokens(identity)
         assigner = Assigner(self.components, tokens, self.timing.lease, self._report)
         self.desk = Desk(
@@ -82,6 +89,8 @@ class Dispatcher:
             tokens,
             wake=self._wake.set,
             audit=self._audit_soon,
+            tick=self._tick,
+            gates=self._gates,
         )
         self._committer = Committer(self._link, self.desk, self.plans, self._wake, self.timing.lease)
         self._recovery = Recovery(
@@ -92,12 +101,19 @@ class Dispatcher:
             wake=self._wake,
             lease=self.timing.lease,
             poll=self.timing.poll,
+            gates=self._gates,
         )
         self._audit_timer: asyncio.TimerHandle | None = None
 
     def background(self) -> list[Callable[[], Awaitable[None]]]:
         """The endless tasks of the dispatch."""
-        return [self._committer.run, self._recovery.run, self._publisher.run, self._listen]
+        return [
+            self._committer.run,
+            self._recovery.run,
+            self._gates.run,
+            self._publisher.run,
+            self._listen,
+        ]
 
     async def close(self) -> None:
         """Ends the connection of its own."""
@@ -109,10 +125,16 @@ class Dispatcher:
         await self._listener.start(self._ready_elsewhere, self.desk.stop)
         await asyncio.Event().wait()
 
-    def _ready_elsewhere(self, kind: str) -> None:
-        if self.sessions.free(kind) and not self.desk.backlog.size(kind):
-            self.desk.backlog.to_scan.add(kind)
+    def _ready_elsewhere(self, lane: str) -> None:
+        if self.sessions.free(lane) and not self.desk.backlog.size(lane):
+            self.desk.backlog.to_scan.add(lane)
             self._wake.set()
+
+    def _submit(self, transition: Transition) -> None:
+        self._committer.submit(transition)
+
+    def _tick(self, run_id: str) -> None:
+        self._committer.submit(Transition(run_id, Tick()))
 
     def _report(self, failed: Failed) -> None:
         self._committer.submit(Transition(failed.ref.run_id, failed))
@@ -132,26 +154,79 @@ class Dispatcher:
         """Claims what can run at once, unless others wait for the same slots."""
         self.desk.place(unit, queue_first=True)
 
-    def commands(self, unit: Unit) -> list[hot.Command]:
-        """What the unit has to write, in the API's own transaction."""
-        return write([unit], self.timing.lease)
+    async def locked(self, tx: Transaction, run_id: str) -> Unit:
+        """The run, locked and as it is now. Raises NotFound RUN_NOT_FOUND."""
+        connection = await tx.raw()
+        rows = (await hot.run(connection, [hot.lock_one_sql(run_id)]))[0]
+        if not rows:
+            raise runs_store.not_found(run_id)
+        info, state = (await self.plans.load(functools.partial(hot.run, connection), [run_id]))[run_id]
+        _, version, last_seq, now = rows[0]
+        return Unit(info, state, version, last_seq, now)
+
+    def commands(self, *units: Unit) -> list[hot.Command]:
+        """What the units have to write, in the API's own transaction."""
+        return write([unit for unit in units if unit.is_changed], self.timing.lease)
 
     def committed(self, unit: Unit) -> None:
         """The API's transaction was committed."""
-        self.desk.committed([unit])
-        self._wake.set()
+        if unit.is_changed:
+            self.desk.committed([unit])
+            self._wake.set()
 
     def abandoned(self, unit: Unit) -> None:
         """The API's transaction was not."""
         self.desk.abandoned([unit])
 
-    async def missing_kinds(self, kinds: set[str]) -> set[str]:
-        """Those of the component types that no worker offers, here or on another replica."""
-        missing = kinds - self.sessions.kinds()
+    async def interval(self, run_id: str, path: str) -> timedelta | None:
+        """The time between attempts that the rate limit of a run's step demands."""
+        state = self.desk.cache.peek(run_id)
+        if state is None:
+            async with self.db.read() as tx:
+                loaded = await self.plans.load(functools.partial(hot.run, await tx.raw()), [run_id])
+            if run_id not in loaded:
+                return None
+            state = loaded[run_id][1]
+        planned = state.plan.find(path)
+        return None if planned is None or planned.rate is None else planned.rate.interval
+
+    async def facts(
+        self, tx: Transaction, run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord]
+    ) -> Facts:
+        """What ExplainRun has to know beside the run."""
+        ready = {
+            path: lane_of(planned)
+            for path, one in steps.items()
+            if one.status == StepStatus.READY and (planned := plan.find(path)) is not None
+        }
+        lanes = set(ready.values())
+        workers = await workers_store.recent(tx) if lanes else []
+        busy = await workers_store.busy(tx) if lanes else {}
+        free = {one.id: max(0, one.slots - busy.get(one.id, 0)) for one in workers}
+        slots = {
+            lane: (
+                sum(serves(one, lane) for one in workers),
+                sum(free[one.id] for one in workers if serves(one, lane)),
+            )
+            for lane in lanes
+        }
+        waiting = not run.admitted and run.limit_key
+        return Facts(
+            tx.now,
+            slots,
+            await recovery_store.ready_counts(tx, lanes) if lanes else {},
+            tuple(await limits.admitted(tx, run.limit_key)) if waiting else (),
+            ready,
+        )
+
+    async def missing_lanes(self, lanes: set[str]) -> set[str]:
+        """Those of the lanes that no worker serves, here or on another replica."""
+        missing = {one for one in lanes if not any(session.serves(one) for session in self.sessions)}
         if not missing:
             return missing
         async with self.db.read() as tx:
-            return missing - await workers_store.offered(tx)
+            others = await workers_store.recent(tx)
+        return {one for one in missing if not any(serves(other, one) for other in others)}
 
     # For the work stream.
 
@@ -174,6 +249,7 @@ class Dispatcher:
         """Lets the session take work."""
         self.sessions.add(session)
         self.desk.backlog.to_scan.update(session.worker.kinds)
+        self._recovery.look_for_lanes()
         self._wake.set()
         log.info("a worker is connected", extra={"worker_id": session.id, "slots": session.worker.slots})
 
@@ -220,7 +296,7 @@ class Dispatcher:
         if not is_uuid(ref.run_id):
             session.send(work.ack(ref, accepted=False, reason="the run does not exist"))
             return
-        session.held.discard(ref)
+        session.held.pop(ref, None)
 
         def done(rejected: Rejected | None) -> None:
             accepted = rejected is None or rejected.duplicate
@@ -234,7 +310,7 @@ class Dispatcher:
         def gone(refs: list[Ref]) -> None:
             for one in refs:
                 if one in session.held:  # not just reported on this very stream
-                    session.held.discard(one)
+                    session.held.pop(one, None)
                     session.send(work.cancel(one, "another attempt owns the step"))
 
         self._committer.renew(Renewal(session.id, holding, session.draining, gone))

@@ -1,6 +1,7 @@
 """The loop that finds what got lost: it runs for ever, and everything it does may be done twice."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from datetime import timedelta
@@ -14,6 +15,7 @@ from chassis.signals import Signal
 from engine import telemetry
 from engine.dispatch.committer import Committer, Transition
 from engine.dispatch.desk import Desk
+from engine.dispatch.gates import Gates
 from engine.dispatch.link import Link
 from engine.domain import Ref
 from engine.state import Lost, Tick
@@ -38,6 +40,7 @@ class Recovery:
         wake: Signal,
         lease: timedelta,
         poll: timedelta,
+        gates: Gates,
     ) -> None:
         self._db = db
         self._link = link
@@ -50,6 +53,8 @@ class Recovery:
         self._patient_until = 0.0
         self._rarely = 0.0
         self._unheld: set[Ref] = set()
+        self._soon = asyncio.Event()
+        self._gates = gates
 
     async def run(self) -> None:
         """Looks around for ever."""
@@ -59,12 +64,16 @@ class Recovery:
             except (DBAPIError, ServiceError, OSError) as error:
                 log.warning("recovery could not look around", extra={"error": type(error).__name__})
                 self._seen_epoch = -1
-            await asyncio.sleep(self._poll)
+            self._soon.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), self._poll)
+
+    def look_for_lanes(self) -> None:
+        """Has it look around at once: a worker may serve lanes that nobody did before."""
+        self._soon.set()
 
     async def _look(self) -> None:
         self._be_patient()
-        self._desk.backlog.to_scan.update(self._desk.sessions.kinds())
-        self._wake.set()
         workers = self._desk.sessions.ids()
         telemetry.WORKERS.set(len(workers))
         telemetry.BACKLOG.set(self._desk.backlog.total())
@@ -73,6 +82,8 @@ class Recovery:
             overdue = await store.overdue(tx)
             stopping = await store.stopping(tx, workers)
             held = await store.held(tx, workers)
+            self._desk.backlog.to_scan.update(await store.ready_lanes(tx))
+        self._wake.set()
         if time.monotonic() >= self._patient_until:
             for one in expired:
                 self._committer.submit(Transition(one.run_id, Lost(one)))
@@ -81,6 +92,7 @@ class Recovery:
         for worker_id, one in stopping:
             self._desk.stop(worker_id, one, "the run is stopping")
         self._give_up_unheld(held)
+        await self._gates.look()
         if time.monotonic() >= self._rarely:
             self._rarely = time.monotonic() + _RARELY
             await self._look_closely(workers)
@@ -99,7 +111,9 @@ class Recovery:
             if session is not None and one not in session.held:
                 unheld.add(one)
         for one in unheld & self._unheld:
-            self._committer.submit(Transition(one.run_id, Lost(one, "its worker does not hold it")))
+            self._committer.submit(
+                Transition(one.run_id, Lost(one, "its worker does not hold it", began=False))
+            )
         self._unheld = unheld
 
     async def _look_closely(self, workers: list[str]) -> None:

@@ -6,18 +6,32 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from engine.domain import Ref
+from engine.lanes import parse
+from engine.plan import ANYWHERE, Place
 from engine.records import WorkerRecord
 from engine.wire.work import EngineMessage
 
 _MOST_WAITING: Final = 5000
 
 
+def serves(worker: WorkerRecord, lane: str) -> bool:
+    """Whether the worker, with nothing to do, could run a step of the lane."""
+    kind, place = parse(lane)
+    return (
+        kind in worker.kinds
+        and place.pool == worker.pool
+        and worker.labels.issuperset(place.labels)
+        and place.cpus <= worker.cpus
+        and place.memory_bytes <= worker.memory_bytes
+    )
+
+
 class Session:
-    """One worker's stream. `held` are the attempts that take a slot there."""
+    """One worker's stream. `held` are the attempts that take a slot there, each with what else it takes."""
 
     def __init__(self, worker: WorkerRecord, held: Iterable[Ref] = ()) -> None:
         self.worker = worker
-        self.held: set[Ref] = set(held)
+        self.held: dict[Ref, Place] = dict.fromkeys(held, ANYWHERE)
         self.draining = False
         self.closed = False
         """Whether the stream is to end: it broke, or the worker came back on another one."""
@@ -39,10 +53,28 @@ class Session:
             return 0
         return max(0, self.worker.slots - len(self.held))
 
+    def serves(self, lane: str) -> bool:
+        """Whether it would ever take an attempt of a lane."""
+        return not self.draining and serves(self.worker, lane)
+
+    def room(self, lane: str) -> int:
+        """How many attempts of a lane it would take now."""
+        if not self.serves(lane):
+            return 0
+        place, worker, room = parse(lane).place, self.worker, self.free
+        if place.cpus:
+            spare = worker.cpus - sum(one.cpus for one in self.held.values())
+            room = min(room, int(spare / place.cpus + 1e-9))
+        if place.memory_bytes:
+            spare = worker.memory_bytes - sum(one.memory_bytes for one in self.held.values())
+            room = min(room, int(spare // place.memory_bytes))
+        return max(0, room)
+
     def heard(self, holding: Iterable[Ref]) -> None:
         """The worker says what it holds. What it left out twice never arrived there, and takes no slot."""
-        unheard = self.held - set(holding)
-        self.held -= unheard & self._unheard
+        unheard = self.held.keys() - set(holding)
+        for one in unheard & self._unheard:
+            del self.held[one]
         self._unheard = unheard
 
     def send(self, message: EngineMessage) -> None:
@@ -100,18 +132,14 @@ class Sessions:
         """The workers connected here."""
         return list(self._by_worker)
 
-    def kinds(self) -> set[str]:
-        """The component types that somebody here can run."""
-        return {kind for one in self._by_worker.values() if not one.draining for kind in one.worker.kinds}
+    def free(self, lane: str) -> int:
+        """How many attempts of a lane would be taken now."""
+        return sum(one.room(lane) for one in self._by_worker.values())
 
-    def free(self, kind: str) -> int:
-        """How many attempts of a kind would be taken now."""
-        return sum(one.free for one in self._by_worker.values() if kind in one.worker.kinds)
-
-    def pick(self, kind: str) -> Session | None:
-        """Whoever has most free slots for a kind."""
-        best: Session | None = None
+    def pick(self, lane: str) -> Session | None:
+        """Whoever has most room for a lane."""
+        best, most = None, 0
         for one in self._by_worker.values():
-            if kind in one.worker.kinds and one.free > (0 if best is None else best.free):
-                best = one
+            if (room := one.room(lane)) > most:
+                best, most = one, room
         return best

@@ -1,13 +1,26 @@
 """One run inside one transaction: events applied to it, and what is to be written and done in consequence."""
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from engine import machine
 from engine.domain import Ref, RunStatus, StepStatus
+from engine.lanes import lane_of
 from engine.records import RunInfo
-from engine.state import Begin, Effect, Event, Rejected, RunChanged, RunState, StepChanged
+from engine.state import (
+    ApprovalAsked,
+    AttemptOpened,
+    Begin,
+    Cached,
+    Effect,
+    Event,
+    Rejected,
+    RunChanged,
+    RunState,
+    Said,
+    StepChanged,
+    Touched,
+)
 from engine.store import hot
 from engine.wire import events as wire
 
@@ -24,16 +37,19 @@ class Unit:
         self.now = now
         self.effects: list[Effect] = []
         self.events: list[StoredEvent] = []
+        self.written: dict[str, Touched] = {}
+        """The steps to write, by path."""
         self._version = version
         self._last_seq = last_seq
-        self._said: list[RunChanged | StepChanged | tuple[str, bytes]] = []
+        self._said: list[Said | tuple[str, bytes]] = []
+        self._lines: dict[str, int] = {}
         self._is_new = False
         self._moved = False
         self._status_seq: int | None = None
 
     @staticmethod
     def create(info: RunInfo, state: RunState, now: datetime) -> "Unit":
-        """The unit of a run that does not exist yet; it has begun."""
+        """The unit of a run that does not exist yet; it has been accepted."""
         unit = Unit(info, state, 0, 0, now)
         unit._is_new = True
         unit.apply(Begin())
@@ -54,6 +70,11 @@ class Unit:
         """Whether there is anything to write."""
         return self._is_new or self.state is not self.old or bool(self._said)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run ends in this transaction."""
+        return self.state.status.ended and not self.old.status.ended
+
     def apply(self, event: Event) -> Rejected | None:
         """Lets `event` happen; returns why it does not apply, if it does not."""
         before = self.state
@@ -62,8 +83,13 @@ class Unit:
         for effect in effects:
             if isinstance(effect, Rejected):
                 return effect
+            if isinstance(effect, Touched):
+                known = self.written.get(effect.step_id)
+                first = effect.before if known is None else known.before
+                self.written[effect.step_id] = Touched(effect.step_id, effect.planned, first, effect.after)
+                continue
             self.effects.append(effect)
-            if isinstance(effect, (RunChanged, StepChanged)):
+            if isinstance(effect, Said):
                 self._said.append(effect)
         return None
 
@@ -72,44 +98,48 @@ class Unit:
 
         `line` is a line's number within the attempt: one that is recorded already is not added again.
         """
-        number = self.state.plan.index.get(ref.step_id)
-        if number is None or self.state.status.ended:
-            return False
-        one = self.state.steps[number]
-        if one.status is not StepStatus.RUNNING or (one.attempt, one.epoch) != (ref.attempt, ref.epoch):
+        before = self.state
+        self.state, runs = machine.wrote(before, ref, line)
+        if not runs:
             return False
         if line:
-            if line <= one.lines:
+            if self.state is before:
                 return True
-            steps = list(self.state.steps)
-            steps[number] = dataclasses.replace(one, lines=line)
-            self.state = dataclasses.replace(self.state, steps=tuple(steps))
+            self._lines[ref.step_id] = line
         self._said.append((kind, body))
         return True
 
-    def ready(self) -> list[int]:
-        """The steps that may be claimed now."""
-        return [
-            number
-            for number, one in enumerate(self.state.steps)
-            if one.status is StepStatus.READY and (one.due_at is None or one.due_at <= self.now)
-        ]
+    def ready(self) -> list[str]:
+        """The paths of the steps that may be claimed now."""
+        return [path for path, due in self.state.ready.items() if due is not None and due <= self.now]
 
-    def backing_off(self) -> list[tuple[int, datetime]]:
+    def lane(self, path: str) -> str:
+        """The lane of a step."""
+        planned = self.state.plan.find(path)
+        return "" if planned is None else lane_of(planned)
+
+    def opened(self, path: str) -> AttemptOpened:
+        """The attempt that was opened last at a step."""
+        return next(
+            one for one in reversed(self.effects) if isinstance(one, AttemptOpened) and one.step_id == path
+        )
+
+    def became_ready(self) -> list[str]:
+        """Those of the steps that may be claimed now which could not be before."""
+        return [path for path in self.ready() if path in self.written]
+
+    def backing_off(self) -> list[tuple[str, datetime]]:
         """The steps that came to be READY for later, and when."""
         return [
-            (number, new.due_at)
-            for number, (old, new) in enumerate(zip(self.old.steps, self.state.steps, strict=True))
-            if new is not old
-            and new.status is StepStatus.READY
-            and new.due_at is not None
-            and new.due_at > self.now
+            (path, due)
+            for path, due in self.state.ready.items()
+            if path in self.written and due is not None and due > self.now
         ]
 
     def seal(self) -> None:
         """Numbers the events. A READY that became RUNNING in the same transaction was never seen, so it is left out."""
         taken = {
-            one.step
+            one.step_id
             for one in self._said
             if isinstance(one, StepChanged) and one.status is StepStatus.RUNNING
         }
@@ -118,14 +148,16 @@ class Unit:
             if isinstance(one, tuple):
                 self._add(*one)
             elif isinstance(one, StepChanged):
-                if one.status is StepStatus.READY and one.failure is None and one.step in taken:
+                if one.status is StepStatus.READY and one.failure is None and one.step_id in taken:
                     continue
-                self._add(wire.STEP_STATUS, wire.step_changed(self.state.plan, one))
+                self._add(wire.STEP_STATUS, wire.step_changed(one))
+            elif isinstance(one, ApprovalAsked):
+                self._add(wire.APPROVAL, wire.approval(one))
             else:
                 if moved_on and one.status is RunStatus.PENDING:
                     one = RunChanged(one.status, one.failure)  # noqa: PLW2901  # it waits for nothing any more
                 self._add(wire.RUN_STATUS, wire.run_changed(one))
-        if self.state.status.ended and not self.old.status.ended:
+        if self.has_ended:
             self._add(wire.END, wire.end(self.state, self.last_seq + 1))
 
     def _add(self, kind: str, body: bytes) -> None:
@@ -136,16 +168,21 @@ class Unit:
 
     def commands(self, lease: timedelta) -> Sequence[hot.Command]:
         """What to write, events excepted; after `seal`."""
+        lines = {path: count for path, count in self._lines.items() if path not in self.written}
         if self._is_new:
-            first = hot.insert_run_sql(self.info, self.state, self.last_seq, self._status_seq or 0)
+            commands = hot.insert_run_sql(self.info, self.state, self.last_seq, self._status_seq or 0)
         elif not self._moved:
-            return hot.speak_sql(self.old, self.state, self.last_seq)
+            return hot.speak_sql(self.info.id, lines, self.last_seq)
         else:
-            first = hot.update_run_sql(self.state, self.last_seq, self._status_seq)
+            commands = hot.update_run_sql(self.old, self.state, self.last_seq, self._status_seq)
+        asked = [one for one in self.effects if isinstance(one, ApprovalAsked) and one.decision is None]
         return [
-            first,
-            *hot.steps_sql(self.old, self.state),
-            *hot.attempts_sql(self.state, self.effects, self.now, lease),
+            *commands,
+            *hot.lines_sql(self.info.id, lines),
+            *hot.steps_sql(self.info, self.written.values()),
+            *(hot.asked_sql(self.info.id, one) for one in asked),
+            *(hot.cached_sql(self.info.id, one) for one in self.effects if isinstance(one, Cached)),
+            *hot.attempts_sql(self.info.id, self.effects, self.now, lease),
         ]
 
 

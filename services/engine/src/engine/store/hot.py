@@ -3,14 +3,27 @@
 Functions named `…_sql` only say what to send. Whoever runs them holds the row locks of the runs they are about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
+from engine.lanes import lane_of
+from engine.machine import rebuild
 from engine.plan import Plan
-from engine.records import RunInfo, to_document, to_failure
-from engine.state import AttemptClosed, AttemptOpened, Effect, RunState, StepState, StopCause
+from engine.records import RunInfo, to_decision, to_decision_document, to_document, to_failure
+from engine.state import (
+    NEVER_RUN,
+    ApprovalAsked,
+    AttemptClosed,
+    AttemptOpened,
+    Cached,
+    Effect,
+    RunState,
+    StepState,
+    StopCause,
+    Touched,
+)
 from engine.store.pipeline import Command, Connection, Rows, run
 
 BEGIN: Final[Command] = ("BEGIN", ())
@@ -25,30 +38,37 @@ WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED"""
 _LOCK_ONE = "SELECT id::text, version, last_seq, now() FROM runs WHERE id = %s::uuid FOR UPDATE"
 _LOAD_RUNS = """
 SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
-    started_by_name, trace_id, plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at,
-    cancel_requested_at
+    started_by_name, trace_id, priority, limit_count, rerun_of::text, to_jsonb(rerun_from), triggered_by, run_key,
+    plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at, cancel_requested_at,
+    begun, start_at, deadline_at, limit_key, admitted
 FROM runs WHERE id = ANY(%s::uuid[])"""
 _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
-    deadline_at, stopping, lines
+    deadline_at, stopping, lines, expires_at, gate, cache_digest, copied_from, decision
 FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
 _LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%s::bytea[])"
 _EXIST = "SELECT id::text FROM runs WHERE id = ANY(%s::uuid[])"
 _CLAIM = """
 SELECT s.run_id::text, s.step_id, r.version, r.last_seq, now()
 FROM run_steps s JOIN runs r ON r.id = s.run_id
-WHERE s.status = 'READY' AND s.kind = %s AND s.due_at <= now()
-ORDER BY s.due_at LIMIT %s FOR UPDATE OF r SKIP LOCKED"""
+WHERE s.status = 'READY' AND s.lane = %s AND s.due_at <= now()
+ORDER BY s.priority DESC, s.due_at LIMIT %s FOR UPDATE OF r SKIP LOCKED"""
 
 _INSERT_PLAN = "INSERT INTO plans (digest, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_VERSION = "INSERT INTO component_versions (id, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_RUN = """
 INSERT INTO runs (id, workflow_id, workflow_name, workflow_version, is_public, owner_id, plan, started_by,
-    started_by_kind, started_by_name, trace_id, inputs, step_count, created_at,
+    started_by_kind, started_by_name, trace_id, inputs, step_count, created_at, priority,
     status, cause, outputs, error, started_at, ended_at, cancel_requested_at, steps_ended, last_seq, status_seq,
     unaudited)
-VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)"""
+_ORIGIN = """
+UPDATE runs SET run_key = %s, rerun_of = %s::uuid, rerun_from = %s::text[], triggered_by = %s, limit_key = %s,
+    limit_count = %s
+WHERE id = %s::uuid"""
+_UPDATE_WAITING = """
+UPDATE runs SET begun = %s, start_at = %s, deadline_at = %s, wake_at = %s, admitted = %s WHERE id = %s::uuid"""
 _UPDATE_RUN = """
 UPDATE runs SET status = %s, cause = %s, outputs = %s, error = %s, started_at = %s, ended_at = %s,
     cancel_requested_at = %s, steps_ended = %s, last_seq = %s, status_seq = coalesce(%s, status_seq),
@@ -59,12 +79,16 @@ _COUNT_LINES = "UPDATE run_steps SET lines = %s WHERE run_id = %s::uuid AND step
 
 _INSERT_STEP = """
 INSERT INTO run_steps (status, attempt, epoch, error, started_at, ended_at, due_at, worker_id, deadline_at, stopping,
-    lines, run_id, step_id, kind, inputs, output)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s)"""
+    lines, run_id, step_id, kind, lane, priority, inputs, output)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s, %s, %s)"""
 _UPDATE_STEP = """
 UPDATE run_steps SET status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s,
     worker_id = %s, deadline_at = %s, stopping = %s, lines = %s
 WHERE run_id = %s::uuid AND step_id = %s"""
+_UPDATE_STEP_WAITING = """
+UPDATE run_steps SET inputs = %s, expires_at = %s, gate = %s, cache_digest = %s, copied_from = %s, decision = %s
+WHERE run_id = %s::uuid AND step_id = %s"""
+_ASK = "UPDATE run_steps SET message = %s, approvers = %s::text[] WHERE run_id = %s::uuid AND step_id = %s"
 _UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
 
 _INSERT_ATTEMPT = """
@@ -78,6 +102,10 @@ _INSERT_EVENTS = """
 INSERT INTO run_events (run_id, seq, time, kind, body)
 SELECT x.run_id, x.seq, CAST(%s AS timestamptz), x.kind, x.body
 FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bytea[]) AS x(run_id, seq, kind, body)"""
+_PUT_CACHED = """
+UPDATE step_cache SET output = %s, expires_at = now() + %s::interval
+WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"""
+_DROP_CACHED = "DELETE FROM step_cache WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"
 _INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
 
 _RENEW = """
@@ -114,9 +142,9 @@ def exist_sql(run_ids: Sequence[str]) -> Command:
     return _EXIST, (list(run_ids),)
 
 
-def claim_sql(kind: str, limit: int) -> Command:
-    """Locks the runs of the oldest due READY steps of a kind; rows of (run_id, step_id, version, last_seq, now)."""
-    return _CLAIM, (kind, limit)
+def claim_sql(lane: str, limit: int) -> Command:
+    """Locks the runs of the first due READY steps of a lane; rows of (run_id, step_id, version, last_seq, now)."""
+    return _CLAIM, (lane, limit)
 
 
 def load_sql(run_ids: Sequence[str]) -> list[Command]:
@@ -132,7 +160,7 @@ def load_plans_sql(digests: Sequence[bytes]) -> Command:
 
 def digests_in(runs: Rows) -> set[bytes]:
     """The plans that rows of `load_sql`'s first read name."""
-    return {row[10] for row in runs}
+    return {row[_PLAN] for row in runs}
 
 
 def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tuple[RunInfo, RunState]]:
@@ -142,30 +170,32 @@ def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tu
         by_run[row[0]][row[1]] = _step_state(row)
     found = {}
     for row in runs:
-        info = RunInfo(*row[:10])
-        plan = plans[row[10]]
+        info = RunInfo(*row[:_PLAN])
         known = by_run[info.id]
-        found[info.id] = (
-            info,
-            RunState(
-                id=info.id,
-                plan=plan,
-                steps=tuple(known.get(one.id, _PENDING) for one in plan.steps),
-                status=RunStatus(row[11]),
-                cause=_cause(row[12]),
-                inputs=Payload(row[13]),
-                outputs=None if row[14] is None else Payload(row[14]),
-                failure=to_failure(row[15]),
-                created_at=row[16],
-                started_at=row[17],
-                ended_at=row[18],
-                cancel_requested_at=row[19],
-            ),
+        rest = row[_PLAN:]
+        state = RunState(
+            id=info.id,
+            root=rebuild.root(plans[rest[0]], Payload(rest[3]), known),
+            status=RunStatus(rest[1]),
+            cause=_cause(rest[2]),
+            outputs=None if rest[4] is None else Payload(rest[4]),
+            failure=to_failure(rest[5]),
+            created_at=rest[6],
+            started_at=rest[7],
+            ended_at=rest[8],
+            cancel_requested_at=rest[9],
+            begun=rest[10],
+            start_at=rest[11],
+            deadline_at=rest[12],
+            limit_key=rest[13],
+            admitted=rest[14],
         )
+        found[info.id] = (info, rebuild.waits(state, known))
     return found
 
 
-_PENDING: Final = StepState()
+_PLAN: Final = len(RunInfo.__dataclass_fields__)
+"""Where, in rows of `_LOAD_RUNS`, the plan stands: after what never changes."""
 
 
 def _cause(text: str) -> StopCause:
@@ -187,6 +217,11 @@ def _step_state(row: tuple[Any, ...]) -> StepState:
         deadline_at=row[12],
         stopping=row[13],
         lines=row[14],
+        expires_at=row[15],
+        gate=row[16],
+        cache_digest=row[17],
+        copied_from=row[18],
+        decision=to_decision(row[19]),
     )
 
 
@@ -200,7 +235,7 @@ def version_sql(version_id: str, body: bytes) -> Command:
     return _INSERT_VERSION, (version_id, body)
 
 
-def insert_run_sql(info: RunInfo, state: RunState, last_seq: int, status_seq: int) -> Command:
+def insert_run_sql(info: RunInfo, state: RunState, last_seq: int, status_seq: int) -> list[Command]:
     """Stores a new run."""
     fixed = (
         info.id,
@@ -217,23 +252,48 @@ def insert_run_sql(info: RunInfo, state: RunState, last_seq: int, status_seq: in
         state.inputs.raw,
         len(state.plan.steps),
         state.created_at,
+        info.priority,
     )
-    return _INSERT_RUN, (*fixed, *_run_values(state, last_seq, status_seq))
+    commands: list[Command] = [(_INSERT_RUN, (*fixed, *_run_values(state, last_seq, status_seq)))]
+    origin = (
+        info.run_key,
+        info.rerun_of,
+        info.rerun_from,
+        info.triggered_by,
+        state.limit_key,
+        info.limit_count,
+    )
+    if any(origin):
+        commands.append((_ORIGIN, (*origin[:2], list(info.rerun_from), *origin[3:], info.id)))
+    if not state.begun or state.wake_at or state.deadline_at:
+        commands.append(_waiting_sql(state))
+    return commands
 
 
-def update_run_sql(state: RunState, last_seq: int, status_seq: int | None) -> Command:
+def update_run_sql(old: RunState, new: RunState, last_seq: int, status_seq: int | None) -> list[Command]:
     """Stores what changes of a run."""
-    return _UPDATE_RUN, (*_run_values(state, last_seq, status_seq), state.id)
+    commands: list[Command] = [(_UPDATE_RUN, (*_run_values(new, last_seq, status_seq), new.id))]
+    if _waits(old) != _waits(new):
+        commands.append(_waiting_sql(new))
+    return commands
 
 
-def speak_sql(old: RunState, new: RunState, last_seq: int) -> list[Command]:
+def _waits(state: RunState) -> tuple[Any, ...]:
+    return state.begun, state.start_at, state.deadline_at, state.wake_at, state.admitted
+
+
+def _waiting_sql(state: RunState) -> Command:
+    return _UPDATE_WAITING, (*_waits(state), state.id)
+
+
+def speak_sql(run_id: str, lines: Mapping[str, int], last_seq: int) -> list[Command]:
     """Stores that events were appended which change nothing but how many lines the steps have written."""
-    counted = [
-        (_COUNT_LINES, (after.lines, new.id, planned.id))
-        for planned, before, after in zip(new.plan.steps, old.steps, new.steps, strict=True)
-        if before is not after
-    ]
-    return [(_MOVE_SEQ, (last_seq, int(new is not old), new.id)), *counted]
+    return [(_MOVE_SEQ, (last_seq, int(bool(lines)), run_id)), *lines_sql(run_id, lines)]
+
+
+def lines_sql(run_id: str, lines: Mapping[str, int]) -> list[Command]:
+    """Stores how many lines steps have written."""
+    return [(_COUNT_LINES, (count, run_id, path)) for path, count in lines.items()]
 
 
 def _run_values(state: RunState, last_seq: int, status_seq: int | None) -> tuple[Any, ...]:
@@ -251,12 +311,11 @@ def _run_values(state: RunState, last_seq: int, status_seq: int | None) -> tuple
     )
 
 
-def steps_sql(old: RunState, new: RunState) -> list[Command]:
-    """Stores the steps that differ. A step has a row from the moment it leaves PENDING."""
+def steps_sql(info: RunInfo, written: Iterable[Touched]) -> list[Command]:
+    """Stores the steps that changed. A step has a row from the moment it leaves PENDING."""
     commands: list[Command] = []
-    for planned, before, after in zip(new.plan.steps, old.steps, new.steps, strict=True):
-        if before is after:
-            continue
+    for one in written:
+        before, after, key = one.before, one.after, (info.id, one.step_id)
         values = (
             after.status.value,
             after.attempt,
@@ -270,29 +329,49 @@ def steps_sql(old: RunState, new: RunState) -> list[Command]:
             after.stopping,
             after.lines,
         )
-        if before.status is StepStatus.PENDING:
-            rest = (new.id, planned.id, planned.kind, _raw(after.inputs), _raw(after.output))
+        if before is None:
+            lane = lane_of(one.planned)
+            rest = (*key, one.planned.kind, lane, info.priority, _raw(after.inputs), _raw(after.output))
             commands.append((_INSERT_STEP, (*values, *rest)))
         elif after.output is not before.output:
-            commands.append((_UPDATE_STEP_OUTPUT, (*values, _raw(after.output), new.id, planned.id)))
+            commands.append((_UPDATE_STEP_OUTPUT, (*values, _raw(after.output), *key)))
         else:
-            commands.append((_UPDATE_STEP, (*values, new.id, planned.id)))
+            commands.append((_UPDATE_STEP, (*values, *key)))
+        known = NEVER_RUN if before is None else before
+        inputs_are_new = before is not None and after.inputs is not before.inputs
+        if inputs_are_new or _rare(known) != _rare(after):
+            rare = (*_rare(after)[:-1], to_decision_document(after.decision))
+            commands.append((_UPDATE_STEP_WAITING, (_raw(after.inputs), *rare, *key)))
     return commands
 
 
-def attempts_sql(
-    state: RunState, effects: Sequence[Effect], now: datetime, lease: timedelta
-) -> list[Command]:
+def _rare(state: StepState) -> tuple[Any, ...]:
+    return state.expires_at, state.gate, state.cache_digest, state.copied_from, state.decision
+
+
+def asked_sql(run_id: str, asked: ApprovalAsked) -> Command:
+    """Stores what whoever decides about a step is told, and who may."""
+    return _ASK, (asked.message, list(asked.approvers), run_id, asked.step_id)
+
+
+def cached_sql(run_id: str, one: Cached) -> Command:
+    """Stores what came of a computation that others wait for."""
+    if one.output is None:
+        return _DROP_CACHED, (one.digest, run_id, one.step_id)
+    return _PUT_CACHED, (one.output.raw, one.ttl, one.digest, run_id, one.step_id)
+
+
+def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: timedelta) -> list[Command]:
     """Stores the attempts that the effects open and close."""
-    closed = {(one.step, one.attempt): one for one in effects if isinstance(one, AttemptClosed)}
+    closed = {(one.step_id, one.attempt): one for one in effects if isinstance(one, AttemptClosed)}
     commands: list[Command] = []
     for one in effects:
         if not isinstance(one, AttemptOpened):
             continue
-        end = closed.pop((one.step, one.attempt), None)
+        end = closed.pop((one.step_id, one.attempt), None)
         values = (
-            state.id,
-            state.plan.steps[one.step].id,
+            run_id,
+            one.step_id,
             one.attempt,
             one.epoch,
             one.worker_id,
@@ -306,7 +385,7 @@ def attempts_sql(
         )
         commands.append((_INSERT_ATTEMPT, values))
     for end in closed.values():
-        key = (state.id, state.plan.steps[end.step].id, end.attempt)
+        key = (run_id, end.step_id, end.attempt)
         commands.append((_CLOSE_ATTEMPT, (end.status.value, _error(end.failure), now, *key)))
     return commands
 

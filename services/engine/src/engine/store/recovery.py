@@ -1,10 +1,10 @@
 """What the recovery loop asks for: attempts whose time is over, cancels nobody confirmed, runs that stand still."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, select, text
 
 from chassis.database import Transaction
 from engine.domain import Ref
@@ -22,11 +22,34 @@ async def expired(tx: Transaction) -> list[Ref]:
 
 
 async def overdue(tx: Transaction) -> list[str]:
-    """Runs with an attempt that is far past its timeout."""
-    query = select(attempts.c.run_id).where(
-        attempts.c.ended_at.is_(None), attempts.c.deadline_at < func.now()
+    """Runs with an attempt that is far past its timeout, and those that time alone moves on."""
+    late = select(attempts.c.run_id).where(attempts.c.ended_at.is_(None), attempts.c.deadline_at < func.now())
+    due = select(runs.c.id).where(runs.c.wake_at <= func.now(), runs.c.wake_at.is_not(None))
+    query = late.distinct().limit(_LIMIT).union(due.limit(_LIMIT))
+    return list((await tx.execute(query)).scalars())
+
+
+async def ready_lanes(tx: Transaction) -> list[str]:
+    """The lanes in which a step is READY. One look into the index for each lane, however many steps there are."""
+    return list((await tx.execute(_READY_LANES)).scalars())
+
+
+async def ready_counts(tx: Transaction, lanes: Collection[str]) -> dict[str, int]:
+    """How many steps are READY in each of the lanes."""
+    query = select(run_steps.c.lane, func.count().label("ready")).where(
+        run_steps.c.status == "READY", run_steps.c.due_at <= func.now(), run_steps.c.lane.in_(lanes)
     )
-    return list((await tx.execute(query.distinct().limit(_LIMIT))).scalars())
+    return {row.lane: row.ready for row in await tx.execute(query.group_by(run_steps.c.lane))}
+
+
+_READY_LANES: Final = text("""
+WITH RECURSIVE lanes AS (
+    (SELECT lane FROM run_steps WHERE status = 'READY' AND due_at IS NOT NULL ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (SELECT lane FROM run_steps
+            WHERE status = 'READY' AND due_at IS NOT NULL AND lane > lanes.lane ORDER BY lane LIMIT 1)
+    FROM lanes WHERE lanes.lane IS NOT NULL)
+SELECT lane FROM lanes WHERE lane IS NOT NULL""")
 
 
 async def stopping(tx: Transaction, worker_ids: Sequence[str]) -> list[tuple[str, Ref]]:
@@ -45,12 +68,15 @@ async def stopping(tx: Transaction, worker_ids: Sequence[str]) -> list[tuple[str
 
 
 async def standing_still(tx: Transaction) -> list[str]:
-    """Live runs without a READY or RUNNING step. There should be none."""
+    """Live runs that have begun and have nothing that may move them on. There should be none."""
     moving = exists().where(
-        and_(run_steps.c.run_id == runs.c.id, run_steps.c.status.in_(["READY", "RUNNING"]))
+        and_(
+            run_steps.c.run_id == runs.c.id,
+            run_steps.c.status.in_(["READY", "RUNNING", "WAITING_APPROVAL"]),
+        )
     )
-    live = or_(runs.c.status == "PENDING", runs.c.status == "RUNNING")
-    query = select(runs.c.id).where(live, ~moving).limit(_LIMIT)
+    live = runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"])
+    query = select(runs.c.id).where(live, runs.c.begun, ~moving).limit(_LIMIT)
     return list((await tx.execute(query)).scalars())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, false, or_, select, true
+from sqlalchemy import ColumnElement, exists, false, or_, select, true
 
 from chassis.database import Transaction
 from chassis.errors import NotFound
@@ -30,6 +30,16 @@ _BASIC: Final = (
     "step_count",
     "steps_ended",
     "last_seq",
+    "start_at",
+    "deadline_at",
+    "priority",
+    "limit_key",
+    "admitted",
+    "begun",
+    "rerun_of",
+    "rerun_from",
+    "triggered_by",
+    "run_key",
 )
 FILTERED: Final[Columns] = {
     "status": Field(runs.c.status, one_of(RunStatus)),
@@ -37,6 +47,9 @@ FILTERED: Final[Columns] = {
     "workflow_name": runs.c.workflow_name,
     "started_by": runs.c.started_by,
     "created_at": runs.c.created_at,
+    "run_key": runs.c.run_key,
+    "concurrency_key": runs.c.limit_key,
+    "triggered_by": runs.c.triggered_by,
 }
 """What lists of runs may be filtered by."""
 
@@ -83,11 +96,33 @@ async def page_after(
     return [_run(row) for row in await tx.execute(query.order_by(runs.c.id.desc()).limit(limit))]
 
 
-async def steps(tx: Transaction, run_id: str, *, full: bool = True) -> dict[str, StepRecord]:
-    """The run's steps that have left PENDING, by id; with inputs and outputs when `full`."""
-    left_out = {"lines"} if full else {"lines", "inputs", "output"}
-    columns = [column for column in run_steps.c if column.name not in left_out]
-    rows = (await tx.execute(select(*columns).where(run_steps.c.run_id == run_id))).all()
+async def live_ids(tx: Transaction, wanted: Filter | None, reader: Reader, limit: int) -> list[str]:
+    """At most `limit` runs that fit the filter and have not ended, the oldest first."""
+    query = select(runs.c.id).where(reader.sees(), runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"]))
+    if wanted is not None:
+        query = query.where(where(wanted, FILTERED))
+    return list((await tx.execute(query.order_by(runs.c.id).limit(limit))).scalars())
+
+
+async def repeatable_ids(tx: Transaction, wanted: Filter | None, reader: Reader, limit: int) -> list[str]:
+    """At most `limit` runs that fit the filter, have ended and were not repeated, the oldest first."""
+    ended = runs.c.status.in_(["SUCCESS", "FAILED", "ABORTED"])
+    again = runs.alias("again")
+    repeated = exists().where(again.c.rerun_of == runs.c.id)
+    query = select(runs.c.id).where(reader.sees(), ended, ~repeated)
+    if wanted is not None:
+        query = query.where(where(wanted, FILTERED))
+    return list((await tx.execute(query.order_by(runs.c.id).limit(limit))).scalars())
+
+
+async def steps(tx: Transaction, run_id: str, *, full: bool = True, only: str = "") -> dict[str, StepRecord]:
+    """The run's steps that have left PENDING, by path (`only` one); with inputs and outputs when `full`."""
+    left_out = set() if full else {"inputs", "output"}
+    columns = [run_steps.c[name] for name in StepRecord.__dataclass_fields__ if name not in left_out]
+    query = select(*columns).where(run_steps.c.run_id == run_id)
+    if only:
+        query = query.where(run_steps.c.step_id == only)
+    rows = (await tx.execute(query)).all()
     return {row.step_id: StepRecord(**{"inputs": None, "output": None, **row._mapping}) for row in rows}
 
 
@@ -96,9 +131,12 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
     if not live:
         return {}
     columns = (
-        *(run_steps.c[name] for name in ("run_id", "step_id", "kind", "status", "due_at", "worker_id")),
+        *(
+            run_steps.c[name]
+            for name in ("run_id", "step_id", "kind", "status", "due_at", "worker_id", "gate")
+        ),
     )
-    states = run_steps.c.status.in_(["READY", "RUNNING"])
+    states = run_steps.c.status.in_(["READY", "RUNNING", "WAITING_APPROVAL"])
     query = select(*columns, run_steps.c.stopping).where(
         run_steps.c.run_id.in_([one.id for one in live]), states
     )
@@ -106,13 +144,17 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
     for row in await tx.execute(query.order_by(run_steps.c.run_id, run_steps.c.step_id)):
         by_run[row.run_id].append(row)
     return {
-        one.id: waiting.describe(
+        one.id: waiting.to_begin(one.start_at, "" if one.admitted else one.limit_key, tx.now)
+        if not one.begun
+        else waiting.describe(
             (
-                waiting.Live(row.step_id, row.kind, row.status, row.due_at, row.worker_id)
+                waiting.Live(row.step_id, row.kind, row.status, row.due_at, row.worker_id, row.gate)
                 for row in by_run[one.id]
+                if row.worker_id or row.status != "RUNNING"
             ),
             tx.now,
             is_stopping=one.cancel_requested_at is not None or any(row.stopping for row in by_run[one.id]),
+            is_paused=one.status == RunStatus.PAUSED,
         )
         for one in live
     }

@@ -1,15 +1,14 @@
 """Run events. Stored and published as bytes: the event's body, and before it who, where and when."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from chassis import jsonvalue
 from engine.domain import ErrorKind, Failure, Payload
-from engine.plan import Plan
 from engine.records import EventRecord
-from engine.state import RunChanged, RunState, StepChanged
+from engine.state import ApprovalAsked, Decision, RunChanged, RunState, StepChanged
 from mcpanel.engine.v1 import run_pb2
 
 Event = run_pb2.RunEvent
@@ -19,8 +18,9 @@ STEP_STATUS: Final = "step_status_change"
 LOG: Final = "log"
 PREVIEW: Final = "result_preview"
 PROGRESS: Final = "progress"
+APPROVAL: Final = "approval_request"
 END: Final = "end"
-STATUS_KINDS: Final = (RUN_STATUS, STEP_STATUS)
+STATUS_KINDS: Final = (RUN_STATUS, STEP_STATUS, APPROVAL)
 """The kinds of event that audit is told of."""
 
 
@@ -31,6 +31,11 @@ def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
     message = timestamp_pb2.Timestamp()
     message.FromDatetime(moment)
     return message
+
+
+def moment(message: timestamp_pb2.Timestamp) -> datetime:
+    """The Timestamp as a moment."""
+    return message.ToDatetime(UTC)
 
 
 def error(failure: Failure | None) -> run_pb2.RunError | None:
@@ -64,16 +69,42 @@ def run_changed(effect: RunChanged) -> bytes:
     return Event(run_status_change=change).SerializeToString()
 
 
-def step_changed(plan: Plan, effect: StepChanged) -> bytes:
+def step_changed(effect: StepChanged) -> bytes:
     """The body of a change of a step."""
     change = run_pb2.StepStatusChange(
-        step_id=plan.steps[effect.step].id,
+        step_id=effect.step_id,
         status=effect.status.value,
         attempt=effect.attempt,
         error=error(effect.failure),
         next_attempt_at=timestamp(effect.next_attempt_at),
+        copied_from=effect.copied_from,
     )
     return Event(step_status_change=change).SerializeToString()
+
+
+def approval(effect: ApprovalAsked) -> bytes:
+    """The body of a question, or of its answer."""
+    asked = run_pb2.ApprovalRequest(
+        step_id=effect.step_id,
+        message=effect.message,
+        approvers=effect.approvers,
+        expires_at=timestamp(effect.expires_at),
+        decision=decision(effect.decision),
+    )
+    return Event(approval_request=asked).SerializeToString()
+
+
+def decision(made: Decision | None) -> run_pb2.Decision | None:
+    """The decision as the contract's."""
+    if made is None:
+        return None
+    return run_pb2.Decision(
+        approved=made.approved,
+        decided_by=made.by,
+        decided_by_name=made.by_name,
+        decided_at=timestamp(made.at),
+        comment=made.comment,
+    )
 
 
 def log(step_id: str, attempt: int, stream: str, level: str, message: str) -> bytes:

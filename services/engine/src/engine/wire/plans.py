@@ -1,19 +1,24 @@
 """From the registry's workflow and versions to a plan's document."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from google.protobuf import duration_pb2, struct_pb2
 
 from chassis import jsonvalue
+from chassis.expressions import Template
 from chassis.jsonvalue import Json
+from engine.concurrency import Concurrency
 from engine.evaluate import needed
 from engine.inputs import Declared
-from engine.plan import DEFAULT_TIMEOUT
+from engine.plan import APPROVAL, DEFAULT_TIMEOUT, WORKFLOW
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 
 _NOTEBOOK_TIMEOUT: Final = timedelta(hours=1)
+_MAX_PARALLEL: Final = 50
+_UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
 def kind(number: int) -> str:
@@ -38,44 +43,143 @@ def given(struct: struct_pb2.Struct) -> dict[str, Json]:
     return jsonvalue.from_struct(struct)
 
 
-def document(workflow: workflow_pb2.Workflow, versions: Mapping[str, component_pb2.Version]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a workflow is made of, by id: the versions of components, and of workflows those that run as its steps."""
+
+    versions: Mapping[str, component_pb2.Version]
+    workflows: Mapping[tuple[str, int], workflow_pb2.Workflow]
+
+
+def document(workflow: workflow_pb2.Workflow, parts: Parts) -> bytes:
     """The plan's document, canonical: equal workflows have equal bytes. Raises ExpressionError."""
-    return jsonvalue.canonical(
-        {
-            "steps": [_step(step, versions[step.component_version_id]) for step in workflow.steps],
-            "outputs": {name: jsonvalue.from_value(value) for name, value in workflow.outputs.items()},
-        }
-    )
+    return jsonvalue.canonical(_document(workflow, parts))
 
 
-def _step(step: workflow_pb2.Step, version: component_pb2.Version) -> dict[str, Json]:
+def _document(workflow: workflow_pb2.Workflow, parts: Parts) -> dict[str, Json]:
+    one: dict[str, Json] = {
+        "steps": [_step(step, parts) for step in workflow.steps],
+        "outputs": {name: jsonvalue.from_value(value) for name, value in workflow.outputs.items()},
+    }
+    if workflow.HasField("timeout"):
+        one["timeout"] = _seconds(workflow.timeout)
+    return one
+
+
+def _step(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
     one: dict[str, Json] = {
         "id": step.id,
-        "type": kind(version.type),
-        "component": f"{version.definition_name}@{version.version}",
-        "version_id": version.id,
         "with": {name: jsonvalue.from_value(value) for name, value in getattr(step, "with").items()},
         "if": getattr(step, "if"),
-        "timeout": _timeout(step, version).total_seconds(),
-        "data_source_ids": list(version.data_source_ids),
+        **_what_runs(step, parts),
+        **_flow(step),
+        **_limits(step),
     }
     if step.HasField("retry"):
         one["retry"] = _retry(step.retry)
-    if version.WhichOneof("config") == "data" and version.data.HasField("value"):
-        one["value"] = jsonvalue.from_value(version.data.value)
-    if version.WhichOneof("config") == "utility" and version.utility.expression.strip():
-        one["expression"] = version.utility.expression
     needs: list[Json] = [*dict.fromkeys([*step.needs, *needed(one)])]
     one["needs"] = needs
     return one
 
 
+def _what_runs(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
+    if step.workflow_id:
+        sub = parts.workflows[step.workflow_id, step.workflow_version]
+        return {
+            "type": WORKFLOW,
+            "component": f"{sub.name}@{sub.version}",
+            "version_id": f"{step.workflow_id}@{step.workflow_version}",
+            "timeout": _seconds(step.timeout) if step.HasField("timeout") else None,
+            "plan": _document(sub, parts),
+            "declared": {name: _declared(one) for name, one in declared(sub).items()},
+        }
+    if not step.component_version_id:
+        return {"type": APPROVAL, "component": "", "version_id": "", "timeout": None}
+    version = parts.versions[step.component_version_id]
+    one: dict[str, Json] = {
+        "type": kind(version.type),
+        "component": f"{version.definition_name}@{version.version}",
+        "version_id": version.id,
+        "timeout": _timeout(step, version).total_seconds(),
+        "data_source_ids": list(version.data_source_ids),
+        "side_effect": (step.effect or version.effect or "idempotent").upper(),
+    }
+    if version.WhichOneof("config") == "data" and version.data.HasField("value"):
+        one["value"] = jsonvalue.from_value(version.data.value)
+    if version.WhichOneof("config") == "utility" and version.utility.expression.strip():
+        one["expression"] = version.utility.expression
+    return one
+
+
+def _declared(one: Declared) -> Json:
+    return {"type": one.type, "has_default": one.has_default, "default": one.default}
+
+
+def _flow(step: workflow_pb2.Step) -> dict[str, Json]:
+    """When it runs, and how often."""
+    one: dict[str, Json] = {}
+    if step.HasField("for_each"):
+        one["for_each"] = jsonvalue.from_value(step.for_each)
+        one["max_parallel"] = step.max_parallel or _MAX_PARALLEL
+    if step.join not in ("", "all"):
+        one["join"] = step.join.upper()
+    if step.on_failure == "continue":
+        one["goes_on"] = True
+    if step.HasField("approval"):
+        one["approval"] = {
+            "message": step.approval.message,
+            "timeout": _seconds(step.approval.timeout) if step.approval.HasField("timeout") else None,
+            "approvers": list(step.approval.approvers),
+        }
+    return one
+
+
+def _limits(step: workflow_pb2.Step) -> dict[str, Json]:
+    """Where it runs, and what holds it back."""
+    one: dict[str, Json] = {}
+    labels: list[Json] = [*sorted(set(step.labels))]
+    if step.HasField("cache"):
+        one |= {"cache_key": step.cache.key, "cache_ttl": _seconds(step.cache.ttl)}
+    if step.HasField("rate_limit"):
+        limit = step.rate_limit
+        period = _seconds(limit.period) if limit.HasField("period") else 1.0
+        one["rate"] = {"key": limit.key, "limit": limit.limit, "period": period}
+    for name in ("waiting_timeout", "heartbeat_timeout"):
+        if step.HasField(name):
+            one[name] = _seconds(getattr(step, name))
+    if step.pool or step.labels or step.HasField("resources"):
+        one["place"] = {
+            "pool": step.pool,
+            "labels": labels,
+            "cpus": step.resources.cpu,
+            "memory_bytes": memory_bytes(step.resources.memory),
+        }
+    return one
+
+
+def concurrency(workflow: workflow_pb2.Workflow) -> Concurrency | None:
+    """How many of the workflow's runs may run at once. Raises ExpressionError."""
+    if not workflow.HasField("concurrency"):
+        return None
+    wanted = workflow.concurrency
+    key = Template.parse(wanted.key, ("inputs",)) if wanted.key else None
+    return Concurrency(wanted.limit or 1, wanted.policy or "queue", key)
+
+
+def memory_bytes(text: str) -> int:
+    """The bytes of, for example, `512Mi`; 0 for nothing."""
+    return int(text[:-2]) * _UNITS[text[-2:]] if text else 0
+
+
 def _retry(retry: workflow_pb2.Retry) -> dict[str, Json]:
+    on: list[Json] = [*retry.on]
     return {
         "max_attempts": max(1, retry.max_attempts),
         "backoff": _seconds(retry.backoff) if retry.HasField("backoff") else 1.0,
         "factor": retry.factor or 2.0,
         "max_backoff": _seconds(retry.max_backoff) if retry.HasField("max_backoff") else 3600.0,
+        "jitter": retry.jitter,
+        "on": on,
     }
 
 

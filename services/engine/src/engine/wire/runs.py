@@ -1,6 +1,6 @@
 """Runs, steps, attempts and artifacts as the contract shows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from google.protobuf import struct_pb2
@@ -15,12 +15,14 @@ from engine.records import (
     RunInfo,
     RunRecord,
     StepRecord,
+    Waiting,
+    to_decision,
     to_document,
     to_failure,
 )
 from engine.state import RunState
-from engine.wire.events import error, timestamp
-from mcpanel.engine.v1 import run_pb2
+from engine.wire.events import decision, error, timestamp
+from mcpanel.engine.v1 import engine_pb2, run_pb2
 
 
 def run(record: RunRecord, waiting_for: str = "") -> run_pb2.Run:
@@ -45,6 +47,14 @@ def run(record: RunRecord, waiting_for: str = "") -> run_pb2.Run:
         last_seq=record.last_seq,
         step_count=record.step_count,
         steps_ended=record.steps_ended,
+        start_at=timestamp(record.start_at),
+        deadline_at=timestamp(record.deadline_at),
+        priority=record.priority,
+        concurrency_key=record.limit_key,
+        rerun_of=record.rerun_of or "",
+        rerun_from=record.rerun_from,
+        triggered_by=record.triggered_by,
+        run_key=record.run_key,
     )
 
 
@@ -68,6 +78,16 @@ def record_of(info: RunInfo, state: RunState, last_seq: int, now: datetime) -> R
         step_count=len(state.plan.steps),
         steps_ended=state.ended,
         last_seq=last_seq,
+        start_at=state.start_at,
+        deadline_at=state.deadline_at,
+        priority=info.priority,
+        limit_key=state.limit_key,
+        admitted=state.admitted,
+        begun=state.begun,
+        rerun_of=info.rerun_of,
+        rerun_from=info.rerun_from,
+        triggered_by=info.triggered_by,
+        run_key=info.run_key,
     )
 
 
@@ -77,45 +97,98 @@ def step_executions(
     steps: Mapping[str, StepRecord],
     attempts: Mapping[str, Sequence[AttemptRecord]],
 ) -> list[run_pb2.StepExecution]:
-    """Every step of the plan in its order; one without a record is PENDING."""
+    """Every step of the plan in its order, each with what it is made of behind it; one without a record is PENDING."""
+    inside: dict[str, list[str]] = {}
+    for path in sorted(steps, key=_order):
+        inside.setdefault(_parent(path), []).append(path)
     return [
-        _step(
-            run_id, planned, [plan.steps[need].id for need in planned.needs], steps.get(planned.id), attempts
-        )
-        for planned in plan.steps
+        step(run_id, planned, path, needs=needs, record=steps.get(path), attempts=attempts.get(path, ()))
+        for planned, path, needs in _walk(plan, "", inside)
     ]
 
 
-def _step(
+def _walk(
+    plan: Plan, prefix: str, inside: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[PlannedStep, str, list[str]]]:
+    for number, planned in enumerate(plan.steps):
+        path = prefix + planned.id
+        yield planned, path, [plan.steps[need].id for need in planned.needs]
+        items = [one for one in inside.get(path, ()) if one.endswith("]")]
+        for one in items if planned.is_fan else [path]:
+            if planned.is_fan:
+                yield plan.items[number], one, []
+            if planned.sub is not None and one in inside:
+                yield from _walk(planned.sub, f"{one}/", inside)
+
+
+def _parent(path: str) -> str:
+    """What a step stands in: for an item its step, for a step of a sub-workflow the step that this is."""
+    return path.rpartition("[")[0] if path.endswith("]") else path.rpartition("/")[0]
+
+
+def _order(path: str) -> tuple[int, str]:
+    """Items in the order of their indices."""
+    return (int(path[path.rindex("[") + 1 : -1]) if path.endswith("]") else -1, path)
+
+
+def step(
     run_id: str,
     planned: PlannedStep,
-    needs: Sequence[str],
-    record: StepRecord | None,
-    attempts: Mapping[str, Sequence[AttemptRecord]],
+    path: str,
+    *,
+    needs: Sequence[str] = (),
+    record: StepRecord | None = None,
+    attempts: Sequence[AttemptRecord] = (),
 ) -> run_pb2.StepExecution:
+    """One step; without a record it is PENDING."""
     message = run_pb2.StepExecution(
         run_id=run_id,
-        step_id=planned.id,
+        step_id=path,
         component=planned.component,
         component_version_id=planned.version_id,
+        kind=planned.kind,
         status="PENDING" if record is None else record.status,
         needs=needs,
-        attempts=[attempt(one) for one in attempts.get(planned.id, ())],
+        attempts=[attempt(one) for one in attempts],
     )
     if record is None:
         return message
     waits = record.status == StepStatus.READY and record.attempt > 0
     more = run_pb2.StepExecution(
         attempt=record.attempt,
-        inputs=_struct(record.inputs) if record.attempt else None,
+        inputs=_struct(record.inputs) if record.started_at else None,
         output=None if record.output is None else jsonvalue.to_value(jsonvalue.parse(record.output)),
         error=error(to_failure(record.error)),
         started_at=timestamp(record.started_at),
         ended_at=timestamp(record.ended_at),
         next_attempt_at=timestamp(record.due_at) if waits else None,
+        copied_from=record.copied_from,
+        approval_message=record.message,
+        decision=decision(to_decision(record.decision)),
+        expires_at=timestamp(record.expires_at),
+        gate=record.gate,
     )
     message.MergeFrom(more)
     return message
+
+
+def pending(waiting: Waiting) -> engine_pb2.PendingApproval:
+    """A step that waits for a decision."""
+    return engine_pb2.PendingApproval(
+        run_id=waiting.run_id,
+        workflow_name=waiting.workflow_name,
+        step_id=waiting.step_id,
+        message=waiting.message,
+        approvers=waiting.approvers,
+        started_by=waiting.started_by,
+        waiting_since=timestamp(waiting.started_at),
+        expires_at=timestamp(waiting.expires_at),
+    )
+
+
+def inputs_of(record: RunRecord) -> dict[str, Json]:
+    """The inputs a run had."""
+    return {} if record.inputs is None else jsonvalue.parse_object(record.inputs)
 
 
 def attempt(record: AttemptRecord) -> run_pb2.Attempt:

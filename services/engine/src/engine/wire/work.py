@@ -7,7 +7,7 @@ from google.protobuf import duration_pb2
 
 from chassis.ids import is_uuid
 from engine.domain import Failure, Payload, Ref
-from engine.plan import PlannedStep
+from engine.plan import DEFAULT_TIMEOUT, PlannedStep
 from engine.records import RunInfo, WorkerRecord
 from engine.wire import events
 from engine.wire.plans import kind
@@ -34,7 +34,17 @@ def _ref(one: Ref) -> worker_pb2.AttemptRef:
 def worker(hello: worker_pb2.WorkerMessage.Hello) -> WorkerRecord:
     """The worker that introduces itself."""
     kinds = tuple(sorted({kind(number) for number in hello.types}))
-    return WorkerRecord(hello.worker_id, kinds, hello.slots, hello.isolation or "cell", hello.host)
+    return WorkerRecord(
+        hello.worker_id,
+        kinds,
+        hello.slots,
+        hello.isolation or "cell",
+        hello.host,
+        pool=hello.pool,
+        labels=frozenset(hello.labels),
+        cpus=hello.cpus,
+        memory_bytes=hello.memory_bytes,
+    )
 
 
 def output(result: worker_pb2.WorkerMessage.Result) -> Payload:
@@ -68,10 +78,11 @@ def assignment(
         ref=_ref(one),
         component_version_id=step.version_id,
         inputs_json=inputs.raw,
-        timeout=duration(step.timeout),
+        timeout=duration(step.timeout or DEFAULT_TIMEOUT),
+        heartbeat_timeout=None if step.heartbeat_timeout is None else duration(step.heartbeat_timeout),
         started_by=info.started_by,
         data_source_token=token,
-        idempotency_key=f"{info.id}/{step.id}",
+        idempotency_key=f"{info.id}/{one.step_id}",
         lease_expires_at=events.timestamp(lease_expires_at),
         trace_id=info.trace_id,
     )

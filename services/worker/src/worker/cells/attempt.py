@@ -22,6 +22,8 @@ class Job:
     inputs_json: bytes
     timeout: float
     """Seconds it may run."""
+    silence: float | None = None
+    """Seconds it may say nothing; None: as long as it runs."""
     context: dict[str, Any] = field(default_factory=dict)
 
 

@@ -16,11 +16,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from worker.cells.attempt import Attempt, Failure, Job, Outcome, Sink
 from worker.cells.bubblewrap import BARE, Environment, Sandbox
 from worker.cells.cgroup import Cgroup
+from worker.cells.heard import Heard
 
 _START_TIMEOUT: Final = 20.0
 _CANCEL_GRACE: Final = 2.0
@@ -258,16 +259,12 @@ class Cell:
         self._cancelled = self._memory_exceeded = False
         began = time.monotonic()
         watch = self._loop.call_later(_WATCH_AFTER, self._order, "watch")
-        conversation = asyncio.create_task(attempt.converse(job, sink))
+        heard = Heard(sink)
+        conversation = asyncio.create_task(attempt.converse(job, heard))
         conversation.add_done_callback(self._on_conversation_end)
-        timed_out = False
         try:
-            try:
-                async with asyncio.timeout(job.timeout):
-                    report = await asyncio.shield(self._exit)
-            except TimeoutError:
-                timed_out = True
-                report = {}
+            report, timed_out = await self._exited(job, began, heard)
+            if timed_out:
                 await self.close()
             if timed_out or self._cancelled or not report:
                 conversation.cancel()  # nobody waits for the answers to its requests any more
@@ -296,6 +293,22 @@ class Cell:
             self._running = False
             self.last_used = time.monotonic()
 
+    async def _exited(self, job: Job, began: float, heard: Heard) -> tuple[dict[str, Any], str]:
+        """The report of the attempt's end; or, with none, why it is not waited for any longer."""
+        end = began + job.timeout
+        exiting = cast("asyncio.Future[dict[str, Any]]", self._exit)
+        while True:
+            silent_at = end if job.silence is None else heard.at + job.silence
+            try:
+                async with asyncio.timeout(max(0.0, min(end, silent_at) - time.monotonic())):
+                    return await asyncio.shield(exiting), ""
+            except TimeoutError:
+                now = time.monotonic()
+            if now >= end:
+                return {}, f"the step ran longer than {job.timeout:g} s and was killed"
+            if job.silence is not None and now >= heard.at + job.silence:
+                return {}, f"the step said nothing for {job.silence:g} s and was killed"
+
     def _on_conversation_end(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:
             self._kill()
@@ -308,14 +321,14 @@ class Cell:
         except TimeoutError:
             conversation.cancel()
 
-    def _failure(self, job: Job, attempt: Attempt, report: dict[str, Any], timed_out: bool) -> Failure | None:
+    def _failure(self, job: Job, attempt: Attempt, report: dict[str, Any], timed_out: str) -> Failure | None:
         """Why the attempt failed, or None; the first that applies, from what was done to it to what it did."""
         status = report.get("status")
         if self._memory_exceeded:
             limit = self._sandbox.limits.memory // (1024 * 1024)
             return Failure("OUT_OF_MEMORY", f"the step used more than {limit} MiB of memory and was killed")
         if timed_out:
-            return Failure("TIMED_OUT", f"the step ran longer than {job.timeout:g} s and was killed")
+            return Failure("TIMED_OUT", timed_out)
         if self._cancelled:
             return Failure("CANCELLED", "the step was cancelled")
         if attempt.failure is not None:

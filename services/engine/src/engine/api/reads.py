@@ -1,0 +1,105 @@
+"""What is read: runs, their events, steps and files; two runs beside each other; why a run is where it is."""
+
+from chassis import filtering, paging
+from chassis.database import Transaction
+from chassis.errors import Invalid
+from engine import explaining
+from engine.api.common import Base, Context, live, reader
+from engine.plan import Plan
+from engine.records import RunRecord
+from engine.store import artifacts as artifact_store
+from engine.store import runs as store
+from engine.wire import comparing, explanations
+from engine.wire import events as event_wire
+from engine.wire import runs as run_wire
+from mcpanel.engine.v1 import engine_pb2, run_pb2
+
+
+class Reads(Base):
+    """Reads."""
+
+    async def GetRun(self, request: engine_pb2.GetRunRequest, context: Context) -> engine_pb2.GetRunResponse:
+        full = request.view != engine_pb2.BASIC
+        async with self.db.read() as tx:
+            run = await store.get(tx, request.run_id, reader(), full=full)
+            waits = await store.waiting_for(tx, live([run]))
+        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, "")))
+
+    async def ListRuns(
+        self, request: engine_pb2.ListRunsRequest, context: Context
+    ) -> engine_pb2.ListRunsResponse:
+        page = paging.parse(request, bound=request.filter)
+        wanted = filtering.parse(request.filter)
+        async with self.db.read() as tx:
+            rows = await store.page_after(tx, wanted, reader(), page.after, page.limit)
+            found, token = page.cut(rows, key=lambda one: (one.id,))
+            waits = await store.waiting_for(tx, live(found))
+        runs = [run_wire.run(one, waits.get(one.id, "")) for one in found]
+        return engine_pb2.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def ListRunEvents(
+        self, request: engine_pb2.ListRunEventsRequest, context: Context
+    ) -> engine_pb2.ListRunEventsResponse:
+        page = paging.parse(request, bound=(request.run_id, request.after_seq))
+        after = request.after_seq if page.after is None else int(str(page.after[0]))
+        async with self.db.read() as tx:
+            await store.get(tx, request.run_id, reader(), full=False)
+            rows = await store.events_after(tx, request.run_id, after, page.limit)
+        found, token = page.cut(rows, key=lambda one: (one.seq,))
+        return engine_pb2.ListRunEventsResponse(
+            events=[event_wire.event(one) for one in found], next_page_token=token
+        )
+
+    async def ListStepExecutions(
+        self, request: engine_pb2.ListStepExecutionsRequest, context: Context
+    ) -> engine_pb2.ListStepExecutionsResponse:
+        full = request.view == engine_pb2.FULL
+        async with self.db.read() as tx:
+            run = await store.get(tx, request.run_id, reader(), full=False)
+            steps = await self._steps(tx, run, full=full)
+        return engine_pb2.ListStepExecutionsResponse(step_executions=steps)
+
+    async def _steps(self, tx: Transaction, run: RunRecord, *, full: bool) -> list[run_pb2.StepExecution]:
+        steps = await store.steps(tx, run.id, full=full)
+        attempts = await store.attempts_of(tx, run.id)
+        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts)
+
+    async def _plan(self, tx: Transaction, run: RunRecord) -> Plan:
+        plans = self.dispatcher.plans
+        return plans.known(run.plan) or plans.compiled(await store.plan_body(tx, run.plan), run.plan)
+
+    async def CompareRuns(
+        self, request: engine_pb2.CompareRunsRequest, context: Context
+    ) -> engine_pb2.CompareRunsResponse:
+        async with self.db.read() as tx:
+            one = await store.get(tx, request.run_id, reader())
+            other_id = request.other_run_id or one.rerun_of
+            if not other_id:
+                raise Invalid("INVALID_FIELD", "other_run_id is required: the run repeats no other")
+            other = await store.get(tx, other_id, reader())
+            steps = await self._steps(tx, one, full=True), await self._steps(tx, other, full=True)
+        return comparing.response(run_wire.run(one), run_wire.run(other), *steps)
+
+    async def ExplainRun(
+        self, request: engine_pb2.ExplainRunRequest, context: Context
+    ) -> engine_pb2.ExplainRunResponse:
+        async with self.db.read() as tx:
+            run = await store.get(tx, request.run_id, reader(), full=False)
+            steps = await store.steps(tx, run.id, full=False)
+            plan = await self._plan(tx, run)
+            facts = await self.dispatcher.facts(tx, run, plan, steps)
+            waits = await store.waiting_for(tx, live([run]))
+        explanation = explaining.explain(run, plan, steps, facts)
+        return explanations.response(run_wire.run(run, waits.get(run.id, "")), explanation)
+
+    async def ListArtifacts(
+        self, request: engine_pb2.ListArtifactsRequest, context: Context
+    ) -> engine_pb2.ListArtifactsResponse:
+        page = paging.parse(request, bound=request.run_id)
+        async with self.db.read() as tx:
+            await store.get(tx, request.run_id, reader(), full=False)
+            rows = await artifact_store.page_after(tx, request.run_id, page.after, page.limit)
+        found, token = page.cut(rows, key=lambda one: (one.id,))
+        return engine_pb2.ListArtifactsResponse(
+            artifacts=[run_wire.artifact(one) for one in found], next_page_token=token
+        )

@@ -1,0 +1,32 @@
+"""What is streamed: events and files."""
+
+from collections.abc import AsyncIterator
+
+from chassis.context import current
+from engine.api.common import Base, Context, reader
+from engine.store import artifacts as artifact_store
+from engine.wire import runs as run_wire
+from mcpanel.engine.v1 import engine_pb2
+
+
+class Streams(Base):
+    """Server streams."""
+
+    async def WatchRun(
+        self, request: engine_pb2.WatchRunRequest, context: Context
+    ) -> AsyncIterator[engine_pb2.WatchRunResponse]:
+        draining = current().draining
+        async for message in self.watcher.watch(request.run_id, request.after_seq, reader(), draining):
+            yield message
+
+    async def ReadArtifact(
+        self, request: engine_pb2.ReadArtifactRequest, context: Context
+    ) -> AsyncIterator[engine_pb2.ReadArtifactResponse]:
+        async with self.db.read() as tx:
+            record = await artifact_store.get(tx, request.artifact_id, reader())
+        yield engine_pb2.ReadArtifactResponse(artifact=run_wire.artifact(record))
+        sent = 0
+        async for chunk in self.files.read(record.sha256):
+            sent += len(chunk)
+            yield engine_pb2.ReadArtifactResponse(chunk=chunk)
+        yield engine_pb2.ReadArtifactResponse(end=engine_pb2.ReadArtifactResponse.End(size_bytes=sent))

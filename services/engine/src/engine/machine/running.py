@@ -1,0 +1,162 @@
+"""Attempts: how they begin, and what their outcomes mean."""
+
+import dataclasses
+from datetime import datetime, timedelta
+from typing import Final
+
+from engine.domain import ErrorKind, Failure, Payload, SideEffect, StepStatus
+from engine.machine import starting
+from engine.machine.draft import Draft, Slot
+from engine.plan import EvaluationFailed
+from engine.state import Cached, CacheHit, Claim, Gated, GateOpened, Lost
+
+SUITE_ATTEMPTS: Final = 5
+"""How many attempts a step gets when the suite lost them, at least."""
+OVERRUN: Final = timedelta(seconds=10)
+"""How long after an attempt's timeout its worker has to say so, before the engine ends the attempt itself."""
+_NEVER_REPEATED: Final = frozenset({ErrorKind.INVALID_INPUT, ErrorKind.CANCELLED, ErrorKind.REJECTED})
+_SUITES_FAULT: Final = frozenset({ErrorKind.WORKER_LOST, ErrorKind.INTERNAL})
+_UNKNOWN: Final = _SUITES_FAULT | {ErrorKind.TIMED_OUT, ErrorKind.CELL_DIED, ErrorKind.OUT_OF_MEMORY}
+"""The failures after which nobody knows what the step has done."""
+
+
+def claim(draft: Draft, event: Claim) -> None:
+    """A worker takes a step."""
+    slot = draft.slot(event.step_id)
+    if slot is None or slot.is_past:
+        draft.reject(f"the run has no step '{event.step_id}' to claim")
+        return
+    one = slot.state
+    if one.status is not StepStatus.READY:
+        draft.reject(f"the step is {one.status}")
+    elif one.due_at is None:
+        draft.reject("the step is held back")
+    elif one.due_at > draft.now:
+        draft.reject("the step is not due yet")
+    else:
+        timeout = slot.planned.timeout
+        deadline = None if timeout is None else draft.now + timeout + OVERRUN
+        starting.opened(draft, slot, event.worker_id, event.isolation, deadline)
+
+
+def succeed(draft: Draft, slot: Slot, output: Payload) -> None:
+    """The running attempt succeeded."""
+    draft.close(slot, StepStatus.SUCCESS, None)
+    _settle_cache(draft, slot, output)
+    slot.end(StepStatus.SUCCESS, output=output, failure=None)
+
+
+def lose(draft: Draft, slot: Slot, event: Lost) -> None:
+    """The running attempt is given up: whatever is still heard of it is stale."""
+    slot.change(epoch=slot.state.epoch + 1)
+    fail(draft, slot, Failure(ErrorKind.WORKER_LOST, event.why), began=event.began)
+
+
+def fail(draft: Draft, slot: Slot, failure: Failure, *, began: bool = True) -> None:
+    """The running attempt failed: it is repeated, or somebody is asked, or the step has failed."""
+    one, planned = slot.state, slot.planned
+    failure = dataclasses.replace(failure, step_id=slot.path)
+    if slot.level.cause:
+        stopped = failure.kind in (ErrorKind.CANCELLED, ErrorKind.WORKER_LOST)
+        status = StepStatus.ABORTED if stopped else StepStatus.FAILED
+        draft.close(slot, status, failure)
+        _settle_cache(draft, slot, None)
+        slot.end(status, failure=failure)
+        return
+    draft.close(slot, StepStatus.FAILED, failure)
+    suites_fault = failure.kind in _SUITES_FAULT
+    allowed = max(planned.retry.max_attempts, SUITE_ATTEMPTS) if suites_fault else planned.retry.max_attempts
+    wanted = suites_fault or not planned.retry.on or failure.kind in planned.retry.on
+    if failure.kind in _NEVER_REPEATED or not wanted or one.attempt >= allowed:
+        _settle_cache(draft, slot, None)
+        slot.end(StepStatus.FAILED, failure=failure)
+        return
+    if planned.side_effect is SideEffect.EFFECTFUL and began and failure.kind in _UNKNOWN:
+        slot.change(failure=failure)
+        message = (
+            f"What attempt {one.attempt} has done is not known ({failure.message}), and the step has side effects. "
+            "Approve to run it again; reject to let it fail."
+        )
+        starting.ask(draft, slot, message)
+        return
+    lost = failure.kind is ErrorKind.WORKER_LOST
+    due = draft.now if lost else draft.now + planned.retry.wait(one.attempt, f"{draft.state.id}/{slot.path}")
+    repeat(draft, slot, failure, due)
+
+
+def repeat(draft: Draft, slot: Slot, failure: Failure | None, due: datetime) -> None:
+    """Has the step tried again from `due` on."""
+    planned = slot.planned
+    gate = ""
+    if planned.rate is not None:
+        try:
+            gate = starting.rate_gate(slot)
+        except EvaluationFailed as error:
+            starting.unusable(slot, error)
+            return
+    wait = planned.waiting_timeout
+    slot.change(
+        status=StepStatus.READY,
+        due_at=None if gate or draft.is_paused else due,
+        gate=gate,
+        failure=failure,
+        worker_id="",
+        deadline_at=None,
+        expires_at=None if wait is None else due + wait,
+        stopping=False,
+    )
+    draft.say(slot, due)
+    if gate:
+        draft.effects.append(Gated(slot.path, planned, gate, due))
+
+
+def open_gate(draft: Draft, event: GateOpened) -> None:
+    """A gate lets the step through: to the next one, or to the workers."""
+    slot = _at_gate(draft, event.step_id, event.gate)
+    if slot is None:
+        return
+    planned = slot.planned
+    if event.gate.startswith(starting.CACHE):
+        slot.change(cache_digest=event.gate.removeprefix(starting.CACHE))
+        if planned.rate is not None:
+            try:
+                gate = starting.rate_gate(slot)
+            except EvaluationFailed as error:
+                starting.unusable(slot, error)
+                return
+            slot.change(gate=gate)
+            draft.effects.append(Gated(slot.path, planned, gate, event.due_at))
+            return
+    slot.change(gate="", due_at=None if draft.is_paused else event.due_at)
+
+
+def reuse(draft: Draft, event: CacheHit) -> None:
+    """The output is known: the step need not run."""
+    slot = _at_gate(draft, event.step_id, event.gate)
+    if slot is not None:
+        slot.end(
+            StepStatus.CACHED,
+            output=event.output,
+            copied_from=event.run_id,
+            started_at=slot.state.started_at or draft.now,
+        )
+
+
+def _at_gate(draft: Draft, path: str, gate: str) -> Slot | None:
+    """The READY step that waits at the gate; rejects the event otherwise."""
+    slot = draft.slot(path)
+    if slot is None or slot.is_past:
+        draft.reject(f"the run has no step '{path}' that waits")
+        return None
+    if slot.state.status is not StepStatus.READY or slot.state.gate != gate:
+        draft.reject(f"the step does not wait for {gate}", duplicate=True)
+        return None
+    return slot
+
+
+def _settle_cache(draft: Draft, slot: Slot, output: Payload | None) -> None:
+    """Tells whoever waits for the same output what came of it."""
+    digest, ttl = slot.state.cache_digest, slot.planned.cache_ttl
+    if digest and ttl is not None:
+        draft.effects.append(Cached(slot.path, digest, output, ttl))
+        slot.change(cache_digest="")

@@ -1,0 +1,237 @@
+"""New runs: what they are to be, whether they may be, and the transaction that makes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from chassis import outbox
+from chassis.context import current
+from chassis.database import Transaction
+from chassis.errors import AlreadyExists, Exhausted, Precondition
+from chassis.ids import uuid7
+from chassis.jsonvalue import Json
+from engine import inputs, machine
+from engine.catalogue import Catalogue, Prepared
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.unit import Unit
+from engine.domain import Payload
+from engine.lanes import lane_of
+from engine.records import RunInfo, RunRecord
+from engine.state import CancelRequested, Copy
+from engine.store import hot, limits
+from engine.store import runs as store
+from engine.store.runs import Reader
+
+_SHOWN_INPUTS: Final = 4096
+_EVERYTHING: Final = Reader(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A run that somebody wants."""
+
+    prepared: Prepared
+    inputs: Payload
+    start_at: datetime | None = None
+    priority: int | None = None
+    run_key: str = ""
+    on_conflict: str = "refuse"
+    on_reuse: str = "allow"
+    rerun_of: str | None = None
+    rerun_from: tuple[str, ...] = ()
+    triggered_by: str = ""
+    copies: Mapping[str, Copy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of a wish: a new run, with the runs that make way for it; or one that exists."""
+
+    units: tuple[Unit, ...] = ()
+    """The new run first."""
+    existing: RunRecord | None = None
+
+
+class Starter:
+    """Starts runs, for whoever asks: callers, schedules, webhooks, other runs."""
+
+    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher) -> None:
+        self._catalogue = catalogue
+        self._dispatcher = dispatcher
+
+    async def prepare(
+        self, workflow: str, version: int, given: Mapping[str, Json]
+    ) -> tuple[Prepared, Payload]:
+        """The workflow, ready to run, and the run's inputs; asks the registry where that is not known yet.
+
+        Raises NotFound WORKFLOW_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
+        """
+        prepared = await self._catalogue.prepare(workflow, version)
+        payload = inputs.resolve(prepared.declared, given)
+        lanes = {lane_of(step) for step in prepared.plan.leaves if not step.in_engine and step.version_id}
+        if missing := await self._dispatcher.missing_lanes(lanes):
+            names = ", ".join(sorted(missing))
+            raise Precondition(
+                "NO_WORKER_FOR_TYPE",
+                f"no connected worker runs components of type {names}",
+                metadata={"types": names},
+                resource=("workflow", prepared.name),
+            )
+        return prepared, payload
+
+    async def add(self, tx: Transaction, wish: Wish) -> Started:
+        """Writes the run, unless there is one already that is as good. Call `committed` or `abandoned` after it.
+
+        Raises AlreadyExists RUN_EXISTS and Exhausted CONCURRENCY_LIMIT, naming the run that is in the way.
+        """
+        existing, in_the_way = await self._by_key(tx, wish)
+        if existing is not None:
+            return Started(existing=existing)
+        limit_key, admitted, oldest = await self._under_limit(tx, wish)
+        unit = self._new(tx, wish, limit_key, admitted=admitted)
+        replaced = [
+            await self._cancelled(tx, run_id, f"run '{unit.info.id}' takes its place")
+            for run_id in dict.fromkeys([*in_the_way, *oldest])
+        ]
+        started = Started((unit, *replaced))
+        try:
+            self._dispatcher.place(unit)
+            commands = [
+                *self._ingredients(wish.prepared),
+                *self._dispatcher.commands(*started.units),
+                _audited(tx, unit),
+            ]
+            await hot.run(await tx.raw(), commands)
+        except BaseException:
+            self.abandoned(started)
+            raise
+        return started
+
+    def committed(self, started: Started) -> None:
+        """The transaction was committed."""
+        for unit in started.units:
+            self._dispatcher.committed(unit)
+        if started.units:
+            self._dispatcher.plans.stored(started.units[0].state.plan.digest)
+
+    def abandoned(self, started: Started) -> None:
+        """The transaction was not."""
+        for unit in started.units:
+            self._dispatcher.abandoned(unit)
+
+    async def _by_key(self, tx: Transaction, wish: Wish) -> tuple[RunRecord | None, list[str]]:
+        """The run to answer with, if one has the caller's key already, and those that have to make way."""
+        if not wish.run_key:
+            return None, []
+        await limits.lock(tx, f"run:{wish.prepared.workflow_id}:{wish.run_key}")
+        live, ended = await limits.with_key(tx, wish.prepared.workflow_id, wish.run_key)
+        if live is not None:
+            if wish.on_conflict == "use_existing":
+                return await store.get(tx, live.id, _EVERYTHING), []
+            if wish.on_conflict == "cancel_existing":
+                return None, [live.id]
+            raise _exists(wish, live, "on_conflict: use_existing or cancel_existing would accept that")
+        refused = wish.on_reuse == "refuse" or (
+            wish.on_reuse == "allow_failed" and ended is not None and ended.status == "SUCCESS"
+        )
+        if ended is not None and refused:
+            raise _exists(wish, ended, "use another key")
+        return None, []
+
+    async def _under_limit(self, tx: Transaction, wish: Wish) -> tuple[str, bool, list[str]]:
+        """The run's concurrency key, whether it has a place under the limit, and who has to make way for it."""
+        limit = wish.prepared.concurrency
+        if limit is None:
+            return "", True, []
+        key = limit.key_for(wish.prepared.name, wish.inputs)
+        await limits.lock(tx, f"limit:{key}")
+        admitted = await limits.admitted(tx, key)
+        if len(admitted) < limit.limit:
+            return key, True, []
+        if limit.policy == "drop_new":
+            raise Exhausted(
+                "CONCURRENCY_LIMIT",
+                f"{len(admitted)} runs of '{key}' are running, as many as may at once",
+                metadata={"concurrency_key": key, "run_id": admitted[0]},
+                resource=("workflow", wish.prepared.name),
+            )
+        return key, False, admitted[:1] if limit.policy == "cancel_running" else []
+
+    async def _cancelled(self, tx: Transaction, run_id: str, reason: str) -> Unit:
+        unit = await self._dispatcher.locked(tx, run_id)
+        unit.apply(CancelRequested(reason))
+        return unit
+
+    def _new(self, tx: Transaction, wish: Wish, limit_key: str, *, admitted: bool) -> Unit:
+        caller, call, prepared = current().caller.effective, current(), wish.prepared
+        limit = prepared.concurrency
+        info = RunInfo(
+            id=uuid7(tx.now),
+            workflow_id=prepared.workflow_id,
+            workflow_name=prepared.name,
+            workflow_version=prepared.version,
+            is_public=prepared.is_public,
+            owner_id=prepared.owner_id,
+            started_by=caller.id,
+            started_by_kind=caller.kind,
+            started_by_name=caller.name,
+            trace_id=call.trace_id,
+            priority=prepared.priority if wish.priority is None else wish.priority,
+            limit_count=0 if limit is None else limit.limit,
+            rerun_of=wish.rerun_of,
+            rerun_from=wish.rerun_from,
+            triggered_by=wish.triggered_by,
+            run_key=wish.run_key,
+        )
+        state = machine.create(
+            info.id,
+            prepared.plan,
+            wish.inputs,
+            tx.now,
+            start_at=wish.start_at if wish.start_at is not None and wish.start_at > tx.now else None,
+            limit_key=limit_key,
+            admitted=admitted,
+            copies=wish.copies,
+        )
+        return Unit.create(info, state, tx.now)
+
+    def _ingredients(self, prepared: Prepared) -> list[hot.Command]:
+        """What the run is made of, where the database does not have it yet."""
+        if self._dispatcher.plans.is_stored(prepared.plan.digest):
+            return []
+        versions = [hot.version_sql(one.id, one.SerializeToString()) for one in prepared.versions]
+        return [hot.plan_sql(prepared.plan.digest, prepared.body), *versions]
+
+
+def _exists(wish: Wish, run: limits.Keyed, fix: str) -> AlreadyExists:
+    return AlreadyExists(
+        "RUN_EXISTS",
+        f"run '{run.id}' of '{wish.prepared.name}' has the key '{wish.run_key}' and is {run.status}; {fix}",
+        metadata={"run_id": run.id, "status": run.status},
+        resource=("run", run.id),
+    )
+
+
+def _audited(tx: Transaction, unit: Unit) -> hot.Command:
+    """The audit record of a new run; in the same round trip as the run."""
+    details: dict[str, Json] = {"new": outbox.masked(_facts(unit))}
+    record = outbox.record(current().action, tx.now, current(), entity=("run", unit.info.id), details=details)
+    tx.outboxed += 1
+    outbox.covered(tx)
+    return hot.outbox_sql(record)
+
+
+def _facts(unit: Unit) -> dict[str, Any]:
+    """What the action log says of a new run."""
+    given = unit.state.inputs
+    shown = given.value if len(given.raw) <= _SHOWN_INPUTS else f"{len(given.raw)} bytes"
+    facts = {
+        "workflow_id": unit.info.workflow_id,
+        "workflow": unit.info.workflow_name,
+        "workflow_version": unit.info.workflow_version,
+        "inputs": shown,
+        "rerun_of": unit.info.rerun_of,
+        "triggered_by": unit.info.triggered_by,
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}

@@ -1,0 +1,70 @@
+"""What limits count: the live runs under a concurrency key, the runs with a caller's own key, who waits for a place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import func, or_, select, text
+
+from chassis.database import Transaction
+from engine.tables import runs
+
+_LIVE: Final = runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"])
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_MOST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A run with a caller's own key."""
+
+    id: str
+    status: str
+
+
+async def lock(tx: Transaction, name: str) -> None:
+    """Lets one transaction at a time decide about a name."""
+    await tx.execute(_LOCK, {"name": name})
+
+
+async def with_key(tx: Transaction, workflow_id: str, run_key: str) -> tuple[Keyed | None, Keyed | None]:
+    """The live run with the key, and the newest that ended, or one that succeeded if there is one."""
+    mine = (runs.c.workflow_id == workflow_id, runs.c.run_key == run_key, runs.c.run_key != "")
+    columns = (runs.c.id, runs.c.status)
+    live = (await tx.execute(select(*columns).where(*mine, _LIVE).limit(1))).one_or_none()
+    best = (runs.c.status == "SUCCESS").desc(), runs.c.id.desc()
+    ended = (await tx.execute(select(*columns).where(*mine, ~_LIVE).order_by(*best).limit(1))).one_or_none()
+    return _keyed(live), _keyed(ended)
+
+
+def _keyed(row: Any) -> Keyed | None:
+    return None if row is None else Keyed(row.id, row.status)
+
+
+async def admitted(tx: Transaction, key: str) -> list[str]:
+    """The live runs that have a place under the key's limit, the oldest first."""
+    query = select(runs.c.id).where(runs.c.limit_key == key, runs.c.limit_key != "", _LIVE, runs.c.admitted)
+    return list((await tx.execute(query.order_by(runs.c.id).limit(_MOST))).scalars())
+
+
+async def waiting(tx: Transaction, key: str, limit: int) -> Sequence[str]:
+    """At most `limit` live runs that wait for a place under the key's limit and whose time has come, in order."""
+    due = or_(runs.c.start_at.is_(None), runs.c.start_at <= func.now())
+    query = select(runs.c.id).where(
+        runs.c.limit_key == key, runs.c.limit_key != "", _LIVE, ~runs.c.admitted, due
+    )
+    return list((await tx.execute(query.order_by(runs.c.priority.desc(), runs.c.id).limit(limit))).scalars())
+
+
+async def limit_of(tx: Transaction, key: str) -> int:
+    """How many runs may run under the key: what the newest of those that wait says."""
+    query = select(runs.c.limit_count).where(
+        runs.c.limit_key == key, runs.c.limit_key != "", _LIVE, ~runs.c.admitted
+    )
+    return (await tx.execute(query.order_by(runs.c.id.desc()).limit(1))).scalar_one_or_none() or 0
+
+
+async def keys_with_waiting(tx: Transaction) -> list[str]:
+    """The keys under whose limits somebody waits for a place."""
+    query = select(runs.c.limit_key).where(runs.c.limit_key != "", _LIVE, ~runs.c.admitted)
+    return list((await tx.execute(query.distinct().limit(_MOST))).scalars())

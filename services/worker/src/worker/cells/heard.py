@@ -1,0 +1,44 @@
+"""A sink that remembers when it last heard something: signs of life of a step's code."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from worker.cells.attempt import Sink
+
+
+class Heard:
+    """Passes everything on to another sink. `at` is when the last of it came, by the monotonic clock."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.at = time.monotonic()
+
+    def log(self, stream: str, level: str, message: str) -> None:
+        """Takes one line."""
+        self.at = time.monotonic()
+        self._sink.log(stream, level, message)
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Takes how far the step is."""
+        self.at = time.monotonic()
+        self._sink.progress(fraction, message)
+
+    def preview(self, value_json: bytes) -> None:
+        """Takes an intermediate value."""
+        self.at = time.monotonic()
+        self._sink.preview(value_json)
+
+    async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
+        """Stores a file; its record."""
+        record = await self._sink.artifact(name, media_type, chunks)
+        self.at = time.monotonic()
+        return record
+
+    async def query(
+        self, source: str, sql: str, params: Any, max_rows: int
+    ) -> AsyncIterator[dict[str, Any] | list[Any]]:
+        """Runs a query; each part of its answer is a sign of life."""
+        async for part in self._sink.query(source, sql, params, max_rows):
+            self.at = time.monotonic()
+            yield part

@@ -1,0 +1,311 @@
+"""What holds runs and steps back: time, limits, rates, places, outputs that others compute; and how it is explained."""
+
+import asyncio
+import time
+from typing import Any
+
+from google.protobuf import timestamp_pb2
+
+from chassis import jsonvalue
+from mcpanel.engine.v1 import engine_pb2, run_pb2
+from mcpanel.registry.v1 import workflow_pb2
+from tests.engine.conftest import Engine, Engines
+from tests.engine.support.errors import refused
+from tests.engine.support.peers import Peers
+from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
+from tests.engine.test_dispatch import Gate, until
+from tests.support.callers import EDITOR, as_caller
+
+Run = run_pb2.Run
+Step = run_pb2.StepExecution
+Concurrency = workflow_pb2.Concurrency
+
+
+async def start(engine: Engine, inputs: dict[str, Any] | None = None, **fields: Any) -> run_pb2.Run:
+    request = engine_pb2.StartRunRequest(workflow="flow", inputs=inputs or {}, **fields)
+    return (await engine.stub.StartRun(request, metadata=as_caller(EDITOR))).run
+
+
+async def explain(engine: Engine, run_id: str) -> engine_pb2.ExplainRunResponse:
+    request = engine_pb2.ExplainRunRequest(run_id=run_id)
+    return await engine.stub.ExplainRun(request, metadata=as_caller(EDITOR))
+
+
+def in_seconds(seconds: float) -> timestamp_pb2.Timestamp:
+    moment = timestamp_pb2.Timestamp()
+    moment.FromNanoseconds(int((time.time() + seconds) * 1e9))
+    return moment
+
+
+async def test_a_run_begins_at_its_time_and_not_before(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"})
+    run = await start(engine, start_at=in_seconds(0.6))
+
+    assert run.status == Run.PENDING
+    assert run.waiting_for.startswith("its start time")
+    assert (await explain(engine, run.id)).reasons[0].kind == "START_TIME"
+    assert worker.assignments == []
+    ended = await engine.ended(run.id)
+    assert ended.status == Run.SUCCESS
+    assert ended.started_at.ToNanoseconds() >= run.start_at.ToNanoseconds()
+
+
+async def test_a_run_that_takes_too_long_is_ended(engine: Engine, peers: Peers, worker: FakeWorker) -> None:
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]}, timeout={"nanos": 300_000_000})
+    worker.code["a"] = Attempt.hang
+
+    ended = await engine.ended((await start(engine)).id)
+
+    assert (ended.status, ended.error.kind) == (Run.FAILED, run_pb2.RunError.TIMED_OUT)
+    assert {name: one.status for name, one in (await engine.steps(ended.id)).items()} == {
+        "a": Step.ABORTED,
+        "b": Step.SKIPPED,
+    }
+
+
+async def test_a_step_that_no_worker_takes_in_time_fails(engine: Engine, peers: Peers) -> None:
+    peers.registry.workflow({"id": "a", "waiting_timeout": {"nanos": 300_000_000}}, {"id": "b"})
+    async with FakeWorker(engine.address, slots=1) as worker:
+        worker.code["b"] = worker.code["a"] = Attempt.hang
+        run = await start(engine)
+        second = await start(engine)
+
+        ended = await engine.ended(second.id)
+        await engine.cancel(run.id)
+
+    assert (ended.status, ended.error.kind) == (Run.FAILED, run_pb2.RunError.TIMED_OUT)
+    assert "no worker took it" in ended.error.message
+
+
+async def test_no_more_runs_run_at_once_than_the_limit_says_whoever_starts_them(
+    engines: Engines, peers: Peers
+) -> None:
+    peers.registry.workflow(
+        {"id": "a"}, inputs={"who": {}}, concurrency=Concurrency(key="${{ inputs.who }}", limit=2)
+    )
+    first, second = await engines.start(), await engines.start()
+    running: dict[str, int] = {}
+    most = 0
+
+    async def count(attempt: Attempt) -> Any:
+        nonlocal most
+        running["x"] = running.get("x", 0) + 1
+        most = max(most, running["x"])
+        await asyncio.sleep(0.02)
+        running["x"] -= 1
+
+    async with FakeWorker(first.address, slots=8) as one, FakeWorker(second.address, slots=8) as two:
+        one.default = two.default = count
+        runs = await asyncio.gather(
+            *(start((first, second)[number % 2], {"who": "x"}) for number in range(12))
+        )
+        other = await start(first, {"who": "y"})
+        ended = [await first.ended(run.id, seconds=15) for run in runs]
+        await first.ended(other.id)
+
+    assert {run.status for run in ended} == {Run.SUCCESS}
+    assert most <= 2 + 1  # "y" runs beside them
+    waited = [run for run in runs if run.waiting_for]
+    assert waited[0].waiting_for == "a place under the concurrency limit 'flow:x'"
+    assert waited[0].concurrency_key == "flow:x"
+
+
+async def test_a_full_limit_may_refuse_and_names_who_is_in_the_way(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, concurrency=Concurrency(limit=1, policy="drop_new"))
+    worker.code["a"] = Attempt.hang
+    run = await start(engine)
+
+    refusal = await refused(start(engine))
+
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "CONCURRENCY_LIMIT")
+    assert refusal.metadata["run_id"] == run.id
+    await engine.cancel(run.id)
+    await engine.ended(run.id)
+    assert (await start(engine)).status in (Run.PENDING, Run.RUNNING)
+
+
+async def test_a_full_limit_may_make_the_oldest_make_way(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, concurrency=Concurrency(limit=1, policy="cancel_running"))
+    gate = Gate()
+    first_hangs = iter([Attempt.hang])
+
+    async def code(attempt: Attempt) -> Any:
+        return await next(first_hangs, gate)(attempt)
+
+    worker.code["a"] = code
+    gate.open.set()
+    first = await start(engine)
+    await until(lambda: worker.holding)
+    second = await start(engine)
+
+    assert (await engine.ended(first.id)).status == Run.ABORTED
+    assert (await engine.ended(second.id)).status == Run.SUCCESS
+
+
+async def test_a_run_key_names_the_run_that_has_it(engine: Engine, peers: Peers, worker: FakeWorker) -> None:
+    peers.registry.workflow({"id": "a"})
+    gate = Gate()
+    worker.code["a"] = gate
+    first = await start(engine, run_key="order-7")
+
+    refusal = await refused(start(engine, run_key="order-7"))
+    same = await start(engine, run_key="order-7", on_conflict="use_existing")
+    gate.open.set()
+    await engine.ended(first.id)
+    again = await start(engine, run_key="order-7")
+    await engine.ended(again.id)
+    reused = await refused(start(engine, run_key="order-7", on_reuse="allow_failed"))
+
+    assert (refusal.code, refusal.reason, refusal.metadata["run_id"]) == (
+        "ALREADY_EXISTS",
+        "RUN_EXISTS",
+        first.id,
+    )
+    assert same.id == first.id
+    assert again.id != first.id
+    assert reused.reason == "RUN_EXISTS"
+
+
+async def test_a_rate_limit_spreads_attempts_over_time(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    began: list[float] = []
+
+    async def note(_: Attempt) -> Any:
+        began.append(time.monotonic())
+
+    peers.registry.workflow(
+        {"id": "a", "for_each": [1, 2, 3, 4], "rate_limit": {"limit": 10, "period": {"seconds": 1}}}
+    )
+    worker.default = note
+
+    assert (await engine.ended((await start(engine)).id)).status == Run.SUCCESS
+    assert began[-1] - began[0] >= 0.28
+
+
+async def test_an_output_is_computed_once_for_all_who_need_it_and_used_again(
+    engines: Engines, peers: Peers
+) -> None:
+    peers.registry.workflow(
+        {"id": "a", "with_": {"x": "${{ inputs.x }}"}, "cache": {"ttl": {"seconds": 60}}},
+        inputs={"x": {}},
+        outputs={"a": "${{ steps.a.output }}"},
+    )
+    first, second = await engines.start(), await engines.start()
+    async with FakeWorker(first.address, slots=4) as one, FakeWorker(second.address, slots=4) as two:
+
+        async def slow(attempt: Attempt) -> Any:
+            await asyncio.sleep(0.1)
+            return attempt.inputs
+
+        one.default = two.default = slow
+        runs = await asyncio.gather(*(start((first, second)[number % 2], {"x": 1}) for number in range(6)))
+        ended = [await first.ended(run.id) for run in runs]
+        later = await first.ended((await start(first, {"x": 1})).id)
+        other = await first.ended((await start(first, {"x": 2})).id)
+        count = len(one.assignments) + len(two.assignments)
+
+    assert count == 2
+    assert {str(jsonvalue.from_struct(run.outputs)) for run in (*ended, later)} == {"{'a': {'x': 1}}"}
+    assert jsonvalue.from_struct(other.outputs) == {"a": {"x": 2}}
+    step = (await second.steps(later.id))["a"]
+    assert step.status == Step.CACHED
+    assert step.copied_from in {run.id for run in runs}
+
+
+async def test_who_waits_for_a_computation_that_fails_computes_it(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a", "cache": {"ttl": {"seconds": 60}}})
+    gate = Gate()
+    failing = iter([True])
+
+    async def code(attempt: Attempt) -> Any:
+        await gate(attempt)
+        if next(failing, False):
+            raise StepFailed
+        return "made"
+
+    worker.code["a"] = code
+    first = await start(engine)
+    await until(lambda: gate.entered)
+    second = await start(engine)
+    assert (await explain(engine, second.id)).reasons[0].kind == "CACHE"
+    gate.open.set()
+
+    assert (await engine.ended(first.id)).status == Run.FAILED
+    assert (await engine.ended(second.id)).status == Run.SUCCESS
+    assert (await engine.steps(second.id))["a"].status == Step.SUCCESS
+
+
+async def test_the_highest_priority_gets_the_next_slot(engine: Engine, peers: Peers) -> None:
+    peers.registry.workflow({"id": "a"})
+    gate = Gate()
+    async with FakeWorker(engine.address, slots=1) as worker:
+        worker.code["a"] = gate
+        first = await start(engine)
+        await until(lambda: gate.entered)
+        low, high = await start(engine, priority=-5), await start(engine, priority=5)
+        gate.open.set()
+        for run in (first, low, high):
+            await engine.ended(run.id)
+        order = [one.ref.run_id for one in worker.assignments]
+
+    assert order == [first.id, high.id, low.id]
+
+
+async def test_a_step_runs_only_where_its_pool_labels_and_resources_allow(
+    engine: Engine, peers: Peers
+) -> None:
+    peers.registry.workflow(
+        {"id": "a", "pool": "gpu", "labels": ["cuda"], "resources": {"cpu": 2, "memory": "1Gi"}},
+        {"id": "b", "pool": "gpu", "labels": ["cuda"], "resources": {"cpu": 2, "memory": "1Gi"}},
+    )
+    common = FakeWorker(engine.address, slots=4)
+    special = FakeWorker(engine.address, slots=4)
+    special.pool, special.labels, special.cpus, special.memory_bytes = "gpu", ["cuda", "big"], 3.0, 2**31
+    most = 0
+
+    async def count(_: Attempt) -> Any:
+        nonlocal most
+        most = max(most, len(special.holding))
+        await asyncio.sleep(0.05)
+
+    special.default = count
+    async with common, special:
+        run = await engine.ended((await start(engine)).id)
+
+    assert run.status == Run.SUCCESS
+    assert len(special.assignments) == 2
+    assert common.assignments == []
+    assert most == 1  # two of them would take four processors
+
+
+async def test_why_a_run_waits_or_failed_is_told_with_the_calls_that_move_it_on(
+    engine: Engine, peers: Peers
+) -> None:
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
+    async with FakeWorker(engine.address, slots=1) as worker:
+        worker.code["a"] = Attempt.hang
+        first, second = await start(engine), await start(engine)
+        await until(lambda: worker.holding)
+        busy = await explain(engine, second.id)
+        runs = await explain(engine, first.id)
+        await engine.cancel(first.id)
+        await engine.cancel(second.id)
+        await engine.ended(first.id)
+        cancelled = await explain(engine, first.id)
+
+    assert [one.kind for one in busy.reasons] == ["NO_FREE_SLOT", "UPSTREAM"]
+    assert "1 worker(s)" in busy.summary
+    assert [one.kind for one in runs.reasons] == ["RUNNING", "UPSTREAM"]
+    assert cancelled.summary.startswith("It was cancelled")
+    action = cancelled.reasons[0].actions[0]
+    assert action.http == f"POST /api/v1/workflow-runs/{first.id}:rerun"
+    assert dict(action.request)["runId"] == first.id
