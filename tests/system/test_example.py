@@ -6,14 +6,20 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
+from stack.examples import FOLDER
 from tests.support.stack import Stack
 
+CAPABILITIES = sorted(
+    path.parent.name for path in FOLDER.glob("*/example.yaml") if path.parent.name != "weather"
+)
 
-def run_example(stack: Stack) -> subprocess.CompletedProcess[str]:
-    """`python -m stack run weather` beside a stack that is up."""
+
+def run_example(stack: Stack, name: str = "weather") -> subprocess.CompletedProcess[str]:
+    """`python -m stack run <name>` beside a stack that is up."""
     environment = {**os.environ, "MCPANEL_HOME": str(stack.home.path), "MCPANEL_ENV_FILE": os.devnull}
-    command = [sys.executable, "-m", "stack", "run", "weather", "--once"]
+    command = [sys.executable, "-m", "stack", "run", name, "--once"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -34,6 +40,15 @@ def test_the_example_shows_its_steps_its_report_and_where_its_chart_is(stack: St
         "grpcurl",
     ]
     assert any(line.startswith("SUCCESS in ") for line in lines)
+
+
+@pytest.mark.parametrize("name", CAPABILITIES)
+def test_every_other_example_does_what_it_says(stack: Stack, name: str) -> None:
+    done = run_example(stack, name)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS in " in done.stdout
+    assert f"[{name}]({name})" in (FOLDER / "README.md").read_text()
 
 
 def test_running_it_again_registers_nothing_new_and_leaves_the_stack_up(stack: Stack) -> None:

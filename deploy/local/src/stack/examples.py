@@ -23,7 +23,17 @@ from stack.postgres import SAMPLE, Postgres
 
 FOLDER = Path(__file__).resolve().parents[4] / "examples"
 _CONFIGS = {"PYTHON_SCRIPT": "pythonScript", "TYPESCRIPT_SCRIPT": "typescriptScript"}
-_KEYS = {"description", "tables", "data_sources", "components", "workflow", "inputs", "expect"}
+_KEYS = {
+    "description",
+    "tables",
+    "data_sources",
+    "components",
+    "workflows",
+    "workflow",
+    "inputs",
+    "decide",
+    "expect",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,10 @@ class Example:
     tables: list[Json] = field(default_factory=list)
     data_sources: list[Json] = field(default_factory=list)
     components: list[Json] = field(default_factory=list)
+    workflows: list[str] = field(default_factory=list)
+    """Documents of workflows that run as its steps."""
+    decide: dict[str, str] = field(default_factory=dict)
+    """What the runner answers when a step waits for a decision, by the step's id: `approve` or `reject`."""
     expect: Json = field(default_factory=dict)
 
     @property
@@ -64,7 +78,12 @@ def load(name: str, root: Path = FOLDER) -> Example:
             name=name,
             folder=folder,
             workflow=(folder / document["workflow"]).read_text(),
-            **{key: document[key] for key in _KEYS - {"workflow", "description"} if document.get(key)},
+            workflows=[(folder / file).read_text() for file in document.get("workflows", ())],
+            **{
+                key: document[key]
+                for key in _KEYS - {"workflow", "workflows", "description"}
+                if document.get(key)
+            },
         )
     except (yaml.YAMLError, KeyError, TypeError, OSError) as error:
         raise StackError(f"{folder / 'example.yaml'} cannot be read: {error}") from error
@@ -82,7 +101,8 @@ def register(example: Example, edge: Edge, postgres: Postgres, say: Callable[[st
         say(f"data source {source['name']}", _data_source(edge, postgres, source))
     for component in example.components:
         say(f"component {component['name']}", _component(edge, example.folder, component))
-    say(f"workflow {example.workflow_name}", _workflow(edge, example))
+    for document in (*example.workflows, example.workflow):
+        say(f"workflow {yaml.safe_load(document)['name']}", _workflow(edge, document))
 
 
 def load_table(postgres: Postgres, name: str, columns: dict[str, str], file: Path) -> str:
@@ -173,15 +193,15 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
     return f"{number}, new"
 
 
-def _workflow(edge: Edge, example: Example) -> str:
+def _workflow(edge: Edge, document: str) -> str:
     """Create the workflow or its next version; the registry keeps the version when nothing changed."""
-    path, name = "/api/v1/workflows", example.workflow_name
+    path, name = "/api/v1/workflows", yaml.safe_load(document)["name"]
     found = edge.find(f"{path}/{name}")
     if found is None:
-        edge.call("POST", path, {"source": example.workflow})
+        edge.call("POST", path, {"source": document})
         return "version 1, new"
     before = found["workflow"]["version"]
-    after = edge.call("PATCH", f"{path}/{name}", {"source": example.workflow})["workflow"]["version"]
+    after = edge.call("PATCH", f"{path}/{name}", {"source": document})["workflow"]["version"]
     return f"version {after}, {'unchanged' if after == before else 'new'}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stack import examples
 from stack.edge import Edge, Json, Refused
@@ -37,6 +38,8 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         for event, data in edge.events(started["id"]):
             if line := describe(event, data):
                 say(line)
+            if event == "approval" and "decision" not in data and data["stepId"] in example.decide:
+                _decide(edge, data, example.decide[data["stepId"]])
         finished = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
         _show(edge, home, finished, example.output_names, say)
         say("\n" + "\n  ".join(commands(edge.base_url, key_file, finished["id"], stops=stops)))
@@ -59,6 +62,13 @@ def _start(edge: Edge, example: examples.Example) -> Json:
             time.sleep(0.1)
 
 
+def _decide(edge: Edge, asked: Json, decision: str) -> None:
+    """Answer a step that waits for a decision."""
+    step = quote(asked["stepId"], safe="/")
+    path = f"/api/v1/workflow-runs/{asked['runId']}/steps/{step}:decide"
+    edge.call("POST", path, {"decision": decision, "comment": "as the example says"})
+
+
 def describe(event: str, data: Json) -> str:
     """One line for an event; empty for those that say nothing to a person."""
     clock = str(data.get("time", ""))[11:23].rstrip("Z")
@@ -79,6 +89,11 @@ def describe(event: str, data: Json) -> str:
             step = step or "run"
             if event == "end":
                 return ""
+        case "approval" if decision := data.get("decision"):
+            verb = "approved" if decision.get("approved") else "rejected"
+            text = f"{verb} by {decision.get('decidedByName')}"
+        case "approval":
+            text = f"waits for a decision: {data.get('message', '')}"
         case "error":
             raise StackError(f"the run's stream: {data.get('message', data)}")
         case _:

@@ -1,0 +1,2 @@
+def main(target: str) -> dict[str, object]:
+    return {"target": target, "changes": 3}

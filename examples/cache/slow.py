@@ -1,0 +1,7 @@
+import time
+
+
+def main(word: str) -> int:
+    print("computing", word)
+    time.sleep(0.5)
+    return len(word)

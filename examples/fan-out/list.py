@@ -1,0 +1,2 @@
+def main(count: int) -> list[int]:
+    return list(range(count))

@@ -1,0 +1,3 @@
+def main(number: int, index: int) -> int:
+    print(f"item {index} is {number}")
+    return number * number

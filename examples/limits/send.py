@@ -1,0 +1,3 @@
+def main(number: int) -> str:
+    print("sending mail", number)
+    return f"mail {number}"

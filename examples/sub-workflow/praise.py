@@ -1,0 +1,2 @@
+def main(city: str, letters: int, mark: str) -> str:
+    return f"{city} has {letters} letters{mark}"
