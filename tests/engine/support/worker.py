@@ -91,6 +91,7 @@ class FakeWorker:
         self._stream: asyncio.Task[None] | None = None
         self._channel: grpc.aio.Channel | None = None
         self._welcomed = asyncio.Event()
+        self._received = 0
 
     async def __aenter__(self) -> "FakeWorker":
         await self.connect()
@@ -103,6 +104,7 @@ class FakeWorker:
         """Opens a stream, waits for the welcome, and sends again what was not acknowledged."""
         self.address = address or self.address
         self._outgoing = asyncio.Queue()
+        self._received = 0
         self._welcomed = asyncio.Event()
         hello = Message.Hello(
             worker_id=self.id,
@@ -110,7 +112,7 @@ class FakeWorker:
             slots=self.slots,
             isolation="cell",
             host="test",
-            holding=[one.ref for one in self.holding.values()],
+            holding=self._held(),
             pool=self.pool,
             labels=self.labels,
             cpus=self.cpus,
@@ -174,11 +176,18 @@ class FakeWorker:
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
 
+    def _held(self) -> list[worker_pb2.AttemptRef]:
+        """What runs, and what nobody has acknowledged."""
+        return [
+            *(one.ref for one in self.holding.values()),
+            *(one.result.ref for one in self.unacked.values()),
+        ]
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self.heartbeat)
-            refs = [one.ref for one in self.holding.values()]
-            self.send(Message(heartbeat=Message.Heartbeat(holding=refs)))
+            refs = self._held()
+            self.send(Message(heartbeat=Message.Heartbeat(holding=refs, assignments=self._received)))
 
     def _receive(self, message: worker_pb2.EngineMessage) -> None:
         match message.WhichOneof("message"):
@@ -191,6 +200,7 @@ class FakeWorker:
                 self.components.append(message.component.version.id)
             case "assignment":
                 assert message.assignment.component_version_id in self.components
+                self._received += 1
                 self.assignments.append(message.assignment)
                 attempt = Attempt(self, message.assignment)
                 self.holding[_key(attempt.ref)] = attempt

@@ -52,6 +52,8 @@ class Connection:
         self._heartbeat = _DEFAULT_LEASE / 3
         self._last_sign = time.monotonic()
         self._draining = False
+        self._assignments = 0
+        """How many the stream has brought."""
         self.connected = asyncio.Event()
 
     async def serve(self) -> None:
@@ -87,6 +89,7 @@ class Connection:
     async def _one_stream(self) -> None:
         self._outgoing.rewind()
         self._attempts.forget_components()
+        self._assignments = 0
         call = self._engine.Work(None)
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -133,6 +136,7 @@ class Connection:
     def _obey(self, message: pb.EngineMessage) -> None:
         kind = message.WhichOneof("message")
         if kind == "assignment":
+            self._assignments += 1
             self._attempts.assign(message.assignment)
         elif kind == "result_ack":
             self._attempts.acknowledge(message.result_ack)
@@ -167,8 +171,8 @@ class Connection:
     async def _beat(self) -> None:
         await self.connected.wait()
         while True:
-            holding = self._attempts.holding()
-            self._outgoing.send(pb.WorkerMessage(heartbeat=pb.WorkerMessage.Heartbeat(holding=holding)))
+            beat = pb.WorkerMessage.Heartbeat(holding=self._attempts.holding(), assignments=self._assignments)
+            self._outgoing.send(pb.WorkerMessage(heartbeat=beat))
             self._last_sign = time.monotonic()
             await asyncio.sleep(self._heartbeat)
 

@@ -52,10 +52,12 @@ class WorkerMessage(_message.Message):
         memory_bytes: int
         def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
     class Heartbeat(_message.Message):
-        __slots__ = ("holding",)
+        __slots__ = ("holding", "assignments")
         HOLDING_FIELD_NUMBER: _ClassVar[int]
+        ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
         holding: _containers.RepeatedCompositeFieldContainer[AttemptRef]
-        def __init__(self, holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ...) -> None: ...
+        assignments: int
+        def __init__(self, holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., assignments: _Optional[int] = ...) -> None: ...
     class Started(_message.Message):
         __slots__ = ("ref", "isolation")
         REF_FIELD_NUMBER: _ClassVar[int]

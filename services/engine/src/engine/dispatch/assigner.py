@@ -71,7 +71,8 @@ class Assigner:
     def _send(self, session: Session, unit: Unit, opened: AttemptOpened, token: str) -> None:
         one = Ref(unit.info.id, opened.step_id, opened.attempt, opened.epoch)
         failpoints.reach("send.before")
-        session.send(
+        session.assign(
+            one,
             work.assignment(
                 unit.info,
                 opened.planned,
@@ -79,7 +80,7 @@ class Assigner:
                 opened.inputs,
                 token=token,
                 lease_expires_at=unit.now + self._lease,
-            )
+            ),
         )
         failpoints.reach("send.after")
 

@@ -270,14 +270,16 @@ class Dispatcher:
             case "logs":
                 self._lines(session, list(ingress.logs(message.logs)))
             case "heartbeat":
-                self._heartbeat(session, work.refs(message.heartbeat.holding))
+                holding = work.refs(message.heartbeat.holding)
+                session.heard(holding, message.heartbeat.assignments)
+                self._renew(session, holding)
             case "progress":
                 self._say(ingress.progress(message.progress))
             case "preview":
                 self._say(ingress.preview(message.preview))
             case "draining":
                 session.draining = True
-                self._heartbeat(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))
+                self._renew(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))
 
     def _lines(self, session: Session, lines: list[Utterance]) -> None:
         """Queues lines; each attempt's last of them is answered, which answers those before it as well."""
@@ -304,9 +306,7 @@ class Dispatcher:
 
         self._committer.submit(Transition(ref.run_id, event, done))
 
-    def _heartbeat(self, session: Session, holding: list[Ref]) -> None:
-        session.heard(holding)
-
+    def _renew(self, session: Session, holding: list[Ref]) -> None:
         def gone(refs: list[Ref]) -> None:
             for one in refs:
                 if one in session.held:  # not just reported on this very stream

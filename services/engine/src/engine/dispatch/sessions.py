@@ -37,7 +37,10 @@ class Session:
         """Whether the stream is to end: it broke, or the worker came back on another one."""
         self.components: set[str] = set()
         """The component versions this stream has carried."""
-        self._unheard: set[Ref] = set()
+        self._arrived = set(self.held)
+        """Those of the attempts held which are known to have reached the worker."""
+        self._under_way: deque[Ref] = deque()
+        self._assignments = 0
         self._outgoing: deque[EngineMessage] = deque()
         self._bell = asyncio.Event()
 
@@ -70,12 +73,19 @@ class Session:
             room = min(room, int(spare // place.memory_bytes))
         return max(0, room)
 
-    def heard(self, holding: Iterable[Ref]) -> None:
-        """The worker says what it holds. What it left out twice never arrived there, and takes no slot."""
-        unheard = self.held.keys() - set(holding)
-        for one in unheard & self._unheard:
+    def assign(self, ref: Ref, message: EngineMessage) -> None:
+        """Sends an assignment."""
+        self._under_way.append(ref)
+        self.send(message)
+
+    def heard(self, holding: Iterable[Ref], assignments: int) -> None:
+        """The worker says what it held when `assignments` had reached it. What it had lost by then takes no slot."""
+        while self._under_way and self._assignments < assignments:
+            self._arrived.add(self._under_way.popleft())
+            self._assignments += 1
+        self._arrived &= self.held.keys()
+        for one in self._arrived - set(holding):
             del self.held[one]
-        self._unheard = unheard
 
     def send(self, message: EngineMessage) -> None:
         """Queues a message; the stream's writer sends it. A worker that reads nothing for long is let go."""
