@@ -168,7 +168,8 @@ class FakeWorker:
         try:
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
             async for message in stub.Work(requests(), metadata=self.metadata):
-                self._receive(message)
+                for one in (message, *message.also):
+                    self._receive(one)
         except grpc.aio.AioRpcError:
             pass
         finally:
@@ -222,7 +223,6 @@ class FakeWorker:
                 self.unacked.pop(_key(message.result_ack.ref), None)
 
     async def _run(self, attempt: Attempt) -> None:
-        self.send(Message(started=Message.Started(ref=attempt.ref, isolation="cell")))
         result = Message.Result(ref=attempt.ref)
         try:
             output = await self.code.get(attempt.step_id, self.default)(attempt)

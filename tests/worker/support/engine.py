@@ -117,15 +117,19 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
             listening.cancel()
 
     async def _listen(self, context: Context, outbox: "asyncio.Queue[pb.EngineMessage | None]") -> None:
-        while isinstance(message := await context.read(), pb.WorkerMessage):
-            self._hear(message)
-            if message.WhichOneof("message") == "result" and self.acknowledge:
-                ack = pb.EngineMessage.ResultAck(ref=message.result.ref, accepted=True)
-                outbox.put_nowait(pb.EngineMessage(result_ack=ack))
-            if message.WhichOneof("message") == "logs" and self.acknowledge:
-                for line in message.logs.lines:
-                    heard = pb.EngineMessage.LogsAck(ref=line.ref, number=line.number)
-                    outbox.put_nowait(pb.EngineMessage(logs_ack=heard))
+        while isinstance(messages := await context.read(), pb.WorkerMessage):
+            for message in (messages, *messages.also):
+                self._answer(message, outbox)
+
+    def _answer(self, message: pb.WorkerMessage, outbox: "asyncio.Queue[pb.EngineMessage | None]") -> None:
+        self._hear(message)
+        if message.WhichOneof("message") == "result" and self.acknowledge:
+            ack = pb.EngineMessage.ResultAck(ref=message.result.ref, accepted=True)
+            outbox.put_nowait(pb.EngineMessage(result_ack=ack))
+        if message.WhichOneof("message") == "logs" and self.acknowledge:
+            for line in message.logs.lines:
+                heard = pb.EngineMessage.LogsAck(ref=line.ref, number=line.number)
+                outbox.put_nowait(pb.EngineMessage(logs_ack=heard))
 
     def _hear(self, message: pb.WorkerMessage) -> None:
         self.heard.append(message)

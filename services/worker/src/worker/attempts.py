@@ -213,8 +213,6 @@ class Attempts:
             )
             try:
                 held.cell = cell
-                started = pb.WorkerMessage.Started(ref=held.ref, isolation=cell.level)
-                self._outgoing.send(pb.WorkerMessage(started=started))
                 return await cell.run(job, sink)
             except CellError:
                 if last_try:

@@ -131,7 +131,8 @@ class Connection:
             message = await call.read()
             if not isinstance(message, pb.EngineMessage):
                 raise errors.Unavailable("DEPENDENCY_UNAVAILABLE", "the engine closed the stream")
-            self._obey(message)
+            for one in (message, *message.also):
+                self._obey(one)
 
     def _obey(self, message: pb.EngineMessage) -> None:
         kind = message.WhichOneof("message")
@@ -161,12 +162,15 @@ class Connection:
 
     async def _write(self, call: "grpc.aio.StreamStreamCall[pb.WorkerMessage, pb.EngineMessage]") -> None:
         while True:
-            message = await self._outgoing.next()
+            first, *others = messages = await self._outgoing.next()
+            first.also.extend(others)
             try:
-                await call.write(message)
+                await call.write(first)
             except BaseException:
-                self._outgoing.put_back(message)
+                self._outgoing.put_back(messages)
                 raise
+            finally:
+                del first.also[:]
 
     async def _beat(self) -> None:
         await self.connected.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -14,7 +15,9 @@ from mcpanel.engine.v1 import worker_pb2 as pb
 log = logging.getLogger(__name__)
 
 _BATCH_SECONDS: Final = 0.05
+"""How long lines are gathered after others were sent; the first line leaves at once."""
 _BATCH_BYTES: Final = 64 * 1024
+_TOGETHER_BYTES: Final = 64 * 1024
 _BACKLOG_BYTES: Final = 64 * 1024 * 1024
 """How much may wait while the engine is away; lines beyond it are dropped and counted."""
 
@@ -62,6 +65,7 @@ class Outgoing:
         self._acknowledged: dict[Key, int] = {}
         self._newest: dict[tuple[Key, str], pb.WorkerMessage] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._gathered_at = 0.0
         self._filled = asyncio.Event()
         self._dropped = 0
 
@@ -125,7 +129,14 @@ class Outgoing:
 
     def _flush_soon(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_BATCH_SECONDS, self.flush)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(
+                max(loop.time(), self._gathered_at + _BATCH_SECONDS), self._flush_gathered
+            )
+
+    def _flush_gathered(self) -> None:
+        self._gathered_at = asyncio.get_running_loop().time()
+        self.flush()
 
     def flush(self) -> None:
         """Queues what was being gathered."""
@@ -152,18 +163,26 @@ class Outgoing:
         self._queue = deque([*self._sent, *kept])
         self._sent.clear()
 
-    async def next(self) -> pb.WorkerMessage:
-        """The oldest message, when there is one."""
+    async def next(self) -> list[pb.WorkerMessage]:
+        """The oldest messages, as soon as there is one: as many as are worth sending together."""
         while not self._queue:
             self._filled.clear()
             await self._filled.wait()
+        taken = [self._take()]
+        size = taken[0].ByteSize()
+        while self._queue and (size := size + self._queue[0].body.ByteSize()) <= _TOGETHER_BYTES:
+            taken.append(self._take())
+        return taken
+
+    def _take(self) -> pb.WorkerMessage:
         message = self._queue.popleft()
         if message.lines:
             self._sent.append(message)
         return message.body
 
-    def put_back(self, message: pb.WorkerMessage) -> None:
-        """Returns a message that could not be sent. Lines are kept anyway."""
-        if message.WhichOneof("message") != "logs":
-            self._queue.appendleft(_Message(message))
+    def put_back(self, messages: Sequence[pb.WorkerMessage]) -> None:
+        """Returns messages that could not be sent. Lines are kept anyway."""
+        left = [_Message(one) for one in messages if one.WhichOneof("message") != "logs"]
+        self._queue.extendleft(reversed(left))
+        if left:
             self._filled.set()

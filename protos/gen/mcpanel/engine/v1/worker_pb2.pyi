@@ -27,7 +27,7 @@ class AttemptRef(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class WorkerMessage(_message.Message):
-    __slots__ = ("hello", "heartbeat", "started", "logs", "progress", "preview", "result", "draining")
+    __slots__ = ("hello", "heartbeat", "logs", "progress", "preview", "result", "draining", "also")
     class Hello(_message.Message):
         __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host", "pool", "labels", "cpus", "memory_bytes")
         WORKER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -58,13 +58,6 @@ class WorkerMessage(_message.Message):
         holding: _containers.RepeatedCompositeFieldContainer[AttemptRef]
         assignments: int
         def __init__(self, holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., assignments: _Optional[int] = ...) -> None: ...
-    class Started(_message.Message):
-        __slots__ = ("ref", "isolation")
-        REF_FIELD_NUMBER: _ClassVar[int]
-        ISOLATION_FIELD_NUMBER: _ClassVar[int]
-        ref: AttemptRef
-        isolation: str
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., isolation: _Optional[str] = ...) -> None: ...
     class Logs(_message.Message):
         __slots__ = ("lines",)
         class Line(_message.Message):
@@ -121,24 +114,24 @@ class WorkerMessage(_message.Message):
         def __init__(self) -> None: ...
     HELLO_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
-    STARTED_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    ALSO_FIELD_NUMBER: _ClassVar[int]
     hello: WorkerMessage.Hello
     heartbeat: WorkerMessage.Heartbeat
-    started: WorkerMessage.Started
     logs: WorkerMessage.Logs
     progress: WorkerMessage.ProgressReport
     preview: WorkerMessage.PreviewReport
     result: WorkerMessage.Result
     draining: WorkerMessage.Draining
-    def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., started: _Optional[_Union[WorkerMessage.Started, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ...) -> None: ...
+    also: _containers.RepeatedCompositeFieldContainer[WorkerMessage]
+    def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ..., also: _Optional[_Iterable[_Union[WorkerMessage, _Mapping]]] = ...) -> None: ...
 
 class EngineMessage(_message.Message):
-    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack")
+    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack", "also")
     class Welcome(_message.Message):
         __slots__ = ("lease", "heartbeat_interval", "lost")
         LEASE_FIELD_NUMBER: _ClassVar[int]
@@ -205,13 +198,15 @@ class EngineMessage(_message.Message):
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     RESULT_ACK_FIELD_NUMBER: _ClassVar[int]
     LOGS_ACK_FIELD_NUMBER: _ClassVar[int]
+    ALSO_FIELD_NUMBER: _ClassVar[int]
     welcome: EngineMessage.Welcome
     component: EngineMessage.Component
     assignment: EngineMessage.Assignment
     cancel: EngineMessage.CancelAttempt
     result_ack: EngineMessage.ResultAck
     logs_ack: EngineMessage.LogsAck
-    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ..., logs_ack: _Optional[_Union[EngineMessage.LogsAck, _Mapping]] = ...) -> None: ...
+    also: _containers.RepeatedCompositeFieldContainer[EngineMessage]
+    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ..., logs_ack: _Optional[_Union[EngineMessage.LogsAck, _Mapping]] = ..., also: _Optional[_Iterable[_Union[EngineMessage, _Mapping]]] = ...) -> None: ...
 
 class UploadArtifactRequest(_message.Message):
     __slots__ = ("header", "chunk")

@@ -60,7 +60,8 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
 
     async def _receive(self, session: Session, requests: AsyncIterator[worker_pb2.WorkerMessage]) -> None:
         async for message in requests:
-            self.dispatcher.receive(session, message)
+            for one in (message, *message.also):
+                self.dispatcher.receive(session, one)
             await self.dispatcher.room()
 
     async def UploadArtifact(

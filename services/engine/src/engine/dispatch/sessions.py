@@ -12,6 +12,7 @@ from engine.records import WorkerRecord
 from engine.wire.work import EngineMessage
 
 _MOST_WAITING: Final = 5000
+_TOGETHER_BYTES: Final = 64 * 1024
 
 
 def serves(worker: WorkerRecord, lane: str) -> bool:
@@ -100,10 +101,14 @@ class Session:
         self._bell.set()
 
     async def outgoing(self) -> EngineMessage | None:
-        """The next message to send, when there is one; None when the stream is to end."""
+        """What to send next, when there is something: all that is worth sending together. None at the stream's end."""
         while not self.closed:
             if self._outgoing:
-                return self._outgoing.popleft()
+                message = self._outgoing.popleft()
+                size = message.ByteSize()
+                while self._outgoing and (size := size + self._outgoing[0].ByteSize()) <= _TOGETHER_BYTES:
+                    message.also.append(self._outgoing.popleft())
+                return message
             self._bell.clear()
             await self._bell.wait()
         return None
