@@ -40,6 +40,17 @@ async def test_a_workflow_is_saved_with_its_components_pinned(world: World) -> N
     assert step.component_type == component_pb2.Definition.PYTHON_SCRIPT
 
 
+async def test_the_basic_view_of_a_workflow_leaves_out_its_content(world: World) -> None:
+    made = await world.workflow(document(world.name("flow"), await world.component(), priority="7"))
+    request = pb.GetWorkflowRequest(workflow_id=made.name, view=pb.BASIC)
+
+    shown = (await world.call("GetWorkflow", request)).workflow
+
+    assert (shown.id, shown.version, shown.etag) == (made.id, 1, made.etag)
+    assert not shown.steps
+    assert shown.priority == 0
+
+
 async def test_yaml_json_and_the_message_make_the_same_workflow(world: World) -> None:
     component = await world.component()
     message = json_format.ParseDict(

@@ -11,6 +11,7 @@ from chassis.client import ServiceChannel
 from chassis.context import ANONYMOUS, current, use
 from chassis.errors import Precondition
 from chassis.expressions import ExpressionError
+from chassis.sharing import Shared
 from engine.components import Components
 from engine.concurrency import Concurrency
 from engine.dispatch.plans import PlanCache
@@ -47,6 +48,7 @@ class _Compiled:
     body: bytes
     declared: Mapping[str, Declared]
     version_ids: tuple[str, ...]
+    priority: int
     concurrency: Concurrency | None
 
 
@@ -58,45 +60,51 @@ class Catalogue:
         self._components = components
         self._plans = plans
         self._known: dict[tuple[str, int], _Compiled] = {}
+        self._shared: Shared[tuple[str, str], workflow_pb2.Workflow] = Shared()
 
     async def prepare(self, workflow: str, version: int) -> Prepared:
         """The workflow (id or name) at a version, 0 for the newest.
 
         Raises NotFound WORKFLOW_NOT_FOUND, Unavailable naming the registry, and whatever else the registry says.
         """
-        found = await self._workflow(workflow, version)
-        key = (found.id, found.version)
+        found = await self._current(workflow)
+        key = (found.id, version or found.version)
         known = self._known.get(key)
         if known is None or any(self._components.known(one) is None for one in known.version_ids):
             if len(self._known) >= _MOST:
                 self._known.clear()
-            known = self._known[key] = await self._compile(found)
+            known = self._known[key] = await self._compile(await self._content(found, key[1]))
         return Prepared(
             found.id,
             found.name,
-            found.version,
+            key[1],
             found.owner_id,
             found.visibility == component_pb2.Definition.PUBLIC,
             known.plan,
             known.body,
             known.declared,
             tuple(one for id_ in known.version_ids if (one := self._components.known(id_)) is not None),
-            found.priority,
+            known.priority,
             known.concurrency,
         )
 
-    async def _workflow(self, workflow: str, version: int) -> workflow_pb2.Workflow:
-        found: workflow_pb2.Workflow = (
-            await self._stub.GetWorkflow(registry_pb2.GetWorkflowRequest(workflow_id=workflow))
-        ).workflow
-        if version in (0, found.version):
-            return found
+    async def _current(self, workflow: str) -> workflow_pb2.Workflow:
+        """The workflow as it is now, without its content. Calls of one caller share what they ask at one time."""
+        request = registry_pb2.GetWorkflowRequest(workflow_id=workflow, view=registry_pb2.BASIC)
+
+        async def ask() -> workflow_pb2.Workflow:
+            answer: registry_pb2.GetWorkflowResponse = await self._stub.GetWorkflow(request)
+            return answer.workflow
+
+        return await self._shared.get((current().caller.effective.credential, workflow), ask)
+
+    async def _content(self, found: workflow_pb2.Workflow, version: int) -> workflow_pb2.Workflow:
         request = registry_pb2.GetWorkflowVersionRequest(workflow_id=found.id, version=version)
-        old: workflow_pb2.Workflow = (await self._stub.GetWorkflowVersion(request)).workflow
+        content: workflow_pb2.Workflow = (await self._stub.GetWorkflowVersion(request)).workflow
         # What is of the workflow and not of one version is as it is now.
-        old.id, old.name, old.version = found.id, found.name, version
-        old.owner_id, old.visibility = found.owner_id, found.visibility
-        return old
+        content.id, content.name = found.id, found.name
+        content.owner_id, content.visibility = found.owner_id, found.visibility
+        return content
 
     async def _compile(self, workflow: workflow_pb2.Workflow) -> _Compiled:
         workflows = await self._inner(workflow)
@@ -113,7 +121,7 @@ class Catalogue:
                 f"workflow '{workflow.name}' cannot run: {error}; save it again",
                 resource=("workflow", workflow.name),
             ) from None
-        return _Compiled(plan, body, wire.declared(workflow), ids, concurrency)
+        return _Compiled(plan, body, wire.declared(workflow), ids, workflow.priority, concurrency)
 
     async def _inner(self, workflow: workflow_pb2.Workflow) -> dict[tuple[str, int], workflow_pb2.Workflow]:
         """The workflows that run as its steps, and as theirs."""

@@ -172,7 +172,8 @@ class Registry(RegistryServiceServicer):
 
     async def GetWorkflow(self, request: pb.GetWorkflowRequest, _: Any) -> pb.GetWorkflowResponse:
         async with self.db.read() as tx:
-            found = await store.workflows.get(tx, request.workflow_id, viewer())
+            ask = store.workflows.find if request.view == pb.BASIC else store.workflows.get
+            found = await ask(tx, request.workflow_id, viewer())
         return pb.GetWorkflowResponse(workflow=wire.workflows.workflow(found))
 
     async def ListWorkflows(self, request: pb.ListWorkflowsRequest, _: Any) -> pb.ListWorkflowsResponse:

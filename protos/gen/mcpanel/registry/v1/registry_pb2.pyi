@@ -5,12 +5,22 @@ from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from mcpanel.registry.v1 import component_pb2 as _component_pb2
 from mcpanel.registry.v1 import workflow_pb2 as _workflow_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class View(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VIEW_UNSPECIFIED: _ClassVar[View]
+    BASIC: _ClassVar[View]
+    FULL: _ClassVar[View]
+VIEW_UNSPECIFIED: View
+BASIC: View
+FULL: View
 
 class CreateDefinitionRequest(_message.Message):
     __slots__ = ("definition", "initial_version", "request_id", "validate_only")
@@ -195,10 +205,12 @@ class CreateWorkflowResponse(_message.Message):
     def __init__(self, workflow: _Optional[_Union[_workflow_pb2.Workflow, _Mapping]] = ...) -> None: ...
 
 class GetWorkflowRequest(_message.Message):
-    __slots__ = ("workflow_id",)
+    __slots__ = ("workflow_id", "view")
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ...) -> None: ...
+    view: View
+    def __init__(self, workflow_id: _Optional[str] = ..., view: _Optional[_Union[View, str]] = ...) -> None: ...
 
 class GetWorkflowResponse(_message.Message):
     __slots__ = ("workflow",)
