@@ -1,12 +1,12 @@
 """New runs: what they are to be, whether they may be, and the transaction that makes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from chassis import outbox
-from chassis.context import current
+from chassis.context import current, use
 from chassis.database import Transaction
 from chassis.errors import AlreadyExists, Exhausted, Precondition
 from chassis.ids import uuid7
@@ -42,6 +42,11 @@ class Wish:
     rerun_from: tuple[str, ...] = ()
     triggered_by: str = ""
     copies: Mapping[str, Copy] = field(default_factory=dict)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no other run has a say in whether it starts."""
+        return not self.run_key and self.prepared.concurrency is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Starter:
         if existing is not None:
             return Started(existing=existing)
         limit_key, admitted, oldest = await self._under_limit(tx, wish)
-        unit = self._new(tx, wish, limit_key, admitted=admitted)
+        unit = self._new(tx.now, wish, limit_key, admitted=admitted)
         replaced = [
             await self._cancelled(tx, run_id, f"run '{unit.info.id}' takes its place")
             for run_id in dict.fromkeys([*in_the_way, *oldest])
@@ -100,13 +105,32 @@ class Starter:
             commands = [
                 *self._ingredients(wish.prepared),
                 *self._dispatcher.commands(*started.units),
-                _audited(tx, unit),
+                _audit_sql(tx.now, unit),
             ]
             await hot.run(await tx.raw(), commands)
+            tx.outboxed += 1
+            outbox.covered(tx)
         except BaseException:
             self.abandoned(started)
             raise
         return started
+
+    async def together(self, wish: Wish) -> Started:
+        """Writes the run in one transaction with whatever else happens just then. Only for a `plain` wish.
+
+        Raises Unavailable when PostgreSQL is away.
+        """
+        call = current()
+
+        def make(now: datetime) -> tuple[Unit, Sequence[hot.Command]]:
+            with use(call):
+                unit = self._new(now, wish, "", admitted=True)
+                return unit, [*self._ingredients(wish.prepared), _audit_sql(now, unit)]
+
+        unit = await self._dispatcher.bear(make)
+        call.audited = True
+        self._dispatcher.plans.stored(unit.state.plan.digest)
+        return Started((unit,))
 
     def committed(self, started: Started) -> None:
         """The transaction was committed."""
@@ -163,11 +187,11 @@ class Starter:
         unit.apply(CancelRequested(reason))
         return unit
 
-    def _new(self, tx: Transaction, wish: Wish, limit_key: str, *, admitted: bool) -> Unit:
+    def _new(self, now: datetime, wish: Wish, limit_key: str, *, admitted: bool) -> Unit:
         caller, call, prepared = current().caller.effective, current(), wish.prepared
         limit = prepared.concurrency
         info = RunInfo(
-            id=uuid7(tx.now),
+            id=uuid7(now),
             workflow_id=prepared.workflow_id,
             workflow_name=prepared.name,
             workflow_version=prepared.version,
@@ -188,13 +212,13 @@ class Starter:
             info.id,
             prepared.plan,
             wish.inputs,
-            tx.now,
-            start_at=wish.start_at if wish.start_at is not None and wish.start_at > tx.now else None,
+            now,
+            start_at=wish.start_at if wish.start_at is not None and wish.start_at > now else None,
             limit_key=limit_key,
             admitted=admitted,
             copies=wish.copies,
         )
-        return Unit.create(info, state, tx.now)
+        return Unit.create(info, state, now)
 
     def _ingredients(self, prepared: Prepared) -> list[hot.Command]:
         """What the run is made of, where the database does not have it yet."""
@@ -213,13 +237,11 @@ def _exists(wish: Wish, run: limits.Keyed, fix: str) -> AlreadyExists:
     )
 
 
-def _audited(tx: Transaction, unit: Unit) -> hot.Command:
+def _audit_sql(now: datetime, unit: Unit) -> hot.Command:
     """The audit record of a new run; in the same round trip as the run."""
     details: dict[str, Json] = {"new": outbox.masked(_facts(unit))}
-    record = outbox.record(current().action, tx.now, current(), entity=("run", unit.info.id), details=details)
-    tx.outboxed += 1
-    outbox.covered(tx)
-    return hot.outbox_sql(record)
+    entity = ("run", unit.info.id)
+    return hot.outbox_sql(outbox.record(current().action, now, current(), entity=entity, details=details))
 
 
 def _facts(unit: Unit) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 import psycopg
 
+from chassis.errors import Unavailable
 from chassis.signals import Signal
 from engine import failpoints, telemetry
 from engine.dispatch.desk import Candidate, Desk
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 _MOST: Final = 256
 _OF_EACH_RUN: Final = 128
+_MOST_BIRTHS: Final = 64
+_BIRTH_SECONDS: Final = 5.0
+"""How long a new run waits for its turn, at most."""
 _FIRST_DELAY: Final = 0.002
 _LAST_DELAY: Final = 0.25
 """Seconds between attempts to lock a run that somebody else holds."""
@@ -76,6 +80,22 @@ class Renewal:
 
 
 Item: TypeAlias = Transition | Utterance
+Make: TypeAlias = Callable[[datetime], tuple[Unit, Sequence[hot.Command]]]
+"""Makes a new run at the given time, with what is to be written before it."""
+
+
+@dataclass(slots=True, eq=False)
+class Birth:
+    """A run that is to be; `born` is told when it was committed."""
+
+    make: Make
+    born: asyncio.Future[Unit]
+    unit: Unit | None = None
+
+    def failed(self, error: BaseException) -> None:
+        """It will not be."""
+        if not self.born.done():
+            self.born.set_exception(error)
 
 
 class Committer:
@@ -90,7 +110,22 @@ class Committer:
         self._lease = lease
         self._items: Inbox[Item] = Inbox()
         self._renewals: deque[Renewal] = deque()
+        self._births: deque[Birth] = deque()
         self._delays: dict[str, float] = {}
+
+    async def bear(self, make: Make) -> Unit:
+        """Makes and commits a new run, in one transaction with what else there is to do.
+
+        Raises Unavailable when PostgreSQL is away, and what `make` raises.
+        """
+        birth = Birth(make, asyncio.get_running_loop().create_future())
+        self._births.append(birth)
+        self._wake.set()
+        await asyncio.wait({birth.born}, timeout=_BIRTH_SECONDS)
+        if not birth.born.done() and birth in self._births:
+            self._births.remove(birth)
+            raise _away()
+        return await birth.born
 
     def submit(self, item: Item) -> None:
         """Queues something to apply; items of one run are applied in the order they came."""
@@ -124,24 +159,36 @@ class Committer:
         telemetry.WAITING.set(len(self._items))
         renewals = list(self._renewals)
         self._renewals.clear()
+        births: list[Birth] = []
         try:
             await self._renew(renewals)
             renewals = []
-            return await self._apply(items)
+            await self._link.get()  # without PostgreSQL, who waits for a new run can still give up
+            births = [self._births.popleft() for _ in range(min(len(self._births), _MOST_BIRTHS))]
+            return await self._apply(items, births)
         except _TRANSIENT as error:
             log.warning("a transaction failed and is repeated", extra={"error": type(error).__name__})
             self._renewals.extendleft(renewals)
             self._items.put_back(items)
+            for birth in births:  # it may have been committed, so it is not repeated
+                birth.failed(error)
             await self._link.rollback()
             await asyncio.sleep(0.05)
         except Exception:
             log.exception("a transaction failed")
             await self._link.rollback()
-            await self._apart(items)
+            await self._apart(items, births)
         return True
 
-    async def _apart(self, items: Sequence[Item]) -> None:
+    async def _apart(self, items: Sequence[Item], births: Sequence[Birth]) -> None:
         """Applies each run's items alone, so that what cannot be applied holds up nothing else."""
+        for birth in births:
+            try:
+                await self._apply((), (birth,), alone=True)
+            except Exception as error:
+                log.exception("a run cannot be started")
+                birth.failed(error)
+                await self._link.rollback()
         by_run: dict[str, list[Item]] = {}
         for item in items:
             by_run.setdefault(item.run_id, []).append(item)
@@ -182,16 +229,18 @@ class Committer:
         for number, one in enumerate(renewals):
             one.gone(hot.to_refs(answers[3 * number + 2]))
 
-    async def _apply(self, items: Sequence[Item], *, alone: bool = False) -> bool:
+    async def _apply(
+        self, items: Sequence[Item], births: Sequence[Birth] = (), *, alone: bool = False
+    ) -> bool:
         candidates = [] if alone else self._desk.candidates(self._spoken_for(items))
         scans = [] if alone else self._desk.scans()
-        if not items and not candidates and not scans:
+        if not items and not births and not candidates and not scans:
             return False
         units: dict[str, Unit] = {}
         done = False
         started = time.perf_counter()
         try:
-            done = await self._transact(items, candidates, scans, units)
+            done = await self._transact(items, births, candidates, scans, units)
             telemetry.COMMIT_SECONDS.observe(time.perf_counter() - started)
             telemetry.COMMIT_ITEMS.observe(len(items))
         finally:
@@ -204,13 +253,17 @@ class Committer:
     async def _transact(
         self,
         items: Sequence[Item],
+        births: Sequence[Birth],
         candidates: Sequence[Candidate],
         scans: Sequence[tuple[str, int]],
         units: dict[str, Unit],
     ) -> bool:
         wanted = dict.fromkeys([*(item.run_id for item in items), *(one.run_id for one in candidates)])
         opening = [hot.BEGIN, hot.lock_sql(list(wanted)), *(hot.claim_sql(*scan) for scan in scans)]
+        if births:
+            opening.append(hot.NOW)
         answers = await self._link.run(opening)
+        now = answers.pop()[0][0] if births else None
         scanned = self._scanned(scans, answers[2:])
         rows = {row[0]: (row[1], row[2], row[3]) for row in answers[1]}
         for row in scanned:
@@ -227,11 +280,17 @@ class Committer:
         for row in scanned:
             self._desk.place(units[row[0]], only={row[1]})
 
+        needed = self._bear(births, now, units) if now is not None else []
         changed = [unit for unit in units.values() if unit.is_changed]
         failpoints.reach("commit.before")
-        await self._link.run([*write(changed, self._lease), hot.COMMIT])
+        await self._link.run([*needed, *write(changed, self._lease), hot.COMMIT])
         failpoints.reach("commit.after")
+        if births:
+            failpoints.reach("start.after")
         self._desk.committed(changed)
+        for birth in births:
+            if birth.unit is not None and not birth.born.done():
+                birth.born.set_result(birth.unit)
         self._desk.put_back(candidates, units)
         for row, (lane, _) in zip(scanned, self._lanes_of(scans, answers[2:]), strict=True):
             if row[1] in units[row[0]].ready():
@@ -243,6 +302,21 @@ class Committer:
         if left:
             await self._later(left)
         return True
+
+    def _bear(self, births: Sequence[Birth], now: datetime, units: dict[str, Unit]) -> list[hot.Command]:
+        """Makes the new runs, and claims what can run at once; what is to be written before them."""
+        needed: list[hot.Command] = []
+        failpoints.reach("start.before")
+        for birth in births:
+            try:
+                birth.unit, commands = birth.make(now)
+            except Exception as error:  # whoever asked is told
+                birth.failed(error)
+                continue
+            needed += commands
+            units[birth.unit.info.id] = birth.unit
+            self._desk.place(birth.unit, queue_first=True)
+        return needed
 
     def _scanned(self, scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> hot.Rows:
         for (lane, limit), rows in zip(scans, answers, strict=True):
@@ -323,3 +397,12 @@ class Committer:
                 if state is not None and (number is None or state.plan.dependents[number]):
                     count += 1
         return count
+
+
+def _away() -> Unavailable:
+    return Unavailable(
+        "DEPENDENCY_UNAVAILABLE",
+        "the database is unavailable",
+        metadata={"dependency": "database"},
+        retry_after=1,
+    )

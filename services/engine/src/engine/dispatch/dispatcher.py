@@ -17,7 +17,7 @@ from engine.components import Components
 from engine.dispatch import ingress
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.cache import Cache
-from engine.dispatch.committer import Committer, Renewal, Transition, Utterance
+from engine.dispatch.committer import Committer, Make, Renewal, Transition, Utterance
 from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
 from engine.dispatch.link import Link
@@ -167,6 +167,13 @@ class Dispatcher:
     def commands(self, *units: Unit) -> list[hot.Command]:
         """What the units have to write, in the API's own transaction."""
         return write([unit for unit in units if unit.is_changed], self.timing.lease)
+
+    async def bear(self, make: Make) -> Unit:
+        """Writes the run that `make` makes, together with whatever else happens just then; it, once committed.
+
+        Raises Unavailable when PostgreSQL is away, and what `make` raises.
+        """
+        return await self._committer.bear(make)
 
     def committed(self, unit: Unit) -> None:
         """The API's transaction was committed."""

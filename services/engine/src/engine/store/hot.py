@@ -29,6 +29,8 @@ from engine.store.pipeline import Command, Connection, Rows, run
 BEGIN: Final[Command] = ("BEGIN", ())
 COMMIT: Final[Command] = ("COMMIT", ())
 ROLLBACK: Final[Command] = ("ROLLBACK", ())
+NOW: Final[Command] = ("SELECT now()", ())
+"""The transaction's time."""
 
 _FEW: Final = 8
 
