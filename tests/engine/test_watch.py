@@ -174,7 +174,7 @@ async def test_a_slow_client_falls_back_to_the_record_and_loses_nothing(
     peers.registry.workflow({"id": "a"})
     worker.code["a"] = chatty
     run = await engine.start_run()
-    watcher = Watcher(engine.built.db, engine.built.hub, Pace())
+    watcher = Watcher(engine.built.db, engine.built.reads, engine.built.hub, Pace())
     seqs = []
     async for message in watcher.watch(run.id, 0, Reader(None), asyncio.Event()):
         if message.HasField("event"):
@@ -191,7 +191,7 @@ async def test_a_client_that_stalls_while_its_queue_overflows_is_told_to_come_ba
     peers.registry.workflow({"id": "a"})
     worker.code["a"] = Attempt.hang
     run = await engine.start_run()
-    watcher = Watcher(engine.built.db, engine.built.hub, Pace(stalled=0.05))
+    watcher = Watcher(engine.built.db, engine.built.reads, engine.built.hub, Pace(stalled=0.05))
 
     async def stall() -> None:
         async for message in watcher.watch(run.id, 0, Reader(None), asyncio.Event()):

@@ -17,6 +17,8 @@ from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
 from engine.hub import Hub
+from engine.link import Link
+from engine.reads import Reads
 from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
@@ -48,6 +50,7 @@ class Service:
     bus: Bus
     hub: Hub
     dispatcher: Dispatcher
+    reads: Reads
     close: Callable[[], object]
 
 
@@ -68,7 +71,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     files = ArtifactStore(config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
-    engine = Engine(db, starter, dispatcher, Watcher(db, hub, pace), files)
+    reads = Reads(Link(config.database_url, "engine-reads"))
+    engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files)
     server = Server(
         config,
         [
@@ -85,7 +89,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             Poller(db, hub, bus, pace).run,
             Sweep(db, files).run,
         ],
-        on_stop=[dispatcher.close, bus.close, peers.close, db.close],
+        on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",
     )
-    return Service(server, db, bus, hub, dispatcher, peers.close)
+    return Service(server, db, bus, hub, dispatcher, reads, peers.close)

@@ -14,7 +14,10 @@ from chassis.database import Database
 from chassis.errors import Exhausted, OutOfRange, ServiceError, Unavailable
 from engine.domain import RunStatus
 from engine.hub import Hub, Live, Subscription
+from engine.reads import Reads
+from engine.records import EventRecord
 from engine.store import runs as store
+from engine.store import watching
 from engine.wire import events as wire
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 
@@ -22,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Message = engine_pb2.WatchRunResponse
 _PAGE: Final = 500
+_FIRST: Final = 50
 _POLL_SLOWLY: Final = 5.0
 
 
@@ -39,8 +43,9 @@ class Pace:
 class Watcher:
     """Serves WatchRun."""
 
-    def __init__(self, db: Database, hub: Hub, pace: Pace | None = None) -> None:
+    def __init__(self, db: Database, reads: Reads, hub: Hub, pace: Pace | None = None) -> None:
         self._db = db
+        self._reads = reads
         self._hub = hub
         self._pace = pace or Pace()
 
@@ -50,18 +55,22 @@ class Watcher:
         """The stream. Raises NotFound, OutOfRange, Exhausted when the client is too slow, Unavailable when draining."""
         subscription = self._hub.subscribe(run_id)
         try:
-            async with self._db.read() as tx:
-                run = await store.get(tx, run_id, reader, full=False)
-            if after_seq > run.last_seq:
+            found, rows = await self._reads.run(
+                watching.position_sql(run_id, reader), watching.events_sql(run_id, after_seq - 1, _FIRST)
+            )
+            if not found:
+                raise store.not_found(run_id)
+            status, last_seq = found[0]
+            if after_seq > last_seq:
                 raise OutOfRange(
                     "POSITION_OUT_OF_RANGE",
-                    f"run '{run_id}' has {run.last_seq} events; after_seq {after_seq} does not exist yet",
-                    metadata={"last_seq": str(run.last_seq)},
+                    f"run '{run_id}' has {last_seq} events; after_seq {after_seq} does not exist yet",
+                    metadata={"last_seq": str(last_seq)},
                 )
-            is_over = RunStatus(run.status).ended and after_seq == run.last_seq
+            is_over = RunStatus(status).ended and after_seq == last_seq
             # A client that comes back after the end hears the end again, or it would come back for ever.
             subscription.seen = after_seq - is_over
-            async for event in self._recorded(subscription):
+            async for event in self._recorded(subscription, watching.to_events(rows)):
                 yield Message(event=event)
                 is_over = event.HasField("end")
             if is_over:
@@ -119,9 +128,17 @@ class Watcher:
                 subscription.known = max(subscription.known, one.seq)
         return found
 
-    async def _recorded(self, subscription: Subscription) -> AsyncIterator[run_pb2.RunEvent]:
-        """The recorded events after what was seen."""
+    async def _recorded(
+        self, subscription: Subscription, first: Sequence[EventRecord] = ()
+    ) -> AsyncIterator[run_pb2.RunEvent]:
+        """The recorded events after what was seen, of which the `first` were read already."""
         subscription.overflowed = False
+        for record in first:
+            if record.seq > subscription.seen:
+                subscription.seen = record.seq
+                yield wire.event(record)
+        if first and len(first) < _FIRST:
+            return
         while True:
             known = subscription.known
             async with self._db.read() as tx:

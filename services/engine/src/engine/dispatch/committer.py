@@ -16,15 +16,14 @@ from typing import Final, TypeAlias
 
 import psycopg
 
-from chassis.errors import Unavailable
 from chassis.signals import Signal
 from engine import failpoints, telemetry
 from engine.dispatch.desk import Candidate, Desk
 from engine.dispatch.inbox import Inbox
-from engine.dispatch.link import Link
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Ref
+from engine.link import Link, away
 from engine.state import Event, Failed, Rejected, Succeeded
 from engine.store import hot
 
@@ -124,7 +123,7 @@ class Committer:
         await asyncio.wait({birth.born}, timeout=_BIRTH_SECONDS)
         if not birth.born.done() and birth in self._births:
             self._births.remove(birth)
-            raise _away()
+            raise away()
         return await birth.born
 
     def submit(self, item: Item) -> None:
@@ -397,12 +396,3 @@ class Committer:
                 if state is not None and (number is None or state.plan.dependents[number]):
                     count += 1
         return count
-
-
-def _away() -> Unavailable:
-    return Unavailable(
-        "DEPENDENCY_UNAVAILABLE",
-        "the database is unavailable",
-        metadata={"dependency": "database"},
-        retry_after=1,
-    )

@@ -20,7 +20,6 @@ from engine.dispatch.cache import Cache
 from engine.dispatch.committer import Committer, Make, Renewal, Transition, Utterance
 from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
-from engine.dispatch.link import Link
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.recovery import Recovery
 from engine.dispatch.sessions import Session, Sessions, serves
@@ -30,6 +29,7 @@ from engine.events import Listener, Publisher
 from engine.explaining import Facts
 from engine.hub import Hub
 from engine.lanes import lane_of
+from engine.link import Link
 from engine.plan import Plan
 from engine.records import RunRecord, StepRecord, WorkerRecord
 from engine.state import Failed, Rejected, Tick

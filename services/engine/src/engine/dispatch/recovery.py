@@ -16,8 +16,8 @@ from engine import telemetry
 from engine.dispatch.committer import Committer, Transition
 from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
-from engine.dispatch.link import Link
 from engine.domain import Ref
+from engine.link import Link
 from engine.state import Lost, Tick
 from engine.store import recovery as store
 from engine.store import workers as workers_store

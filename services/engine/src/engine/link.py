@@ -1,4 +1,4 @@
-"""The committer's own connection to PostgreSQL: one, always the same, so that its statements stay prepared."""
+"""A connection to PostgreSQL for the hot paths: always the same one, so that its statements stay prepared."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from chassis.errors import Unavailable
 from engine.store import hot
 
 log = logging.getLogger(__name__)
@@ -69,3 +70,13 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def away() -> Unavailable:
+    """PostgreSQL does not answer."""
+    return Unavailable(
+        "DEPENDENCY_UNAVAILABLE",
+        "the database is unavailable",
+        metadata={"dependency": "database"},
+        retry_after=1,
+    )
