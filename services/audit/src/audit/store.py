@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import Label, Row, Text, case, cast, func, insert, select, text, true
 
 from audit import canonical, merkle
@@ -34,6 +35,8 @@ _FILTERED: Final = {
 }
 """What a list may be filtered by, beside the outcome."""
 _ENTRY: Final = tuple(field.name for field in dataclasses.fields(Entry))
+_DETAILS: Final = _ENTRY.index("details")
+_COPY_ENTRIES: Final = f"COPY entries ({', '.join(_ENTRY)}, leaf_hash) FROM STDIN"
 _COLUMNS: Final = (
     *(entries.c[name] for name in _ENTRY if name != "details"),
     cast(entries.c.details, Text).label("details"),
@@ -70,13 +73,15 @@ async def known(tx: Transaction, record_ids: Sequence[str]) -> frozenset[str]:
 
 async def append(tx: Transaction, addition: Addition) -> None:
     """Writes a batch: entries, nodes, checkpoint."""
-    rows = [
-        {name: getattr(leaf.entry, name) for name in _ENTRY} | {"leaf_hash": leaf.leaf_hash}
-        for leaf in addition.leaves
-    ]
-    await tx.execute(insert(entries), rows)
-    numbered = enumerate(addition.nodes, addition.first_node)
-    await tx.execute(insert(nodes), [{"number": number, "hash": value} for number, value in numbered])
+    cursor = (await tx.raw()).cursor()
+    async with cursor.copy(_COPY_ENTRIES) as copy:
+        for leaf in addition.leaves:
+            values = [getattr(leaf.entry, name) for name in _ENTRY]
+            values[_DETAILS] = Jsonb(leaf.entry.details)
+            await copy.write_row((*values, leaf.leaf_hash))
+    async with cursor.copy("COPY nodes (number, hash) FROM STDIN") as copy:
+        for numbered in enumerate(addition.nodes, addition.first_node):
+            await copy.write_row(numbered)
     signed = addition.checkpoint
     await tx.execute(
         insert(checkpoints).values(

@@ -41,8 +41,13 @@ def validate(message: Message | Unreadable) -> None:
         raise Invalid(
             "INVALID_FIELD", "; ".join(f"{one.field}: {one.description}" for one in fields[:5]), fields=fields
         )
-    # No encoding of a string without NUL has a NUL in its bytes, but numbers do: only then look closer.
-    if b"\0" in message.SerializeToString() and (path := find_nul(message)):
+    # No encoding of a string without NUL has a NUL in its bytes, but numbers do; as text they have not. Only then
+    # look closer.
+    if (
+        b"\0" in message.SerializeToString()
+        and "\\000" in str(message)
+        and (path := find_nul(message))
+    ):
         raise Invalid(
             "NUL_CHARACTER",
             f"{path} holds a NUL character",
