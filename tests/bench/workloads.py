@@ -3,11 +3,13 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 from google.protobuf import json_format
 
-from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc
+from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2
 from tests.support.stack import Stack
 from tests.system.console import Console
 
@@ -45,12 +47,50 @@ class Client:
                 return str(json_format.MessageToDict(item.event.end)["status"])
         raise AssertionError("the stream ended before its end")
 
+    @asynccontextmanager
+    async def news(self, workflow: str) -> AsyncIterator["News"]:
+        """Follows the workflow's runs."""
+        request = engine_pb2.WatchRunsRequest(filter=f'workflow_name = "{workflow}"', page_size=1)
+        news = News()
+        following = asyncio.create_task(news.follow(self._engine.WatchRuns(request, metadata=self._metadata)))
+        try:
+            await news.live.wait()
+            yield news
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
     async def first_line(self, run_id: str) -> None:
         """Returns when a step of the run has written its first line."""
         request = engine_pb2.WatchRunRequest(run_id=run_id)
         async for item in self._engine.WatchRun(request, metadata=self._metadata):
             if item.event.HasField("log"):
                 return
+
+
+class News:
+    """The ends of a workflow's runs, as one stream tells them."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, asyncio.Future[tuple[str, float]]] = {}
+        self.live = asyncio.Event()
+
+    async def end_of(self, run_id: str) -> tuple[str, float]:
+        """The status a run ends with, and when that was seen."""
+        return await self._end(run_id)
+
+    def _end(self, run_id: str) -> asyncio.Future[tuple[str, float]]:
+        return self._ends.setdefault(run_id, asyncio.get_running_loop().create_future())
+
+    async def follow(self, stream: AsyncIterator[engine_pb2.WatchRunsResponse]) -> None:
+        """Reads the stream."""
+        async for message in stream:
+            if message.HasField("live"):
+                self.live.set()
+            elif message.HasField("run") and message.run.HasField("ended_at"):
+                end = self._end(message.run.id)
+                if not end.done():
+                    end.set_result((run_pb2.Run.Status.Name(message.run.status), time.perf_counter()))
 
 
 async def chain(client: Client, steps: int) -> str:
@@ -63,6 +103,13 @@ async def chain(client: Client, steps: int) -> str:
             f"  - {{id: s{number}, component: {code}, with: {{n: {json.dumps(value) if number else 10}}}}}"
         )
     return str((await client.console.workflow("\n".join(lines)))["name"])
+
+
+async def parallel(client: Client, steps: int) -> str:
+    """Saves W2's workflow: `steps` steps beside each other that compute. Its name."""
+    code = await client.console.python(FIB)
+    lines = [f"  - {{id: s{number}, component: {code}, with: {{n: 33}}}}" for number in range(steps)]
+    return str((await client.console.workflow("\n".join(["name: NAME", "steps:", *lines])))["name"])
 
 
 async def one_step(client: Client) -> str:
@@ -81,6 +128,34 @@ async def diamond(client: Client) -> str:
         f"  - {{id: b, component: {code}, needs: [a]}}\n  - {{id: c, component: {code}, needs: [a]}}\n"
         f"  - {{id: d, component: {code}, needs: [b, c]}}\n"
     )
+    return str((await client.console.workflow(source))["name"])
+
+
+async def payload(client: Client, size: int, steps: int = 5) -> str:
+    """Saves W8's workflow: `steps` steps in a row that pass on a text of `size` bytes. Its name."""
+    make = await client.console.python("def main(size: int) -> str:\n    return 'x' * size\n")
+    keep = await client.console.python("def main(text: str) -> str:\n    return text\n")
+    lines = ["name: NAME", "steps:", f"  - {{id: s0, component: {make}, with: {{size: {size}}}}}"]
+    for number in range(1, steps):
+        value = f'"${{{{ steps.s{number - 1}.output }}}}"'
+        lines.append(f"  - {{id: s{number}, component: {keep}, with: {{text: {value}}}}}")
+    return str((await client.console.workflow("\n".join(lines)))["name"])
+
+
+async def fan_out(client: Client, items: int) -> str:
+    """Saves W8's other workflow: a list known only at run time, and a step for each of its items. Its name."""
+    make = await client.console.python("def main(n: int) -> list:\n    return list(range(n))\n")
+    code = await client.console.python("def main(n: int) -> int:\n    return n\n")
+    source = f"""
+        name: NAME
+        steps:
+          - {{id: all, component: {make}, with: {{n: {items}}}}}
+          - id: each
+            component: {code}
+            for_each: "${{{{ steps.all.output }}}}"
+            max_parallel: 16
+            with: {{n: "${{{{ item }}}}"}}
+        """
     return str((await client.console.workflow(source))["name"])
 
 
@@ -104,15 +179,17 @@ async def timed_to_first_line(client: Client, workflow: str) -> float:
 
 async def flood(client: Client, workflow: str, runs: int) -> tuple[float, list[float]]:
     """Starts `runs` runs as fast as one client can: seconds until all have ended, and each run's own seconds."""
-
-    async def one() -> float:
-        async with gate:
-            started = time.perf_counter()
-            run = await client.start(workflow)
-        assert await client.ended(run) == "SUCCESS"
-        return time.perf_counter() - started
-
     gate = asyncio.Semaphore(32)
-    started = time.perf_counter()
-    each = await asyncio.gather(*(one() for _ in range(runs)))
-    return time.perf_counter() - started, sorted(each)
+    async with client.news(workflow) as news:
+
+        async def one() -> float:
+            async with gate:
+                started = time.perf_counter()
+                run = await client.start(workflow)
+            status, ended = await news.end_of(run)
+            assert status == "SUCCESS", status
+            return ended - started
+
+        started = time.perf_counter()
+        each = await asyncio.gather(*(one() for _ in range(runs)))
+        return time.perf_counter() - started, sorted(each)

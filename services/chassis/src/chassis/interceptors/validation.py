@@ -43,11 +43,7 @@ def validate(message: Message | Unreadable) -> None:
         )
     # No encoding of a string without NUL has a NUL in its bytes, but numbers do; as text they have not. Only then
     # look closer.
-    if (
-        b"\0" in message.SerializeToString()
-        and "\\000" in str(message)
-        and (path := find_nul(message))
-    ):
+    if b"\0" in message.SerializeToString() and "\\000" in str(message) and (path := find_nul(message)):
         raise Invalid(
             "NUL_CHARACTER",
             f"{path} holds a NUL character",
