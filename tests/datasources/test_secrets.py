@@ -1,107 +1,22 @@
 """Secrets: where they lie, who may refer to them, and that nobody ever sees one."""
 
 import logging
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.exceptions import InvalidTag
 
-from chassis import logs
+from chassis import logs, vault
 from chassis.errors import Denied, Invalid, Precondition, ServiceError
-from datasources import vault
+from chassis.vault import Vault
 from datasources.references import References
 from datasources.tables import metadata
-from datasources.vault import MasterKeyError, Vault
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from tests.datasources.conftest import Target, World
 from tests.datasources.test_data_sources import create, get, sales, update
 from tests.support.callers import ADMIN, EDITOR, as_caller
 
 CANARY = "canary-5f0e7a1c9b"
-
-
-# --- the vault
-
-
-def test_a_sealed_secret_opens_for_its_data_source_and_no_other(tmp_path: Path) -> None:
-    sealing = Vault(tmp_path / "keys" / "master.key")
-
-    sealed = sealing.seal("one", CANARY)
-
-    assert sealing.open("one", sealed) == CANARY
-    assert CANARY.encode() not in sealed.ciphertext + sealed.wrapped_key
-    with pytest.raises(Precondition):
-        sealing.open("two", sealed)
-
-
-def test_the_same_secret_is_never_sealed_the_same_way(tmp_path: Path) -> None:
-    sealing = Vault(tmp_path / "master.key")
-
-    first, second = sealing.seal("one", CANARY), sealing.seal("one", CANARY)
-
-    assert first.ciphertext != second.ciphertext
-    assert first.wrapped_key != second.wrapped_key
-
-
-@pytest.mark.parametrize("part", ["ciphertext", "wrapped_key"])
-def test_a_changed_bit_is_noticed(part: str, tmp_path: Path) -> None:
-    sealing = Vault(tmp_path / "master.key")
-    sealed = sealing.seal("one", CANARY)
-    blob = bytearray(getattr(sealed, part))
-    blob[-1] ^= 1
-    fields = {name: getattr(sealed, name) for name in ("ciphertext", "wrapped_key", "key_version")}
-
-    with pytest.raises((Precondition, InvalidTag)):
-        sealing.open("one", vault.Sealed(**fields | {part: bytes(blob)}))
-
-
-def test_the_master_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "master.key"
-
-    first, second = Vault(path), Vault(path)
-
-    assert second.open("one", first.seal("one", CANARY)) == CANARY
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert os.listdir(path.parent) == ["master.key"]  # noqa: PTH208
-
-
-def test_a_rotated_key_opens_the_old_and_wraps_the_new(tmp_path: Path) -> None:
-    path = tmp_path / "master.key"
-    before = Vault(path)
-    old = before.seal("one", CANARY)
-
-    assert vault.rotate(path) == 2
-    after = Vault(path)
-
-    assert after.open("one", old) == CANARY
-    rewrapped = after.rewrap("one", old)
-    assert (old.key_version, rewrapped.key_version) == (1, 2)
-    assert rewrapped.ciphertext == old.ciphertext
-    assert before.open("one", rewrapped) == CANARY
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize("content", ["", "nonsense", "1 c2hvcnQ=", "x " + "A" * 44, "1 not base64!"])
-def test_a_damaged_key_file_is_refused_with_its_place(content: str, tmp_path: Path) -> None:
-    path = tmp_path / "master.key"
-    path.write_text(content)
-    path.chmod(0o600)
-
-    with pytest.raises(MasterKeyError, match=r"master\.key"):
-        Vault(path)
-
-
-def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "master.key"
-    Vault(path)
-    path.chmod(0o640)
-
-    with pytest.raises(MasterKeyError, match="chmod 600"):
-        Vault(path)
 
 
 async def test_rotation_wraps_every_secret_anew(world: World, target: Target) -> None:

@@ -4,9 +4,8 @@ import os
 import sys
 
 import chassis.server
-from chassis import client, config, migrations
+from chassis import client, config, migrations, vault
 from chassis.authentication import RemoteAuthenticator
-from datasources import vault
 from datasources.config import AUDIENCES, Config
 from datasources.connectors.postgresql import forget_client_settings
 from datasources.service import build

@@ -12,6 +12,7 @@ from chassis.database import Database, Transaction
 from chassis.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Precondition
 from chassis.ids import uuid7
 from chassis.statuses import MAX_MESSAGE_BYTES
+from chassis.vault import Vault
 from datasources import catalogue, domain, store, wire
 from datasources.connections import Connections, Stored
 from datasources.connectors import failures
@@ -20,7 +21,6 @@ from datasources.pools import Pools
 from datasources.queries import Batch, Columns, Order, Outcome, Queries, Query, Stop
 from datasources.references import References
 from datasources.statements import Checker, Statement
-from datasources.vault import Vault
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
 

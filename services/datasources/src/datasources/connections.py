@@ -13,6 +13,7 @@ import psycopg
 
 from chassis import logs
 from chassis.errors import ServiceError
+from chassis.vault import SealBroken, Sealed, Vault
 from datasources.addresses import Guard, Target, UnknownHostError
 from datasources.catalogue import Catalogue
 from datasources.connectors import failures, postgresql, scanning
@@ -20,7 +21,6 @@ from datasources.connectors.postgresql import Session
 from datasources.domain import DataSource
 from datasources.pools import Pools
 from datasources.references import References
-from datasources.vault import Sealed, Vault
 
 _TEST_SECONDS: Final = 15
 _SCAN_SECONDS: Final = 60
@@ -124,11 +124,19 @@ class Connections:
         if stored.source.secret_ref:
             secret = self._references.read(stored.source.secret_ref)
         elif stored.sealed is not None:
-            secret = self._vault.open(stored.source.id, stored.sealed)
+            secret = self._open(stored.source.id, stored.sealed)
         else:
             return ""
         logs.masker.add(secret)
         return secret
+
+    def _open(self, data_source_id: str, sealed: Sealed) -> str:
+        try:
+            return self._vault.open(data_source_id, sealed)
+        except SealBroken:
+            raise failures.connection_failed(
+                "the stored secret does not open with this service's master key; set it again"
+            ) from None
 
 
 def _failed(why: str, started: float) -> Tested:

@@ -5,9 +5,8 @@ import logging
 from typing import Final
 
 from chassis.database import Database
-from chassis.errors import Precondition
+from chassis.vault import SealBroken, Vault
 from datasources import store
-from datasources.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Rotation:
             for data_source_id, sealed in await store.secrets_below(tx, self._vault.key_version, _BATCH):
                 try:
                     rewrapped = self._vault.rewrap(data_source_id, sealed)
-                except Precondition:
+                except SealBroken:
                     log.error("a secret does not open", extra={"data_source_id": data_source_id})
                     continue
                 await store.rewrap_secret(tx, data_source_id, rewrapped)

@@ -8,6 +8,7 @@ from chassis.authentication import Authenticator
 from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
+from chassis.vault import Vault
 from datasources.addresses import Guard, Resolve, resolve
 from datasources.api import DataSources
 from datasources.config import Config
@@ -16,7 +17,6 @@ from datasources.pools import Pools
 from datasources.references import References
 from datasources.rotation import Rotation
 from datasources.tables import metadata
-from datasources.vault import Vault
 from mcpanel.datasources.v1 import datasources_pb2_grpc
 
 

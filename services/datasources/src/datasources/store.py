@@ -14,9 +14,9 @@ from chassis.errors import AlreadyExists, NotFound
 from chassis.filtering import Filter
 from chassis.filtering.sql import Columns, Field, one_of, where
 from chassis.ids import is_uuid
+from chassis.vault import Sealed
 from datasources.domain import DataSource, Type
 from datasources.tables import data_sources, schema_snapshots, secrets
-from datasources.vault import Sealed
 
 _FILTERED: Final[Columns] = {
     "name": data_sources.c.name,

@@ -1,8 +1,8 @@
 """Secrets at rest: each encrypted with a key of its own, which is wrapped by a master key outside the database.
 
-AES-256-GCM twice. The data source's id is the associated data of the secret, and with the key's version of the wrapped
-key, so that neither opens on another row. The master key's file holds one `<version> <base64 of 32 bytes>` a line; the
-highest version wraps, every version unwraps.
+AES-256-GCM twice. The id of whatever owns the secret is its associated data, and with the key's version that of the
+wrapped key, so that neither opens on another row. The master key's file holds one `<version> <base64 of 32 bytes>` a
+line; the highest version wraps, every version unwraps.
 """
 
 import base64
@@ -18,14 +18,16 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from chassis.errors import Precondition
-
 _NONCE: Final = 12
 _KEY: Final = 32
 
 
 class MasterKeyError(Exception):
     """The master key's file cannot be used; the message says why and what to do."""
+
+
+class SealBroken(Exception):
+    """A stored secret does not open with this service's master key: one of the two is another, or was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,41 +75,41 @@ class Vault:
         """Takes up the versions another process added to the file. Raises MasterKeyError."""
         self._key = read(self._path)
 
-    def seal(self, data_source_id: str, secret: str) -> Sealed:
-        """The secret, encrypted for this data source only."""
+    def seal(self, owner_id: str, secret: str) -> Sealed:
+        """The secret, encrypted for this owner only."""
         data_key = AESGCM.generate_key(_KEY * 8)
         version = self._key.newest
         return Sealed(
-            _encrypt(data_key, secret.encode(), _aad(data_source_id)),
-            _encrypt(self._key.versions[version], data_key, _aad(data_source_id, version)),
+            _encrypt(data_key, secret.encode(), _aad(owner_id)),
+            _encrypt(self._key.versions[version], data_key, _aad(owner_id, version)),
             version,
         )
 
-    def open(self, data_source_id: str, sealed: Sealed) -> str:
-        """The secret. Raises Precondition CONNECTION_FAILED when the master key does not fit."""
-        data_key = self._unwrap(data_source_id, sealed)
+    def open(self, owner_id: str, sealed: Sealed) -> str:
+        """The secret. Raises SealBroken when the master key does not fit."""
+        data_key = self._unwrap(owner_id, sealed)
         try:
-            return _decrypt(data_key, sealed.ciphertext, _aad(data_source_id)).decode()
+            return _decrypt(data_key, sealed.ciphertext, _aad(owner_id)).decode()
         except InvalidTag:
-            raise _unreadable() from None
+            raise SealBroken from None
 
-    def rewrap(self, data_source_id: str, sealed: Sealed) -> Sealed:
+    def rewrap(self, owner_id: str, sealed: Sealed) -> Sealed:
         """The same secret, its key wrapped with the newest version. Raises like `open`."""
-        data_key = self._unwrap(data_source_id, sealed)
+        data_key = self._unwrap(owner_id, sealed)
         version = self._key.newest
-        wrapped = _encrypt(self._key.versions[version], data_key, _aad(data_source_id, version))
+        wrapped = _encrypt(self._key.versions[version], data_key, _aad(owner_id, version))
         return Sealed(sealed.ciphertext, wrapped, version)
 
-    def _unwrap(self, data_source_id: str, sealed: Sealed) -> bytes:
+    def _unwrap(self, owner_id: str, sealed: Sealed) -> bytes:
         if sealed.key_version not in self._key.versions:
             self.reload()  # another process may have rotated it
         key = self._key.versions.get(sealed.key_version)
         if key is None:
-            raise _unreadable()
+            raise SealBroken
         try:
-            return _decrypt(key, sealed.wrapped_key, _aad(data_source_id, sealed.key_version))
+            return _decrypt(key, sealed.wrapped_key, _aad(owner_id, sealed.key_version))
         except InvalidTag:
-            raise _unreadable() from None
+            raise SealBroken from None
 
 
 def read(path: Path) -> MasterKey:
@@ -178,11 +180,5 @@ def _decrypt(key: bytes, blob: bytes, associated: bytes) -> bytes:
     return AESGCM(key).decrypt(blob[:_NONCE], blob[_NONCE:], associated)
 
 
-def _aad(data_source_id: str, version: int | None = None) -> bytes:
-    return data_source_id.encode() if version is None else f"{data_source_id}/{version}".encode()
-
-
-def _unreadable() -> Precondition:
-    return Precondition(
-        "CONNECTION_FAILED", "the stored secret does not open with this service's master key; set it again"
-    )
+def _aad(owner_id: str, version: int | None = None) -> bytes:
+    return owner_id.encode() if version is None else f"{owner_id}/{version}".encode()
