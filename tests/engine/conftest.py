@@ -110,6 +110,7 @@ class Engines:
                 "listen": Address(address),
                 "metrics_listen": None,
                 "artifacts_dir": self._folder / "artifacts",
+                "keys_dir": self._folder / "keys",
                 **self.settings,
                 **settings,
             }

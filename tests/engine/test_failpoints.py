@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import grpc.aio
 import pytest
 
 from engine import failpoints
-from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2
+from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, schedule_pb2, trigger_pb2
 from stack.nats import Nats
 from stack.ports import free_port
+from tests.engine.support.automation import quick
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, echo
 from tests.support.servers import TestPostgres
@@ -22,7 +24,9 @@ from tests.support.servers import TestPostgres
 EDITOR_KEY = (("authorization", "Bearer mcp_editor"),)
 WORKER_KEY = (("authorization", "Bearer mcp_worker"),)
 POINTS = {
-    name: 2 if name.partition(".")[0] in ("commit", "publish", "send") else 1 for name in failpoints.NAMES
+    name: 2 if name.partition(".")[0] in ("commit", "publish", "send") else 1
+    for name in failpoints.NAMES
+    if not name.startswith(("fire", "follow"))
 }
 
 
@@ -162,6 +166,43 @@ async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
         finally:
             staying.cancel()
             await story.worker.close()
+            await process.kill()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_what_starts_by_itself_starts_once_whenever_the_engine_is_killed(
+    moment: str, postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
+) -> None:
+    quick(peers)
+    quick(peers, "report")
+    process = Process(postgres.create_database("killed", migrate="engine"), nats.url, peers.address, tmp_path)
+    once = schedule_pb2.Schedule(name="once", workflow="flow", interval={"every": timedelta(days=366)})
+    trigger = trigger_pb2.Trigger(name="after", workflow="report", run_end={"workflow": "flow"})
+    async with grpc.aio.insecure_channel(process.address) as channel:
+        stub = engine_pb2_grpc.EngineServiceStub(channel)
+
+        async def started() -> list[str]:
+            found = (await stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=EDITOR_KEY)).runs
+            return sorted(one.workflow_name for one in found)
+
+        try:
+            await process.start(f"fire.{moment}=kill")
+            create = trigger_pb2.CreateTriggerRequest(trigger=trigger, request_id="trigger")
+            await insist(lambda: stub.CreateTrigger(create, metadata=EDITOR_KEY))
+            once.interval.anchor_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=0.5))
+            fire = schedule_pb2.CreateScheduleRequest(schedule=once, request_id="schedule")
+            await stub.CreateSchedule(fire, metadata=EDITOR_KEY)
+            assert await process.death() == -signal.SIGKILL
+            await process.start(f"follow.{moment}=kill")
+            assert await process.death() == -signal.SIGKILL
+            await process.start()
+            async with asyncio.timeout(20):
+                while len(await insist(started)) < 2:
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
+
+            assert await started() == ["flow", "report"]
+        finally:
             await process.kill()
 
 

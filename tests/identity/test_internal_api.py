@@ -65,6 +65,40 @@ async def test_internal_methods_are_for_services_only(world: World, caller: str)
     }
 
 
+async def principal(world: World, principal_id: str, caller: str = "engine") -> pb.Principal:
+    request = pb.GetPrincipalRequest(principal_id=principal_id)
+    return (await world.stub.GetPrincipal(request, metadata=bearer(world.key(caller)))).principal
+
+
+async def test_a_service_learns_what_somebody_may_do_now(world: World) -> None:
+    ada = await world.register("ada@example.com", "Editor")
+    operator = await authenticate(world, world.key("admin"))
+
+    before = await principal(world, ada.id)
+    change = pb.UpdateUserRequest(user_id=ada.id, user=pb.User(role_name="Viewer"))
+    await world.stub.UpdateUser(change, metadata=world.admin)
+    after = await principal(world, ada.id)
+
+    assert (before.id, before.kind, before.name) == (ada.id, pb.Principal.USER, "ada@example.com")
+    assert (list(before.roles), "runs.start" in before.permissions) == (["Editor"], True)
+    assert (list(after.roles), "runs.start" in after.permissions) == (["Viewer"], False)
+    assert list((await principal(world, operator.id)).roles) == ["Admin"]
+
+
+async def test_somebody_who_may_not_log_in_may_do_nothing(world: World) -> None:
+    ada = await world.register("ada@example.com", "Editor")
+    change = pb.UpdateUserRequest(user_id=ada.id, user=pb.User(is_active=False))
+    await world.stub.UpdateUser(change, metadata=world.admin)
+
+    answers = [await failure(principal(world, one)) for one in (ada.id, RUN, "nobody")]
+    person = await failure(principal(world, ada.id, "admin"))
+
+    assert {(code, error.reason) for code, error in answers} == {
+        (grpc.StatusCode.NOT_FOUND, "PRINCIPAL_NOT_FOUND")
+    }
+    assert person[1].reason == "INTERNAL_ONLY"
+
+
 async def test_a_run_token_reads_the_runs_data_sources_for_an_hour(world: World) -> None:
     request = pb.IssueRunTokenRequest(
         run_id=RUN, subject_id="u1", subject_name="ada@example.com", data_source_ids=["d1", "d2"]

@@ -29,10 +29,11 @@ def test_each_role_holds_what_the_one_below_it_holds() -> None:
     assert roles.PERMISSIONS - admin.permissions == {"worker.connect"}
 
 
-def test_an_editor_deletes_nothing_and_sees_neither_audit_nor_users() -> None:
+def test_an_editor_deletes_nothing_but_automation_and_sees_neither_audit_nor_users() -> None:
     held = role("Editor").permissions
 
-    assert not [one for one in held if one.endswith(".delete")]
+    deletes = {one for one in held if one.endswith(".delete")}
+    assert deletes == {"schedules.delete", "triggers.delete"}
     assert not [one for one in held if one.startswith(("audit.", "users.", "metrics."))]
 
 

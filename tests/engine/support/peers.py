@@ -12,7 +12,7 @@ from chassis.ids import uuid7
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
-from tests.support.callers import EDITOR, WORKER
+from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER, WORKER
 
 Step = workflow_pb2.Step
 Type = component_pb2.Definition
@@ -128,6 +128,9 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
 
     def __init__(self) -> None:
         self.asked: list[identity_pb2.IssueRunTokenRequest] = []
+        self.people = {one.id: one for one in (ADMIN, EDITOR, OTHER_EDITOR, VIEWER)}
+        self.answers = True
+        """Whether it says who somebody is."""
 
     async def IssueRunToken(
         self, request: identity_pb2.IssueRunTokenRequest, context: Any
@@ -137,6 +140,24 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         answer.expires_at.GetCurrentTime()
         answer.expires_at.seconds += 3600
         return answer
+
+    async def GetPrincipal(
+        self, request: identity_pb2.GetPrincipalRequest, context: Any
+    ) -> identity_pb2.GetPrincipalResponse:
+        if not self.answers:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone for the moment")
+        caller = self.people.get(request.principal_id)
+        if caller is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "nobody")
+            raise AssertionError
+        principal = identity_pb2.Principal(
+            id=caller.id,
+            kind="USER",
+            name=caller.name,
+            roles=sorted(caller.roles),
+            permissions=sorted(caller.permissions),
+        )
+        return identity_pb2.GetPrincipalResponse(principal=principal)
 
     async def Authenticate(
         self, request: identity_pb2.AuthenticateRequest, context: Any

@@ -29,6 +29,11 @@ class EngineConfig(BusConfig):
         default="",
         help="the folder of artifacts; empty: artifacts under MCPANEL_HOME",
     )
+    keys_dir: Path | None = setting(
+        "MCPANEL_KEYS_DIR",
+        default="",
+        help="the folder of engine.master.key; default: keys under MCPANEL_HOME",
+    )
     profile: Literal["local", "production"] = setting(
         "MCPANEL_PROFILE", default="local", help="local or production"
     )
@@ -51,6 +56,11 @@ class EngineConfig(BusConfig):
     def artifacts(self) -> Path:
         """The folder of artifacts."""
         return self.artifacts_dir or self.home / "artifacts"
+
+    @property
+    def master_key(self) -> Path:
+        """The file of the master key, which encrypts the secrets of webhooks. Replicas share it."""
+        return (self.keys_dir or self.home / "keys") / "engine.master.key"
 
     @property
     def lease(self) -> timedelta:

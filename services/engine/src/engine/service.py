@@ -9,16 +9,22 @@ from chassis.bus import Bus
 from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
+from chassis.vault import Vault
 from engine.api import Engine
+from engine.api.common import Automation
 from engine.artifacts import ArtifactStore
 from engine.audit import RunEventRecords
 from engine.catalogue import Catalogue
 from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
+from engine.firing import Firing
+from engine.following import Following
 from engine.hub import Hub
 from engine.link import Link
+from engine.owners import Owners
 from engine.reads import Reads
+from engine.receiving import Receiving
 from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
@@ -55,7 +61,7 @@ class Service:
 
 
 def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> Service:
-    """The service; nothing is started yet but what the server starts."""
+    """The service; nothing is started yet but what the server starts. Raises MasterKeyError."""
     db = Database(config.database_url, metadata, name="engine", pool_size=4)
     bus = Bus(config.nats_url, name="engine", echo=False)
     hub = Hub()
@@ -72,7 +78,11 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
     reads = Reads(Link(config.database_url, "engine-reads"))
-    engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files)
+    owners = Owners(peers.identity, starter)
+    firing = Firing(db, starter, owners, config.poll_seconds)
+    following = Following(db, starter, owners, dispatcher.desk.run_ended, config.poll_seconds)
+    automation = Automation(owners, firing, Receiving(db, starter, owners, Vault(config.master_key)))
+    engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files, automation=automation)
     server = Server(
         config,
         [
@@ -88,6 +98,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             *dispatcher.background(),
             Poller(db, hub, bus, pace).run,
             Sweep(db, files).run,
+            firing.run,
+            following.run,
         ],
         on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",

@@ -72,8 +72,7 @@ class Starter:
 
         Raises NotFound WORKFLOW_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
         """
-        prepared = await self._catalogue.prepare(workflow, version)
-        payload = inputs.resolve(prepared.declared, given)
+        prepared, payload = await self.checked(workflow, version, given)
         lanes = {lane_of(step) for step in prepared.plan.leaves if not step.in_engine and step.version_id}
         if missing := await self._dispatcher.missing_lanes(lanes):
             names = ", ".join(sorted(missing))
@@ -84,6 +83,17 @@ class Starter:
                 resource=("workflow", prepared.name),
             )
         return prepared, payload
+
+    async def checked(
+        self, workflow: str, version: int, given: Mapping[str, Json]
+    ) -> tuple[Prepared, Payload]:
+        """Like `prepare`, for a run that is to start later: no worker need be there yet."""
+        prepared = await self.described(workflow, version)
+        return prepared, inputs.resolve(prepared.declared, given)
+
+    async def described(self, workflow: str, version: int) -> Prepared:
+        """The workflow, as the registry tells the current caller. Raises NotFound WORKFLOW_NOT_FOUND."""
+        return await self._catalogue.prepare(workflow, version)
 
     async def add(self, tx: Transaction, wish: Wish) -> Started:
         """Writes the run, unless there is one already that is as good. Call `committed` or `abandoned` after it.

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -256,4 +257,121 @@ workers: Final = Table(
     _time("connected_at", required=True),
     _time("last_seen_at", required=True),
     Index("ix_workers_last_seen_at", "last_seen_at"),
+)
+
+
+def _standing() -> list[Column[Any]]:
+    """What schedules and triggers have in common: what they start, for whom, and what became of it."""
+    return [
+        Column("id", Uuid(as_uuid=False), primary_key=True),
+        Column("name", Text, nullable=False, unique=True),
+        Column("description", Text, nullable=False),
+        Column("workflow_id", Text, nullable=False),
+        Column("workflow_name", Text, nullable=False),
+        Column("workflow_version", Integer, nullable=False, comment="0: the newest whenever a run starts"),
+        Column(
+            "is_public", Boolean, nullable=False, comment="whether the workflow was, when that was last seen"
+        ),
+        Column("workflow_owner_id", Text, nullable=False),
+        Column("inputs", LargeBinary, nullable=False, comment="canonical JSON"),
+        Column("paused", Boolean, nullable=False),
+        Column("owner_id", Text, nullable=False),
+        Column(
+            "owner_is_admin",
+            Boolean,
+            nullable=False,
+            comment="whether it was made with an administrator's rights",
+        ),
+        Column("last", JSONB, comment="what it did last"),
+        Column("revision", Integer, nullable=False, comment="grows with every change by people"),
+        _time("created_at", required=True),
+        _time("updated_at", required=True),
+    ]
+
+
+schedules: Final = Table(
+    "schedules",
+    metadata,
+    *_standing(),
+    Column("cron", Text, nullable=False, server_default="", comment="empty: by interval"),
+    Column("time_zone", Text, nullable=False, server_default=""),
+    Column("every", Interval, comment="absent: by cron"),
+    _time("anchor_at"),
+    _time("start_at"),
+    _time("end_at"),
+    Column("catch_up", Text, nullable=False),
+    _time(
+        "next_fire_at", comment="the earliest fire time nothing was decided about; absent: it fires no more"
+    ),
+    Column("skipped_count", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0", comment="in vain, for next_fire_at"),
+    _time("retry_at", comment="not tried again before then"),
+    Column("waiting_for", Text, nullable=False, server_default=""),
+    Index("ix_schedules_next_fire_at", "next_fire_at", postgresql_where=text("next_fire_at IS NOT NULL")),
+)
+
+schedule_fires: Final = Table(
+    "schedule_fires",
+    metadata,
+    Column("schedule_id", Uuid(as_uuid=False), nullable=False),
+    _time("fire_time", required=True),
+    _time("time", required=True, comment="when it was acted upon"),
+    Column("run_id", Uuid(as_uuid=False)),
+    Column("error", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("schedule_id", "fire_time"),
+    Index("ix_schedule_fires_time", "time"),
+)
+
+triggers: Final = Table(
+    "triggers",
+    metadata,
+    *_standing(),
+    Column("signature", Text, nullable=False, server_default="", comment="of a webhook: STANDARD or HUB"),
+    Column("ciphertext", LargeBinary),
+    Column("wrapped_key", LargeBinary),
+    Column("key_version", Integer),
+    Column("old_ciphertext", LargeBinary),
+    Column("old_wrapped_key", LargeBinary),
+    Column("old_key_version", Integer),
+    _time("old_until", comment="the old secret is good until then"),
+    Column("source_workflow_id", Text, nullable=False, server_default="", comment="whose runs' ends count"),
+    Column("source_workflow_name", Text, nullable=False, server_default=""),
+    Column("source_statuses", ARRAY(Text), nullable=False, server_default="{}"),
+    Index("ix_triggers_source", "source_workflow_id", postgresql_where=text("source_workflow_id <> ''")),
+)
+
+webhook_messages: Final = Table(
+    "webhook_messages",
+    metadata,
+    Column("trigger_id", Uuid(as_uuid=False), nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("run_id", Uuid(as_uuid=False)),
+    _time("received_at", required=True),
+    PrimaryKeyConstraint("trigger_id", "message_id"),
+    Index("ix_webhook_messages_received_at", "received_at"),
+)
+
+follow_ups: Final = Table(
+    "follow_ups",
+    metadata,
+    Column("trigger_id", Uuid(as_uuid=False), nullable=False),
+    Column("run_id", Uuid(as_uuid=False), nullable=False, comment="the run that ended"),
+    _time("ended_at", required=True),
+    Column("started_run_id", Uuid(as_uuid=False)),
+    Column(
+        "depth",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="how many runs started each other up to it",
+    ),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    _time("retry_at", required=True, comment="not looked at before then"),
+    Column("settled", Boolean, nullable=False, server_default="false"),
+    PrimaryKeyConstraint("trigger_id", "run_id"),
+    Index("ix_follow_ups_unsettled", "retry_at", postgresql_where=text("NOT settled")),
+    Index(
+        "ix_follow_ups_started_run_id", "started_run_id", postgresql_where=text("started_run_id IS NOT NULL")
+    ),
 )

@@ -217,6 +217,11 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         principal = await self._authenticator.by_key(request.credential)
         return pb.AuthenticateResponse(principal=wire.principal(principal))
 
+    async def GetPrincipal(self, request: pb.GetPrincipalRequest, _: Any) -> pb.GetPrincipalResponse:
+        async with self._db.read() as tx:
+            found = await store.principals.get(tx, request.principal_id)
+        return pb.GetPrincipalResponse(principal=wire.principal(found))
+
     async def IssueRunToken(self, request: pb.IssueRunTokenRequest, _: Any) -> pb.IssueRunTokenResponse:
         now = utcnow().replace(microsecond=0)
         subject = (request.subject_id, request.subject_name)

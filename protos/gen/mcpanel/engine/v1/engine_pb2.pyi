@@ -7,6 +7,8 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from mcpanel.engine.v1 import run_pb2 as _run_pb2
+from mcpanel.engine.v1 import schedule_pb2 as _schedule_pb2
+from mcpanel.engine.v1 import trigger_pb2 as _trigger_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

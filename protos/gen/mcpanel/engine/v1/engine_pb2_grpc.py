@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from mcpanel.engine.v1 import engine_pb2 as mcpanel_dot_engine_dot_v1_dot_engine__pb2
+from mcpanel.engine.v1 import schedule_pb2 as mcpanel_dot_engine_dot_v1_dot_schedule__pb2
+from mcpanel.engine.v1 import trigger_pb2 as mcpanel_dot_engine_dot_v1_dot_trigger__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -124,6 +126,81 @@ class EngineServiceStub:
                 '/mcpanel.engine.v1.EngineService/ReadArtifact',
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ReadArtifactRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ReadArtifactResponse.FromString,
+                _registered_method=True)
+        self.CreateSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/CreateSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.CreateScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.CreateScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/GetSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.GetScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.GetScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ListSchedules',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.UpdateSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/UpdateSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.UpdateScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.UpdateScheduleResponse.FromString,
+                _registered_method=True)
+        self.DeleteSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/DeleteSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.FromString,
+                _registered_method=True)
+        self.PauseSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/PauseSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.PauseScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.PauseScheduleResponse.FromString,
+                _registered_method=True)
+        self.ResumeSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ResumeSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ResumeScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ResumeScheduleResponse.FromString,
+                _registered_method=True)
+        self.TriggerSchedule = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/TriggerSchedule',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.TriggerScheduleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.TriggerScheduleResponse.FromString,
+                _registered_method=True)
+        self.CreateTrigger = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/CreateTrigger',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.CreateTriggerRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.CreateTriggerResponse.FromString,
+                _registered_method=True)
+        self.GetTrigger = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/GetTrigger',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.GetTriggerRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.GetTriggerResponse.FromString,
+                _registered_method=True)
+        self.ListTriggers = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ListTriggers',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ListTriggersRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ListTriggersResponse.FromString,
+                _registered_method=True)
+        self.UpdateTrigger = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/UpdateTrigger',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.UpdateTriggerRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.UpdateTriggerResponse.FromString,
+                _registered_method=True)
+        self.DeleteTrigger = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/DeleteTrigger',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.DeleteTriggerRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.DeleteTriggerResponse.FromString,
+                _registered_method=True)
+        self.RotateTriggerSecret = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/RotateTriggerSecret',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.RotateTriggerSecretRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.RotateTriggerSecretResponse.FromString,
+                _registered_method=True)
+        self.ReceiveWebhook = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ReceiveWebhook',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookResponse.FromString,
                 _registered_method=True)
 
 
@@ -268,6 +345,119 @@ class EngineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSchedule(self, request, context):
+        """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
+        WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchedule(self, request, context):
+        """Returns one schedule with its next fire times. Errors: SCHEDULE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Lists schedules, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSchedule(self, request, context):
+        """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+        ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSchedule(self, request, context):
+        """Deletes a schedule; its runs stay. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseSchedule(self, request, context):
+        """Has a schedule start nothing until it is resumed. Repeating it is harmless. Errors: SCHEDULE_NOT_FOUND,
+        NOT_THE_OWNER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSchedule(self, request, context):
+        """Lets a paused schedule go on with its next fire time; those that passed are not made up for. Repeating it is
+        harmless. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TriggerSchedule(self, request, context):
+        """Starts a run of a schedule now, as if it were time, paused or not. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+        OWNER_MAY_NOT_START, and those of StartRun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTrigger(self, request, context):
+        """Creates a trigger, which starts a run when something happens, on behalf of the caller. Errors: TRIGGER_NAME_TAKEN,
+        WORKFLOW_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrigger(self, request, context):
+        """Returns one trigger. Errors: TRIGGER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTriggers(self, request, context):
+        """Lists triggers, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateTrigger(self, request, context):
+        """Changes a trigger. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH, WORKFLOW_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTrigger(self, request, context):
+        """Deletes a trigger; its runs stay. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateTriggerSecret(self, request, context):
+        """Gives a webhook a new secret. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, NOT_A_WEBHOOK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveWebhook(self, request, context):
+        """Takes a signed message and starts the trigger's run. Whoever knows the secret may; no other credential counts.
+        Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
+        StartRun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EngineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -360,6 +550,81 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     servicer.ReadArtifact,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ReadArtifactRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ReadArtifactResponse.SerializeToString,
+            ),
+            'CreateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.CreateScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.CreateScheduleResponse.SerializeToString,
+            ),
+            'GetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.GetScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.GetScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'UpdateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.UpdateScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.UpdateScheduleResponse.SerializeToString,
+            ),
+            'DeleteSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.SerializeToString,
+            ),
+            'PauseSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.PauseScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.PauseScheduleResponse.SerializeToString,
+            ),
+            'ResumeSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ResumeScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ResumeScheduleResponse.SerializeToString,
+            ),
+            'TriggerSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.TriggerSchedule,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.TriggerScheduleRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_schedule__pb2.TriggerScheduleResponse.SerializeToString,
+            ),
+            'CreateTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrigger,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.CreateTriggerRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.CreateTriggerResponse.SerializeToString,
+            ),
+            'GetTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrigger,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.GetTriggerRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.GetTriggerResponse.SerializeToString,
+            ),
+            'ListTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTriggers,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ListTriggersRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ListTriggersResponse.SerializeToString,
+            ),
+            'UpdateTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTrigger,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.UpdateTriggerRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.UpdateTriggerResponse.SerializeToString,
+            ),
+            'DeleteTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTrigger,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.DeleteTriggerRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.DeleteTriggerResponse.SerializeToString,
+            ),
+            'RotateTriggerSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateTriggerSecret,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.RotateTriggerSecretRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.RotateTriggerSecretResponse.SerializeToString,
+            ),
+            'ReceiveWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveWebhook,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -849,6 +1114,411 @@ class EngineService:
             '/mcpanel.engine.v1.EngineService/ReadArtifact',
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.ReadArtifactRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.ReadArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/CreateSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.CreateScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.CreateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/GetSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.GetScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.GetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ListSchedules',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ListSchedulesRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/UpdateSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.UpdateScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.UpdateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/DeleteSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/PauseSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.PauseScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.PauseScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ResumeSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ResumeScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.ResumeScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TriggerSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/TriggerSchedule',
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.TriggerScheduleRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_schedule__pb2.TriggerScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/CreateTrigger',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.CreateTriggerRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.CreateTriggerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/GetTrigger',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.GetTriggerRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.GetTriggerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ListTriggers',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ListTriggersRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ListTriggersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/UpdateTrigger',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.UpdateTriggerRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.UpdateTriggerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/DeleteTrigger',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.DeleteTriggerRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.DeleteTriggerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateTriggerSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/RotateTriggerSecret',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.RotateTriggerSecretRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.RotateTriggerSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ReceiveWebhook',
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,8 @@ The engine: starts runs, and tells what they do."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from mcpanel.engine.v1 import engine_pb2 as _engine_pb2
+from mcpanel.engine.v1 import schedule_pb2 as _schedule_pb2
+from mcpanel.engine.v1 import trigger_pb2 as _trigger_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -88,6 +90,51 @@ class EngineServiceStub:
     """Streams an artifact: its record, its content in chunks, and an end. Browsers download it from the gateway
     at `GET /api/v1/artifacts/{artifact_id}`. Errors: ARTIFACT_NOT_FOUND.
     """
+    CreateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]
+    """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
+    WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    """
+    GetSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.GetScheduleRequest, _schedule_pb2.GetScheduleResponse]
+    """Returns one schedule with its next fire times. Errors: SCHEDULE_NOT_FOUND."""
+    ListSchedules: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.ListSchedulesRequest, _schedule_pb2.ListSchedulesResponse]
+    """Lists schedules, newest first."""
+    UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.UpdateScheduleRequest, _schedule_pb2.UpdateScheduleResponse]
+    """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+    ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    """
+    DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]
+    """Deletes a schedule; its runs stay. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
+    PauseSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.PauseScheduleRequest, _schedule_pb2.PauseScheduleResponse]
+    """Has a schedule start nothing until it is resumed. Repeating it is harmless. Errors: SCHEDULE_NOT_FOUND,
+    NOT_THE_OWNER.
+    """
+    ResumeSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.ResumeScheduleRequest, _schedule_pb2.ResumeScheduleResponse]
+    """Lets a paused schedule go on with its next fire time; those that passed are not made up for. Repeating it is
+    harmless. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER.
+    """
+    TriggerSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.TriggerScheduleRequest, _schedule_pb2.TriggerScheduleResponse]
+    """Starts a run of a schedule now, as if it were time, paused or not. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+    OWNER_MAY_NOT_START, and those of StartRun.
+    """
+    CreateTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.CreateTriggerRequest, _trigger_pb2.CreateTriggerResponse]
+    """Creates a trigger, which starts a run when something happens, on behalf of the caller. Errors: TRIGGER_NAME_TAKEN,
+    WORKFLOW_NOT_FOUND.
+    """
+    GetTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.GetTriggerRequest, _trigger_pb2.GetTriggerResponse]
+    """Returns one trigger. Errors: TRIGGER_NOT_FOUND."""
+    ListTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.ListTriggersRequest, _trigger_pb2.ListTriggersResponse]
+    """Lists triggers, newest first."""
+    UpdateTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.UpdateTriggerRequest, _trigger_pb2.UpdateTriggerResponse]
+    """Changes a trigger. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH, WORKFLOW_NOT_FOUND."""
+    DeleteTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.DeleteTriggerRequest, _trigger_pb2.DeleteTriggerResponse]
+    """Deletes a trigger; its runs stay. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
+    RotateTriggerSecret: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.RotateTriggerSecretRequest, _trigger_pb2.RotateTriggerSecretResponse]
+    """Gives a webhook a new secret. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, NOT_A_WEBHOOK."""
+    ReceiveWebhook: _grpc.UnaryUnaryMultiCallable[_trigger_pb2.ReceiveWebhookRequest, _trigger_pb2.ReceiveWebhookResponse]
+    """Takes a signed message and starts the trigger's run. Whoever knows the secret may; no other credential counts.
+    Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
+    StartRun.
+    """
 
 @_typing.type_check_only
 class EngineServiceAsyncStub(EngineServiceStub):
@@ -148,6 +195,51 @@ class EngineServiceAsyncStub(EngineServiceStub):
     ReadArtifact: _aio.UnaryStreamMultiCallable[_engine_pb2.ReadArtifactRequest, _engine_pb2.ReadArtifactResponse]  # type: ignore[assignment]
     """Streams an artifact: its record, its content in chunks, and an end. Browsers download it from the gateway
     at `GET /api/v1/artifacts/{artifact_id}`. Errors: ARTIFACT_NOT_FOUND.
+    """
+    CreateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]  # type: ignore[assignment]
+    """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
+    WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    """
+    GetSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.GetScheduleRequest, _schedule_pb2.GetScheduleResponse]  # type: ignore[assignment]
+    """Returns one schedule with its next fire times. Errors: SCHEDULE_NOT_FOUND."""
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_schedule_pb2.ListSchedulesRequest, _schedule_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """Lists schedules, newest first."""
+    UpdateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.UpdateScheduleRequest, _schedule_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
+    """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+    ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    """
+    DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
+    """Deletes a schedule; its runs stay. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
+    PauseSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.PauseScheduleRequest, _schedule_pb2.PauseScheduleResponse]  # type: ignore[assignment]
+    """Has a schedule start nothing until it is resumed. Repeating it is harmless. Errors: SCHEDULE_NOT_FOUND,
+    NOT_THE_OWNER.
+    """
+    ResumeSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.ResumeScheduleRequest, _schedule_pb2.ResumeScheduleResponse]  # type: ignore[assignment]
+    """Lets a paused schedule go on with its next fire time; those that passed are not made up for. Repeating it is
+    harmless. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER.
+    """
+    TriggerSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.TriggerScheduleRequest, _schedule_pb2.TriggerScheduleResponse]  # type: ignore[assignment]
+    """Starts a run of a schedule now, as if it were time, paused or not. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+    OWNER_MAY_NOT_START, and those of StartRun.
+    """
+    CreateTrigger: _aio.UnaryUnaryMultiCallable[_trigger_pb2.CreateTriggerRequest, _trigger_pb2.CreateTriggerResponse]  # type: ignore[assignment]
+    """Creates a trigger, which starts a run when something happens, on behalf of the caller. Errors: TRIGGER_NAME_TAKEN,
+    WORKFLOW_NOT_FOUND.
+    """
+    GetTrigger: _aio.UnaryUnaryMultiCallable[_trigger_pb2.GetTriggerRequest, _trigger_pb2.GetTriggerResponse]  # type: ignore[assignment]
+    """Returns one trigger. Errors: TRIGGER_NOT_FOUND."""
+    ListTriggers: _aio.UnaryUnaryMultiCallable[_trigger_pb2.ListTriggersRequest, _trigger_pb2.ListTriggersResponse]  # type: ignore[assignment]
+    """Lists triggers, newest first."""
+    UpdateTrigger: _aio.UnaryUnaryMultiCallable[_trigger_pb2.UpdateTriggerRequest, _trigger_pb2.UpdateTriggerResponse]  # type: ignore[assignment]
+    """Changes a trigger. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH, WORKFLOW_NOT_FOUND."""
+    DeleteTrigger: _aio.UnaryUnaryMultiCallable[_trigger_pb2.DeleteTriggerRequest, _trigger_pb2.DeleteTriggerResponse]  # type: ignore[assignment]
+    """Deletes a trigger; its runs stay. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
+    RotateTriggerSecret: _aio.UnaryUnaryMultiCallable[_trigger_pb2.RotateTriggerSecretRequest, _trigger_pb2.RotateTriggerSecretResponse]  # type: ignore[assignment]
+    """Gives a webhook a new secret. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, NOT_A_WEBHOOK."""
+    ReceiveWebhook: _aio.UnaryUnaryMultiCallable[_trigger_pb2.ReceiveWebhookRequest, _trigger_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
+    """Takes a signed message and starts the trigger's run. Whoever knows the secret may; no other credential counts.
+    Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
+    StartRun.
     """
 
 class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -314,6 +406,141 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_engine_pb2.ReadArtifactResponse], _abc.AsyncIterator[_engine_pb2.ReadArtifactResponse]]:
         """Streams an artifact: its record, its content in chunks, and an end. Browsers download it from the gateway
         at `GET /api/v1/artifacts/{artifact_id}`. Errors: ARTIFACT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateSchedule(
+        self,
+        request: _schedule_pb2.CreateScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.CreateScheduleResponse, _abc.Awaitable[_schedule_pb2.CreateScheduleResponse]]:
+        """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
+        WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSchedule(
+        self,
+        request: _schedule_pb2.GetScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.GetScheduleResponse, _abc.Awaitable[_schedule_pb2.GetScheduleResponse]]:
+        """Returns one schedule with its next fire times. Errors: SCHEDULE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _schedule_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.ListSchedulesResponse, _abc.Awaitable[_schedule_pb2.ListSchedulesResponse]]:
+        """Lists schedules, newest first."""
+
+    @_abc_1.abstractmethod
+    def UpdateSchedule(
+        self,
+        request: _schedule_pb2.UpdateScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.UpdateScheduleResponse, _abc.Awaitable[_schedule_pb2.UpdateScheduleResponse]]:
+        """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+        ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSchedule(
+        self,
+        request: _schedule_pb2.DeleteScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.DeleteScheduleResponse, _abc.Awaitable[_schedule_pb2.DeleteScheduleResponse]]:
+        """Deletes a schedule; its runs stay. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
+
+    @_abc_1.abstractmethod
+    def PauseSchedule(
+        self,
+        request: _schedule_pb2.PauseScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.PauseScheduleResponse, _abc.Awaitable[_schedule_pb2.PauseScheduleResponse]]:
+        """Has a schedule start nothing until it is resumed. Repeating it is harmless. Errors: SCHEDULE_NOT_FOUND,
+        NOT_THE_OWNER.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeSchedule(
+        self,
+        request: _schedule_pb2.ResumeScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.ResumeScheduleResponse, _abc.Awaitable[_schedule_pb2.ResumeScheduleResponse]]:
+        """Lets a paused schedule go on with its next fire time; those that passed are not made up for. Repeating it is
+        harmless. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER.
+        """
+
+    @_abc_1.abstractmethod
+    def TriggerSchedule(
+        self,
+        request: _schedule_pb2.TriggerScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.TriggerScheduleResponse, _abc.Awaitable[_schedule_pb2.TriggerScheduleResponse]]:
+        """Starts a run of a schedule now, as if it were time, paused or not. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
+        OWNER_MAY_NOT_START, and those of StartRun.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTrigger(
+        self,
+        request: _trigger_pb2.CreateTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.CreateTriggerResponse, _abc.Awaitable[_trigger_pb2.CreateTriggerResponse]]:
+        """Creates a trigger, which starts a run when something happens, on behalf of the caller. Errors: TRIGGER_NAME_TAKEN,
+        WORKFLOW_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTrigger(
+        self,
+        request: _trigger_pb2.GetTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.GetTriggerResponse, _abc.Awaitable[_trigger_pb2.GetTriggerResponse]]:
+        """Returns one trigger. Errors: TRIGGER_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListTriggers(
+        self,
+        request: _trigger_pb2.ListTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.ListTriggersResponse, _abc.Awaitable[_trigger_pb2.ListTriggersResponse]]:
+        """Lists triggers, newest first."""
+
+    @_abc_1.abstractmethod
+    def UpdateTrigger(
+        self,
+        request: _trigger_pb2.UpdateTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.UpdateTriggerResponse, _abc.Awaitable[_trigger_pb2.UpdateTriggerResponse]]:
+        """Changes a trigger. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH, WORKFLOW_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def DeleteTrigger(
+        self,
+        request: _trigger_pb2.DeleteTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.DeleteTriggerResponse, _abc.Awaitable[_trigger_pb2.DeleteTriggerResponse]]:
+        """Deletes a trigger; its runs stay. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
+
+    @_abc_1.abstractmethod
+    def RotateTriggerSecret(
+        self,
+        request: _trigger_pb2.RotateTriggerSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.RotateTriggerSecretResponse, _abc.Awaitable[_trigger_pb2.RotateTriggerSecretResponse]]:
+        """Gives a webhook a new secret. Errors: TRIGGER_NOT_FOUND, NOT_THE_OWNER, NOT_A_WEBHOOK."""
+
+    @_abc_1.abstractmethod
+    def ReceiveWebhook(
+        self,
+        request: _trigger_pb2.ReceiveWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_pb2.ReceiveWebhookResponse, _abc.Awaitable[_trigger_pb2.ReceiveWebhookResponse]]:
+        """Takes a signed message and starts the trigger's run. Whoever knows the secret may; no other credential counts.
+        Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
+        StartRun.
         """
 
 def add_EngineServiceServicer_to_server(servicer: EngineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

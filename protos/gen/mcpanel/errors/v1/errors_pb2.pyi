@@ -55,6 +55,17 @@ class Error(_message.Message):
         STEP_NOT_FOUND: _ClassVar[Error.Reason]
         STEP_NOT_WAITING: _ClassVar[Error.Reason]
         NOT_AN_APPROVER: _ClassVar[Error.Reason]
+        SCHEDULE_NOT_FOUND: _ClassVar[Error.Reason]
+        SCHEDULE_NAME_TAKEN: _ClassVar[Error.Reason]
+        TRIGGER_NOT_FOUND: _ClassVar[Error.Reason]
+        TRIGGER_NAME_TAKEN: _ClassVar[Error.Reason]
+        NOT_THE_OWNER: _ClassVar[Error.Reason]
+        OWNER_MAY_NOT_START: _ClassVar[Error.Reason]
+        WEBHOOK_REFUSED: _ClassVar[Error.Reason]
+        WEBHOOK_BODY_INVALID: _ClassVar[Error.Reason]
+        TRIGGER_PAUSED: _ClassVar[Error.Reason]
+        CHAIN_TOO_LONG: _ClassVar[Error.Reason]
+        NOT_A_WEBHOOK: _ClassVar[Error.Reason]
         DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
         DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
         STATEMENT_REFUSED: _ClassVar[Error.Reason]
@@ -75,6 +86,7 @@ class Error(_message.Message):
         ROLE_NOT_GRANTABLE: _ClassVar[Error.Reason]
         ROLE_UNKNOWN: _ClassVar[Error.Reason]
         REFRESH_TOKEN_INVALID: _ClassVar[Error.Reason]
+        PRINCIPAL_NOT_FOUND: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
         TREE_SIZE_OUT_OF_RANGE: _ClassVar[Error.Reason]
         LOG_DAMAGED: _ClassVar[Error.Reason]
@@ -124,6 +136,17 @@ class Error(_message.Message):
     STEP_NOT_FOUND: Error.Reason
     STEP_NOT_WAITING: Error.Reason
     NOT_AN_APPROVER: Error.Reason
+    SCHEDULE_NOT_FOUND: Error.Reason
+    SCHEDULE_NAME_TAKEN: Error.Reason
+    TRIGGER_NOT_FOUND: Error.Reason
+    TRIGGER_NAME_TAKEN: Error.Reason
+    NOT_THE_OWNER: Error.Reason
+    OWNER_MAY_NOT_START: Error.Reason
+    WEBHOOK_REFUSED: Error.Reason
+    WEBHOOK_BODY_INVALID: Error.Reason
+    TRIGGER_PAUSED: Error.Reason
+    CHAIN_TOO_LONG: Error.Reason
+    NOT_A_WEBHOOK: Error.Reason
     DATA_SOURCE_NOT_FOUND: Error.Reason
     DATA_SOURCE_NAME_TAKEN: Error.Reason
     STATEMENT_REFUSED: Error.Reason
@@ -144,6 +167,7 @@ class Error(_message.Message):
     ROLE_NOT_GRANTABLE: Error.Reason
     ROLE_UNKNOWN: Error.Reason
     REFRESH_TOKEN_INVALID: Error.Reason
+    PRINCIPAL_NOT_FOUND: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason
     TREE_SIZE_OUT_OF_RANGE: Error.Reason
     LOG_DAMAGED: Error.Reason

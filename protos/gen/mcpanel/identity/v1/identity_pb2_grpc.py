@@ -105,6 +105,11 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateResponse.FromString,
                 _registered_method=True)
+        self.GetPrincipal = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/GetPrincipal',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalResponse.FromString,
+                _registered_method=True)
         self.IssueRunToken = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/IssueRunToken',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.IssueRunTokenRequest.SerializeToString,
@@ -229,6 +234,14 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPrincipal(self, request, context):
+        """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
+        inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueRunToken(self, request, context):
         """Issues the token with which a worker reads a run's data sources, and nothing else.
         """
@@ -315,6 +328,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.Authenticate,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateResponse.SerializeToString,
+            ),
+            'GetPrincipal': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPrincipal,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalResponse.SerializeToString,
             ),
             'IssueRunToken': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueRunToken,
@@ -706,6 +724,33 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/Authenticate',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPrincipal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/GetPrincipal',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,6 +80,10 @@ class IdentityServiceStub:
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
     Errors: CREDENTIALS_INVALID.
     """
+    GetPrincipal: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]
+    """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
+    inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
+    """
     IssueRunToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.IssueRunTokenRequest, _identity_pb2.IssueRunTokenResponse]
     """Issues the token with which a worker reads a run's data sources, and nothing else."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetJwksRequest, _identity_pb2.GetJwksResponse]
@@ -136,6 +140,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     Authenticate: _aio.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
     Errors: CREDENTIALS_INVALID.
+    """
+    GetPrincipal: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]  # type: ignore[assignment]
+    """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
+    inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
     """
     IssueRunToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.IssueRunTokenRequest, _identity_pb2.IssueRunTokenResponse]  # type: ignore[assignment]
     """Issues the token with which a worker reads a run's data sources, and nothing else."""
@@ -274,6 +282,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.AuthenticateResponse, _abc.Awaitable[_identity_pb2.AuthenticateResponse]]:
         """Says whose credential this is. For services, which cache the answer for at most five seconds.
         Errors: CREDENTIALS_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPrincipal(
+        self,
+        request: _identity_pb2.GetPrincipalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.GetPrincipalResponse, _abc.Awaitable[_identity_pb2.GetPrincipalResponse]]:
+        """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
+        inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

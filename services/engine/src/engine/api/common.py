@@ -1,24 +1,40 @@
 """What the servicer's parts share: what they work with, and who the caller is to a run."""
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 import grpc.aio
 
+from chassis import jsonvalue
 from chassis.context import Caller, current
 from chassis.database import Database
+from chassis.errors import ServiceError
 from engine import machine
 from engine.artifacts import ArtifactStore
+from engine.catalogue import Prepared
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
 from engine.domain import RunStatus
+from engine.firing import Firing
+from engine.owners import ADMIN, Owners, sees_all
+from engine.receiving import Receiving
 from engine.records import RunRecord
+from engine.standing import Standing
 from engine.starting import Starter
 from engine.store.runs import Reader
 from engine.watch import Watcher
 from engine.wire import runs as run_wire
 
 Context = grpc.aio.ServicerContext[Any, Any]
-_ADMIN: Final = "Admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """What starts runs that nobody asks for just now."""
+
+    owners: Owners
+    firing: Firing
+    receiving: Receiving
 
 
 class Base:
@@ -31,17 +47,77 @@ class Base:
         dispatcher: Dispatcher,
         watcher: Watcher,
         files: ArtifactStore,
+        *,
+        automation: Automation,
     ) -> None:
         self.db = db
         self.starter = starter
         self.dispatcher = dispatcher
         self.watcher = watcher
         self.files = files
+        self.owners = automation.owners
+        self.firing = automation.firing
+        self.receiving = automation.receiving
+
+    async def repeated(self) -> None:
+        """Answers a repeated request as before, whatever has changed since; else does nothing."""
+        if current().request_id:
+            async with self.db.begin():
+                pass
+
+    async def workflow(self, workflow: str, version: int) -> Prepared:
+        """The workflow as the caller may know it. Raises NotFound WORKFLOW_NOT_FOUND."""
+        try:
+            return await self.starter.described(workflow, version)
+        except ServiceError:
+            await self.repeated()
+            raise
+
+    async def destination(self, workflow: str, version: int) -> dict[str, Any]:
+        """The columns that name what a trigger starts. Raises like `workflow`."""
+        return _columns(await self.workflow(workflow, version))
+
+    async def target(self, workflow: str, version: int, inputs: bytes) -> dict[str, Any]:
+        """The columns that name what a schedule starts, its inputs checked. Raises also Invalid RUN_INPUT_INVALID."""
+        try:
+            prepared, _ = await self.starter.checked(workflow, version, jsonvalue.parse_object(inputs))
+        except ServiceError:
+            await self.repeated()
+            raise
+        return _columns(prepared)
+
+
+def _columns(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "workflow_id": prepared.workflow_id,
+        "workflow_name": prepared.name,
+        "is_public": prepared.is_public,
+        "workflow_owner_id": prepared.owner_id,
+    }
+
+
+def mine() -> dict[str, Any]:
+    """The columns that say on whose behalf something acts: the caller's."""
+    caller = current().caller.effective
+    return {"owner_id": caller.id, "owner_is_admin": ADMIN in caller.roles}
+
+
+def may_change(one: Standing, kind: str, etag: str) -> None:
+    """Raises Denied NOT_THE_OWNER, and Conflict ETAG_MISMATCH when somebody changed it since the caller read it."""
+    caller = current().caller.effective
+    one.check_owner(caller.id, kind, privileged=is_privileged(caller))
+    one.check_etag(etag, kind)
+
+
+def known_to() -> str | None:
+    """Whom schedules and triggers are looked up for; None for who sees all."""
+    caller = current().caller.effective
+    return None if is_privileged(caller) else caller.id
 
 
 def is_privileged(caller: Caller) -> bool:
     """Administrators and the suite's own services see every run and may decide everything."""
-    return caller.kind == "service" or _ADMIN in caller.roles
+    return sees_all(caller)
 
 
 def reader() -> Reader:

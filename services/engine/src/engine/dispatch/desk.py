@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
+from chassis.signals import Signal
 from engine import telemetry
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.backlog import Backlog
@@ -72,6 +73,8 @@ class Desk:
         self._audit = audit
         self._tick = tick
         self._gates = gates
+        self.run_ended = Signal()
+        """Set after each commit that ended a run."""
 
     # Before the commit.
 
@@ -143,6 +146,8 @@ class Desk:
                 self._publisher.event(run_id, seq, wire.whole(run_id, seq, unit.now, body))
         if has_status:
             self._audit()
+        if any(unit.has_ended for unit in units):
+            self.run_ended.set()
 
     def _act(self, unit: Unit) -> None:
         for effect in unit.effects:

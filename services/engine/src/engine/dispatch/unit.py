@@ -196,4 +196,9 @@ def write(units: Sequence[Unit], lease: timedelta) -> list[hot.Command]:
         events += unit.events
     if events:
         commands += hot.events_sql(events, units[0].now)
+    ended = [
+        (unit.info.id, unit.info.workflow_id, unit.state.status.value) for unit in units if unit.has_ended
+    ]
+    if ended:
+        commands.append(hot.follow_sql(ended, units[0].now))
     return commands

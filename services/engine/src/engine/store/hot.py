@@ -108,6 +108,13 @@ _PUT_CACHED = """
 UPDATE step_cache SET output = %s, expires_at = now() + %s::interval
 WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"""
 _DROP_CACHED = "DELETE FROM step_cache WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"
+_FOLLOW = """
+INSERT INTO follow_ups (trigger_id, run_id, ended_at, retry_at)
+SELECT t.id, x.run_id, CAST(%s AS timestamptz), CAST(%s AS timestamptz)
+FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS x(run_id, workflow_id, status)
+JOIN triggers t ON t.source_workflow_id = x.workflow_id AND t.source_workflow_id <> ''
+WHERE x.status = ANY(t.source_statuses) AND NOT t.paused
+ON CONFLICT DO NOTHING"""
 _INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
 
 _RENEW = """
@@ -397,6 +404,11 @@ def events_sql(events: Sequence[tuple[str, int, str, bytes]], now: datetime) -> 
     if len(events) > _FEW:
         return [(_INSERT_EVENTS, (now, *(list(column) for column in zip(*events, strict=True))))]
     return [(_INSERT_EVENT, (run_id, seq, now, kind, body)) for run_id, seq, kind, body in events]
+
+
+def follow_sql(ended: Sequence[tuple[str, str, str]], now: datetime) -> Command:
+    """Notes which triggers have to act upon the runs that end, each (run_id, workflow_id, status)."""
+    return _FOLLOW, (now, now, *(list(column) for column in zip(*ended, strict=True)))
 
 
 def outbox_sql(record: dict[str, Any]) -> Command:

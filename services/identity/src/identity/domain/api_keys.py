@@ -11,7 +11,7 @@ the lookup id and the SHA-256 of the whole key: 256 random bits need no slow has
 import hashlib
 import hmac
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -137,15 +137,25 @@ def principal_of_user_key(key: ApiKey, name: str, own: Role, granted: Role) -> P
     return Principal(key.owner_id, "api_key", name, roles, permissions, key.id)
 
 
+def principal_of_user(user_id: str, name: str, own: Role) -> Principal:
+    """What a user may do: what its role holds."""
+    return Principal(user_id, "user", name, frozenset({own.name}), own.permissions)
+
+
 def principal_of_account_key(key: ApiKey, kind: Kind, name: str, granted: Role | None) -> Principal:
-    """What a service account's key may do: the operator's what its role holds, the others' what their kind does."""
+    """What a service account's key may do: what the account may."""
+    return replace(principal_of_account(key.owner_id, kind, name, granted), api_key_id=key.id)
+
+
+def principal_of_account(account_id: str, kind: Kind, name: str, granted: Role | None) -> Principal:
+    """What a service account may do: the operator what its role holds, the others what their kind does."""
     if kind == "service" and granted is None:
-        return Principal(key.owner_id, "service", name, frozenset(), SERVICE_PERMISSIONS, key.id)
+        return Principal(account_id, "service", name, frozenset(), SERVICE_PERMISSIONS)
     if kind == "worker" and granted is None:
-        return Principal(key.owner_id, "worker", name, frozenset(), WORKER_PERMISSIONS, key.id)
+        return Principal(account_id, "worker", name, frozenset(), WORKER_PERMISSIONS)
     roles = frozenset({granted.name}) if granted else frozenset[str]()
     permissions = granted.permissions if granted else frozenset[str]()
-    return Principal(key.owner_id, "api_key", name, roles, permissions, key.id)
+    return Principal(account_id, "api_key", name, roles, permissions)
 
 
 def expiry(now: datetime, lifetime: timedelta | None, parent: ApiKey | None) -> datetime | None:

@@ -11,7 +11,16 @@ EDITOR: Final = "Editor"
 VIEWER: Final = "Viewer"
 WORKER_PERMISSION: Final = "worker.connect"
 
-_READS: Final = frozenset({"definitions.read", "workflows.read", "runs.read", "datasources.read"})
+_READS: Final = frozenset(
+    {
+        "definitions.read",
+        "workflows.read",
+        "runs.read",
+        "schedules.read",
+        "triggers.read",
+        "datasources.read",
+    }
+)
 _EDITS: Final = frozenset(
     {
         "definitions.create",
@@ -21,6 +30,12 @@ _EDITS: Final = frozenset(
         "runs.start",
         "runs.cancel",
         "runs.approve",
+        "schedules.create",
+        "schedules.update",
+        "schedules.delete",
+        "triggers.create",
+        "triggers.update",
+        "triggers.delete",
         "datasources.create",
         "datasources.update",
         "datasources.query",

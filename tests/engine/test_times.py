@@ -1,0 +1,158 @@
+"""When schedules fire: calendars and their clocks, distances, and what becomes of times that were missed."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import Invalid
+from engine import times
+from engine.times import Every
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def fires(expression: str, zone: str, after: str, count: int) -> list[str]:
+    found = islice(times.cron(expression, zone).after(at(after)), count)
+    return [one.strftime("%m-%d %H:%M") for one in found]
+
+
+MOMENTS = st.integers(946_684_800, 7_226_582_400).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+NOW = at("2026-11-21T12:00:30")
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("30 6 * * MON-FRI", ["11-23 06:30", "11-24 06:30"]),
+        ("@daily", ["11-22 00:00", "11-23 00:00"]),
+        ("@Hourly", ["11-21 13:00", "11-21 14:00"]),
+        ("*/20 * * * *", ["11-21 12:20", "11-21 12:40"]),
+        ("0 9 * JAN,DEC MON#1", ["12-07 09:00", "01-04 09:00"]),
+        ("0 0 L * *", ["11-30 00:00", "12-31 00:00"]),
+        ("0   0 29\t2 *", ["02-29 00:00", "02-29 00:00"]),
+    ],
+)
+def test_a_cron_expression_names_moments(expression: str, expected: list[str]) -> None:
+    assert fires(expression, "", "2026-11-21T12:00:30", 2) == expected
+
+
+def test_a_time_that_the_clocks_skip_fires_right_after_the_gap() -> None:
+    # In Berlin 02:00 became 03:00 on 29 March 2026, which is 01:00 UTC.
+    assert fires("30 2 * * *", "Europe/Berlin", "2026-03-28T00:00", 3) == [
+        "03-28 01:30",
+        "03-29 01:00",
+        "03-30 00:30",
+    ]
+
+
+def test_times_that_meet_in_the_gap_fire_once() -> None:
+    found = fires("0,30 2,3 * * *", "Europe/Berlin", "2026-03-28T23:00", 3)
+
+    assert found == ["03-29 01:00", "03-29 01:30", "03-30 00:00"]
+
+
+def test_a_time_that_the_clocks_show_twice_fires_the_first_time_only() -> None:
+    # In Berlin 03:00 became 02:00 on 25 October 2026, which is 01:00 UTC.
+    assert fires("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00", 2) == ["10-25 00:30", "10-26 01:30"]
+    assert fires("30 2 * * *", "Europe/Berlin", "2026-10-25T00:45", 1) == ["10-26 01:30"]
+
+
+def test_a_time_in_every_hour_goes_by_the_time_that_really_passes() -> None:
+    assert fires("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:15", 4) == [
+        "10-25 00:30",
+        "10-25 01:00",
+        "10-25 01:30",
+        "10-25 02:00",
+    ]
+    assert fires("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:45", 2) == ["03-29 01:00", "03-29 01:30"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "field"),
+    [
+        ("* * * *", "", "expression"),
+        ("* * * * * *", "", "expression"),
+        ("60 * * * *", "", "expression"),
+        ("a b c d e", "", "expression"),
+        ("*/0 * * * *", "", "expression"),
+        ("0 0 * * MON#1/2", "", "expression"),
+        ("0 0 30 2 *", "", "expression"),
+        ("0 0 30 FEB 1-5", "Europe/Berlin", ""),
+        ("@reboot", "", "expression"),
+        ("@daily", "Mars/Olympus", "time_zone"),
+        ("@daily", "../../etc/passwd", "time_zone"),
+        ("@daily", "Europe", "time_zone"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_naming_it(expression: str, zone: str, field: str) -> None:
+    if not field:  # the day of the week makes it fire
+        assert times.cron(expression, zone)
+        return
+    with pytest.raises(Invalid) as caught:
+        times.cron(expression, zone)
+
+    assert [one.field for one in caught.value.fields] == [f"schedule.cron.{field}"]
+
+
+@given(
+    st.timedeltas(timedelta(seconds=1), timedelta(days=366)),
+    MOMENTS,
+    MOMENTS,
+)
+def test_intervals_are_counted_from_their_anchor(
+    interval: timedelta, anchor: datetime, moment: datetime
+) -> None:
+    first, second = islice(Every(interval, anchor).after(moment), 2)
+
+    assert moment < first <= moment + interval
+    assert (first - anchor) % interval == timedelta()
+    assert second - first == interval
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected", "skipped"),
+    [("NONE", [], 3), ("LATEST", ["11:50"], 2), ("ALL", ["11:30", "11:40", "11:50"], 0)],
+)
+def test_missed_times_are_made_up_for_as_the_policy_says(
+    policy: str, expected: list[str], skipped: int
+) -> None:
+    every = times.cron("*/10 * * * *", "")
+
+    due = times.due(every, at("2026-11-21T11:30"), None, policy, at("2026-11-21T11:59"))
+
+    assert [one.strftime("%H:%M") for one in due.fires] == expected
+    assert due.skipped == skipped
+    assert due.next == at("2026-11-21T12:00")
+
+
+@pytest.mark.parametrize("policy", ["NONE", "LATEST"])
+def test_a_time_that_just_came_is_not_missed(policy: str) -> None:
+    due = times.due(times.cron("*/10 * * * *", ""), at("2026-11-21T11:30"), None, policy, NOW)
+
+    assert due.fires == (at("2026-11-21T12:00"),)
+    assert due.skipped == 3
+
+
+def test_all_makes_up_for_the_latest_hundred_at_most_however_long_ago() -> None:
+    minutely = times.cron("* * * * *", "")
+
+    due = times.due(minutely, at("2020-01-01T00:00"), None, "ALL", NOW)
+
+    assert len(due.fires) == times.MOST_CAUGHT_UP
+    assert due.fires[-1] == at("2026-11-21T12:00")
+    assert due.skipped > 900
+
+
+def test_nothing_fires_after_the_end() -> None:
+    end = at("2026-11-21T11:45")
+
+    due = times.due(times.cron("*/10 * * * *", ""), at("2026-11-21T11:30"), end, "ALL", NOW)
+
+    assert [one.strftime("%H:%M") for one in due.fires] == ["11:30", "11:40"]
+    assert due.next is None
+    assert times.upcoming(times.cron("@daily", ""), NOW, end, 5) == []
