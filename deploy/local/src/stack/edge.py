@@ -56,6 +56,17 @@ class Edge:
             raise Refused(f"{method} {path}", answer.status_code, found)
         return found
 
+    def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Json:
+        """The JSON answer to a POST of these bytes. Raises like `call`."""
+        try:
+            answer = self._client.post(path, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise StackError(f"POST {path}: {error or type(error).__name__}") from error
+        found = _json(answer)
+        if answer.is_error:
+            raise Refused(f"POST {path}", answer.status_code, found)
+        return found
+
     def find(self, path: str) -> Json | None:
         """The JSON answer of a GET; None when there is no such resource."""
         try:

@@ -31,6 +31,9 @@ _KEYS = {
     "workflows",
     "workflow",
     "inputs",
+    "schedule",
+    "trigger",
+    "send",
     "decide",
     "expect",
 }
@@ -49,6 +52,12 @@ class Example:
     components: list[Json] = field(default_factory=list)
     workflows: list[str] = field(default_factory=list)
     """Documents of workflows that run as its steps."""
+    schedule: Json = field(default_factory=dict)
+    """A schedule, as REST takes it, that starts the run; else it is asked for."""
+    trigger: Json = field(default_factory=dict)
+    """A trigger, as REST takes it, that starts the run."""
+    send: Json = field(default_factory=dict)
+    """The message that is sent to a trigger's webhook."""
     decide: dict[str, str] = field(default_factory=dict)
     """What the runner answers when a step waits for a decision, by the step's id: `approve` or `reject`."""
     expect: Json = field(default_factory=dict)

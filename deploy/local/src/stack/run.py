@@ -2,22 +2,20 @@
 
 import json
 import shlex
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stack import examples
-from stack.edge import Edge, Json, Refused
+from stack import examples, starts
+from stack.edge import Edge, Json
 from stack.errors import StackError
 from stack.home import Home
 from stack.ports import Ports
 from stack.postgres import Postgres
 
 Say = Callable[[str], None]
-_WORKER_PATIENCE = 30.0  # seconds for the worker to report after a start
 
 
 def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -> int:
@@ -33,7 +31,7 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         examples.register(
             example, edge, Postgres(home.path, ports.postgres), lambda what, how: say(f"  {what:<34} {how}")
         )
-        started = _start(edge, example)
+        started = starts.start(edge, example)
         say(f"run {started['id']} of {example.workflow_name} version {started.get('workflowVersion', 1)}")
         for event, data in edge.events(started["id"]):
             if line := describe(event, data):
@@ -46,20 +44,6 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         return _verdict(example, finished, say)
     finally:
         edge.close()
-
-
-def _start(edge: Edge, example: examples.Example) -> Json:
-    """Start a run; right after the stack's start the worker may need a moment to report."""
-    end = time.monotonic() + _WORKER_PATIENCE
-    while True:
-        try:
-            body: Json = {"workflow": example.workflow_name, "inputs": example.inputs}
-            started: Json = edge.call("POST", "/api/v1/workflow-runs", body)["run"]
-            return started
-        except Refused as error:
-            if error.reason != "NO_WORKER_FOR_TYPE" or time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def _decide(edge: Edge, asked: Json, decision: str) -> None:
