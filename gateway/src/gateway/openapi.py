@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
 _VARIABLE: Final = re.compile(r"\{([a-z_.]+)(?:=[^}]*)?\}")
+_RAW: Final[Json] = {"application/json": {"schema": {"type": "object"}}}
+"""A body that reaches the service as it was sent (google.api.HttpBody)."""
 _ERROR: Final[Json] = {
     "type": "object",
     "description": "google.rpc.Status: `code` is the gRPC code, `details` hold the reason and what to mend.",
@@ -98,7 +100,8 @@ class _Builder:
             "responses": {"200": self.answer(method), "default": {"$ref": "#/components/responses/Error"}},
         }
         if body:
-            operation["requestBody"] = {"required": True, "content": self.content(method, rest, in_path)}
+            sent = _RAW if body != "*" else self.content(method, rest, in_path)
+            operation["requestBody"] = {"required": True, "content": sent}
         else:
             parameters += [self.parameter(field, "query") for field in rest]
         if parameters:

@@ -80,6 +80,7 @@ class Firing:
             return
         except (DBAPIError, OSError) as error:
             log.warning("a schedule waits for the database", extra={"error": type(error).__name__})
+            await asyncio.sleep(self._poll)
         except Exception as error:  # whatever it is, the other schedules go on
             await self._failed(schedule, error)
 
