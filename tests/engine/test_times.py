@@ -59,7 +59,8 @@ def test_times_that_meet_in_the_gap_fire_once() -> None:
 def test_a_time_that_the_clocks_show_twice_fires_the_first_time_only() -> None:
     # In Berlin 03:00 became 02:00 on 25 October 2026, which is 01:00 UTC.
     assert fires("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00", 2) == ["10-25 00:30", "10-26 01:30"]
-    assert fires("30 2 * * *", "Europe/Berlin", "2026-10-25T00:45", 1) == ["10-26 01:30"]
+    # 01:10 UTC is 02:10 the second time.
+    assert fires("30 2 * * *", "Europe/Berlin", "2026-10-25T01:10", 1) == ["10-26 01:30"]
 
 
 def test_a_time_in_every_hour_goes_by_the_time_that_really_passes() -> None:
