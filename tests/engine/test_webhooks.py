@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import psycopg
-import pytest
 from google.api import httpbody_pb2
 from google.protobuf import field_mask_pb2
 
@@ -134,38 +133,31 @@ async def test_what_is_not_signed_learns_nothing(engine: Engine, peers: Peers) -
     assert not (await get_trigger(engine, "hook")).HasField("last_start")
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (b"", "WEBHOOK_BODY_INVALID"),
-        (b"{", "WEBHOOK_BODY_INVALID"),
-        (b"[1]", "WEBHOOK_BODY_INVALID"),
-        (b'{"n": NaN}', "WEBHOOK_BODY_INVALID"),
-        (b'{"n": 1e999}', "WEBHOOK_BODY_INVALID"),
-        (b"\xff\xfe\x00", "WEBHOOK_BODY_INVALID"),
-        (b'{"n": "\\u0000"}', "WEBHOOK_BODY_INVALID"),
-        (b'{"n": "\\ud800"}', "WEBHOOK_BODY_INVALID"),
-        (b'{"n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "WEBHOOK_BODY_INVALID"),
-        (b'{"n": ' + b"[" * 40 + b"]" * 40 + b"}", "WEBHOOK_BODY_INVALID"),
-        (b'{"n": ' + b"1" * 5000 + b"}", "WEBHOOK_BODY_INVALID"),
-        (b'{"unknown": 1}', "RUN_INPUT_INVALID"),
-        (b'{"n": "' + b"x" * 300_000 + b'"}', "MESSAGE_TOO_LARGE"),
-    ],
-    ids=range(13),
-)
-async def test_a_signed_body_that_cannot_be_taken_is_told_why(
-    engine: Engine, peers: Peers, body: bytes, reason: str
-) -> None:
+async def test_a_signed_body_that_cannot_be_taken_is_told_why(engine: Engine, peers: Peers) -> None:
     quick(peers)
     made = await create_trigger(engine, **STANDARD)
+    bodies = {
+        b"": "WEBHOOK_BODY_INVALID",
+        b"{": "WEBHOOK_BODY_INVALID",
+        b"[1]": "WEBHOOK_BODY_INVALID",
+        b'{"n": NaN}': "WEBHOOK_BODY_INVALID",
+        b'{"n": 1e999}': "WEBHOOK_BODY_INVALID",
+        b"\xff\xfe\x00": "WEBHOOK_BODY_INVALID",
+        b'{"n": "\\u0000"}': "WEBHOOK_BODY_INVALID",
+        b'{"n": "\\ud800"}': "WEBHOOK_BODY_INVALID",
+        b'{"n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}": "WEBHOOK_BODY_INVALID",
+        b'{"n": ' + b"[" * 40 + b"]" * 40 + b"}": "WEBHOOK_BODY_INVALID",
+        b'{"n": ' + b"1" * 5000 + b"}": "WEBHOOK_BODY_INVALID",
+        b'{"unknown": 1}': "RUN_INPUT_INVALID",
+        b'{"n": "' + b"x" * 300_000 + b'"}': "MESSAGE_TOO_LARGE",
+    }
 
-    refusal = await refused(send(engine, "hook", made.secret, body))
+    told = {body: (await refused(send(engine, "hook", made.secret, body))).reason for body in bodies}
 
-    assert refusal.reason == reason
+    assert told == bodies
     assert await runs(engine) == []
-    if reason != "MESSAGE_TOO_LARGE":
-        assert reason in (await get_trigger(engine, "hook")).last_start.error
-        assert (await send(engine, "hook", made.secret, b"{}")).run_id
+    assert "RUN_INPUT_INVALID" in (await get_trigger(engine, "hook")).last_start.error
+    assert (await send(engine, "hook", made.secret, b"{}")).run_id
 
 
 async def test_a_paused_webhook_takes_nothing(engine: Engine, peers: Peers) -> None:
