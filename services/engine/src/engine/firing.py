@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from chassis import jsonvalue
 from chassis.context import Call, use
@@ -46,7 +46,7 @@ class Firing:
         while True:
             try:
                 left = await self.round()
-            except (DBAPIError, ServiceError, OSError) as error:
+            except (SQLAlchemyError, ServiceError, OSError) as error:
                 log.warning("schedules could not be looked at", extra={"error": type(error).__name__})
                 left = None
             await asyncio.sleep(self._poll if left is None else min(self._poll, max(0.01, left)))
@@ -78,7 +78,7 @@ class Firing:
                 schedule = replace(schedule, next_fire_at=following, tries=0)
         except _Lost:
             return
-        except (DBAPIError, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             log.warning("a schedule waits for the database", extra={"error": type(error).__name__})
             await asyncio.sleep(self._poll)
         except Exception as error:  # whatever it is, the other schedules go on
@@ -148,7 +148,7 @@ class Firing:
         try:
             async with self._db.begin(idempotent=False, audited=False) as tx:
                 await store.postpone(tx, schedule, seconds, standing.sentence(error))
-        except (DBAPIError, OSError) as failure:
+        except (SQLAlchemyError, OSError) as failure:
             log.warning("a schedule waits for the database", extra={"error": type(failure).__name__})
 
 

@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from chassis import jsonvalue
 from chassis.context import Call, use
@@ -48,7 +48,7 @@ class Following:
             more = False
             try:
                 more = await self.round()
-            except (DBAPIError, ServiceError, OSError) as error:
+            except (SQLAlchemyError, ServiceError, OSError) as error:
                 log.warning("ended runs could not be looked at", extra={"error": type(error).__name__})
             await asyncio.sleep(_BREATH)
             if not more:
@@ -68,7 +68,7 @@ class Following:
     async def _follow(self, one: FollowUp) -> None:
         try:
             await self._start(one)
-        except (DBAPIError, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             log.warning("a trigger waits for the database", extra={"error": type(error).__name__})
         except Exception as error:  # whatever it is, the others go on
             await self._postpone(one, error)
@@ -134,7 +134,7 @@ class Following:
                     tx.now.isoformat(), f"run:{one.run.id}", "", f"{text}; it is tried again"
                 )
                 await store.note(tx, one.trigger.id, last)
-        except (DBAPIError, OSError) as failure:
+        except (SQLAlchemyError, OSError) as failure:
             log.warning("a trigger waits for the database", extra={"error": type(failure).__name__})
 
 
