@@ -29,6 +29,14 @@ class EngineConfig(BusConfig):
         default="",
         help="the folder of artifacts; empty: artifacts under MCPANEL_HOME",
     )
+    artifacts_url: str = setting(
+        "MCPANEL_ARTIFACTS_URL",
+        default="",
+        help="where artifacts lie: file:///folder, s3://bucket/prefix, gs://… or az://…; empty: the folder",
+    )
+    max_output_mib: int = setting(
+        "MCPANEL_MAX_OUTPUT_MIB", default=1024, help="the largest output of one step, in MiB of JSON"
+    )
     profile: Literal["local", "production"] = setting(
         "MCPANEL_PROFILE", default="local", help="local or production"
     )

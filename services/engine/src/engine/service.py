@@ -10,7 +10,7 @@ from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
 from engine.api import Engine
-from engine.artifacts import ArtifactStore
+from engine.artifacts import open_store
 from engine.audit import RunEventRecords
 from engine.catalogue import Catalogue
 from engine.config import EngineConfig
@@ -68,16 +68,17 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
         database_url=config.database_url, db=db, bus=bus, hub=hub, identity=peers.identity, timing=timing
     )
     pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
-    files = ArtifactStore(config.artifacts)
+    files = open_store(config.artifacts_url, config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
     reads = Reads(Link(config.database_url, "engine-reads"))
     engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files)
+    workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
     server = Server(
         config,
         [
             (engine_pb2_grpc.add_EngineServiceServicer_to_server, engine),
-            (worker_pb2_grpc.add_WorkerServiceServicer_to_server, Workers(db, dispatcher, files)),
+            (worker_pb2_grpc.add_WorkerServiceServicer_to_server, workers),
         ],
         authenticator=authenticator,
         db=db,

@@ -23,7 +23,8 @@ class Reads(Base):
         async with self.db.read() as tx:
             run = await store.get(tx, request.run_id, reader(), full=full)
             waits = await store.waiting_for(tx, live([run]))
-        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, "")))
+            ids = await artifact_store.ids(tx, run.id, run_wire.contents(run.inputs, run.outputs))
+        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, ""), ids))
 
     async def ListRuns(
         self, request: engine_pb2.ListRunsRequest, context: Context
@@ -59,10 +60,15 @@ class Reads(Base):
             steps = await self._steps(tx, run, full=full)
         return engine_pb2.ListStepExecutionsResponse(step_executions=steps)
 
-    async def _steps(self, tx: Transaction, run: RunRecord, *, full: bool) -> list[run_pb2.StepExecution]:
+    async def _steps(
+        self, tx: Transaction, run: RunRecord, *, full: bool, named: bool = True
+    ) -> list[run_pb2.StepExecution]:
+        """The run's steps; large values with the ids of their artifacts if `named`."""
         steps = await store.steps(tx, run.id, full=full)
         attempts = await store.attempts_of(tx, run.id)
-        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts)
+        raws = (raw for one in steps.values() for raw in (one.inputs, one.output))
+        ids = await artifact_store.ids(tx, run.id, run_wire.contents(*raws)) if named else {}
+        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts, ids)
 
     async def _plan(self, tx: Transaction, run: RunRecord) -> Plan:
         plans = self.dispatcher.plans
@@ -77,7 +83,8 @@ class Reads(Base):
             if not other_id:
                 raise Invalid("INVALID_FIELD", "other_run_id is required: the run repeats no other")
             other = await store.get(tx, other_id, reader())
-            steps = await self._steps(tx, one, full=True), await self._steps(tx, other, full=True)
+            # Equal contents are artifacts of each run, with ids of their own.
+            steps = [await self._steps(tx, run, full=True, named=False) for run in (one, other)]
         return comparing.response(run_wire.run(one), run_wire.run(other), *steps)
 
     async def ExplainRun(
