@@ -19,6 +19,7 @@ from engine.dispatch.dispatcher import Dispatcher, Timing
 from engine.hub import Hub
 from engine.link import Link
 from engine.reads import Reads
+from engine.retention import Retention
 from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
@@ -89,6 +90,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             *dispatcher.background(),
             Poller(db, hub, bus, pace).run,
             Sweep(db, files).run,
+            Retention(db, timedelta(days=config.retention_days)).run,
         ],
         on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",

@@ -5,10 +5,12 @@ from chassis.database import Transaction
 from chassis.errors import Invalid
 from engine import explaining
 from engine.api.common import Base, Context, live, reader
+from engine.domain import RunStatus
 from engine.plan import Plan
 from engine.records import RunRecord
 from engine.store import artifacts as artifact_store
 from engine.store import runs as store
+from engine.watch import refuse_pruned
 from engine.wire import comparing, explanations
 from engine.wire import events as event_wire
 from engine.wire import runs as run_wire
@@ -44,8 +46,10 @@ class Reads(Base):
         page = paging.parse(request, bound=(request.run_id, request.after_seq))
         after = request.after_seq if page.after is None else int(str(page.after[0]))
         async with self.db.read() as tx:
-            await store.get(tx, request.run_id, reader(), full=False)
+            run = await store.get(tx, request.run_id, reader(), full=False)
             rows = await store.events_after(tx, request.run_id, after, page.limit)
+        if RunStatus(run.status).ended and after < run.last_seq:
+            refuse_pruned(run.id, run.last_seq, rows)
         found, token = page.cut(rows, key=lambda one: (one.seq,))
         return engine_pb2.ListRunEventsResponse(
             events=[event_wire.event(one) for one in found], next_page_token=token
@@ -65,6 +69,8 @@ class Reads(Base):
     ) -> list[run_pb2.StepExecution]:
         """The run's steps; large values with the ids of their artifacts if `named`."""
         steps = await store.steps(tx, run.id, full=full)
+        if not steps and run.steps_ended and RunStatus(run.status).ended:
+            return []  # they are not kept any more
         attempts = await store.attempts_of(tx, run.id)
         raws = (raw for one in steps.values() for raw in (one.inputs, one.output))
         ids = await artifact_store.ids(tx, run.id, run_wire.contents(*raws)) if named else {}
