@@ -261,7 +261,11 @@ class FakeWorker:
             except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
                 if isinstance(error, grpc.aio.AioRpcError) and error.code() not in AWAY:
                     raise StepFailed("INTERNAL", str(error.details())) from None
-                await asyncio.sleep(0.1)
+            except asyncio.CancelledError:  # of the call, when its channel was closed
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+            await asyncio.sleep(0.1)
 
     async def upload(
         self, ref: worker_pb2.AttemptRef, content: bytes, *, items: dict[str, int] | None = None

@@ -7,16 +7,16 @@ buckets, does neither for local files.
 
 from pathlib import Path
 
-from engine.artifacts.contents import CHUNK, MAX_BYTES, ArtifactStore, Stored, Upload
+from engine.artifacts.contents import CHUNK, MAX_BYTES, ArtifactStore, PlaceError, Stored, Upload
 from engine.artifacts.folder import Folder
 
-__all__ = ["CHUNK", "MAX_BYTES", "ArtifactStore", "Folder", "Stored", "Upload", "open_store"]
+__all__ = ["CHUNK", "MAX_BYTES", "ArtifactStore", "Folder", "PlaceError", "Stored", "Upload", "open_store"]
 
 
 def open_store(url: str, folder: Path) -> ArtifactStore:
     """The store at a URL: `file:///…`, `s3://bucket/prefix`, `gs://…` or `az://…`; without one, the folder.
 
-    Raises ValueError when the URL is none of these.
+    Raises PlaceError when the URL is none of these.
     """
     if not url:
         return Folder(folder)

@@ -18,11 +18,22 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from chassis.errors import Unavailable
-from engine.artifacts.contents import CHUNK, MAX_BYTES, Stored, UnreachableError, missing, too_large
+from engine.artifacts.contents import (
+    CHUNK,
+    MAX_BYTES,
+    PlaceError,
+    Stored,
+    UnreachableError,
+    missing,
+    too_large,
+)
 
 _PART: Final = 8 * 1024 * 1024
 """How much of an upload is in memory."""
 _LENGTH: Final = 64
+_REFUSED: Final = (BaseError, OSError)
+_RETRY: Final[Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+"""How long a bucket that does not answer is waited for: who asks is told, and asks again."""
 
 
 class ObjectUpload:
@@ -58,11 +69,13 @@ class Bucket:
     """Objects under one prefix of a bucket."""
 
     def __init__(self, url: str) -> None:
-        """Raises ValueError when the URL names no bucket."""
+        """Raises PlaceError when the URL names no bucket."""
         try:
-            self._store: Any = from_url(url)
-        except BaseError as error:
-            raise ValueError(f"{url!r} is no place for artifacts: {error}") from None
+            self._store: Any = from_url(url, retry_config=_RETRY)
+        except (BaseError, ValueError) as error:
+            raise PlaceError(
+                f"MCPANEL_ARTIFACTS_URL: {url!r} is no place for artifacts: {_first_line(error)}"
+            ) from None
 
     @asynccontextmanager
     async def upload(self, limit: int = MAX_BYTES) -> AsyncIterator[ObjectUpload]:
@@ -71,7 +84,7 @@ class Bucket:
         try:
             yield upload
         finally:
-            with contextlib.suppress(BaseError, FileNotFoundError):
+            with contextlib.suppress(*_REFUSED):
                 await obstore.delete_async(self._store, upload.path)
 
     async def read(
@@ -120,8 +133,8 @@ class Bucket:
                 return False
         except FileNotFoundError:
             return False
-        except BaseError as error:
-            raise UnreachableError(str(error)) from None
+        except _REFUSED as error:
+            raise UnreachableError(_first_line(error)) from None
         await self._delete(_path(sha256))
         return True
 
@@ -135,16 +148,16 @@ class Bucket:
                 listed += len(page)
                 if listed >= most:
                     return
-        except BaseError as error:
-            raise UnreachableError(str(error)) from None
+        except _REFUSED as error:
+            raise UnreachableError(_first_line(error)) from None
 
     async def _delete(self, path: str) -> None:
         try:
             await obstore.delete_async(self._store, path)
         except FileNotFoundError:
             pass  # another replica was first
-        except BaseError as error:
-            raise UnreachableError(str(error)) from None
+        except _REFUSED as error:
+            raise UnreachableError(_first_line(error)) from None
 
 
 @contextlib.contextmanager
@@ -154,7 +167,7 @@ def _reachable() -> Any:
         yield
     except FileNotFoundError:
         raise
-    except BaseError as error:
+    except _REFUSED as error:
         raise Unavailable(
             "DEPENDENCY_UNAVAILABLE", "the store of artifacts does not answer; try again"
         ) from error
@@ -167,3 +180,8 @@ def _is_old(found: Any, age: float) -> bool:
 
 def _path(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without the pages that follow."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

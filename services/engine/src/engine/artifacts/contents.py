@@ -13,6 +13,10 @@ CHUNK: Final = 64 * 1024
 """How much is read at a time, unless told otherwise."""
 
 
+class PlaceError(Exception):
+    """A setting names no place for artifacts; the message says which, and why not."""
+
+
 class UnreachableError(Exception):
     """The store did not answer, or refused; the message is for the log."""
 
