@@ -154,5 +154,7 @@ class Values:
 def _find(fd: int, content: _Content, pointer: str) -> parts.Span:
     if not pointer:
         return 0, content.size
+    if not content.size:
+        raise parts.NoSuchPartError("it is empty")
     with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
         return parts.find(view, pointer, content.known)

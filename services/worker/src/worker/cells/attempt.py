@@ -214,7 +214,9 @@ class Attempt:
         """Stores a large output. What is in it is not looked at: whoever is given it reads it in a cell."""
         upload = Upload(self._pipe, self._max_output)
         items = {str(key)[:_LONGEST_KEY]: int(count) for key, count in message["items"].items()}
-        if len(items) > _MOST_COUNTED or any(not 0 <= count < _MOST_ITEMS for count in items.values()):
+        if len(items) > _MOST_COUNTED or any(
+            "\0" in key or not 0 <= count < _MOST_ITEMS for key, count in items.items()
+        ):
             raise ProtocolError("lists that there cannot be")
         try:
             self.output_artifact = await sink.output(items, upload.chunks())
