@@ -90,7 +90,8 @@ class Folder:
         except FileNotFoundError:
             raise missing() from None
         try:
-            file.seek(offset)
+            # Beyond some offset a file system refuses to look; beyond the end there is nothing to see.
+            file.seek(min(offset, os.fstat(file.fileno()).st_size))
             left = math.inf if length is None else length
             while left and (chunk := await asyncio.to_thread(file.read, int(min(size, left)))):
                 left -= len(chunk)
