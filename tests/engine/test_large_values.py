@@ -275,6 +275,31 @@ async def test_an_output_over_the_limit_is_refused_while_it_comes(
     assert files_in(tmp_path / "artifacts") == []
 
 
+async def test_what_a_worker_stored_before_it_died_is_replaced_and_swept(
+    engine: Engine, peers: Peers, worker: FakeWorker, tmp_path: Path
+) -> None:
+    peers.registry.workflow({"id": "only"}, outputs={"made": "${{ steps.only.output }}"})
+    stored: list[str] = []
+
+    async def die(attempt: Attempt) -> Any:
+        stored.append((await attempt.worker.upload(attempt.ref, b"[" + b"1," * 200_000 + b"1]")).sha256)
+        attempt.worker.deaf = True
+        await attempt.hang()
+
+    worker.code["only"] = die
+    run = await engine.start_run()
+    async with FakeWorker(engine.address) as other:
+        other.code["only"] = make_rows
+        ended = await engine.ended(run.id, seconds=20)
+
+    await sweep_all(engine, tmp_path)
+    made = outputs(ended)["made"]
+    assert ended.status == Run.SUCCESS
+    assert (await engine.steps(run.id))["only"].attempt == 2
+    assert stored != [made["sha256"]]
+    assert [path.name for path in files_in(tmp_path / "artifacts")] == [made["sha256"]]
+
+
 async def test_a_rerun_and_a_cache_hit_have_artifacts_of_their_own_which_keep_the_content(
     engine: Engine, peers: Peers, worker: FakeWorker, tmp_path: Path
 ) -> None:
