@@ -300,6 +300,26 @@ async def test_what_a_worker_stored_before_it_died_is_replaced_and_swept(
     assert [path.name for path in files_in(tmp_path / "artifacts")] == [made["sha256"]]
 
 
+async def test_the_large_output_of_an_attempt_that_failed_is_forgotten(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    retry = {"max_attempts": 2, "backoff": {"nanos": 1_000_000}}
+    peers.registry.workflow({"id": "only", "retry": retry})
+
+    async def second_time(attempt: Attempt) -> Any:
+        if attempt.number == 1:
+            await attempt.worker.upload(attempt.ref, b"[]")
+            raise StepFailed
+        return 1
+
+    worker.code["only"] = second_time
+    run = await engine.ended((await engine.start_run()).id)
+
+    request = engine_pb2.ListArtifactsRequest(run_id=run.id)
+    assert run.status == Run.SUCCESS
+    assert not (await engine.stub.ListArtifacts(request, metadata=as_caller(EDITOR))).artifacts
+
+
 async def test_a_rerun_and_a_cache_hit_have_artifacts_of_their_own_which_keep_the_content(
     engine: Engine, peers: Peers, worker: FakeWorker, tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"""
 _ADOPT = """
 INSERT INTO artifacts (id, run_id, step_id, attempt, name, media_type, size_bytes, sha256, created_at)
 VALUES (uuidv7(), %s::uuid, %s, %s, %s, 'application/json', %s, %s, now()) ON CONFLICT DO NOTHING"""
+_FORGET_OUTPUT = "DELETE FROM artifacts WHERE run_id = %s::uuid AND step_id = %s AND starts_with(name, '$')"
 _DROP_CACHED = "DELETE FROM step_cache WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"
 _INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
 
@@ -367,15 +368,21 @@ def cached_sql(run_id: str, one: Cached) -> Command:
     return _PUT_CACHED, (one.output.raw, one.ttl, contents, one.digest, run_id, one.step_id)
 
 
-def adopted_sql(run_id: str, written: Iterable[Touched]) -> list[Command]:
-    """Gives the run artifacts of its own for the large outputs that it takes over from others: so that they are kept
-    as long as it is, and its readers may read them.
+def outputs_sql(run_id: str, written: Iterable[Touched]) -> list[Command]:
+    """Gives the run artifacts of its own for the large outputs that it takes over from others, so that they are kept
+    as long as it is and its readers may read them; and forgets those that attempts made which did not succeed.
     """
     commands: list[Command] = []
     for one in written:
         output = one.after.output
         had = None if one.before is None else one.before.output
-        if output is None or output is had or output.is_inline or not one.after.copied_from:
+        if output is None or output is had:
+            continue
+        if output.is_inline:
+            if one.after.attempt > 1:
+                commands.append((_FORGET_OUTPUT, (run_id, one.step_id)))
+            continue
+        if not one.after.copied_from:
             continue
         contents = {reference.sha256: reference.size_bytes for _, reference in output.references}
         for number, (sha256, size) in enumerate(contents.items(), 1):
