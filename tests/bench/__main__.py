@@ -128,11 +128,14 @@ class Bench:
             row(f"W4 idle, start to first line, {name}", ms(ours, 1), ms(other, 1), times(ours / other))
 
     async def large(self, items: int) -> None:
-        """W8: ten times the bytes, ten times the items: the cost of each stays the same."""
+        """W8: ten times the bytes or items cost ten times as much; from 256 KiB on, values go by reference."""
         small, big = 16 * 1024, 160 * 1024
         ours = await self._medians(await workloads.payload(self._client, big), 5)
         other = await self._medians(await workloads.payload(self._client, small), 5)
         row("W8 160 KB through 5 steps, beside 16 KB", ms(ours), ms(other), times(ours / other))
+        one = await self._medians(await workloads.payload(self._client, 1024 * 1024), 3)
+        ten = await self._medians(await workloads.payload(self._client, 10 * 1024 * 1024), 3)
+        row("W8 10 MB through 5 steps, beside 1 MB", ms(ten), ms(one), times(ten / one))
         few = await workloads.timed(self._client, await workloads.fan_out(self._client, items // 10))
         many = await workloads.timed(self._client, await workloads.fan_out(self._client, items))
         row(

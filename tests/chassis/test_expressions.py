@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.expressions import EvaluationError, Expression, ExpressionError, Template
-from chassis.jsonvalue import Json
+from chassis.jsonvalue import Json, Opaque
 
 VARIABLES: dict[str, Json] = {
     "inputs": {"city": "Seattle", "n": 2, "ratio": 1.5, "none": None, "flag": True, "list": [1, 2.5, "x"]},
@@ -247,3 +247,42 @@ def test_only_what_is_read_is_handed_over_and_nothing_changes_by_it(data: st.Dat
 def test_an_integer_too_large_for_the_language_is_refused_and_not_rounded() -> None:
     with pytest.raises(EvaluationError):
         Expression.parse("inputs.x + 1").evaluate({"inputs": {"x": 2**70}})
+
+
+class Elsewhere(Opaque):
+    """A value that is somewhere else."""
+
+    def __init__(self, at: str = "") -> None:
+        self.at = at
+
+    def part(self, key: str) -> "Elsewhere":
+        return Elsewhere(f"{self.at}/{key}")
+
+    @property
+    def refusal(self) -> str:
+        return "it is too large"
+
+
+def test_a_value_that_is_somewhere_else_is_passed_on_whole_and_in_part() -> None:
+    variables: Any = {"steps": {"a": {"output": Elsewhere()}}}
+
+    value: Any = Template.parse({"b": ["${{ steps.a.output['x/y'].z }}"], "n": 1}).evaluate(variables)
+
+    assert (value["b"][0].at, value["n"]) == ("/x/y/z", 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${{ size(steps.a.output) }}",
+        "${{ steps.a.output.rows[0] }}",
+        "${{ [steps.a.output] }}",
+        "${{ size(steps.all) }}",
+        "all of ${{ steps.a.output }}",
+    ],
+)
+def test_nothing_computes_on_a_value_that_is_somewhere_else(text: str) -> None:
+    variables: Any = {"steps": {"a": {"output": Elsewhere()}, "all": [1, {"b": Elsewhere()}]}}
+
+    with pytest.raises(EvaluationError, match="it is too large"):
+        Template.parse(text).evaluate(variables)

@@ -10,7 +10,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from engine.artifacts import ArtifactStore
+from engine.artifacts import Folder
 from engine.sweep import AGE, Sweep
 from mcpanel.engine.v1 import engine_pb2, worker_pb2, worker_pb2_grpc
 from tests.engine.conftest import Engine
@@ -66,6 +66,22 @@ async def test_a_file_comes_back_as_it_went_in(engine: Engine, attempt: Attempt)
     assert list(listed.artifacts) == [stored]
 
 
+async def test_a_part_of_a_file_comes_without_the_rest(engine: Engine, attempt: Attempt) -> None:
+    content = bytes(range(256)) * 1000
+    stored = await upload(engine, attempt.ref, "chart.svg", content)
+
+    async def part(offset: int, length: int = 0) -> tuple[bytes, int]:
+        request = engine_pb2.ReadArtifactRequest(artifact_id=stored.id, offset=offset, length=length)
+        stream = engine.stub.ReadArtifact(request, metadata=as_caller(EDITOR))
+        messages = [message async for message in stream]
+        return b"".join(one.chunk for one in messages), messages[-1].end.size_bytes
+
+    assert await part(200_000, 70_000) == (content[200_000:], 56_000)
+    assert await part(1, 100_000) == (content[1:100_001], 100_000)
+    assert await part(256_000) == (b"", 0)
+    assert await part(2**62, 10) == (b"", 0)
+
+
 async def test_the_same_name_again_replaces_the_file(engine: Engine, attempt: Attempt) -> None:
     first = await upload(engine, attempt.ref, "report.md", b"one")
     second = await upload(engine, attempt.ref, "report.md", b"two", media_type="text/markdown")
@@ -114,12 +130,13 @@ async def test_an_editor_may_not_upload(engine: Engine, attempt: Attempt) -> Non
 
 
 async def test_a_file_that_grows_too_large_or_is_given_up_leaves_nothing(tmp_path: Path) -> None:
-    files = ArtifactStore(tmp_path, limit=10)
+    files = Folder(tmp_path)
 
-    with files.upload() as one:
+    async with files.upload(10) as one:
         await one.write(b"12345")
-    with pytest.raises(Exception, match="at most 10 bytes"), files.upload() as two:
-        await two.write(b"12345678901")
+    with pytest.raises(Exception, match="at most 10 bytes"):
+        async with files.upload(10) as two:
+            await two.write(b"12345678901")
 
     assert files_in(tmp_path) == []
 
@@ -128,7 +145,7 @@ async def test_what_broke_off_and_what_was_replaced_is_swept_when_it_is_old(
     engine: Engine, attempt: Attempt, tmp_path: Path
 ) -> None:
     folder = tmp_path / "artifacts"
-    sweep = Sweep(engine.built.db, ArtifactStore(folder))
+    sweep = Sweep(engine.built.db, Folder(folder))
     replaced = await upload(engine, attempt.ref, "report.md", b"one")
     kept = await upload(engine, attempt.ref, "report.md", b"two")
     for name in ("broken-off", "young"):
@@ -149,7 +166,7 @@ async def test_what_broke_off_and_what_was_replaced_is_swept_when_it_is_old(
 async def test_a_content_goes_only_when_two_visits_found_nobody_who_has_it(
     engine: Engine, attempt: Attempt, tmp_path: Path
 ) -> None:
-    files = ArtifactStore(tmp_path / "artifacts")
+    files = Folder(tmp_path / "artifacts")
     sweep = Sweep(engine.built.db, files)
     await upload(engine, attempt.ref, "report.md", b"one")
     await upload(engine, attempt.ref, "report.md", b"two")
@@ -167,7 +184,7 @@ async def test_a_content_goes_only_when_two_visits_found_nobody_who_has_it(
 async def test_a_round_visits_so_many_files_and_the_next_goes_on(
     engine: Engine, attempt: Attempt, tmp_path: Path
 ) -> None:
-    sweep = Sweep(engine.built.db, ArtifactStore(tmp_path / "artifacts"), most=3)
+    sweep = Sweep(engine.built.db, Folder(tmp_path / "artifacts"), most=3)
     for number in range(8):
         await upload(engine, attempt.ref, "report.md", bytes([number]))
     for path in files_in(tmp_path / "artifacts"):
@@ -182,25 +199,25 @@ async def test_a_round_visits_so_many_files_and_the_next_goes_on(
 
 
 async def test_a_running_upload_is_never_swept_however_long_it_takes(tmp_path: Path) -> None:
-    files = ArtifactStore(tmp_path)
+    files = Folder(tmp_path)
 
-    with files.upload() as one:
+    async with files.upload() as one:
         await one.write(bytes(100_000))
         (incoming,) = files_in(tmp_path)
         grow_old(incoming)
-        removed = ArtifactStore(tmp_path).discard_broken_off(AGE, 10)
+        removed = await Folder(tmp_path).discard_broken_off(AGE, 10)
         stored = await one.finish()
 
     assert removed == 0
-    assert not files.discard(stored.sha256, AGE)  # young: its age counts from its end
+    assert not await files.discard(stored.sha256, AGE)  # young: its age counts from its end
     assert [path.name for path in files_in(tmp_path)] == [stored.sha256]
 
 
 async def test_a_content_that_is_stored_anew_while_it_is_removed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = ArtifactStore(tmp_path)
-    with files.upload() as one:
+    files = Folder(tmp_path)
+    async with files.upload() as one:
         await one.write(b"same")
         stored = await one.finish()
     (content,) = files_in(tmp_path)
@@ -212,7 +229,7 @@ async def test_a_content_that_is_stored_anew_while_it_is_removed_stays(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", stored_anew_first)
-    removed = files.discard(stored.sha256, AGE)
+    removed = await files.discard(stored.sha256, AGE)
 
     assert not removed
     assert [path.read_bytes() for path in files_in(tmp_path)] == [b"same"]

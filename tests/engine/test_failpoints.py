@@ -95,6 +95,8 @@ class Story:
         if attempt.inputs["hang"] and attempt.step_id == "b":
             self.hanging.add(attempt.ref.run_id)
             return await attempt.hang()
+        if attempt.inputs.get("large") and attempt.step_id == "a":
+            return {**attempt.inputs, "text": "x" * 300_000}
         return await echo(attempt)
 
     async def meet(self, point: str) -> None:
@@ -103,7 +105,8 @@ class Story:
         while self.worker.welcome is None:
             await asyncio.sleep(0.02)
         hang = point.startswith("cancel")
-        request = engine_pb2.StartRunRequest(workflow="flow", request_id=point, inputs={"hang": hang})
+        inputs = {"hang": hang, "large": point.startswith("upload")}
+        request = engine_pb2.StartRunRequest(workflow="flow", request_id=point, inputs=inputs)
         starting = asyncio.create_task(
             insist(lambda: self.stub.StartRun(request, metadata=EDITOR_KEY, timeout=5))
         )
@@ -149,10 +152,11 @@ class Story:
 async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
     moment: str, postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
 ) -> None:
-    given = {"hang": "${{ inputs.hang }}"}
+    given = {"hang": "${{ inputs.hang }}", "large": "${{ inputs.large }}"}
     steps: list[dict[str, Any]] = [{"id": "a"}, {"id": "b", "needs": ["a"]}, {"id": "c", "needs": ["b"]}]
     peers.registry.workflow(
-        *({**step, "with_": given} for step in steps), inputs={"hang": {"type": "boolean"}}
+        *({**step, "with_": given} for step in steps),
+        inputs={"hang": {"type": "boolean"}, "large": {"type": "boolean"}},
     )
     url = postgres.create_database("killed", migrate="engine")
     process = Process(url, nats.url, peers.address, tmp_path)

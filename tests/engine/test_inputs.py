@@ -99,5 +99,5 @@ def test_every_problem_is_named_at_once() -> None:
 
 
 def test_inputs_beyond_the_limit_are_refused() -> None:
-    with pytest.raises(Invalid, match="at most 262144"):
+    with pytest.raises(Invalid, match="at most 262,144"):
         resolve({"x": Declared("string")}, {"x": "y" * 300_000})

@@ -32,6 +32,8 @@ class ScriptedEngine(engine_pb2_grpc.EngineServiceServicer):
         self.requests: list[engine_pb2.WatchRunRequest] = []
         self.metadata: list[dict[str, Any]] = []
         self.artifact: list[engine_pb2.ReadArtifactResponse] = []
+        self.reads: list[tuple[int, int]] = []
+        """The parts that were asked for."""
         self._server = grpc.aio.server()
         engine_pb2_grpc.add_EngineServiceServicer_to_server(self, self._server)
 
@@ -60,5 +62,9 @@ class ScriptedEngine(engine_pb2_grpc.EngineServiceServicer):
         self, request: engine_pb2.ReadArtifactRequest, context: Any
     ) -> AsyncIterator[engine_pb2.ReadArtifactResponse]:
         """Streams the artifact the test put here."""
+        self.reads.append((request.offset, request.length))
         for item in self.artifact:
+            if item.HasField("chunk"):
+                end = request.offset + request.length if request.length else None
+                item = engine_pb2.ReadArtifactResponse(chunk=item.chunk[request.offset : end])  # noqa: PLW2901
             yield item

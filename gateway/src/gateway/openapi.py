@@ -216,15 +216,29 @@ def _add_gateway_paths(paths: dict[str, Json]) -> None:
                     "in": "path",
                     "required": True,
                     "schema": {"type": "string", "format": "uuid"},
-                }
+                },
+                {
+                    "name": "Range",
+                    "in": "header",
+                    "description": "A single range, e.g. `bytes=1048576-`. With `If-Range`, only of this content.",
+                    "schema": {"type": "string"},
+                },
             ],
             "responses": {
                 "200": {
-                    "description": "The content, with the artifact's media type.",
+                    "description": "The content, with the artifact's media type. Its ETag is the SHA-256.",
                     "content": {
                         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
                     },
                 },
+                "206": {
+                    "description": "The part that was asked for.",
+                    "content": {
+                        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+                    },
+                },
+                "304": {"description": "The client has it."},
+                "416": {"description": "There is no such part."},
                 "default": error,
             },
         }

@@ -6,16 +6,21 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import grpc
 import grpc.aio
 
 from chassis import jsonvalue
 from chassis.ids import uuid7
+from engine.domain import put
 from mcpanel.engine.v1 import run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1 import component_pb2
 from tests.support.callers import WORKER, as_caller
 
 Message = worker_pb2.WorkerMessage
 Assignment = worker_pb2.EngineMessage.Assignment
+Upload = worker_pb2.UploadArtifactRequest
+LARGE = 256 * 1024
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
 Code = Callable[["Attempt"], Awaitable[Any]]
 
 
@@ -49,6 +54,17 @@ class Attempt:
         message = Message(logs=Message.Logs(lines=lines))
         self.worker.unheard.append(message)
         self.worker.send(message)
+
+    async def whole(self) -> Any:
+        """The inputs with the large ones in their places."""
+        inputs = self.inputs
+        for one in self.assignment.large_inputs:
+            value = json.loads(await self.worker.read(self.ref, one.sha256))
+            for key in one.pointer.split("/")[1:]:
+                value = value[int(key) if isinstance(value, list) else key]
+            path = [int(key) if key.isdecimal() else key for key in one.path]
+            inputs = put(inputs, tuple(path), value)
+        return inputs
 
     async def hang(self) -> None:
         """Runs until it is cancelled."""
@@ -227,6 +243,8 @@ class FakeWorker:
         try:
             output = await self.code.get(attempt.step_id, self.default)(attempt)
             result.output_json = output if isinstance(output, bytes) else jsonvalue.canonical(output)
+            if not isinstance(output, bytes) and len(result.output_json) > LARGE:
+                result.output_artifact_id = await self._upload(attempt.ref, output)
         except StepFailed as failed:
             result.error.CopyFrom(run_pb2.RunError(kind=failed.kind, message=str(failed)))
         key = _key(attempt.ref)
@@ -234,6 +252,51 @@ class FakeWorker:
         message = Message(result=result)
         self.unacked[key] = message
         self.send(message)
+
+    async def _upload(self, ref: worker_pb2.AttemptRef, output: Any) -> str:
+        """Stores a large output, however often the engine is away; the artifact's id."""
+        while True:
+            try:
+                return (await self.upload(ref, jsonvalue.canonical(output), items=counts(output))).id
+            except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
+                if isinstance(error, grpc.aio.AioRpcError) and error.code() not in AWAY:
+                    raise StepFailed("INTERNAL", str(error.details())) from None
+            except asyncio.CancelledError:  # of the call, when its channel was closed
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+            await asyncio.sleep(0.1)
+
+    async def upload(
+        self, ref: worker_pb2.AttemptRef, content: bytes, *, items: dict[str, int] | None = None
+    ) -> run_pb2.Artifact:
+        """Stores an output as the artifact that it is."""
+
+        async def requests() -> Any:
+            header = Upload.Header(ref=ref, name="output.json", is_output=True, items=items)
+            yield Upload(header=header)
+            for start in range(0, len(content), 500_000):
+                yield Upload(chunk=content[start : start + 500_000])
+
+        assert self._channel is not None
+        stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
+        return (await stub.UploadArtifact(requests(), metadata=self.metadata)).artifact
+
+    async def read(self, ref: worker_pb2.AttemptRef, sha256: str) -> bytes:
+        """A large input of an attempt."""
+        assert self._channel is not None
+        stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
+        request = worker_pb2.ReadInputRequest(ref=ref, sha256=sha256)
+        parts = [message.chunk async for message in stub.ReadInput(request, metadata=self.metadata)]
+        return b"".join(parts)
+
+
+def counts(output: Any) -> dict[str, int]:
+    """How many items the lists in an output have."""
+    if isinstance(output, list):
+        return {"": len(output)}
+    fields = output.items() if isinstance(output, dict) else ()
+    return {f"/{name}": len(value) for name, value in fields if isinstance(value, list)}
 
 
 def _last(message: Message) -> int:

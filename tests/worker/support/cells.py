@@ -36,6 +36,7 @@ class Remembering:
     queries: list[tuple[str, str, Any, int]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
     refuse: str = ""
+    outputs: list[tuple[dict[str, int], bytes]] = field(default_factory=list)
 
     def log(self, stream: str, level: str, message: str) -> None:
         """Keeps a line."""
@@ -62,6 +63,13 @@ class Remembering:
             "size": len(content),
             "sha256": "",
         }
+
+    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+        """Keeps it, unless told to refuse."""
+        if self.refuse:
+            raise RequestError(self.refuse)
+        self.outputs.append((items, b"".join([chunk async for chunk in chunks])))
+        return "the-output"
 
     async def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[Any]:
         """Answers with `rows` of the columns `id` and `name`."""

@@ -51,6 +51,12 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
     streams: int = 0
     away: int = 0
     """How many uploads still find the engine away."""
+    values: dict[str, bytes] = field(default_factory=dict)
+    """The large inputs there are, by their SHA-256."""
+    read: list[str] = field(default_factory=list)
+    """Those that were asked for."""
+    max_output_bytes: int = 0
+    artifact_id: str = "0197f000-0000-7000-8000-000000000001"
     source_deleted: bool = False
     """Whether queries find no data source."""
 
@@ -105,7 +111,7 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
         hello = await context.read()
         assert isinstance(hello, pb.WorkerMessage)
         self._hear(hello)
-        welcome = pb.EngineMessage.Welcome(lost=self.lost)
+        welcome = pb.EngineMessage.Welcome(lost=self.lost, max_output_bytes=self.max_output_bytes)
         welcome.lease.FromMilliseconds(int(self.lease * 1000))
         welcome.heartbeat_interval.FromMilliseconds(int(self.lease * 333))
         await context.write(pb.EngineMessage(welcome=welcome))
@@ -165,10 +171,20 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
             content += request.chunk
         self.artifacts[header.name] = content
         response = pb.UploadArtifactResponse()
-        response.artifact.id = "a1"
+        response.artifact.id = self.artifact_id
         response.artifact.name = header.name
         response.artifact.size_bytes = len(content)
         return response
+
+    async def ReadInput(
+        self, request: pb.ReadInputRequest, context: Context
+    ) -> AsyncIterator[pb.ReadInputResponse]:
+        """Streams what the test put there, in small parts."""
+        self.read.append(request.sha256)
+        content = self.values[request.sha256]
+        for start in range(0, len(content), 100_000):
+            yield pb.ReadInputResponse(chunk=content[start : start + 100_000])
+        yield pb.ReadInputResponse(end=pb.ReadInputResponse.End(size_bytes=len(content)))
 
     async def ExecuteQuery(
         self, request: ds.ExecuteQueryRequest, context: Context

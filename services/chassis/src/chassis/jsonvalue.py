@@ -6,7 +6,7 @@ meant; larger integers travel as strings, since a double cannot hold them.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from google.protobuf import struct_pb2
@@ -15,6 +15,21 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 MAX_EXACT: Final = 2**53
 """The largest magnitude up to which every integer has a double of its own."""
+
+
+class Opaque:
+    """A value that is somewhere else: it may be passed on, whole or a part of it, but not be looked into."""
+
+    __slots__ = ()
+
+    def part(self, key: str) -> "Opaque":
+        """What is under a key of it, if there is such a key: nobody knows here."""
+        raise NotImplementedError
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be computed on, and what to do instead."""
+        raise NotImplementedError
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Json]:
@@ -103,13 +118,13 @@ def _set(message: struct_pb2.Value, value: Json) -> None:
         raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def canonical(value: Json) -> bytes:
+def canonical(value: Json, default: Callable[[object], Json] | None = None) -> bytes:
     """The value's canonical bytes: sorted keys, no spaces, UTF-8, so that equal values have equal bytes.
 
-    Raises ValueError for NaN and infinities, and TypeError for what is not JSON.
+    Raises ValueError for NaN and infinities, and TypeError for what is not JSON, unless `default` makes JSON of it.
     """
     return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default
     ).encode()
 
 

@@ -30,6 +30,8 @@ from chassis.database import Database
 from chassis.tables import NAMING, chassis_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alembic.config import Config
     from alembic.operations import Operations
 
@@ -112,7 +114,8 @@ def revision(url: str, package: str, message: str) -> Path:
     engine = create_engine(_sync_url(url))
     try:
         with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            options = {"compare_type": True, "include_name": _whole_tables(connection)}
+            context = MigrationContext.configure(connection, opts=options)
             changes = produce_migrations(context, metadata)
             if changes.upgrade_ops is None or changes.downgrade_ops is None or changes.upgrade_ops.is_empty():
                 raise RevisionError(f"{package}'s tables are what its migrations make: nothing to write")
@@ -194,10 +197,17 @@ def run(metadata: MetaData) -> None:
         target_metadata=metadata,
         compare_type=True,
         compare_server_default=False,
+        include_name=_whole_tables(connection),
         transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _whole_tables(connection: Connection) -> "Callable[[str | None, str, Any], bool]":
+    """What a comparison looks at: not the partitions of a table, which come and go while it is used."""
+    partitions = set(connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition")))
+    return lambda name, kind, _: kind != "table" or name not in partitions
 
 
 def create_chassis_tables(op: "Operations | Any") -> None:

@@ -11,6 +11,7 @@ from chassis.authentication import RemoteAuthenticator
 from chassis.client import channel
 from chassis.vault import MasterKeyError
 from engine import failpoints
+from engine.artifacts import PlaceError
 from engine.config import EngineConfig, MigrateConfig
 from engine.service import Peers, build
 
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write("usage: python -m engine [migrate]\n")
                 return 2
-    except (config.ConfigError, failpoints.FailpointError, MasterKeyError) as error:
+    except (config.ConfigError, failpoints.FailpointError, MasterKeyError, PlaceError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -34,6 +34,19 @@ class EngineConfig(BusConfig):
         default="",
         help="the folder of engine.master.key; default: keys under MCPANEL_HOME",
     )
+    artifacts_url: str = setting(
+        "MCPANEL_ARTIFACTS_URL",
+        default="",
+        help="where artifacts lie: file:///folder, s3://bucket/prefix, gs://… or az://…; empty: the folder",
+    )
+    max_output_mib: int = setting(
+        "MCPANEL_MAX_OUTPUT_MIB", default=1024, help="the largest output of one step, in MiB of JSON"
+    )
+    retention_days: float = setting(
+        "MCPANEL_RETENTION_DAYS",
+        default=0.0,
+        help="how long the events, steps and artifacts of a run are kept after its end, in days; 0: for ever",
+    )
     profile: Literal["local", "production"] = setting(
         "MCPANEL_PROFILE", default="local", help="local or production"
     )

@@ -1,16 +1,17 @@
 """The engine's words: statuses, failures, payloads. Pure: no clock, no ids, no input or output."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, TypeAlias, cast
 
 from chassis import jsonvalue
-from chassis.jsonvalue import Json
+from chassis.jsonvalue import Json, Opaque
 
 MAX_PAYLOAD: Final = 256 * 1024
-"""The largest run input, step output or run output, in bytes of canonical JSON."""
+"""The largest run input, inline step output or run output, in bytes of canonical JSON."""
 MAX_STEP_INPUTS: Final = 1024 * 1024
 """The largest inputs of one step, in bytes of canonical JSON: several outputs may meet in them."""
 
@@ -142,29 +143,113 @@ class Ref:
     epoch: int
 
 
-class Payload:
-    """A JSON value and its canonical bytes; the value is parsed when it is first asked for. Immutable."""
+@dataclass(frozen=True, slots=True)
+class Reference(Opaque):
+    """A value, or a part of one, that is too large to lie in a payload: what it is, not where.
 
-    __slots__ = ("_parsed", "_value", "raw")
+    Equal contents make equal references, in whatever run: nothing here names an artifact or a run, and none is made
+    of anything that a step returned. Who may read the content is decided where it is read.
+    """
+
+    sha256: str
+    size_bytes: int
+    """Of all of the content."""
+    pointer: str = ""
+    """Which part of the content it is, a JSON Pointer."""
+    items: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """How many items lists in it have, by their pointers, as far as that is known."""
+    preview: str = ""
+    """How all of the content begins."""
+
+    def part(self, key: str) -> "Reference":
+        """What is under a key, or an index, of it."""
+        pointer = f"{self.pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+        within = {at: count for at, count in self.items.items() if at == pointer}
+        return Reference(self.sha256, self.size_bytes, pointer, within)
+
+    @property
+    def total(self) -> int | None:
+        """How many items it has; None when it is no list, or nobody counted."""
+        return self.items.get(self.pointer)
+
+    @property
+    def refusal(self) -> str:
+        """Why no expression computes on it."""
+        return (
+            f"the value has {self.size_bytes:,} bytes, and expressions compute on {MAX_PAYLOAD:,} at most; pass it on, "
+            "or a field of it, to a step that computes what is needed"
+        )
+
+
+Path: TypeAlias = tuple[str | int, ...]
+_MARK: Final = b"\x01"
+"""What the bytes of a payload with references begin with: no JSON does."""
+
+
+class Payload:
+    """A JSON value and its canonical bytes; the value is parsed when it is first asked for. Immutable.
+
+    Where a part of the value is a Reference, the bytes are a mark and a JSON document of their own: the value with null
+    in those places, and the references beside it. What a step returned can therefore never pass for one.
+    """
+
+    __slots__ = ("_parsed", "_references", "_value", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self._parsed = False
         self._value: Json = None
+        self._references: tuple[tuple[Path, Reference], ...] = ()
 
     @staticmethod
-    def of(value: Json) -> "Payload":
+    def of(value: "Json | Reference") -> "Payload":
         """The payload of a Python value. Raises ValueError (also for lone surrogates) and TypeError: not JSON."""
-        payload = Payload(jsonvalue.canonical(value))
-        payload._value, payload._parsed = value, True
+        try:
+            payload = Payload(jsonvalue.canonical(cast("Json", value)))
+        except TypeError:
+            return Payload(_with_references(value))
+        payload._value, payload._parsed = cast("Json", value), True
         return payload
 
     @property
+    def is_inline(self) -> bool:
+        """Whether the bytes are the value's JSON: there are no references in it."""
+        return not self.raw.startswith(_MARK)
+
+    @property
+    def references(self) -> tuple[tuple[Path, Reference], ...]:
+        """The references in it, each with its place."""
+        if not self.is_inline and not self._parsed:
+            self._read()
+        return self._references
+
+    @property
+    def skeleton(self) -> Json:
+        """The value with null where the references are."""
+        return self.value if self.is_inline else jsonvalue.parse_object(self.raw[1:])["value"]
+
+    def _read(self) -> None:
+        document: Any = jsonvalue.parse_object(self.raw[1:])
+        found: list[tuple[Path, Reference]] = []
+        self._value = document["value"]
+        for one in document["references"]:
+            path = tuple(one["path"])
+            reference = Reference(
+                one["sha256"], one["size"], one["pointer"], one.get("items", {}), one.get("preview", "")
+            )
+            found.append((path, reference))
+            self._value = put(self._value, path, reference)
+        self._references, self._parsed = tuple(found), True
+
+    @property
     def value(self) -> Json:
-        """The value. Raises ValueError when the bytes are not JSON."""
+        """The value; a Reference where that is. Raises ValueError when the bytes are not JSON."""
         if not self._parsed:
-            self._value = jsonvalue.parse(self.raw)
-            self._parsed = True
+            if self.is_inline:
+                self._value = jsonvalue.parse(self.raw)
+                self._parsed = True
+            else:
+                self._read()
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -175,6 +260,50 @@ class Payload:
 
     def __repr__(self) -> str:
         return f"Payload({self.raw[:80]!r})"
+
+
+def put(value: Any, path: Path, new: Any) -> Any:
+    """The value with `new` at a place in it, which is changed; all of it when the path is empty."""
+    if not path:
+        return new
+    inside = value
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = new
+    return value
+
+
+def _with_references(value: Any) -> bytes:
+    """The bytes of a value with references. Raises TypeError when there is anything else that is not JSON."""
+    found: list[tuple[Path, Reference]] = []
+    skeleton = _take_out(value, (), found)
+    references = [_document(path, one) for path, one in found]
+    return _MARK + jsonvalue.canonical({"value": skeleton, "references": cast("Json", references)})
+
+
+def _take_out(value: Any, path: Path, found: list[tuple[Path, Reference]]) -> Any:
+    if isinstance(value, Reference):
+        found.append((path, value))
+        return None
+    if isinstance(value, dict):
+        return {key: _take_out(item, (*path, key), found) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_take_out(item, (*path, index), found) for index, item in enumerate(value)]
+    return value
+
+
+def _document(path: Path, one: Reference) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "path": path,
+        "sha256": one.sha256,
+        "size": one.size_bytes,
+        "pointer": one.pointer,
+    }
+    if one.items:
+        document["items"] = dict(one.items)
+    if one.preview:
+        document["preview"] = one.preview
+    return document
 
 
 ONCE: Final = Retry()

@@ -19,6 +19,7 @@ from engine.domain import (
     ErrorKind,
     Join,
     Payload,
+    Reference,
     Retry,
     SideEffect,
 )
@@ -187,7 +188,14 @@ class CelEvaluator:
     def items(self, index: int, scope: Scope) -> Payload:
         """What step `index` runs for each of."""
         template = self._compiled[index].items
-        value = None if template is None else _evaluate("its `for_each`", template, scope)
+        value: Any = None if template is None else _evaluate("its `for_each`", template, scope)
+        if isinstance(value, Reference):
+            if value.total is None:
+                raise EvaluationFailed(
+                    f"its `for_each` yields a part of a value of {value.size_bytes:,} bytes that is not known to be a "
+                    "list; use a step's whole output, or a field of it, that is one"
+                )
+            return Payload.of(value)
         if not isinstance(value, list):
             raise EvaluationFailed(f"its `for_each` yields {_kind(value)}, not a list")
         return _payload("its `for_each`", value, MAX_STEP_INPUTS)
@@ -210,6 +218,8 @@ class CelEvaluator:
         if template is None:
             return ""
         value = _evaluate(what, template, scope)
+        if isinstance(value, Reference):
+            raise EvaluationFailed(f"{what} cannot be evaluated: {value.refusal}")
         text = value if isinstance(value, str) else jsonvalue.canonical(value).decode()
         if len(text) > _MAX_TEXT:
             raise EvaluationFailed(f"{what} has {len(text):,} characters, more than {_MAX_TEXT:,}")
@@ -292,12 +302,15 @@ def _payload(what: str, value: Json, limit: int) -> Payload:
     except (ValueError, TypeError) as error:
         raise EvaluationFailed(f"{what} is not JSON: {error}") from None
     if len(payload.raw) > limit:
-        raise EvaluationFailed(f"{what} has {len(payload.raw)} bytes, more than {limit}")
+        raise EvaluationFailed(
+            f"{what} has {len(payload.raw):,} bytes, more than {limit:,}; what is larger has to be one step's output"
+        )
     return payload
 
 
-def _kind(value: Json) -> str:
+def _kind(value: "Json | Reference") -> str:
     names = {
+        Reference: "a large value",
         bool: "a boolean",
         int: "a number",
         float: "a number",

@@ -11,7 +11,7 @@ from typing import Final
 
 NAMES: Final = frozenset(
     f"{place}.{moment}"
-    for place in ("start", "cancel", "commit", "publish", "send", "fire", "follow")
+    for place in ("start", "cancel", "commit", "publish", "send", "fire", "follow", "upload")
     for moment in ("before", "after")
 )
 _armed: Final[dict[str, int]] = {}

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 from chassis import jsonvalue
 from chassis.errors import FieldViolation, Invalid
 from chassis.jsonvalue import MAX_EXACT, Json
-from engine.domain import MAX_PAYLOAD, Payload
+from engine.domain import MAX_PAYLOAD, Payload, Reference
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,40}")
 _WORDS: Final = {
@@ -63,15 +63,21 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payl
     except ValueError as error:
         raise _refused([FieldViolation("inputs", f"not JSON: {error}")]) from None
     if len(payload.raw) > MAX_PAYLOAD:
-        raise _refused([FieldViolation("inputs", f"{len(payload.raw)} bytes of JSON; at most {MAX_PAYLOAD}")])
+        text = (
+            f"{len(payload.raw):,} bytes of JSON; at most {MAX_PAYLOAD:,}. Give the run the name or "
+            "address of the data, and let its first step read it: the output of a step may be larger"
+        )
+        raise _refused([FieldViolation("inputs", text, "TOO_LARGE")])
     return payload
 
 
-def _convert(kind: str, value: Json) -> Json:
+def _convert(kind: str, value: Any) -> Json:
     """The value in the declared type. Raises ValueError."""
     match kind, value:
         case "", _:
-            return value
+            return cast("Json", value)
+        case _, Reference():  # what it is shows when a step reads it
+            return cast("Json", value)
         case "string", str():
             return value
         case "boolean", bool():

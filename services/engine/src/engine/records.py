@@ -132,6 +132,10 @@ class ArtifactRecord:
     size_bytes: int
     sha256: str
     created_at: datetime
+    preview: str = ""
+    """Of a step's output: how it begins."""
+    items: dict[str, int] | None = None
+    """Of a step's output: how many items its lists have."""
 
 
 @dataclass(frozen=True, slots=True)

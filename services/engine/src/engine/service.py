@@ -12,7 +12,7 @@ from chassis.server import Server
 from chassis.vault import Vault
 from engine.api import Engine
 from engine.api.common import Automation
-from engine.artifacts import ArtifactStore
+from engine.artifacts import open_store
 from engine.audit import RunEventRecords
 from engine.catalogue import Catalogue
 from engine.config import EngineConfig
@@ -25,6 +25,7 @@ from engine.link import Link
 from engine.owners import Owners
 from engine.reads import Reads
 from engine.receiving import Receiving
+from engine.retention import Retention
 from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
@@ -74,7 +75,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
         database_url=config.database_url, db=db, bus=bus, hub=hub, identity=peers.identity, timing=timing
     )
     pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
-    files = ArtifactStore(config.artifacts)
+    files = open_store(config.artifacts_url, config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
     reads = Reads(Link(config.database_url, "engine-reads"))
@@ -83,11 +84,12 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     following = Following(db, starter, owners, dispatcher.desk.run_ended, config.poll_seconds)
     automation = Automation(owners, firing, Receiving(db, starter, owners, Vault(config.master_key)))
     engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files, automation=automation)
+    workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
     server = Server(
         config,
         [
             (engine_pb2_grpc.add_EngineServiceServicer_to_server, engine),
-            (worker_pb2_grpc.add_WorkerServiceServicer_to_server, Workers(db, dispatcher, files)),
+            (worker_pb2_grpc.add_WorkerServiceServicer_to_server, workers),
         ],
         authenticator=authenticator,
         db=db,
@@ -100,6 +102,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             Sweep(db, files).run,
             firing.run,
             following.run,
+            Retention(db, timedelta(days=config.retention_days)).run,
         ],
         on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",

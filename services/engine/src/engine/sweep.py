@@ -1,4 +1,4 @@
-"""The loop that removes files nobody needs: uploads that broke off, and contents that were replaced."""
+"""The loop that removes contents nobody needs: of uploads that broke off, of files that were replaced or deleted."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.database import Database
 from chassis.errors import ServiceError
 from engine.artifacts import ArtifactStore
+from engine.artifacts.contents import UnreachableError
 from engine.store import artifacts as store
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ _MOST: Final = 1000
 
 
 class Sweep:
-    """Goes through the folder of artifacts, some files at a time, for ever. Replicas may do so at once.
+    """Goes through the store of artifacts, some contents at a time, for ever. Replicas may do so at once.
 
     A content goes when it is old and two visits in a row found no artifact that has it: between them whoever had
     just asked for the artifact has opened the file.
@@ -40,7 +41,7 @@ class Sweep:
             await asyncio.sleep(_PAUSE)
             try:
                 removed = await self.round()
-            except (DBAPIError, ServiceError, OSError) as error:
+            except (DBAPIError, ServiceError, OSError, UnreachableError) as error:
                 log.warning("the artifacts could not be swept", extra={"error": type(error).__name__})
                 continue
             if removed:
@@ -48,8 +49,8 @@ class Sweep:
 
     async def round(self) -> int:
         """Visits the next files; returns how many it removed."""
-        removed = await asyncio.to_thread(self._files.discard_broken_off, AGE, self._most)
-        found = await asyncio.to_thread(self._files.contents, self._after, self._most)
+        removed = await self._files.discard_broken_off(AGE, self._most)
+        found = await self._files.contents(self._after, self._most)
         if found:
             async with self._db.read() as tx:
                 used = await store.in_use(tx, found)
@@ -57,7 +58,7 @@ class Sweep:
             self._unused.update(unused)
             for one in unused:
                 if one in self._unused_before:
-                    removed += await asyncio.to_thread(self._files.discard, one, AGE)
+                    removed += await self._files.discard(one, AGE)
         if len(found) == self._most:
             self._after = found[-1]
         else:

@@ -203,6 +203,7 @@ run_events: Final = Table(
     Column("kind", Text, nullable=False, comment="the event's field in mcpanel.engine.v1.RunEvent"),
     Column("body", LargeBinary, nullable=False, comment="the RunEvent without run_id, seq and time"),
     PrimaryKeyConstraint("run_id", "seq"),
+    postgresql_partition_by="RANGE (run_id)",
 )
 
 artifacts: Final = Table(
@@ -217,6 +218,8 @@ artifacts: Final = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     _time("created_at", required=True),
+    Column("preview", Text, nullable=False, server_default="", comment="of a step's output: how it begins"),
+    Column("items", JSONB, comment="of a step's output: the lengths of its lists by JSON Pointer"),
     UniqueConstraint("run_id", "step_id", "name"),
     Index("ix_artifacts_run_id", "run_id", "id"),
     Index("ix_artifacts_sha256", "sha256"),
@@ -231,6 +234,14 @@ step_cache: Final = Table(
     Column("output", LargeBinary, comment="absent while it is computed"),
     _time("created_at", required=True),
     _time("expires_at"),
+    Column(
+        "contents",
+        ARRAY(Text),
+        nullable=False,
+        server_default="{}",
+        comment="the SHA-256 of what it refers to",
+    ),
+    Index("ix_step_cache_contents", "contents", postgresql_using="gin"),
     Index("ix_step_cache_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
 )
 

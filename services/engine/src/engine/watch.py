@@ -67,10 +67,13 @@ class Watcher:
                     f"run '{run_id}' has {last_seq} events; after_seq {after_seq} does not exist yet",
                     metadata={"last_seq": str(last_seq)},
                 )
+            recorded = watching.to_events(rows)
+            if RunStatus(status).ended and after_seq < last_seq:
+                refuse_pruned(run_id, last_seq, recorded)
             is_over = RunStatus(status).ended and after_seq == last_seq
             # A client that comes back after the end hears the end again, or it would come back for ever.
             subscription.seen = after_seq - is_over
-            async for event in self._recorded(subscription, watching.to_events(rows)):
+            async for event in self._recorded(subscription, recorded):
                 yield Message(event=event)
                 is_over = event.HasField("end")
             if is_over:
@@ -150,6 +153,16 @@ class Watcher:
                 if subscription.known == known:  # whatever was announced beyond what there is does not exist
                     subscription.known = min(known, subscription.seen)
                 return
+
+
+def refuse_pruned(run_id: str, last_seq: int, recorded: Sequence[EventRecord]) -> None:
+    """Raises OutOfRange POSITION_OUT_OF_RANGE when there is nothing where events of an ended run should be."""
+    if not recorded:
+        raise OutOfRange(
+            "POSITION_OUT_OF_RANGE",
+            f"the events of run '{run_id}' are not kept any more; the run itself tells how it ended",
+            metadata={"last_seq": str(last_seq)},
+        )
 
 
 class Poller:

@@ -29,6 +29,7 @@ from worker.connection import Connection
 from worker.environments import Environments
 from worker.outgoing import Outgoing
 from worker.slots import Cells
+from worker.values import Values
 
 log = logging.getLogger("worker")
 
@@ -54,6 +55,7 @@ async def run(config: Config) -> None:
         outgoing,
         engine,
         ds_grpc.DataSourceServiceStub(datasources_channel),
+        values=Values(config.home.absolute() / "values", engine),
     )
     connection = Connection(
         engine,

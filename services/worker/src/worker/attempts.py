@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,11 +15,13 @@ from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
 from worker import executors, metrics
 from worker.cells.attempt import Failure, Job, Outcome
+from worker.cells.bubblewrap import Environment
 from worker.cells.cell import Cell, CellError
 from worker.environments import DependencyError, Environments
 from worker.outgoing import Key, Outgoing, key, refusal
 from worker.sink import AttemptSink
 from worker.slots import Cells
+from worker.values import Value, Values, ValueUnavailableError
 from worker.words import plain
 
 log = logging.getLogger(__name__)
@@ -51,12 +54,17 @@ class Attempts:
         outgoing: Outgoing,
         engine: "pb_grpc.WorkerServiceAsyncStub",
         datasources: "ds_grpc.DataSourceServiceAsyncStub",
+        *,
+        values: Values,
     ) -> None:
         self._cells = cells
         self._environments = environments
         self._outgoing = outgoing
         self._engine = engine
         self._datasources = datasources
+        self._values = values
+        self.max_output_bytes = 0
+        """The largest output that the engine takes as an artifact."""
         self._running: dict[Key, Held] = {}
         self._results: dict[Key, pb.WorkerMessage.Result] = {}
         self._programs: dict[str, executors.Program | str] = {}
@@ -193,6 +201,26 @@ class Attempts:
             )
         except DependencyError as error:
             return _failed("DEPENDENCY_ERROR", f"the dependencies could not be installed: {error}")
+        try:
+            large = await self._values.get(held.ref, assignment.large_inputs)
+        except ValueUnavailableError as error:
+            return _failed(error.kind, str(error))
+        try:
+            return await self._run(held, assignment, program, environment, sink=sink, large=large)
+        finally:
+            for one in large:
+                one.close()
+
+    async def _run(
+        self,
+        held: Held,
+        assignment: pb.EngineMessage.Assignment,
+        program: executors.Program,
+        environment: Environment,
+        *,
+        sink: AttemptSink,
+        large: Sequence[Value],
+    ) -> Outcome:
         job = Job(
             component=program.component,
             code=program.code,
@@ -206,6 +234,8 @@ class Attempts:
                 "epoch": held.ref.epoch,
                 "idempotency_key": assignment.idempotency_key,
             },
+            large=large,
+            max_output=self.max_output_bytes,
         )
         for last_try in (False, True):
             cell = await self._cells.take(
@@ -244,7 +274,10 @@ def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
     )
     failure = outcome.failure
     if failure is None:
-        result.output_json = outcome.output_json or b"null"
+        if outcome.output_artifact:
+            result.output_artifact_id = outcome.output_artifact
+        else:
+            result.output_json = outcome.output_json or b"null"
         return result
     message = failure.message
     if failure.kind == "CANCELLED" and held.cancelled:

@@ -155,6 +155,7 @@ class Connection:
         self._heartbeat = welcome.heartbeat_interval.ToTimedelta().total_seconds() or self._lease / 3
         for ref in welcome.lost:
             self._attempts.abandon(ref)
+        self._attempts.max_output_bytes = welcome.max_output_bytes
         self._last_sign = time.monotonic()
         self.connected.set()
         metrics.CONNECTED.set(1)

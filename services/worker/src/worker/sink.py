@@ -66,7 +66,7 @@ class AttemptSink:
                 file.write(chunk)
             try:
                 header = pb.UploadArtifactRequest.Header(ref=self._ref, name=name, media_type=media_type)
-                response = await _patiently(lambda: self._engine.UploadArtifact(_upload(header, file)))
+                response = await patiently(lambda: self._engine.UploadArtifact(_upload(header, file)))
             except errors.ServiceError as error:
                 raise RequestError(f"the artifact '{name}' was not stored: {error.message}") from None
         stored = response.artifact
@@ -77,6 +77,22 @@ class AttemptSink:
             "size": stored.size_bytes,
             "sha256": stored.sha256,
         }
+
+    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+        """Stores a large output with the engine; the artifact's id. Raises RequestError."""
+        header = pb.UploadArtifactRequest.Header(
+            ref=self._ref, name="output.json", is_output=True, items=items
+        )
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            async for chunk in chunks:
+                file.write(chunk)
+            try:
+                response = await patiently(lambda: self._engine.UploadArtifact(_upload(header, file)))
+            except errors.TooLarge as error:
+                raise RequestError(f"the output was not stored: {error.message}") from None
+            except errors.ServiceError as error:
+                raise RequestError(f"the output was not stored: {error.message}", "INTERNAL") from None
+        return response.artifact.id
 
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int
@@ -147,7 +163,7 @@ async def _upload(
         yield pb.UploadArtifactRequest(chunk=chunk)
 
 
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     """The call's answer; repeats it while the service is away, for a minute at most.
 
     A stream that the other end resets while it is being written arrives as INTERNAL: that, too, is repeated a little.

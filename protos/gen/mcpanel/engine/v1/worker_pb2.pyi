@@ -3,6 +3,7 @@ import datetime
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
 from mcpanel.engine.v1 import run_pb2 as _run_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from mcpanel.registry.v1 import component_pb2 as _component_pb2
@@ -95,20 +96,22 @@ class WorkerMessage(_message.Message):
         value_json: bytes
         def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., value_json: _Optional[bytes] = ...) -> None: ...
     class Result(_message.Message):
-        __slots__ = ("ref", "output_json", "error", "duration", "cpu_time", "peak_memory_bytes")
+        __slots__ = ("ref", "output_json", "error", "output_artifact_id", "duration", "cpu_time", "peak_memory_bytes")
         REF_FIELD_NUMBER: _ClassVar[int]
         OUTPUT_JSON_FIELD_NUMBER: _ClassVar[int]
         ERROR_FIELD_NUMBER: _ClassVar[int]
+        OUTPUT_ARTIFACT_ID_FIELD_NUMBER: _ClassVar[int]
         DURATION_FIELD_NUMBER: _ClassVar[int]
         CPU_TIME_FIELD_NUMBER: _ClassVar[int]
         PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         output_json: bytes
         error: _run_pb2.RunError
+        output_artifact_id: str
         duration: _duration_pb2.Duration
         cpu_time: _duration_pb2.Duration
         peak_memory_bytes: int
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., output_json: _Optional[bytes] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., output_json: _Optional[bytes] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ..., output_artifact_id: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
     class Draining(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
@@ -133,21 +136,23 @@ class WorkerMessage(_message.Message):
 class EngineMessage(_message.Message):
     __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack", "also")
     class Welcome(_message.Message):
-        __slots__ = ("lease", "heartbeat_interval", "lost")
+        __slots__ = ("lease", "heartbeat_interval", "lost", "max_output_bytes")
         LEASE_FIELD_NUMBER: _ClassVar[int]
         HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
         LOST_FIELD_NUMBER: _ClassVar[int]
+        MAX_OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
         lease: _duration_pb2.Duration
         heartbeat_interval: _duration_pb2.Duration
         lost: _containers.RepeatedCompositeFieldContainer[AttemptRef]
-        def __init__(self, lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ...) -> None: ...
+        max_output_bytes: int
+        def __init__(self, lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., max_output_bytes: _Optional[int] = ...) -> None: ...
     class Component(_message.Message):
         __slots__ = ("version",)
         VERSION_FIELD_NUMBER: _ClassVar[int]
         version: _component_pb2.Version
         def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
     class Assignment(_message.Message):
-        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout")
+        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout", "large_inputs")
         REF_FIELD_NUMBER: _ClassVar[int]
         COMPONENT_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
         INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +163,7 @@ class EngineMessage(_message.Message):
         LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
         TRACE_ID_FIELD_NUMBER: _ClassVar[int]
         HEARTBEAT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+        LARGE_INPUTS_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         component_version_id: str
         inputs_json: bytes
@@ -168,7 +174,19 @@ class EngineMessage(_message.Message):
         lease_expires_at: _timestamp_pb2.Timestamp
         trace_id: str
         heartbeat_timeout: _duration_pb2.Duration
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+        large_inputs: _containers.RepeatedCompositeFieldContainer[EngineMessage.LargeInput]
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., large_inputs: _Optional[_Iterable[_Union[EngineMessage.LargeInput, _Mapping]]] = ...) -> None: ...
+    class LargeInput(_message.Message):
+        __slots__ = ("path", "sha256", "size_bytes", "pointer")
+        PATH_FIELD_NUMBER: _ClassVar[int]
+        SHA256_FIELD_NUMBER: _ClassVar[int]
+        SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+        POINTER_FIELD_NUMBER: _ClassVar[int]
+        path: _containers.RepeatedScalarFieldContainer[str]
+        sha256: str
+        size_bytes: int
+        pointer: str
+        def __init__(self, path: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., pointer: _Optional[str] = ...) -> None: ...
     class CancelAttempt(_message.Message):
         __slots__ = ("ref", "reason")
         REF_FIELD_NUMBER: _ClassVar[int]
@@ -211,14 +229,25 @@ class EngineMessage(_message.Message):
 class UploadArtifactRequest(_message.Message):
     __slots__ = ("header", "chunk")
     class Header(_message.Message):
-        __slots__ = ("ref", "name", "media_type")
+        __slots__ = ("ref", "name", "media_type", "is_output", "items")
+        class ItemsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: int
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
         REF_FIELD_NUMBER: _ClassVar[int]
         NAME_FIELD_NUMBER: _ClassVar[int]
         MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+        IS_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+        ITEMS_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         name: str
         media_type: str
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., name: _Optional[str] = ..., media_type: _Optional[str] = ...) -> None: ...
+        is_output: bool
+        items: _containers.ScalarMap[str, int]
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., name: _Optional[str] = ..., media_type: _Optional[str] = ..., is_output: _Optional[bool] = ..., items: _Optional[_Mapping[str, int]] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     header: UploadArtifactRequest.Header
@@ -230,3 +259,26 @@ class UploadArtifactResponse(_message.Message):
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     artifact: _run_pb2.Artifact
     def __init__(self, artifact: _Optional[_Union[_run_pb2.Artifact, _Mapping]] = ...) -> None: ...
+
+class ReadInputRequest(_message.Message):
+    __slots__ = ("ref", "sha256")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    ref: AttemptRef
+    sha256: str
+    def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class ReadInputResponse(_message.Message):
+    __slots__ = ("chunk", "end", "error")
+    class End(_message.Message):
+        __slots__ = ("size_bytes",)
+        SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+        size_bytes: int
+        def __init__(self, size_bytes: _Optional[int] = ...) -> None: ...
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    end: ReadInputResponse.End
+    error: _status_pb2.Status
+    def __init__(self, chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadInputResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

@@ -45,6 +45,11 @@ class WorkerServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.UploadArtifactRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.UploadArtifactResponse.FromString,
                 _registered_method=True)
+        self.ReadInput = channel.unary_stream(
+                '/mcpanel.engine.v1.WorkerService/ReadInput',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer:
@@ -68,6 +73,14 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadInput(self, request, context):
+        """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
+        no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +93,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.UploadArtifact,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.UploadArtifactRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.UploadArtifactResponse.SerializeToString,
+            ),
+            'ReadInput': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadInput,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +155,33 @@ class WorkerService:
             '/mcpanel.engine.v1.WorkerService/UploadArtifact',
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.UploadArtifactRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.UploadArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadInput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mcpanel.engine.v1.WorkerService/ReadInput',
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class WorkerServiceStub:
     """Stores a file a step made. The first message is the header, the others are content. Storing the same name
     again in the same step replaces the file. Errors: STALE_EPOCH, ARTIFACT_INVALID.
     """
+    ReadInput: _grpc.UnaryStreamMultiCallable[_worker_pb2.ReadInputRequest, _worker_pb2.ReadInputResponse]
+    """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
+    no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
@@ -56,6 +60,10 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     UploadArtifact: _aio.StreamUnaryMultiCallable[_worker_pb2.UploadArtifactRequest, _worker_pb2.UploadArtifactResponse]  # type: ignore[assignment]
     """Stores a file a step made. The first message is the header, the others are content. Storing the same name
     again in the same step replaces the file. Errors: STALE_EPOCH, ARTIFACT_INVALID.
+    """
+    ReadInput: _aio.UnaryStreamMultiCallable[_worker_pb2.ReadInputRequest, _worker_pb2.ReadInputResponse]  # type: ignore[assignment]
+    """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
+    no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,6 +88,16 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_worker_pb2.UploadArtifactResponse, _abc.Awaitable[_worker_pb2.UploadArtifactResponse]]:
         """Stores a file a step made. The first message is the header, the others are content. Storing the same name
         again in the same step replaces the file. Errors: STALE_EPOCH, ARTIFACT_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadInput(
+        self,
+        request: _worker_pb2.ReadInputRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.ReadInputResponse], _abc.AsyncIterator[_worker_pb2.ReadInputResponse]]:
+        """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
+        no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,7 +13,7 @@ from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_string
 
 from chassis.expressions.errors import EvaluationError, ExpressionError
 from chassis.expressions.syntax import Path, plain_path, references
-from chassis.jsonvalue import Json
+from chassis.jsonvalue import Json, Opaque
 
 DEFAULT_ROOTS: Final = ("inputs", "steps", "item", "index", "run", "env", "trigger")
 """The variables an expression may start from, unless told otherwise."""
@@ -74,24 +74,28 @@ class Expression:
         """
         if self._plain_path is not None:
             return self._look_up(self._plain_path, variables)
+        # Only what the expression reads: the library converts everything it is given, for every evaluation.
+        data = _pruned(variables, self.references)
         try:
-            # Only what the expression reads: the library converts everything it is given, for every evaluation.
-            value = self._program.eval(data=_pruned(variables, self.references))
+            value = self._program.eval(data=data)
             failed = value.type() == cel.Type.ERROR
             plain = value.plain_value()
         except RuntimeError as error:
-            raise EvaluationError(_work(str(error)), self.source) from None
+            raise EvaluationError(_refusal(data) or _work(str(error)), self.source) from None
         except (TypeError, ValueError, OverflowError, UnicodeError, RecursionError) as error:
             raise EvaluationError(
                 f"a variable holds what no expression can read: {error}", self.source
             ) from None
         if failed:
-            raise EvaluationError(self._explain(str(plain), variables), self.source)
+            raise EvaluationError(_refusal(data) or self._explain(str(plain), variables), self.source)
         return _json(plain, self.source)
 
     def _look_up(self, path: Path, variables: Mapping[str, Json]) -> Json:
         value: Any = variables
         for key in path:
+            if isinstance(value, Opaque):
+                value = value.part(key)
+                continue
             if not isinstance(value, Mapping) or key not in value:
                 raise EvaluationError(_missing(path, variables) or f"there is no '{key}'", self.source)
             value = value[key]
@@ -243,6 +247,20 @@ def _pruned(variables: Mapping[str, Json], paths: tuple[Path, ...]) -> dict[str,
                 break
             target = target.setdefault(key, {})
     return kept
+
+
+def _refusal(value: Any) -> str:
+    """Why the first value in `value` that cannot be looked into is not; empty when there is none."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Opaque):
+            return one.refusal
+        if isinstance(one, (list, tuple)):
+            waiting += one
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+    return ""
 
 
 def _missing(path: Path, variables: Mapping[str, Json]) -> str | None:

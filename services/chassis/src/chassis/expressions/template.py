@@ -8,7 +8,7 @@ from chassis import jsonvalue
 from chassis.expressions.compiled import DEFAULT_ROOTS, Expression
 from chassis.expressions.errors import EvaluationError, ExpressionError
 from chassis.expressions.syntax import Path
-from chassis.jsonvalue import Json
+from chassis.jsonvalue import Json, Opaque
 
 OPEN: Final = "${{"
 CLOSE: Final = "}}"
@@ -66,7 +66,7 @@ class Template:
     def evaluate(self, variables: Mapping[str, Json]) -> Json:
         """The value with every expression replaced by its result. Raises EvaluationError with its `path` set."""
         value = _evaluate(self._node, variables, ())
-        if self._expressions and len(jsonvalue.canonical(value)) > MAX_RESULT:
+        if self._expressions and len(jsonvalue.canonical(value, _nothing)) > MAX_RESULT:
             raise EvaluationError(
                 f"the result is larger than {MAX_RESULT} bytes", self._expressions[0][1].source
             )
@@ -155,8 +155,7 @@ def _evaluate(node: _Node, variables: Mapping[str, Json], path: Path) -> Json:
         return _value(node, variables, path)
     if isinstance(node, _Text):
         return "".join(
-            as_text(_value(part, variables, path)) if isinstance(part, Expression) else part
-            for part in node.parts
+            _text(part, variables, path) if isinstance(part, Expression) else part for part in node.parts
         )
     if isinstance(node, list):
         return [_evaluate(item, variables, (*path, str(index))) for index, item in enumerate(node)]
@@ -170,6 +169,19 @@ def _value(expression: Expression, variables: Mapping[str, Json], path: Path) ->
         return expression.evaluate(variables)
     except EvaluationError as error:
         raise error.at(path) from None
+
+
+def _text(expression: Expression, variables: Mapping[str, Json], path: Path) -> str:
+    value = _value(expression, variables, path)
+    if isinstance(value, Opaque):
+        raise EvaluationError(value.refusal, expression.source, path=path)
+    return as_text(value)
+
+
+def _nothing(value: object) -> None:
+    """What counts of a value that is somewhere else."""
+    if not isinstance(value, Opaque):
+        raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def as_text(value: Json) -> str:

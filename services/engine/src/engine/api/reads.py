@@ -5,10 +5,12 @@ from chassis.database import Transaction
 from chassis.errors import Invalid
 from engine import explaining
 from engine.api.common import Base, Context, live, reader
+from engine.domain import RunStatus
 from engine.plan import Plan
 from engine.records import RunRecord
 from engine.store import artifacts as artifact_store
 from engine.store import runs as store
+from engine.watch import refuse_pruned
 from engine.wire import comparing, explanations
 from engine.wire import events as event_wire
 from engine.wire import runs as run_wire
@@ -23,7 +25,8 @@ class Reads(Base):
         async with self.db.read() as tx:
             run = await store.get(tx, request.run_id, reader(), full=full)
             waits = await store.waiting_for(tx, live([run]))
-        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, "")))
+            ids = await artifact_store.ids(tx, run.id, run_wire.contents(run.inputs, run.outputs))
+        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, ""), ids))
 
     async def ListRuns(
         self, request: engine_pb2.ListRunsRequest, context: Context
@@ -43,8 +46,10 @@ class Reads(Base):
         page = paging.parse(request, bound=(request.run_id, request.after_seq))
         after = request.after_seq if page.after is None else int(str(page.after[0]))
         async with self.db.read() as tx:
-            await store.get(tx, request.run_id, reader(), full=False)
+            run = await store.get(tx, request.run_id, reader(), full=False)
             rows = await store.events_after(tx, request.run_id, after, page.limit)
+        if RunStatus(run.status).ended and after < run.last_seq:
+            refuse_pruned(run.id, run.last_seq, rows)
         found, token = page.cut(rows, key=lambda one: (one.seq,))
         return engine_pb2.ListRunEventsResponse(
             events=[event_wire.event(one) for one in found], next_page_token=token
@@ -59,10 +64,17 @@ class Reads(Base):
             steps = await self._steps(tx, run, full=full)
         return engine_pb2.ListStepExecutionsResponse(step_executions=steps)
 
-    async def _steps(self, tx: Transaction, run: RunRecord, *, full: bool) -> list[run_pb2.StepExecution]:
+    async def _steps(
+        self, tx: Transaction, run: RunRecord, *, full: bool, named: bool = True
+    ) -> list[run_pb2.StepExecution]:
+        """The run's steps; large values with the ids of their artifacts if `named`."""
         steps = await store.steps(tx, run.id, full=full)
+        if not steps and run.steps_ended and RunStatus(run.status).ended:
+            return []  # they are not kept any more
         attempts = await store.attempts_of(tx, run.id)
-        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts)
+        raws = (raw for one in steps.values() for raw in (one.inputs, one.output))
+        ids = await artifact_store.ids(tx, run.id, run_wire.contents(*raws)) if named else {}
+        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts, ids)
 
     async def _plan(self, tx: Transaction, run: RunRecord) -> Plan:
         plans = self.dispatcher.plans
@@ -77,7 +89,8 @@ class Reads(Base):
             if not other_id:
                 raise Invalid("INVALID_FIELD", "other_run_id is required: the run repeats no other")
             other = await store.get(tx, other_id, reader())
-            steps = await self._steps(tx, one, full=True), await self._steps(tx, other, full=True)
+            # Equal contents are artifacts of each run, with ids of their own.
+            steps = [await self._steps(tx, run, full=True, named=False) for run in (one, other)]
         return comparing.response(run_wire.run(one), run_wire.run(other), *steps)
 
     async def ExplainRun(

@@ -26,7 +26,7 @@ class Streams(Base):
             record = await artifact_store.get(tx, request.artifact_id, reader())
         yield engine_pb2.ReadArtifactResponse(artifact=run_wire.artifact(record))
         sent = 0
-        async for chunk in self.files.read(record.sha256):
+        async for chunk in self.files.read(record.sha256, request.offset, request.length or None):
             sent += len(chunk)
             yield engine_pb2.ReadArtifactResponse(chunk=chunk)
         yield engine_pb2.ReadArtifactResponse(end=engine_pb2.ReadArtifactResponse.End(size_bytes=sent))

@@ -3,34 +3,41 @@
 import asyncio
 import mimetypes
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import grpc.aio
 
 from chassis.context import current
 from chassis.database import Database
-from chassis.errors import Conflict, Invalid
+from chassis.errors import Conflict, Invalid, NotFound
 from chassis.ids import uuid7
-from engine.artifacts import ArtifactStore, Stored
+from engine import failpoints
+from engine.artifacts import MAX_BYTES, ArtifactStore, Stored
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.sessions import Session
 from engine.domain import Ref
 from engine.records import ArtifactRecord
 from engine.store import artifacts as store
+from engine.store.hot import output_name
 from engine.wire import runs as run_wire
 from engine.wire import work
 from mcpanel.engine.v1 import worker_pb2, worker_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_PREVIEW: Final = 120
+_INPUT_CHUNK: Final = 256 * 1024
 
 
 class Workers(worker_pb2_grpc.WorkerServiceServicer):
     """The servicer."""
 
-    def __init__(self, db: Database, dispatcher: Dispatcher, files: ArtifactStore) -> None:
+    def __init__(
+        self, db: Database, dispatcher: Dispatcher, files: ArtifactStore, max_output_bytes: int
+    ) -> None:
         self.db = db
         self.dispatcher = dispatcher
         self.files = files
+        self.max_output_bytes = max_output_bytes
 
     async def Work(
         self, requests: AsyncIterator[worker_pb2.WorkerMessage], context: Context
@@ -40,7 +47,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
             raise Invalid("INVALID_FIELD", "the first message of a work stream is hello")
         session, lost = await self.dispatcher.attach(first.hello)
         timing = self.dispatcher.timing
-        yield work.welcome(timing.lease, timing.heartbeat, lost)
+        yield work.welcome(timing.lease, timing.heartbeat, lost, self.max_output_bytes)
         self.dispatcher.begin(session)
         receiving = asyncio.create_task(self._receive(session, requests), name=f"worker {session.id}")
         draining = asyncio.create_task(current().draining.wait())
@@ -75,34 +82,69 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         async with self.db.read() as tx:
             if not await store.is_current(tx, ref):
                 raise _stale(ref)
-        with self.files.upload() as upload:
+        begins = b""
+        async with self.files.upload(self.max_output_bytes if header.is_output else MAX_BYTES) as upload:
             async for message in requests:
                 if message.WhichOneof("item") != "chunk":
                     raise Invalid("ARTIFACT_INVALID", "after the header an upload holds chunks only")
+                if len(begins) < _PREVIEW:
+                    begins += message.chunk[:_PREVIEW]
                 await upload.write(message.chunk)
+            failpoints.reach("upload.before")
             stored = await upload.finish()
         async with self.db.begin(audited=False) as tx:
-            record = await store.put(tx, ref, _record(header, ref, stored, tx.now))
+            record = await store.put(tx, ref, _record(header, ref, stored, begins, tx.now))
+        failpoints.reach("upload.after")
         if record is None:
             raise _stale(ref)
         return worker_pb2.UploadArtifactResponse(artifact=run_wire.artifact(record))
 
+    async def ReadInput(
+        self, request: worker_pb2.ReadInputRequest, context: Context
+    ) -> AsyncIterator[worker_pb2.ReadInputResponse]:
+        ref = work.ref(request.ref)
+        async with self.db.read() as tx:
+            inputs = await store.inputs_of(tx, ref)
+        if inputs is None:
+            raise _stale(ref)
+        if request.sha256 not in {reference.sha256 for _, reference in inputs.references}:
+            raise NotFound(
+                "ARTIFACT_NOT_FOUND",
+                f"attempt {ref.attempt} at step '{ref.step_id}' has no such large input",
+                resource=("artifact", request.sha256),
+            )
+        sent = 0
+        async for chunk in self.files.read(request.sha256, size=_INPUT_CHUNK):
+            sent += len(chunk)
+            yield worker_pb2.ReadInputResponse(chunk=chunk)
+        yield worker_pb2.ReadInputResponse(end=worker_pb2.ReadInputResponse.End(size_bytes=sent))
+
 
 def _record(
-    header: worker_pb2.UploadArtifactRequest.Header, ref: Ref, stored: Stored, now: Any
+    header: worker_pb2.UploadArtifactRequest.Header, ref: Ref, stored: Stored, begins: bytes, now: Any
 ) -> ArtifactRecord:
     guessed = mimetypes.guess_type(header.name)[0] or "application/octet-stream"
+    if header.is_output:
+        guessed = "application/json"
     return ArtifactRecord(
         id=uuid7(now),
         run_id=ref.run_id,
         step_id=ref.step_id,
         attempt=ref.attempt,
-        name=header.name,
-        media_type=header.media_type or guessed,
+        name=output_name(header.name) if header.is_output else header.name,
+        media_type=guessed if header.is_output else header.media_type or guessed,
         size_bytes=stored.size_bytes,
         sha256=stored.sha256,
         created_at=now,
+        preview=_preview(begins, stored.size_bytes) if header.is_output else "",
+        items=dict(header.items) if header.is_output else None,
     )
+
+
+def _preview(begins: bytes, size: int) -> str:
+    """How an output begins, as text that PostgreSQL can hold."""
+    text = begins[:_PREVIEW].decode(errors="ignore").replace("\0", "�")
+    return f"{text}…" if size > _PREVIEW else text
 
 
 def _stale(ref: Ref) -> Conflict:

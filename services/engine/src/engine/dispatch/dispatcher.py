@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy.exc import DBAPIError
+
 from chassis.bus import Bus
 from chassis.client import ServiceChannel
 from chassis.database import Database, Transaction
+from chassis.errors import ServiceError
 from chassis.ids import is_uuid
 from chassis.signals import Signal
 from engine.components import Components
@@ -24,7 +27,7 @@ from engine.dispatch.plans import PlanCache
 from engine.dispatch.recovery import Recovery
 from engine.dispatch.sessions import Session, Sessions, serves
 from engine.dispatch.unit import Unit, write
-from engine.domain import Ref, StepStatus
+from engine.domain import ErrorKind, Failure, Payload, Ref, Reference, StepStatus
 from engine.events import Listener, Publisher
 from engine.explaining import Facts
 from engine.hub import Hub
@@ -32,7 +35,8 @@ from engine.lanes import lane_of
 from engine.link import Link
 from engine.plan import Plan
 from engine.records import RunRecord, StepRecord, WorkerRecord
-from engine.state import Failed, Rejected, Tick
+from engine.state import Failed, Rejected, Succeeded, Tick
+from engine.store import artifacts as artifacts_store
 from engine.store import hot, limits
 from engine.store import recovery as recovery_store
 from engine.store import runs as runs_store
@@ -44,6 +48,7 @@ from mcpanel.engine.v1 import worker_pb2
 log = logging.getLogger(__name__)
 
 _AUDIT_DELAY: Final = 0.25
+_AGAIN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class Dispatcher:
             gates=self._gates,
         )
         self._audit_timer: asyncio.TimerHandle | None = None
+        self._looking_up: set[asyncio.Task[None]] = set()
 
     def background(self) -> list[Callable[[], Awaitable[None]]]:
         """The endless tasks of the dispatch."""
@@ -119,6 +125,8 @@ class Dispatcher:
         """Ends the connection of its own."""
         if self._audit_timer is not None:
             self._audit_timer.cancel()
+        for task in self._looking_up:
+            task.cancel()
         await self._committer.close()
 
     async def _listen(self) -> None:
@@ -300,11 +308,37 @@ class Dispatcher:
                 self._committer.submit(one)
 
     def _result(self, session: Session, message: worker_pb2.WorkerMessage.Result) -> None:
-        event = ingress.result(message)
-        ref = event.ref
+        ref = work.ref(message.ref)
         if not is_uuid(ref.run_id):
             session.send(work.ack(ref, accepted=False, reason="the run does not exist"))
+        elif message.WhichOneof("outcome") == "output_artifact_id":
+            task = asyncio.create_task(self._large_result(session, ref, message.output_artifact_id))
+            self._looking_up.add(task)
+            task.add_done_callback(self._looking_up.discard)
+        else:
+            self._ended(session, ref, ingress.result(message))
+
+    async def _large_result(self, session: Session, ref: Ref, artifact_id: str) -> None:
+        """Makes a reference of what is recorded about an output, not of what a worker says."""
+        while True:
+            try:
+                async with self.db.read() as tx:
+                    record = await artifacts_store.output(tx, artifact_id, ref)
+            except (DBAPIError, ServiceError, OSError) as error:
+                log.warning("an output could not be looked up", extra={"error": type(error).__name__})
+                await asyncio.sleep(_AGAIN)
+            else:
+                break
+        if record is None:
+            failure = Failure(ErrorKind.INTERNAL, "its output was not stored")
+            self._ended(session, ref, Failed(ref, failure))
             return
+        reference = Reference(
+            record.sha256, record.size_bytes, items=record.items or {}, preview=record.preview
+        )
+        self._ended(session, ref, Succeeded(ref, Payload.of(reference)))
+
+    def _ended(self, session: Session, ref: Ref, event: Succeeded | Failed) -> None:
         session.held.pop(ref, None)
 
         def done(rejected: Rejected | None) -> None:

@@ -180,6 +180,7 @@ class Unit:
             *commands,
             *hot.lines_sql(self.info.id, lines),
             *hot.steps_sql(self.info, self.written.values()),
+            *hot.outputs_sql(self.info.id, self.written.values()),
             *(hot.asked_sql(self.info.id, one) for one in asked),
             *(hot.cached_sql(self.info.id, one) for one in self.effects if isinstance(one, Cached)),
             *hot.attempts_sql(self.info.id, self.effects, self.now, lease),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 
 from chassis.jsonvalue import Json
-from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
+from engine.domain import Failure, Payload, Ref, Reference, RunStatus, StepStatus
 from engine.plan import Plan, PlannedStep, StepView
 from engine.state import (
     NEVER_RUN,
@@ -229,8 +229,9 @@ class ItemsDraft:
 
     def scope(self, key: int | None = None) -> "DraftScope":
         """What expressions of an item may read."""
-        index, items = cast("int", key), cast("list[Json]", self.inputs.value)
-        return DraftScope(self.steps, (index, items[index]))
+        index, items = cast("int", key), cast("Any", self.inputs.value)
+        item: Any = items.part(str(index)) if isinstance(items, Reference) else items[index]
+        return DraftScope(self.steps, (index, item))
 
     def seal(self) -> Items:
         for key, inner in self._inner.items():
@@ -303,6 +304,8 @@ class DraftScope:
 
 def gathered(items: Items) -> Payload:
     """The output of a `for_each` step: the list of its items', null where there is none."""
+    if any(one is not None and not one.is_inline for one in items.outputs):
+        return Payload.of([None if one is None else one.value for one in items.outputs])
     return Payload(b"[" + b",".join(b"null" if one is None else one.raw for one in items.outputs) + b"]")
 
 

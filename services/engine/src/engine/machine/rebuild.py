@@ -8,6 +8,7 @@ from typing import Final
 
 from engine.blocks import Blocks
 from engine.domain import Payload, StepStatus
+from engine.machine.starting import count
 from engine.plan import Plan
 from engine.state import NEVER_RUN, Items, RunState, Steps, StepState
 
@@ -43,8 +44,7 @@ def _steps(
 def _items(
     sub: Plan | None, inputs: Payload, path: str, rows: Rows, items: Mapping[str, Mapping[int, str]]
 ) -> Items:
-    value = inputs.value
-    total = len(value) if isinstance(value, list) else 0
+    total = count(inputs) or 0
     of_items = {index: rows[item] for index, item in items.get(path, {}).items()}
     live = {index: one for index, one in of_items.items() if not one.status.ended}
     for index, one in live.items():

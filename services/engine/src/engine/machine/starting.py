@@ -3,10 +3,10 @@
 import contextlib
 import hashlib
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from engine.blocks import Blocks
-from engine.domain import ErrorKind, Failure, Join, Payload, StepStatus
+from engine.domain import ErrorKind, Failure, Join, Payload, Reference, StepStatus
 from engine.machine.draft import Draft, ItemsDraft, Slot, StepsDraft
 from engine.plan import APPROVAL, EvaluationFailed, Plan, PlannedStep
 from engine.state import NEVER_RUN, ApprovalAsked, AttemptOpened, Gated, Items, Steps
@@ -108,15 +108,23 @@ def unusable(slot: Slot, error: EvaluationFailed) -> None:
 
 
 def _begin_items(draft: Draft, slot: Slot, items: Payload) -> None:
-    value = items.value
-    if not isinstance(value, list):
+    total = count(items)
+    if total is None:
         raise EvaluationFailed("its `for_each` yields no list")
-    if len(value) > MAX_ITEMS:
-        raise EvaluationFailed(f"its `for_each` yields {len(value):,} items, more than {MAX_ITEMS:,}")
-    _open(draft, slot, items, Items(items, total=len(value), outputs=Blocks(len(value))))
+    if total > MAX_ITEMS:
+        raise EvaluationFailed(f"its `for_each` yields {total:,} items, more than {MAX_ITEMS:,}")
+    _open(draft, slot, items, Items(items, total=total, outputs=Blocks(total)))
     inner = cast("ItemsDraft", slot.inner)
     _copy_items(draft, inner)
     release(draft, inner)
+
+
+def count(items: Payload) -> int | None:
+    """How many items there are; None when it is no list."""
+    value: Any = items.value
+    if isinstance(value, Reference):
+        return value.total
+    return len(value) if isinstance(value, list) else None
 
 
 def _copy_items(draft: Draft, items: ItemsDraft) -> None:

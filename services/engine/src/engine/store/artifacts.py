@@ -1,17 +1,17 @@
 """The records of stored files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import literal, select
+from sqlalchemy import ARRAY, Text, cast, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
 from chassis.errors import NotFound
-from engine.domain import Ref
+from engine.domain import Payload, Ref
 from engine.records import ArtifactRecord
 from engine.store.runs import Reader
-from engine.tables import artifacts, run_steps, runs
+from engine.tables import artifacts, run_steps, runs, step_cache
 
 
 async def is_current(tx: Transaction, ref: Ref, worker_id: str | None = None) -> bool:
@@ -37,6 +37,8 @@ async def put(tx: Transaction, ref: Ref, record: ArtifactRecord) -> ArtifactReco
         "size_bytes",
         "sha256",
         "created_at",
+        "preview",
+        "items",
     )
     values = select(
         *(literal(getattr(record, name), artifacts.c[name].type) for name in columns)
@@ -53,9 +55,43 @@ async def put(tx: Transaction, ref: Ref, record: ArtifactRecord) -> ArtifactReco
 
 
 async def in_use(tx: Transaction, contents: Sequence[str]) -> set[str]:
-    """Those of the contents, by their SHA-256, that some artifact has."""
+    """Those of the contents, by their SHA-256, that some artifact has, or an output that may be used again."""
     query = select(artifacts.c.sha256).where(artifacts.c.sha256.in_(contents)).distinct()
-    return set((await tx.execute(query)).scalars())
+    wanted = list(contents)
+    reusable = select(step_cache.c.contents).where(step_cache.c.contents.op("&&")(cast(wanted, ARRAY(Text))))
+    found = set((await tx.execute(query)).scalars())
+    for row in (await tx.execute(reusable)).scalars():
+        found.update(one for one in row if one in wanted)
+    return found
+
+
+async def output(tx: Transaction, artifact_id: str, ref: Ref) -> ArtifactRecord | None:
+    """The artifact that an attempt made of its output, if it is that."""
+    query = select(artifacts).where(
+        artifacts.c.id == artifact_id,
+        artifacts.c.run_id == ref.run_id,
+        artifacts.c.step_id == ref.step_id,
+        artifacts.c.attempt == ref.attempt,
+        artifacts.c.name.startswith("$"),
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else ArtifactRecord(**row._mapping)
+
+
+async def inputs_of(tx: Transaction, ref: Ref) -> Payload | None:
+    """The inputs of the attempt, if it is the step's running one."""
+    row = (await tx.execute(select(run_steps.c.inputs).where(*_current(ref)))).one_or_none()
+    return None if row is None else Payload(row.inputs or b"{}")
+
+
+async def ids(tx: Transaction, run_id: str, contents: Collection[str]) -> dict[str, str]:
+    """The ids of the run's artifacts that have these contents."""
+    if not contents:
+        return {}
+    query = select(artifacts.c.sha256, artifacts.c.id).where(
+        artifacts.c.run_id == run_id, artifacts.c.sha256.in_(contents)
+    )
+    return {row.sha256: row.id for row in await tx.execute(query)}
 
 
 async def get(tx: Transaction, artifact_id: str, reader: Reader) -> ArtifactRecord:

@@ -105,8 +105,12 @@ INSERT INTO run_events (run_id, seq, time, kind, body)
 SELECT x.run_id, x.seq, CAST(%s AS timestamptz), x.kind, x.body
 FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bytea[]) AS x(run_id, seq, kind, body)"""
 _PUT_CACHED = """
-UPDATE step_cache SET output = %s, expires_at = now() + %s::interval
+UPDATE step_cache SET output = %s, expires_at = now() + %s::interval, contents = %s::text[]
 WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"""
+_ADOPT = """
+INSERT INTO artifacts (id, run_id, step_id, attempt, name, media_type, size_bytes, sha256, created_at)
+VALUES (uuidv7(), %s::uuid, %s, %s, %s, 'application/json', %s, %s, now()) ON CONFLICT DO NOTHING"""
+_FORGET_OUTPUT = "DELETE FROM artifacts WHERE run_id = %s::uuid AND step_id = %s AND starts_with(name, '$')"
 _DROP_CACHED = "DELETE FROM step_cache WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"
 _FOLLOW = """
 INSERT INTO follow_ups (trigger_id, run_id, ended_at, retry_at)
@@ -367,7 +371,36 @@ def cached_sql(run_id: str, one: Cached) -> Command:
     """Stores what came of a computation that others wait for."""
     if one.output is None:
         return _DROP_CACHED, (one.digest, run_id, one.step_id)
-    return _PUT_CACHED, (one.output.raw, one.ttl, one.digest, run_id, one.step_id)
+    contents = [reference.sha256 for _, reference in one.output.references]
+    return _PUT_CACHED, (one.output.raw, one.ttl, contents, one.digest, run_id, one.step_id)
+
+
+def outputs_sql(run_id: str, written: Iterable[Touched]) -> list[Command]:
+    """Gives the run artifacts of its own for the large outputs that it takes over from others, so that they are kept
+    as long as it is and its readers may read them; and forgets those that attempts made which did not succeed.
+    """
+    commands: list[Command] = []
+    for one in written:
+        output = one.after.output
+        had = None if one.before is None else one.before.output
+        if output is None or output is had:
+            continue
+        if output.is_inline:
+            if one.after.attempt > 1:
+                commands.append((_FORGET_OUTPUT, (run_id, one.step_id)))
+            continue
+        if not one.after.copied_from:
+            continue
+        contents = {reference.sha256: reference.size_bytes for _, reference in output.references}
+        for number, (sha256, size) in enumerate(contents.items(), 1):
+            name = output_name("output.json" if number == 1 else f"output-{number}.json")
+            commands.append((_ADOPT, (run_id, one.step_id, one.after.attempt, name, size, sha256)))
+    return commands
+
+
+def output_name(name: str) -> str:
+    """What the artifact of an output is called. No file that a step makes can have such a name."""
+    return f"${name}"
 
 
 def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: timedelta) -> list[Command]:

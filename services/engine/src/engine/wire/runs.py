@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final, TypeAlias
 
 from google.protobuf import struct_pb2
 
 from chassis import jsonvalue
 from chassis.jsonvalue import Json
-from engine.domain import StepStatus
+from engine.domain import Payload, StepStatus, put
 from engine.plan import Plan, PlannedStep
 from engine.records import (
     ArtifactRecord,
@@ -24,8 +25,12 @@ from engine.state import RunState
 from engine.wire.events import decision, error, timestamp
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 
+Ids: TypeAlias = Mapping[str, str]
+"""The ids of a run's artifacts, by the SHA-256 of their contents: what references are shown with."""
+_NONE: Final[Ids] = {}
 
-def run(record: RunRecord, waiting_for: str = "") -> run_pb2.Run:
+
+def run(record: RunRecord, waiting_for: str = "", ids: Ids = _NONE) -> run_pb2.Run:
     """A run, with inputs and outputs where the record has them."""
     failure = to_failure(record.error)
     return run_pb2.Run(
@@ -34,8 +39,8 @@ def run(record: RunRecord, waiting_for: str = "") -> run_pb2.Run:
         workflow_name=record.workflow_name,
         workflow_version=record.workflow_version,
         status=record.status,
-        inputs=_struct(record.inputs),
-        outputs=_struct(record.outputs),
+        inputs=_struct(record.inputs, ids),
+        outputs=_struct(record.outputs, ids),
         error_message="" if failure is None else _sentence(failure.step_id, failure.message),
         error=error(failure),
         waiting_for=waiting_for,
@@ -96,13 +101,22 @@ def step_executions(
     plan: Plan,
     steps: Mapping[str, StepRecord],
     attempts: Mapping[str, Sequence[AttemptRecord]],
+    ids: Ids = _NONE,
 ) -> list[run_pb2.StepExecution]:
     """Every step of the plan in its order, each with what it is made of behind it; one without a record is PENDING."""
     inside: dict[str, list[str]] = {}
     for path in sorted(steps, key=_order):
         inside.setdefault(_parent(path), []).append(path)
     return [
-        step(run_id, planned, path, needs=needs, record=steps.get(path), attempts=attempts.get(path, ()))
+        step(
+            run_id,
+            planned,
+            path,
+            needs=needs,
+            record=steps.get(path),
+            attempts=attempts.get(path, ()),
+            ids=ids,
+        )
         for planned, path, needs in _walk(plan, "", inside)
     ]
 
@@ -139,6 +153,7 @@ def step(
     needs: Sequence[str] = (),
     record: StepRecord | None = None,
     attempts: Sequence[AttemptRecord] = (),
+    ids: Ids = _NONE,
 ) -> run_pb2.StepExecution:
     """One step; without a record it is PENDING."""
     message = run_pb2.StepExecution(
@@ -156,8 +171,8 @@ def step(
     waits = record.status == StepStatus.READY and record.attempt > 0
     more = run_pb2.StepExecution(
         attempt=record.attempt,
-        inputs=_struct(record.inputs) if record.started_at else None,
-        output=None if record.output is None else jsonvalue.to_value(jsonvalue.parse(record.output)),
+        inputs=_struct(record.inputs, ids) if record.started_at else None,
+        output=None if record.output is None else jsonvalue.to_value(_shown(record.output, ids)),
         error=error(to_failure(record.error)),
         started_at=timestamp(record.started_at),
         ended_at=timestamp(record.ended_at),
@@ -188,7 +203,8 @@ def pending(waiting: Waiting) -> engine_pb2.PendingApproval:
 
 def inputs_of(record: RunRecord) -> dict[str, Json]:
     """The inputs a run had."""
-    return {} if record.inputs is None else jsonvalue.parse_object(record.inputs)
+    value = None if record.inputs is None else Payload(record.inputs).value
+    return value if isinstance(value, dict) else {}
 
 
 def attempt(record: AttemptRecord) -> run_pb2.Attempt:
@@ -219,10 +235,39 @@ def artifact(record: ArtifactRecord) -> run_pb2.Artifact:
     )
 
 
-def _struct(raw: bytes | None) -> struct_pb2.Struct | None:
+def contents(*raws: bytes | None) -> set[str]:
+    """The SHA-256 of every content that payloads refer to, and `ids` are asked for."""
+    payloads = [Payload(raw) for raw in raws if raw is not None]
+    return {reference.sha256 for payload in payloads for _, reference in payload.references}
+
+
+def _shown(raw: bytes, ids: Ids) -> Json:
+    """The value as it is shown: with an object that says what it is where a large value is."""
+    payload = Payload(raw)
+    value: Json = payload.skeleton
+    for path, one in payload.references:
+        shown: dict[str, Json] = {
+            "sizeBytes": one.size_bytes,
+            "mediaType": "application/json",
+            "sha256": one.sha256,
+        }
+        shown |= {
+            name: text
+            for name, text in (
+                ("$artifact", ids.get(one.sha256, "")),
+                ("pointer", one.pointer),
+                ("preview", one.preview),
+            )
+            if text or name == "$artifact"
+        }
+        value = put(value, path, shown)
+    return value
+
+
+def _struct(raw: bytes | None, ids: Ids = _NONE) -> struct_pb2.Struct | None:
     if raw is None:
         return None
-    value: Json = jsonvalue.parse(raw)
+    value = _shown(raw, ids)
     return jsonvalue.to_struct(value if isinstance(value, dict) else {"value": value})
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from google.protobuf import duration_pb2
 
+from chassis import jsonvalue
 from chassis.ids import is_uuid
 from engine.domain import Failure, Payload, Ref
 from engine.plan import DEFAULT_TIMEOUT, PlannedStep
@@ -57,10 +58,15 @@ def failure(error: run_pb2.RunError) -> Failure:
     return events.failure(error)
 
 
-def welcome(lease: timedelta, heartbeat: timedelta, lost: Iterable[Ref]) -> EngineMessage:
+def welcome(
+    lease: timedelta, heartbeat: timedelta, lost: Iterable[Ref], max_output_bytes: int
+) -> EngineMessage:
     """Answers hello."""
     body = EngineMessage.Welcome(
-        lease=duration(lease), heartbeat_interval=duration(heartbeat), lost=[_ref(one) for one in lost]
+        lease=duration(lease),
+        heartbeat_interval=duration(heartbeat),
+        lost=[_ref(one) for one in lost],
+        max_output_bytes=max_output_bytes,
     )
     return EngineMessage(welcome=body)
 
@@ -77,7 +83,16 @@ def assignment(
     body = EngineMessage.Assignment(
         ref=_ref(one),
         component_version_id=step.version_id,
-        inputs_json=inputs.raw,
+        inputs_json=inputs.raw if inputs.is_inline else jsonvalue.canonical(inputs.skeleton),
+        large_inputs=[
+            EngineMessage.LargeInput(
+                path=[str(key) for key in path],
+                sha256=reference.sha256,
+                size_bytes=reference.size_bytes,
+                pointer=reference.pointer,
+            )
+            for path, reference in inputs.references
+        ],
         timeout=duration(step.timeout or DEFAULT_TIMEOUT),
         heartbeat_timeout=None if step.heartbeat_timeout is None else duration(step.heartbeat_timeout),
         started_by=info.started_by,

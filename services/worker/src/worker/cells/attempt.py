@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -11,6 +11,22 @@ from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload,
 from worker.inside import frames
 
 _KINDS: Final = frozenset({"USER_ERROR", "CANCELLED", "OUT_OF_MEMORY", "INVALID_OUTPUT", "BAD_INPUT"})
+_LONGEST_KEY: Final = 401
+_MOST_COUNTED: Final = 100
+_MOST_ITEMS: Final = 2**31
+
+
+class Content(Protocol):
+    """A large input, or a part of one, that lies outside of memory."""
+
+    @property
+    def path(self) -> Sequence[str]:
+        """Where it belongs in the inputs."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, in parts of at most 256 KiB."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +41,10 @@ class Job:
     silence: float | None = None
     """Seconds it may say nothing; None: as long as it runs."""
     context: dict[str, Any] = field(default_factory=dict)
+    large: Sequence[Content] = ()
+    """What is missing in the inputs."""
+    max_output: int = 0
+    """The largest output that is taken, in bytes of JSON; 0: no more than fits into one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,8 @@ class Outcome:
     seconds: float
     cpu_seconds: float
     peak_memory: int
+    output_artifact: str = ""
+    """The artifact that holds the output, when that was too large for one message."""
 
 
 class Sink(Protocol):
@@ -61,6 +83,9 @@ class Sink(Protocol):
 
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file; its record. Raises RequestError with a sentence for the step's author."""
+
+    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+        """Stores a large output, whose lists have so many items; the artifact's id. Raises RequestError."""
 
     def query(
         self, source: str, sql: str, params: Any, max_rows: int
@@ -88,7 +113,9 @@ class Attempt:
         self._log_bytes = 0
         self._dropped = 0
         self._sink: Sink | None = None
+        self._max_output = 0
         self.output_json: bytes | None = None
+        self.output_artifact = ""
         self.failure: Failure | None = None
         self.heap_exhausted = False
         """Whether Deno said, before it died, that its heap was full."""
@@ -103,15 +130,22 @@ class Attempt:
             Lines(self._stdout, "stdout", "INFO", limit=line, emit=self._on_line, take=self._take),
             Lines(self._stderr, "stderr", "WARNING", limit=line, emit=self._on_line, take=self._take),
         ]
+        self._max_output = max(job.max_output, self._limits.output)
         start = {
             "component": job.component,
             "code": job.code,
             "context": job.context,
-            "output_limit": self._limits.output,
+            "output_limit": self._max_output,
+            "inline_limit": self._limits.output,
+            "large": [list(one.path) for one in job.large],
             "cpu_seconds": int(job.timeout * (os.cpu_count() or 1)) + 10,
         }
         try:
             await self._pipe.send(frames.pack_json(start), frames.pack(frames.BYTES, job.inputs_json))
+            for one in job.large:
+                for chunk in one.chunks():
+                    await self._pipe.send(frames.pack(frames.BYTES, chunk))
+                await self._pipe.send(frames.pack(frames.BYTES, b""))
             while (message := await self._next_message()) is not None:
                 await self._serve(message, sink)
         except (BrokenPipeError, ConnectionResetError):
@@ -149,6 +183,8 @@ class Attempt:
         elif kind == "result":
             payload = await self._payload()
             self.output_json = canonical(payload, self._limits.output)
+        elif kind == "output":
+            await self._store_output(message, sink)
         elif kind == "failure":
             word = str(message["kind"])
             if word not in _KINDS:
@@ -173,6 +209,21 @@ class Attempt:
             reply = {"error": str(error)}
         await upload.skip_rest()
         await self._pipe.send(frames.pack_json(reply))
+
+    async def _store_output(self, message: dict[str, Any], sink: Sink) -> None:
+        """Stores a large output. What is in it is not looked at: whoever is given it reads it in a cell."""
+        upload = Upload(self._pipe, self._max_output)
+        items = {str(key)[:_LONGEST_KEY]: int(count) for key, count in message["items"].items()}
+        if len(items) > _MOST_COUNTED or any(
+            "\0" in key or not 0 <= count < _MOST_ITEMS for key, count in items.items()
+        ):
+            raise ProtocolError("lists that there cannot be")
+        try:
+            self.output_artifact = await sink.output(items, upload.chunks())
+        except RequestError as error:
+            self.failure = Failure(error.kind, str(error))
+        await upload.skip_rest()
+        await self._pipe.send(frames.pack_json({}))
 
     async def _query(self, message: dict[str, Any], sink: Sink) -> None:
         rows = sink.query(

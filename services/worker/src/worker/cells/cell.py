@@ -278,6 +278,7 @@ class Cell:
                 await self.close()
             return Outcome(
                 output_json=None if failure else attempt.output_json,
+                output_artifact="" if failure else attempt.output_artifact,
                 failure=failure,
                 seconds=seconds,
                 cpu_seconds=float(report.get("cpu", 0.0)),
@@ -340,6 +341,8 @@ class Cell:
         if leftover := report.get("leftover"):
             names = ", ".join(leftover)
             return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
+        if attempt.output_artifact:
+            return None
         if attempt.output_json is None and attempt.waited_for_nothing:
             return Failure("USER_ERROR", "the script awaits a promise that can never resolve")
         if attempt.output_json is None:

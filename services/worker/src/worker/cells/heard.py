@@ -35,6 +35,15 @@ class Heard:
         self.at = time.monotonic()
         return record
 
+    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+        """Stores a large output; the artifact's id."""
+        return await self._sink.output(items, self._heard(chunks))
+
+    async def _heard(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self.at = time.monotonic()
+            yield chunk
+
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:

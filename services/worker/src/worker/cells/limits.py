@@ -21,7 +21,7 @@ class Limits:
     """Of stdout, stderr and log lines together."""
     log_line: int = 16 * 1024
     output: int = 256 * 1024
-    """Of a result's JSON."""
+    """Of a result's JSON that comes in one message. A larger one is handed over in parts, where the job allows it."""
     artifact: int = 512 * MIB
 
     def resources(self, kind: str) -> dict[str, int]:

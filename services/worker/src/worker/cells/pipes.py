@@ -15,7 +15,14 @@ _MARK: Final = "\0J"
 
 
 class RequestError(Exception):
-    """A request of a step was refused; the message is shown to its author."""
+    """A request of a step was refused; the message is shown to its author.
+
+    `kind` is the kind of failure that it is where the step cannot go on without.
+    """
+
+    def __init__(self, message: str, kind: str = "INVALID_OUTPUT") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ProtocolError(Exception):

@@ -188,8 +188,12 @@ def _python(
             import site  # noqa: PLC0415
 
             site.addsitedir(folder)
-        output = usercode.call(start["component"], start["code"], json.loads(raw_inputs))
-        payload = jsonvalues.encode(output, limit=start["output_limit"])
+        inputs = json.loads(raw_inputs)
+        for path in start.get("large", ()):
+            inputs = _complete(inputs, path, frames.read_chunks(rx))
+        output = jsonvalues.plain(usercode.call(start["component"], start["code"], inputs))
+        del inputs
+        payload = jsonvalues.dump(output, limit=start["output_limit"])
     except BaseException as error:  # whatever user code raises is its outcome
         code = 1
         payload = None
@@ -199,7 +203,10 @@ def _python(
         if payload is None:
             mcpanel_step._send({"t": "failure", **failure})
         else:
-            mcpanel_step._send({"t": "result"}, payload)
+            if len(payload) > start["inline_limit"]:
+                mcpanel_step._output(payload, jsonvalues.counts(output))
+            else:
+                mcpanel_step._send({"t": "result"}, payload)
             if used := _new_imports(before):
                 mcpanel_step._send({"t": "imports", "modules": used})
         _finish_like_python_does()
@@ -207,6 +214,23 @@ def _python(
         code = 1
     _flush()
     os._exit(code)
+
+
+def _complete(inputs: "Any", path: "list[str]", content: bytes) -> "Any":
+    """The inputs with a value that came by itself in its place. Raises BadInput."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise usercode.BadInput(
+            f"the input '{'.'.join(path)}' is not JSON: the step it comes from wrote something else ({error})"
+        ) from None
+    if not path:
+        return value
+    inside = inputs
+    for key in path[:-1]:
+        inside = inside[int(key) if isinstance(inside, list) else key]
+    inside[int(path[-1]) if isinstance(inside, list) else path[-1]] = value
+    return inputs
 
 
 def _cancel(number: int, frame: "FrameType | None") -> "NoReturn":

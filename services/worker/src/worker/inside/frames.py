@@ -55,6 +55,14 @@ def read(fd: int) -> tuple[int, bytes]:
     return kind, read_exactly(fd, length)
 
 
+def read_chunks(fd: int) -> bytes:
+    """The payloads of BYTES frames up to an empty one, from a blocking descriptor."""
+    parts = []
+    while part := read(fd)[1]:
+        parts.append(part)
+    return b"".join(parts)
+
+
 def write_all(fd: int, data: bytes) -> None:
     """Writes everything to a blocking descriptor."""
     view = memoryview(data)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # `typing` itself is left to the components that use it: it c
 
 _DEPTH = 100
 _EXACT = 2**53
+_COUNTED = 100
+_KEY = 200
 
 
 class InvalidOutput(Exception):
@@ -17,7 +19,12 @@ class InvalidOutput(Exception):
 
 def encode(value: "Any", *, limit: int, where: str = "output") -> bytes:
     """The value's JSON, UTF-8. Raises InvalidOutput; `limit` is in bytes."""
-    text = json.dumps(plain(value, where), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return dump(plain(value, where), limit=limit, where=where)
+
+
+def dump(value: "Any", *, limit: int, where: str = "output") -> bytes:
+    """The same, for what `plain` made."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -28,6 +35,18 @@ def encode(value: "Any", *, limit: int, where: str = "output") -> bytes:
             "store large results with step.artifact(name, data) and return a reference"
         )
     return data
+
+
+def counts(value: "Any") -> "dict[str, int]":
+    """How many items the lists in a plain value have, its own and those of its fields, by their JSON Pointers."""
+    if isinstance(value, list):
+        return {"": len(value)}
+    found: dict[str, int] = {}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, list) and len(found) < _COUNTED and len(key) <= _KEY:
+                found["/" + key.replace("~", "~0").replace("/", "~1")] = len(item)
+    return found
 
 
 def plain(value: "Any", where: str = "output", depth: int = 0) -> "Any":

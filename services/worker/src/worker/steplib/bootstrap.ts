@@ -10,7 +10,10 @@ const folder = Deno.args[0];
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+const CHUNK = 256 * 1024;
+
 class InvalidOutput extends Error {}
+class BadInput extends Error {}
 
 async function exactly(count: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(count);
@@ -90,6 +93,58 @@ function encode(value: unknown, limit: number, where: string): Uint8Array {
   return bytes;
 }
 
+/** How many items the lists in a value have, its own and those of its fields, by their JSON Pointers. */
+function counts(value: unknown): Record<string, number> {
+  if (Array.isArray(value)) return { "": value.length };
+  const found: Record<string, number> = {};
+  if (value === null || typeof value !== "object") return found;
+  for (const [key, item] of Object.entries(value)) {
+    if (Array.isArray(item) && Object.keys(found).length < 100 && key.length <= 200) {
+      found["/" + key.replaceAll("~", "~0").replaceAll("/", "~1")] = item.length;
+    }
+  }
+  return found;
+}
+
+/** The payloads of frames up to an empty one, as JSON. */
+async function content(path: string[]): Promise<unknown> {
+  const parts: Uint8Array[] = [];
+  for (let part = (await frame()).payload; part.length > 0; part = (await frame()).payload) parts.push(part);
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let filled = 0;
+  for (const part of parts) {
+    bytes.set(part, filled);
+    filled += part.length;
+  }
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    throw new BadInput(
+      `the input '${path.join(".")}' is not JSON: the step it comes from wrote something else (${(error as Error).message})`,
+    );
+  }
+}
+
+/** The inputs with the values that come by themselves in their places. */
+async function complete(inputs: unknown, paths: string[][]): Promise<unknown> {
+  for (const path of paths) {
+    const value = await content(path);
+    if (path.length === 0) return value;
+    // deno-lint-ignore no-explicit-any
+    let inside = inputs as any;
+    for (const key of path.slice(0, -1)) inside = inside[key];
+    Object.defineProperty(inside, path[path.length - 1], { value, writable: true, enumerable: true, configurable: true });
+  }
+  return inputs;
+}
+
+async function output(bytes: Uint8Array, value: unknown): Promise<void> {
+  send("J", encoder.encode(JSON.stringify({ t: "output", items: counts(value) })));
+  for (let start = 0; start < bytes.length; start += CHUNK) send("B", bytes.subarray(start, start + CHUNK));
+  send("B", new Uint8Array());
+  await frame();
+}
+
 let turn: Promise<unknown> = Promise.resolve();
 
 function connect(values: Record<string, unknown>): void {
@@ -138,23 +193,31 @@ function explain(error: unknown): { message: string; traceback: string } {
 
 async function run(): Promise<void> {
   const start = JSON.parse(decoder.decode((await frame()).payload));
-  const inputs = JSON.parse(decoder.decode((await frame()).payload));
+  const given = JSON.parse(decoder.decode((await frame()).payload));
   connect(start.context);
   const file = `${folder}/${start.component}.ts`;
   Deno.mkdirSync(folder, { recursive: true });
   Deno.writeTextFileSync(file, start.code);
   let failure: Record<string, unknown> | undefined;
   try {
+    const inputs = await complete(given, start.large ?? []);
     const component = await import(`file://${file}`);
     if (typeof component.main !== "function") {
       throw new TypeError(`${start.component}.ts must export a function: export function main(inputs) { … }`);
     }
-    const bytes = encode(await component.main(inputs), start.output_limit, "output");
-    send("J", encoder.encode('{"t":"result"}'));
-    send("B", bytes);
+    const value = await component.main(inputs);
+    const bytes = encode(value, start.output_limit, "output");
+    if (bytes.length > start.inline_limit) {
+      await output(bytes, JSON.parse(decoder.decode(bytes)));
+    } else {
+      send("J", encoder.encode('{"t":"result"}'));
+      send("B", bytes);
+    }
   } catch (error) {
     failure = error instanceof InvalidOutput
       ? { kind: "INVALID_OUTPUT", message: error.message, traceback: "" }
+      : error instanceof BadInput
+      ? { kind: "BAD_INPUT", message: error.message, traceback: "" }
       : { kind: "USER_ERROR", ...explain(error) };
   }
   if (failure) send("J", encoder.encode(JSON.stringify({ t: "failure", ...failure })));

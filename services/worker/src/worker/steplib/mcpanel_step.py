@@ -128,6 +128,16 @@ def artifact(
     return _answer(reply, StepError)
 
 
+def _output(payload: bytes, items: "dict[str, int]") -> None:
+    """Hands over an output that is too large for one message; returns when it is stored, or will not be."""
+    with _exclusive():
+        _send({"t": "output", "items": items})
+        for chunk in _chunks(payload):
+            _write(_frames.pack(_frames.BYTES, chunk))
+        _write(_frames.pack(_frames.BYTES, b""))
+        _receive()
+
+
 def datasource(name: str) -> "DataSource":
     """The data source with this name. Only those linked to the component version can be queried."""
     return DataSource(name)

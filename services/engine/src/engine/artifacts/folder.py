@@ -1,39 +1,27 @@
-"""The artifact store: a folder of files named by the SHA-256 of their content."""
+"""Contents as files in a folder, named by the SHA-256 of their content."""
 
 import asyncio
 import contextlib
 import fcntl
 import hashlib
+import math
 import os
 import re
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from chassis.errors import DataLoss, TooLarge
+from engine.artifacts.contents import CHUNK, MAX_BYTES, Stored, missing, too_large
 
-MAX_BYTES: Final = 100 * 1024 * 1024
-"""The largest artifact."""
-CHUNK: Final = 64 * 1024
-"""How much is read at a time."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What was stored."""
-
-    sha256: str
-    size_bytes: int
-
-
-class Upload:
+class FileUpload:
     """A file that is being written. Becomes visible with `finish`, whole or not at all."""
 
     def __init__(self, root: Path, file: IO[bytes], limit: int) -> None:
@@ -47,11 +35,7 @@ class Upload:
         """Adds bytes. Raises TooLarge ARTIFACT_INVALID."""
         self._size += len(chunk)
         if self._size > self._limit:
-            raise TooLarge(
-                "ARTIFACT_INVALID",
-                f"an artifact holds at most {self._limit} bytes",
-                metadata={"limit_bytes": str(self._limit)},
-            )
+            raise too_large(self._limit)
         self._digest.update(chunk)
         await asyncio.to_thread(self._file.write, chunk)
 
@@ -77,44 +61,52 @@ class Upload:
                 os.close(handle)
 
 
-class ArtifactStore:
+class Folder:
     """Files under one folder, which is made when it is first needed."""
 
-    def __init__(self, root: Path, limit: int = MAX_BYTES) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._limit = limit
         self._incoming = root / "incoming"
 
-    @contextmanager
-    def upload(self) -> Iterator[Upload]:
+    @asynccontextmanager
+    async def upload(self, limit: int = MAX_BYTES) -> AsyncIterator[FileUpload]:
         """A new file; gone at the end of the block unless it was finished."""
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o750)
         file = tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)  # noqa: SIM115  # closed below
         try:
             with contextlib.suppress(OSError):  # where files cannot be locked, none is swept
                 fcntl.flock(file, fcntl.LOCK_EX)
-            yield Upload(self._root, file, self._limit)
+            yield FileUpload(self._root, file, limit)
         finally:
             file.close()
-            Path(file.name).unlink(missing_ok=True)
+            await asyncio.to_thread(Path(file.name).unlink, missing_ok=True)
 
-    async def read(self, sha256: str) -> AsyncIterator[bytes]:
-        """The content in chunks. Raises DataLoss when the file is not there."""
+    async def read(
+        self, sha256: str, offset: int = 0, length: int | None = None, size: int = CHUNK
+    ) -> AsyncIterator[bytes]:
+        """`length` bytes of a content from `offset` on, `size` at a time. Raises DataLoss when it is not there."""
         try:
             file = await asyncio.to_thread(_path(self._root, sha256).open, "rb")
         except FileNotFoundError:
-            raise DataLoss("UNEXPECTED", "the artifact's content is missing from the store") from None
+            raise missing() from None
         try:
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
+            # Beyond some offset a file system refuses to look; beyond the end there is nothing to see.
+            file.seek(min(offset, os.fstat(file.fileno()).st_size))
+            left = math.inf if length is None else length
+            while left and (chunk := await asyncio.to_thread(file.read, int(min(size, left)))):
+                left -= len(chunk)
                 yield chunk
         finally:
             file.close()
 
-    def discard_broken_off(self, age: float, most: int) -> int:
+    async def discard_broken_off(self, age: float, most: int) -> int:
         """Removes at most `most` files of uploads that broke off more than `age` seconds ago, and counts them.
 
         A running upload holds a lock on its file, in whichever process it runs.
         """
+        return await asyncio.to_thread(self._discard_broken_off, age, most)
+
+    def _discard_broken_off(self, age: float, most: int) -> int:
         removed = 0
         for path in islice(self._old_incoming(age), most):
             with contextlib.suppress(OSError), path.open("rb") as file:
@@ -130,8 +122,11 @@ class ArtifactStore:
                     if _is_old(entry.stat(), age):
                         yield Path(entry.path)
 
-    def contents(self, after: str, most: int) -> list[str]:
+    async def contents(self, after: str, most: int) -> list[str]:
         """The SHA-256 of at most `most` stored contents, in order, that come after `after`."""
+        return await asyncio.to_thread(self._contents, after, most)
+
+    def _contents(self, after: str, most: int) -> list[str]:
         found: list[str] = []
         with contextlib.suppress(FileNotFoundError):
             for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
@@ -142,8 +137,11 @@ class ArtifactStore:
                     break
         return found[:most]
 
-    def discard(self, sha256: str, age: float) -> bool:
+    async def discard(self, sha256: str, age: float) -> bool:
         """Removes a content that was stored more than `age` seconds ago; whether it did."""
+        return await asyncio.to_thread(self._discard, sha256, age)
+
+    def _discard(self, sha256: str, age: float) -> bool:
         target, aside = _path(self._root, sha256), self._incoming / uuid.uuid4().hex
         try:
             if not _is_old(target.stat(), age):

@@ -1,0 +1,392 @@
+"""Outputs over 256 KiB: stored as artifacts, passed on by reference, and nobody's but the run's."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from sqlalchemy import text
+
+from chassis import jsonvalue
+from engine.artifacts import Folder
+from engine.sweep import Sweep
+from mcpanel.engine.v1 import engine_pb2, run_pb2, worker_pb2, worker_pb2_grpc
+from tests.engine.conftest import Engine, Engines
+from tests.engine.support.errors import refused
+from tests.engine.support.peers import Peers
+from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
+from tests.engine.test_artifacts import files_in, grow_old, read
+from tests.support.callers import EDITOR, as_caller
+
+Run = run_pb2.Run
+ROWS: list[Any] = [{"id": number, "text": "x" * 10_000} for number in range(40)]
+
+
+async def make_rows(attempt: Attempt) -> Any:
+    return {"rows": ROWS, "count": len(ROWS)}
+
+
+async def sizes(attempt: Attempt) -> Any:
+    """The length of every input's JSON."""
+    return {key: len(jsonvalue.canonical(value)) for key, value in (await attempt.whole()).items()}
+
+
+def outputs(run: Run) -> Any:
+    return MessageToDict(run.outputs)
+
+
+@pytest.fixture(autouse=True)
+def code(worker: FakeWorker) -> None:
+    worker.code["make"] = make_rows
+    worker.default = sizes
+
+
+async def test_a_large_output_reaches_the_next_step_whole_and_in_part(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow(
+        {"id": "make"},
+        {
+            "id": "use",
+            "needs": ["make"],
+            "with_": {"all": "${{ steps.make.output }}", "deep": [{"rows": "${{ steps.make.output.rows }}"}]},
+        },
+        outputs={"sizes": "${{ steps.use.output }}", "rows": "${{ steps.make.output.rows }}"},
+    )
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    whole = jsonvalue.canonical({"rows": ROWS, "count": len(ROWS)})
+    assert run.status == Run.SUCCESS, run.error_message
+    shown = outputs(run)
+    assert shown["sizes"] == {"all": len(whole), "deep": len(jsonvalue.canonical([{"rows": ROWS}]))}
+    reference = shown["rows"]
+    assert (reference["pointer"], reference["sizeBytes"]) == ("/rows", len(whole))
+    assert (await read(engine, reference["$artifact"]))[0] == whole
+    steps = await engine.steps(run.id)
+    made = MessageToDict(steps["make"].output)
+    assert made["preview"].startswith('{"count":40,"rows":[{"id":0,"text":"xxx')
+    assert made["sha256"] == hashlib.sha256(whole).hexdigest()
+    assert max(len(one.SerializeToString()) for one in await engine.events(run.id)) < 10_000
+    assert len(run.SerializeToString()) + sum(len(one.SerializeToString()) for one in steps.values()) < 10_000
+
+
+async def test_an_expression_that_computes_on_it_fails_its_step_and_says_what_to_do(
+    engine: Engine, peers: Peers
+) -> None:
+    uses: list[dict[str, Any]] = [
+        {"with_": {"n": "${{ size(steps.make.output.rows) }}"}},
+        {"with_": {"n": "there are ${{ steps.make.output.rows }}"}},
+        {"with_": {"n": "${{ [steps.make.output] }}"}},
+        {"if_": "${{ size(steps.make.output.rows) > 0 }}"},
+    ]
+    for number, use in enumerate(uses):
+        peers.registry.workflow({"id": "make"}, {"id": "use", "needs": ["make"], **use}, name=f"w{number}")
+
+    runs = [await engine.ended((await engine.start_run(f"w{number}")).id) for number in range(len(uses))]
+
+    for run in runs:
+        assert run.status == Run.FAILED
+        assert "bytes, and expressions compute on 262,144 at most; pass it on" in run.error.message
+        assert (run.error.kind, run.error.step_id) == (run_pb2.RunError.INVALID_INPUT, "use")
+
+
+async def test_a_step_runs_once_for_each_item_of_a_large_list(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow(
+        {"id": "make"},
+        {
+            "id": "each",
+            "needs": ["make"],
+            "for_each": "${{ steps.make.output.rows }}",
+            "with_": {"text": "${{ item.text }}", "id": "${{ item.id }}", "index": "${{ index }}"},
+        },
+        outputs={"sizes": "${{ steps.each.output }}"},
+    )
+
+    run = await engine.ended((await engine.start_run()).id, seconds=20)
+
+    assert run.status == Run.SUCCESS, run.error_message
+    digits = [len(str(number)) for number in range(len(ROWS))]
+    assert outputs(run)["sizes"] == [{"text": 10_002, "id": one, "index": one} for one in digits]
+
+
+async def test_what_is_not_known_to_be_a_list_has_no_items(engine: Engine, peers: Peers) -> None:
+    peers.registry.workflow(
+        {"id": "make"}, {"id": "each", "needs": ["make"], "for_each": "${{ steps.make.output.count }}"}
+    )
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert "that is not known to be a list" in run.error.message
+
+
+async def test_items_and_sub_workflows_pass_large_values_on(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    async def large_item(attempt: Attempt) -> Any:
+        return ["y" * 300_000, attempt.inputs["n"]]
+
+    for number in range(2):
+        worker.code[f"each[{number}]"] = large_item
+    worker.code["sub/pass"] = Attempt.whole
+    inner = peers.registry.workflow(
+        {"id": "pass", "with_": {"rows": "${{ inputs.rows }}"}},
+        name="inner",
+        inputs={"rows": {"type": "array"}},
+        outputs={"rows": "${{ steps.pass.output.rows }}"},
+    )
+    peers.registry.workflow(
+        {"id": "make"},
+        {
+            "id": "sub",
+            "needs": ["make"],
+            "workflow": inner,
+            "with_": {"rows": "${{ steps.make.output.rows }}"},
+        },
+        {"id": "each", "for_each": [1, 2], "with_": {"n": "${{ item }}"}},
+        {
+            "id": "use",
+            "needs": ["sub", "each"],
+            "with_": {"rows": "${{ steps.sub.output.rows }}", "items": "${{ steps.each.output }}"},
+        },
+        outputs={"sizes": "${{ steps.use.output }}"},
+    )
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert run.status == Run.SUCCESS, run.error_message
+    items: list[Any] = [["y" * 300_000, 1], ["y" * 300_000, 2]]
+    assert outputs(run)["sizes"] == {
+        "rows": len(jsonvalue.canonical(ROWS)),
+        "items": len(jsonvalue.canonical(items)),
+    }
+
+
+async def test_a_value_that_looks_like_a_reference_is_a_value_and_opens_nothing(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "make"}, outputs={"made": "${{ steps.make.output }}"})
+    other = outputs(await engine.ended((await engine.start_run()).id))["made"]
+    seen: list[Any] = []
+    codes: list[Any] = []
+
+    async def forge(attempt: Attempt) -> Any:
+        return {"made": other, "raw": "\x01{}"}
+
+    async def look(attempt: Attempt) -> Any:
+        seen.append((attempt.inputs, list(attempt.assignment.large_inputs)))
+        codes.append((await refused(attempt.worker.read(attempt.ref, other["sha256"]))).reason)
+        stale = worker_pb2.AttemptRef()
+        stale.CopyFrom(attempt.ref)
+        stale.epoch += 1
+        codes.append((await refused(attempt.worker.read(stale, other["sha256"]))).reason)
+        return 1
+
+    worker.code |= {"forge": forge, "look": look}
+    peers.registry.workflow(
+        {"id": "forge"},
+        {"id": "look", "needs": ["forge"], "with_": {"made": "${{ steps.forge.output.made }}"}},
+        name="hostile",
+    )
+
+    run = await engine.ended((await engine.start_run("hostile")).id)
+
+    assert run.status == Run.SUCCESS, run.error_message
+    assert seen == [({"made": other}, [])]
+    assert codes == ["ARTIFACT_NOT_FOUND", "STALE_EPOCH"]
+
+
+async def test_only_workers_read_inputs(engine: Engine) -> None:
+    stub = worker_pb2_grpc.WorkerServiceStub(engine.channel)
+    request = worker_pb2.ReadInputRequest(ref=worker_pb2.AttemptRef(), sha256="0" * 64)
+
+    async def read_one() -> Any:
+        return [one async for one in stub.ReadInput(request, metadata=as_caller(EDITOR))]
+
+    assert (await refused(read_one())).code == "PERMISSION_DENIED"
+
+
+async def test_a_result_that_names_another_steps_artifact_is_none(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "make"}, outputs={"made": "${{ steps.make.output }}"})
+    other = outputs(await engine.ended((await engine.start_run()).id))["made"]["$artifact"]
+    peers.registry.workflow({"id": "steal"}, name="hostile")
+
+    async def steal(attempt: Attempt) -> Any:
+        attempt.worker.holding.pop(
+            (attempt.ref.run_id, attempt.ref.step_id, attempt.ref.attempt, attempt.ref.epoch)
+        )
+        result = worker_pb2.WorkerMessage.Result(ref=attempt.ref, output_artifact_id=other)
+        attempt.worker.send(worker_pb2.WorkerMessage(result=result))
+        await attempt.hang()
+
+    worker.code["steal"] = steal
+    run = await engine.start_run("hostile")
+    ended = await engine.ended(run.id, seconds=20)
+
+    assert ended.status == Run.FAILED
+    assert ended.error.message == "its output was not stored"
+
+
+async def test_a_large_output_of_a_stale_attempt_is_refused(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "only"})
+    refusals: list[Any] = []
+
+    async def late(attempt: Attempt) -> Any:
+        stale = worker_pb2.AttemptRef()
+        stale.CopyFrom(attempt.ref)
+        stale.epoch -= 1
+        refusals.append(await refused(attempt.worker.upload(stale, b"[]")))
+        return 1
+
+    worker.code["only"] = late
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert run.status == Run.SUCCESS
+    assert [(one.code, one.reason) for one in refusals] == [("ABORTED", "STALE_EPOCH")]
+
+
+async def test_an_output_over_the_limit_is_refused_while_it_comes(
+    engines: Engines, peers: Peers, worker: FakeWorker, tmp_path: Path
+) -> None:
+    small = await engines.start(max_output_mib=1)
+    await worker.close()
+    peers.registry.workflow({"id": "only"})
+    refusals: list[Any] = []
+
+    async def huge(attempt: Attempt) -> Any:
+        refusals.append(await refused(attempt.worker.upload(attempt.ref, bytes(1_200_000))))
+        raise StepFailed("INVALID_OUTPUT", refusals[0].message)
+
+    async with FakeWorker(small.address) as connected:
+        connected.code["only"] = huge
+        assert connected.welcome is not None
+        limit = connected.welcome.max_output_bytes
+        await small.ended((await small.start_run()).id)
+
+    assert limit == 1024 * 1024
+    assert refusals[0].reason == "ARTIFACT_INVALID"
+    assert files_in(tmp_path / "artifacts") == []
+
+
+async def test_what_a_worker_stored_before_it_died_is_replaced_and_swept(
+    engine: Engine, peers: Peers, worker: FakeWorker, tmp_path: Path
+) -> None:
+    peers.registry.workflow({"id": "only"}, outputs={"made": "${{ steps.only.output }}"})
+    stored: list[str] = []
+
+    async def die(attempt: Attempt) -> Any:
+        stored.append((await attempt.worker.upload(attempt.ref, b"[" + b"1," * 200_000 + b"1]")).sha256)
+        attempt.worker.deaf = True
+        await attempt.hang()
+
+    worker.code["only"] = die
+    run = await engine.start_run()
+    async with FakeWorker(engine.address) as other:
+        other.code["only"] = make_rows
+        ended = await engine.ended(run.id, seconds=20)
+
+    await sweep_all(engine, tmp_path)
+    made = outputs(ended)["made"]
+    assert ended.status == Run.SUCCESS
+    assert (await engine.steps(run.id))["only"].attempt == 2
+    assert stored != [made["sha256"]]
+    assert [path.name for path in files_in(tmp_path / "artifacts")] == [made["sha256"]]
+
+
+async def test_the_large_output_of_an_attempt_that_failed_is_forgotten(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    retry = {"max_attempts": 2, "backoff": {"nanos": 1_000_000}}
+    peers.registry.workflow({"id": "only", "retry": retry})
+
+    async def second_time(attempt: Attempt) -> Any:
+        if attempt.number == 1:
+            await attempt.worker.upload(attempt.ref, b"[]")
+            raise StepFailed
+        return 1
+
+    worker.code["only"] = second_time
+    run = await engine.ended((await engine.start_run()).id)
+
+    request = engine_pb2.ListArtifactsRequest(run_id=run.id)
+    assert run.status == Run.SUCCESS
+    assert not (await engine.stub.ListArtifacts(request, metadata=as_caller(EDITOR))).artifacts
+
+
+async def test_a_rerun_and_a_cache_hit_have_artifacts_of_their_own_which_keep_the_content(
+    engine: Engine, peers: Peers, worker: FakeWorker, tmp_path: Path
+) -> None:
+    def step(name: str) -> dict[str, Any]:
+        return {"id": name, "cache": {"ttl": {"seconds": 3600}}, "component": component}
+
+    component = peers.registry.component("make")
+    peers.registry.workflow(
+        step("make"),
+        {"id": "use", "needs": ["make"], "with_": {"all": "${{ steps.make.output }}"}},
+        outputs={"made": "${{ steps.make.output }}"},
+    )
+    first = await engine.ended((await engine.start_run()).id)
+    rerun = engine_pb2.RerunRunRequest(run_id=first.id, from_steps=["use"])
+    again = (await engine.stub.RerunRun(rerun, metadata=as_caller(EDITOR))).run
+    repeated = await engine.ended(again.id)
+    cached = await engine.ended((await engine.start_run()).id)
+
+    shown = [outputs(one)["made"] for one in (first, repeated, cached)]
+    assert len({one["$artifact"] for one in shown}) == 3
+    assert len({one["sha256"] for one in shown}) == 1
+    assert (await engine.steps(repeated.id))["make"].copied_from == first.id
+    assert (await engine.steps(cached.id))["make"].status == run_pb2.StepExecution.CACHED
+    assert sum(one.ref.step_id == "make" for one in worker.assignments) == 1
+    async with engine.built.db.begin(idempotent=False, audited=False) as tx:
+        await tx.execute(_sql("DELETE FROM artifacts WHERE run_id = CAST(:id AS uuid)", id=first.id))
+    await sweep_all(engine, tmp_path)
+    assert (await read(engine, shown[2]["$artifact"]))[1] == shown[2]["sizeBytes"]
+
+
+async def test_a_content_that_may_be_reused_is_kept_and_goes_when_it_may_not(
+    engine: Engine, peers: Peers, tmp_path: Path
+) -> None:
+    peers.registry.workflow({"id": "make", "cache": {"ttl": {"seconds": 3600}}})
+    await engine.ended((await engine.start_run()).id)
+    kept = files_in(tmp_path / "artifacts")
+
+    async with engine.built.db.begin(idempotent=False, audited=False) as tx:
+        await tx.execute(_sql("DELETE FROM artifacts"))
+    await sweep_all(engine, tmp_path)
+    still = files_in(tmp_path / "artifacts")
+    async with engine.built.db.begin(idempotent=False, audited=False) as tx:
+        await tx.execute(_sql("DELETE FROM step_cache"))
+    await sweep_all(engine, tmp_path)
+
+    assert len(kept) == 1
+    assert still == kept
+    assert files_in(tmp_path / "artifacts") == []
+
+
+async def test_runs_inputs_stay_small_and_the_refusal_says_what_to_do(engine: Engine, peers: Peers) -> None:
+    peers.registry.workflow({"id": "only"}, inputs={"text": {"type": "string"}})
+
+    refusal = await refused(engine.start_run(text="x" * 300_000))
+
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "RUN_INPUT_INVALID")
+    assert "let its first step read it" in refusal.fields["inputs"]
+
+
+def _sql(statement: str, **values: Any) -> Any:
+    return text(statement).bindparams(**values)
+
+
+async def sweep_all(engine: Engine, folder: Path) -> None:
+    """As if hours had passed."""
+    sweep = Sweep(engine.built.db, Folder(folder / "artifacts"))
+    for path in files_in(folder / "artifacts"):
+        grow_old(path)
+    for _ in range(3):
+        await sweep.round()
