@@ -11,7 +11,9 @@ EDITOR: Final = "Editor"
 VIEWER: Final = "Viewer"
 WORKER_PERMISSION: Final = "worker.connect"
 
-_READS: Final = frozenset({"definitions.read", "workflows.read", "runs.read", "datasources.read"})
+_READS: Final = frozenset(
+    {"definitions.read", "workflows.read", "runs.read", "datasources.read", "workers.read"}
+)
 _EDITS: Final = frozenset(
     {
         "definitions.create",
@@ -37,6 +39,7 @@ _ADMINISTERS: Final = frozenset(
         "users.update",
         "users.delete",
         "metrics.read",
+        "workers.drain",
     }
 )
 
