@@ -10,18 +10,21 @@ from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
 from engine.api import Engine
+from engine.api.common import Watchers
 from engine.artifacts import ArtifactStore
 from engine.audit import RunEventRecords
 from engine.catalogue import Catalogue
 from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
+from engine.feed import Feed
 from engine.hub import Hub
 from engine.link import Link
 from engine.reads import Reads
 from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
+from engine.tally import Tally
 from engine.watch import Pace, Poller, Watcher
 from mcpanel.engine.v1 import engine_pb2_grpc, worker_pb2_grpc
 
@@ -72,7 +75,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
     reads = Reads(Link(config.database_url, "engine-reads"))
-    engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files)
+    feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
+    engine = Engine(db, starter, dispatcher, Watchers(Watcher(db, reads, hub, pace), feed), files)
     server = Server(
         config,
         [
@@ -87,7 +91,9 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             bus.start,
             *dispatcher.background(),
             Poller(db, hub, bus, pace).run,
+            feed.run,
             Sweep(db, files).run,
+            Tally(db).run,
         ],
         on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",

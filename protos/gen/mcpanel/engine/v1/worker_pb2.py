@@ -30,7 +30,7 @@ from mcpanel.policy.v1 import policy_pb2 as mcpanel_dot_policy_dot_v1_dot_policy
 from mcpanel.registry.v1 import component_pb2 as mcpanel_dot_registry_dot_v1_dot_component__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emcpanel/engine/v1/worker.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmcpanel/engine/v1/run.proto\x1a\x1emcpanel/policy/v1/policy.proto\x1a#mcpanel/registry/v1/component.proto\"M\n\nAttemptRef\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07step_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\r\n\x05\x65poch\x18\x04 \x01(\x05\"\xb5\x0c\n\rWorkerMessage\x12\x37\n\x05hello\x18\x01 \x01(\x0b\x32&.mcpanel.engine.v1.WorkerMessage.HelloH\x00\x12?\n\theartbeat\x18\x02 \x01(\x0b\x32*.mcpanel.engine.v1.WorkerMessage.HeartbeatH\x00\x12\x35\n\x04logs\x18\x04 \x01(\x0b\x32%.mcpanel.engine.v1.WorkerMessage.LogsH\x00\x12\x43\n\x08progress\x18\x05 \x01(\x0b\x32/.mcpanel.engine.v1.WorkerMessage.ProgressReportH\x00\x12\x41\n\x07preview\x18\x06 \x01(\x0b\x32..mcpanel.engine.v1.WorkerMessage.PreviewReportH\x00\x12\x39\n\x06result\x18\x07 \x01(\x0b\x32\'.mcpanel.engine.v1.WorkerMessage.ResultH\x00\x12=\n\x08\x64raining\x18\x08 \x01(\x0b\x32).mcpanel.engine.v1.WorkerMessage.DrainingH\x00\x12.\n\x04\x61lso\x18\t \x03(\x0b\x32 .mcpanel.engine.v1.WorkerMessage\x1a\xb4\x02\n\x05Hello\x12\x1c\n\tworker_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x33\n\x05types\x18\x02 \x03(\x0e\x32$.mcpanel.registry.v1.Definition.Type\x12\x19\n\x05slots\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\x12.\n\x07holding\x18\x04 \x03(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x11\n\tisolation\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\x15\n\x04pool\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x18\n\x06labels\x18\x08 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x1c\n\x04\x63pus\x18\t \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1d\n\x0cmemory_bytes\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x1aY\n\tHeartbeat\x12.\n\x07holding\x18\x01 \x03(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x1c\n\x0b\x61ssignments\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x1a\xe9\x01\n\x04Logs\x12\x39\n\x05lines\x18\x01 \x03(\x0b\x32*.mcpanel.engine.v1.WorkerMessage.Logs.Line\x1a\xa5\x01\n\x04Line\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06stream\x18\x03 \x01(\t\x12\r\n\x05level\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x17\n\x06number\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x1a_\n\x0eProgressReport\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x10\n\x08\x66raction\x18\x02 \x01(\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x1aO\n\rPreviewReport\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x12\n\nvalue_json\x18\x02 \x01(\x0c\x1a\xf9\x01\n\x06Result\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x15\n\x0boutput_json\x18\x02 \x01(\x0cH\x00\x12,\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1b.mcpanel.engine.v1.RunErrorH\x00\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x63pu_time\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\x06 \x01(\x03\x42\t\n\x07outcome\x1a\n\n\x08\x44rainingB\t\n\x07message\"\xf2\t\n\rEngineMessage\x12;\n\x07welcome\x18\x01 \x01(\x0b\x32(.mcpanel.engine.v1.EngineMessage.WelcomeH\x00\x12?\n\tcomponent\x18\x02 \x01(\x0b\x32*.mcpanel.engine.v1.EngineMessage.ComponentH\x00\x12\x41\n\nassignment\x18\x03 \x01(\x0b\x32+.mcpanel.engine.v1.EngineMessage.AssignmentH\x00\x12@\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32..mcpanel.engine.v1.EngineMessage.CancelAttemptH\x00\x12@\n\nresult_ack\x18\x05 \x01(\x0b\x32*.mcpanel.engine.v1.EngineMessage.ResultAckH\x00\x12<\n\x08logs_ack\x18\x06 \x01(\x0b\x32(.mcpanel.engine.v1.EngineMessage.LogsAckH\x00\x12.\n\x04\x61lso\x18\x07 \x03(\x0b\x32 .mcpanel.engine.v1.EngineMessage\x1a\x97\x01\n\x07Welcome\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x04lost\x18\x03 \x03(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x1a:\n\tComponent\x12-\n\x07version\x18\x01 \x01(\x0b\x32\x1c.mcpanel.registry.v1.Version\x1a\xdd\x02\n\nAssignment\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x1c\n\x14\x63omponent_version_id\x18\x02 \x01(\t\x12\x13\n\x0binputs_json\x18\x03 \x01(\x0c\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nstarted_by\x18\x05 \x01(\t\x12\x19\n\x11\x64\x61ta_source_token\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\x34\n\x10lease_expires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08trace_id\x18\t \x01(\t\x12\x34\n\x11heartbeat_timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x1aK\n\rCancelAttempt\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x0e\n\x06reason\x18\x02 \x01(\t\x1aY\n\tResultAck\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x1a\x45\n\x07LogsAck\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x0e\n\x06number\x18\x02 \x01(\x05\x42\t\n\x07message\"\xd0\x02\n\x15UploadArtifactRequest\x12\x41\n\x06header\x18\x01 \x01(\x0b\x32/.mcpanel.engine.v1.UploadArtifactRequest.HeaderH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x1a\xcf\x01\n\x06Header\x12\x32\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRefB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x04name\x18\x02 \x01(\tB,\xbaH)r\'2%^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,199}$\x12U\n\nmedia_type\x18\x03 \x01(\tBA\xbaH>r<\x18\xc8\x01\x32\x37^([a-z]+/[A-Za-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*)?$B\x06\n\x04item\"G\n\x16UploadArtifactResponse\x12-\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1b.mcpanel.engine.v1.Artifact2\xf8\x01\n\rWorkerService\x12\x66\n\x04Work\x12 .mcpanel.engine.v1.WorkerMessage\x1a .mcpanel.engine.v1.EngineMessage\"\x16\xca\xbd*\x12\x08\x04\x12\x0eworker.connect(\x01\x30\x01\x12\x7f\n\x0eUploadArtifact\x12(.mcpanel.engine.v1.UploadArtifactRequest\x1a).mcpanel.engine.v1.UploadArtifactResponse\"\x16\xca\xbd*\x12\x08\x04\x12\x0eworker.connect(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emcpanel/engine/v1/worker.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmcpanel/engine/v1/run.proto\x1a\x1emcpanel/policy/v1/policy.proto\x1a#mcpanel/registry/v1/component.proto\"M\n\nAttemptRef\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07step_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\r\n\x05\x65poch\x18\x04 \x01(\x05\"\xcf\x0c\n\rWorkerMessage\x12\x37\n\x05hello\x18\x01 \x01(\x0b\x32&.mcpanel.engine.v1.WorkerMessage.HelloH\x00\x12?\n\theartbeat\x18\x02 \x01(\x0b\x32*.mcpanel.engine.v1.WorkerMessage.HeartbeatH\x00\x12\x35\n\x04logs\x18\x04 \x01(\x0b\x32%.mcpanel.engine.v1.WorkerMessage.LogsH\x00\x12\x43\n\x08progress\x18\x05 \x01(\x0b\x32/.mcpanel.engine.v1.WorkerMessage.ProgressReportH\x00\x12\x41\n\x07preview\x18\x06 \x01(\x0b\x32..mcpanel.engine.v1.WorkerMessage.PreviewReportH\x00\x12\x39\n\x06result\x18\x07 \x01(\x0b\x32\'.mcpanel.engine.v1.WorkerMessage.ResultH\x00\x12=\n\x08\x64raining\x18\x08 \x01(\x0b\x32).mcpanel.engine.v1.WorkerMessage.DrainingH\x00\x12.\n\x04\x61lso\x18\t \x03(\x0b\x32 .mcpanel.engine.v1.WorkerMessage\x1a\xce\x02\n\x05Hello\x12\x1c\n\tworker_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x33\n\x05types\x18\x02 \x03(\x0e\x32$.mcpanel.registry.v1.Definition.Type\x12\x19\n\x05slots\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\x12.\n\x07holding\x18\x04 \x03(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x11\n\tisolation\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\x15\n\x04pool\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x18\n\x06labels\x18\x08 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x1c\n\x04\x63pus\x18\t \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1d\n\x0cmemory_bytes\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x18\n\x07version\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18@\x1aY\n\tHeartbeat\x12.\n\x07holding\x18\x01 \x03(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x1c\n\x0b\x61ssignments\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x1a\xe9\x01\n\x04Logs\x12\x39\n\x05lines\x18\x01 \x03(\x0b\x32*.mcpanel.engine.v1.WorkerMessage.Logs.Line\x1a\xa5\x01\n\x04Line\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06stream\x18\x03 \x01(\t\x12\r\n\x05level\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x17\n\x06number\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x1a_\n\x0eProgressReport\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x10\n\x08\x66raction\x18\x02 \x01(\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x1aO\n\rPreviewReport\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x12\n\nvalue_json\x18\x02 \x01(\x0c\x1a\xf9\x01\n\x06Result\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x15\n\x0boutput_json\x18\x02 \x01(\x0cH\x00\x12,\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1b.mcpanel.engine.v1.RunErrorH\x00\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x63pu_time\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\x06 \x01(\x03\x42\t\n\x07outcome\x1a\n\n\x08\x44rainingB\t\n\x07message\"\xf2\t\n\rEngineMessage\x12;\n\x07welcome\x18\x01 \x01(\x0b\x32(.mcpanel.engine.v1.EngineMessage.WelcomeH\x00\x12?\n\tcomponent\x18\x02 \x01(\x0b\x32*.mcpanel.engine.v1.EngineMessage.ComponentH\x00\x12\x41\n\nassignment\x18\x03 \x01(\x0b\x32+.mcpanel.engine.v1.EngineMessage.AssignmentH\x00\x12@\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32..mcpanel.engine.v1.EngineMessage.CancelAttemptH\x00\x12@\n\nresult_ack\x18\x05 \x01(\x0b\x32*.mcpanel.engine.v1.EngineMessage.ResultAckH\x00\x12<\n\x08logs_ack\x18\x06 \x01(\x0b\x32(.mcpanel.engine.v1.EngineMessage.LogsAckH\x00\x12.\n\x04\x61lso\x18\x07 \x03(\x0b\x32 .mcpanel.engine.v1.EngineMessage\x1a\x97\x01\n\x07Welcome\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x04lost\x18\x03 \x03(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x1a:\n\tComponent\x12-\n\x07version\x18\x01 \x01(\x0b\x32\x1c.mcpanel.registry.v1.Version\x1a\xdd\x02\n\nAssignment\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x1c\n\x14\x63omponent_version_id\x18\x02 \x01(\t\x12\x13\n\x0binputs_json\x18\x03 \x01(\x0c\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nstarted_by\x18\x05 \x01(\t\x12\x19\n\x11\x64\x61ta_source_token\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\x34\n\x10lease_expires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08trace_id\x18\t \x01(\t\x12\x34\n\x11heartbeat_timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x1aK\n\rCancelAttempt\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x0e\n\x06reason\x18\x02 \x01(\t\x1aY\n\tResultAck\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x1a\x45\n\x07LogsAck\x12*\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRef\x12\x0e\n\x06number\x18\x02 \x01(\x05\x42\t\n\x07message\"\xd0\x02\n\x15UploadArtifactRequest\x12\x41\n\x06header\x18\x01 \x01(\x0b\x32/.mcpanel.engine.v1.UploadArtifactRequest.HeaderH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x1a\xcf\x01\n\x06Header\x12\x32\n\x03ref\x18\x01 \x01(\x0b\x32\x1d.mcpanel.engine.v1.AttemptRefB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x04name\x18\x02 \x01(\tB,\xbaH)r\'2%^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,199}$\x12U\n\nmedia_type\x18\x03 \x01(\tBA\xbaH>r<\x18\xc8\x01\x32\x37^([a-z]+/[A-Za-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*)?$B\x06\n\x04item\"G\n\x16UploadArtifactResponse\x12-\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1b.mcpanel.engine.v1.Artifact2\xf8\x01\n\rWorkerService\x12\x66\n\x04Work\x12 .mcpanel.engine.v1.WorkerMessage\x1a .mcpanel.engine.v1.EngineMessage\"\x16\xca\xbd*\x12\x08\x04\x12\x0eworker.connect(\x01\x30\x01\x12\x7f\n\x0eUploadArtifact\x12(.mcpanel.engine.v1.UploadArtifactRequest\x1a).mcpanel.engine.v1.UploadArtifactResponse\"\x16\xca\xbd*\x12\x08\x04\x12\x0eworker.connect(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKERMESSAGE_HELLO'].fields_by_name['cpus']._serialized_options = b'\272H\013\022\t)\000\000\000\000\000\000\000\000'
   _globals['_WORKERMESSAGE_HELLO'].fields_by_name['memory_bytes']._loaded_options = None
   _globals['_WORKERMESSAGE_HELLO'].fields_by_name['memory_bytes']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_WORKERMESSAGE_HELLO'].fields_by_name['version']._loaded_options = None
+  _globals['_WORKERMESSAGE_HELLO'].fields_by_name['version']._serialized_options = b'\272H\004r\002\030@'
   _globals['_WORKERMESSAGE_HEARTBEAT'].fields_by_name['assignments']._loaded_options = None
   _globals['_WORKERMESSAGE_HEARTBEAT'].fields_by_name['assignments']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_WORKERMESSAGE_LOGS_LINE'].fields_by_name['number']._loaded_options = None
@@ -68,43 +70,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTEMPTREF']._serialized_start=245
   _globals['_ATTEMPTREF']._serialized_end=322
   _globals['_WORKERMESSAGE']._serialized_start=325
-  _globals['_WORKERMESSAGE']._serialized_end=1914
+  _globals['_WORKERMESSAGE']._serialized_end=1940
   _globals['_WORKERMESSAGE_HELLO']._serialized_start=826
-  _globals['_WORKERMESSAGE_HELLO']._serialized_end=1134
-  _globals['_WORKERMESSAGE_HEARTBEAT']._serialized_start=1136
-  _globals['_WORKERMESSAGE_HEARTBEAT']._serialized_end=1225
-  _globals['_WORKERMESSAGE_LOGS']._serialized_start=1228
-  _globals['_WORKERMESSAGE_LOGS']._serialized_end=1461
-  _globals['_WORKERMESSAGE_LOGS_LINE']._serialized_start=1296
-  _globals['_WORKERMESSAGE_LOGS_LINE']._serialized_end=1461
-  _globals['_WORKERMESSAGE_PROGRESSREPORT']._serialized_start=1463
-  _globals['_WORKERMESSAGE_PROGRESSREPORT']._serialized_end=1558
-  _globals['_WORKERMESSAGE_PREVIEWREPORT']._serialized_start=1560
-  _globals['_WORKERMESSAGE_PREVIEWREPORT']._serialized_end=1639
-  _globals['_WORKERMESSAGE_RESULT']._serialized_start=1642
-  _globals['_WORKERMESSAGE_RESULT']._serialized_end=1891
-  _globals['_WORKERMESSAGE_DRAINING']._serialized_start=1893
-  _globals['_WORKERMESSAGE_DRAINING']._serialized_end=1903
-  _globals['_ENGINEMESSAGE']._serialized_start=1917
-  _globals['_ENGINEMESSAGE']._serialized_end=3183
-  _globals['_ENGINEMESSAGE_WELCOME']._serialized_start=2370
-  _globals['_ENGINEMESSAGE_WELCOME']._serialized_end=2521
-  _globals['_ENGINEMESSAGE_COMPONENT']._serialized_start=2523
-  _globals['_ENGINEMESSAGE_COMPONENT']._serialized_end=2581
-  _globals['_ENGINEMESSAGE_ASSIGNMENT']._serialized_start=2584
-  _globals['_ENGINEMESSAGE_ASSIGNMENT']._serialized_end=2933
-  _globals['_ENGINEMESSAGE_CANCELATTEMPT']._serialized_start=2935
-  _globals['_ENGINEMESSAGE_CANCELATTEMPT']._serialized_end=3010
-  _globals['_ENGINEMESSAGE_RESULTACK']._serialized_start=3012
-  _globals['_ENGINEMESSAGE_RESULTACK']._serialized_end=3101
-  _globals['_ENGINEMESSAGE_LOGSACK']._serialized_start=3103
-  _globals['_ENGINEMESSAGE_LOGSACK']._serialized_end=3172
-  _globals['_UPLOADARTIFACTREQUEST']._serialized_start=3186
-  _globals['_UPLOADARTIFACTREQUEST']._serialized_end=3522
-  _globals['_UPLOADARTIFACTREQUEST_HEADER']._serialized_start=3307
-  _globals['_UPLOADARTIFACTREQUEST_HEADER']._serialized_end=3514
-  _globals['_UPLOADARTIFACTRESPONSE']._serialized_start=3524
-  _globals['_UPLOADARTIFACTRESPONSE']._serialized_end=3595
-  _globals['_WORKERSERVICE']._serialized_start=3598
-  _globals['_WORKERSERVICE']._serialized_end=3846
+  _globals['_WORKERMESSAGE_HELLO']._serialized_end=1160
+  _globals['_WORKERMESSAGE_HEARTBEAT']._serialized_start=1162
+  _globals['_WORKERMESSAGE_HEARTBEAT']._serialized_end=1251
+  _globals['_WORKERMESSAGE_LOGS']._serialized_start=1254
+  _globals['_WORKERMESSAGE_LOGS']._serialized_end=1487
+  _globals['_WORKERMESSAGE_LOGS_LINE']._serialized_start=1322
+  _globals['_WORKERMESSAGE_LOGS_LINE']._serialized_end=1487
+  _globals['_WORKERMESSAGE_PROGRESSREPORT']._serialized_start=1489
+  _globals['_WORKERMESSAGE_PROGRESSREPORT']._serialized_end=1584
+  _globals['_WORKERMESSAGE_PREVIEWREPORT']._serialized_start=1586
+  _globals['_WORKERMESSAGE_PREVIEWREPORT']._serialized_end=1665
+  _globals['_WORKERMESSAGE_RESULT']._serialized_start=1668
+  _globals['_WORKERMESSAGE_RESULT']._serialized_end=1917
+  _globals['_WORKERMESSAGE_DRAINING']._serialized_start=1919
+  _globals['_WORKERMESSAGE_DRAINING']._serialized_end=1929
+  _globals['_ENGINEMESSAGE']._serialized_start=1943
+  _globals['_ENGINEMESSAGE']._serialized_end=3209
+  _globals['_ENGINEMESSAGE_WELCOME']._serialized_start=2396
+  _globals['_ENGINEMESSAGE_WELCOME']._serialized_end=2547
+  _globals['_ENGINEMESSAGE_COMPONENT']._serialized_start=2549
+  _globals['_ENGINEMESSAGE_COMPONENT']._serialized_end=2607
+  _globals['_ENGINEMESSAGE_ASSIGNMENT']._serialized_start=2610
+  _globals['_ENGINEMESSAGE_ASSIGNMENT']._serialized_end=2959
+  _globals['_ENGINEMESSAGE_CANCELATTEMPT']._serialized_start=2961
+  _globals['_ENGINEMESSAGE_CANCELATTEMPT']._serialized_end=3036
+  _globals['_ENGINEMESSAGE_RESULTACK']._serialized_start=3038
+  _globals['_ENGINEMESSAGE_RESULTACK']._serialized_end=3127
+  _globals['_ENGINEMESSAGE_LOGSACK']._serialized_start=3129
+  _globals['_ENGINEMESSAGE_LOGSACK']._serialized_end=3198
+  _globals['_UPLOADARTIFACTREQUEST']._serialized_start=3212
+  _globals['_UPLOADARTIFACTREQUEST']._serialized_end=3548
+  _globals['_UPLOADARTIFACTREQUEST_HEADER']._serialized_start=3333
+  _globals['_UPLOADARTIFACTREQUEST_HEADER']._serialized_end=3540
+  _globals['_UPLOADARTIFACTRESPONSE']._serialized_start=3550
+  _globals['_UPLOADARTIFACTRESPONSE']._serialized_end=3621
+  _globals['_WORKERSERVICE']._serialized_start=3624
+  _globals['_WORKERSERVICE']._serialized_end=3872
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,9 @@ class Error(_message.Message):
         STEP_NOT_FOUND: _ClassVar[Error.Reason]
         STEP_NOT_WAITING: _ClassVar[Error.Reason]
         NOT_AN_APPROVER: _ClassVar[Error.Reason]
+        WORKER_NOT_FOUND: _ClassVar[Error.Reason]
+        INVALID_CURSOR: _ClassVar[Error.Reason]
+        FILTER_TOO_BROAD: _ClassVar[Error.Reason]
         DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
         DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
         STATEMENT_REFUSED: _ClassVar[Error.Reason]
@@ -124,6 +127,9 @@ class Error(_message.Message):
     STEP_NOT_FOUND: Error.Reason
     STEP_NOT_WAITING: Error.Reason
     NOT_AN_APPROVER: Error.Reason
+    WORKER_NOT_FOUND: Error.Reason
+    INVALID_CURSOR: Error.Reason
+    FILTER_TOO_BROAD: Error.Reason
     DATA_SOURCE_NOT_FOUND: Error.Reason
     DATA_SOURCE_NAME_TAKEN: Error.Reason
     STATEMENT_REFUSED: Error.Reason

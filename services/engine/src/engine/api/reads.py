@@ -5,7 +5,7 @@ from chassis.database import Transaction
 from chassis.errors import Invalid
 from engine import explaining
 from engine.api.common import Base, Context, live, reader
-from engine.plan import Plan
+from engine.outline import outline
 from engine.records import RunRecord
 from engine.store import artifacts as artifact_store
 from engine.store import runs as store
@@ -50,23 +50,11 @@ class Reads(Base):
             events=[event_wire.event(one) for one in found], next_page_token=token
         )
 
-    async def ListStepExecutions(
-        self, request: engine_pb2.ListStepExecutionsRequest, context: Context
-    ) -> engine_pb2.ListStepExecutionsResponse:
-        full = request.view == engine_pb2.FULL
-        async with self.db.read() as tx:
-            run = await store.get(tx, request.run_id, reader(), full=False)
-            steps = await self._steps(tx, run, full=full)
-        return engine_pb2.ListStepExecutionsResponse(step_executions=steps)
-
-    async def _steps(self, tx: Transaction, run: RunRecord, *, full: bool) -> list[run_pb2.StepExecution]:
-        steps = await store.steps(tx, run.id, full=full)
+    async def _steps(self, tx: Transaction, run: RunRecord) -> list[run_pb2.StepExecution]:
+        steps = await store.steps(tx, run.id)
         attempts = await store.attempts_of(tx, run.id)
-        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts)
-
-    async def _plan(self, tx: Transaction, run: RunRecord) -> Plan:
-        plans = self.dispatcher.plans
-        return plans.known(run.plan) or plans.compiled(await store.plan_body(tx, run.plan), run.plan)
+        entries = outline(await self.plan(tx, run), steps)
+        return run_wire.step_executions(run.id, entries, steps, attempts)
 
     async def CompareRuns(
         self, request: engine_pb2.CompareRunsRequest, context: Context
@@ -77,7 +65,7 @@ class Reads(Base):
             if not other_id:
                 raise Invalid("INVALID_FIELD", "other_run_id is required: the run repeats no other")
             other = await store.get(tx, other_id, reader())
-            steps = await self._steps(tx, one, full=True), await self._steps(tx, other, full=True)
+            steps = await self._steps(tx, one), await self._steps(tx, other)
         return comparing.response(run_wire.run(one), run_wire.run(other), *steps)
 
     async def ExplainRun(
@@ -86,7 +74,7 @@ class Reads(Base):
         async with self.db.read() as tx:
             run = await store.get(tx, request.run_id, reader(), full=False)
             steps = await store.steps(tx, run.id, full=False)
-            plan = await self._plan(tx, run)
+            plan = await self.plan(tx, run)
             facts = await self.dispatcher.facts(tx, run, plan, steps)
             waits = await store.waiting_for(tx, live([run]))
         explanation = explaining.explain(run, plan, steps, facts)
