@@ -97,6 +97,30 @@ async def test_durations_are_told_to_within_five_percent(engine: Engine, engines
     assert after.since.ToDatetime(UTC) <= datetime.now(UTC) - timedelta(days=7)
 
 
+async def test_a_window_counts_whole_hours_and_beyond_two_days_whole_days(
+    engine: Engine, engines: Engines
+) -> None:
+    async with await psycopg.AsyncConnection.connect(engines.url, autocommit=True) as connection:
+        await connection.execute(
+            """INSERT INTO run_ends
+               SELECT 'w', 'w', true, '', '', 'FAILED', now() - ago * interval '1 hour', 1
+               FROM unnest(ARRAY[0, 3, 30, 80, 720]) AS ago"""
+        )
+
+    async def ended() -> list[int]:
+        found = []
+        for hours in (1, 4, 36, 120, 800):
+            request = engine_pb2.CountRunsRequest()
+            request.window.seconds = hours * 3600
+            found.append((await engine.stub.CountRuns(request, metadata=as_caller(EDITOR))).total.ended)
+        return found
+
+    before = await ended()
+    await fold(engine)
+
+    assert before == await ended() == [1, 2, 3, 4, 5]
+
+
 async def test_replicas_that_tally_at_once_count_every_run_once(engines: Engines) -> None:
     one, two = await engines.start(), await engines.start()
     async with await psycopg.AsyncConnection.connect(engines.url, autocommit=True) as connection:

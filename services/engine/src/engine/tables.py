@@ -122,6 +122,8 @@ runs: Final = Table(
         postgresql_where=text("limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED')"),
     ),
     Index("ix_runs_run_key", "workflow_id", "run_key", "id", postgresql_where=text("run_key <> ''")),
+    Index("ix_runs_limited", "limit_key", "id", postgresql_where=text("limit_key <> ''")),
+    Index("ix_runs_triggered_by", "triggered_by", "id", postgresql_where=text("triggered_by <> ''")),
     Index("ix_runs_rerun_of", "rerun_of", postgresql_where=text("rerun_of IS NOT NULL")),
     Index("ix_runs_unsuccessful", "id", postgresql_where=text("status IN ('FAILED', 'ABORTED')")),
     Index("ix_runs_unaudited", "id", postgresql_where=text("unaudited")),
@@ -247,7 +249,8 @@ run_ends: Final = Table(
 run_counts: Final = Table(
     "run_counts",
     metadata,
-    _time("hour", required=True, comment="in which they ended; -infinity: all together"),
+    Column("span", Text, nullable=False, comment="hour, day or all"),
+    _time("since", required=True, comment="the beginning of the span, UTC, in which they ended"),
     Column("workflow_id", Text, nullable=False),
     Column("workflow_name", Text, nullable=False),
     Column("is_public", Boolean, nullable=False),
@@ -257,7 +260,15 @@ run_counts: Final = Table(
     Column("bucket", SmallInteger, nullable=False, comment="of their durations: engine.counting; -1: none"),
     Column("runs", BigInteger, nullable=False),
     PrimaryKeyConstraint(
-        "hour", "workflow_id", "workflow_name", "is_public", "owner_id", "started_by", "status", "bucket"
+        "span",
+        "since",
+        "workflow_id",
+        "workflow_name",
+        "is_public",
+        "owner_id",
+        "started_by",
+        "status",
+        "bucket",
     ),
 )
 

@@ -25,7 +25,7 @@ class Counts(Base):
         wanted = filtering.parse(request.filter)
         window = request.window.ToTimedelta() if request.HasField("window") else _WINDOW
         async with self.db.read() as tx:
-            since = (tx.now - window).replace(minute=0, second=0, microsecond=0)
+            since = store.beginning(tx.now, window)
             if store.is_counted(wanted):
                 counts = await store.counted(tx, wanted, reader(), since)
             else:

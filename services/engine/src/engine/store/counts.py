@@ -1,8 +1,10 @@
-"""Counting runs. Those that ended are counted hour by hour in `run_counts`, so that their number does not matter."""
+"""Counting runs. Those that ended are counted in `run_counts`, so that their number does not matter: all together, day
+by day, and for some days hour by hour.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -38,6 +40,9 @@ _NAMES: Final = text("""
 SELECT wanted, (SELECT workflow_name FROM runs WHERE workflow_id = wanted ORDER BY id DESC LIMIT 1)
 FROM unnest(CAST(:ids AS text[])) AS wanted""")
 _KEPT: Final = timedelta(days=400)
+_IN_HOURS: Final = timedelta(days=2)
+"""Longer windows count whole days."""
+_HOURS_KEPT: Final = timedelta(days=4)
 _LIVE: Final = runs.c.status.in_([literal_column(f"'{one}'") for one in ("PENDING", "RUNNING", "PAUSED")])
 _COUNTED: Final = frozenset({"status", "workflow_id", "workflow_name"})
 """What ended runs are counted by."""
@@ -55,11 +60,16 @@ counted AS (
     FROM taken GROUP BY 1, 2, 3, 4, 5, 6, 7, 8),
 stored AS (
     INSERT INTO run_counts
-    SELECT * FROM counted
+    SELECT 'hour', * FROM counted WHERE hour > now() - interval '{_HOURS_KEPT.days} days'
     UNION ALL
-    SELECT '-infinity', workflow_id, workflow_name, is_public, owner_id, started_by, status, {NO_BUCKET}, sum(runs)
-    FROM counted GROUP BY 2, 3, 4, 5, 6, 7
-    ON CONFLICT (hour, workflow_id, workflow_name, is_public, owner_id, started_by, status, bucket)
+    SELECT 'day', date_trunc('day', hour, 'UTC'), workflow_id, workflow_name, is_public, owner_id, started_by, status,
+        bucket, sum(runs)
+    FROM counted GROUP BY 2, 3, 4, 5, 6, 7, 8, 9
+    UNION ALL
+    SELECT 'all', '-infinity', workflow_id, workflow_name, is_public, owner_id, started_by, status, {NO_BUCKET},
+        sum(runs)
+    FROM counted GROUP BY 3, 4, 5, 6, 7, 8
+    ON CONFLICT (span, since, workflow_id, workflow_name, is_public, owner_id, started_by, status, bucket)
     DO UPDATE SET runs = run_counts.runs + excluded.runs)
 SELECT count(*) FROM taken""")  # noqa: S608  # constants
 
@@ -72,9 +82,16 @@ async def fold(tx: Transaction, most: int) -> int:
 
 
 async def forget_old(tx: Transaction) -> None:
-    """Deletes the hours before any window; the totals stay."""
-    old = run_counts.c.hour < func.now() - _KEPT
-    await tx.execute(delete(run_counts).where(old, func.isfinite(run_counts.c.hour)))
+    """Deletes the hours and days before any window; the totals stay."""
+    for span, kept in (("hour", _HOURS_KEPT), ("day", _KEPT)):
+        old = run_counts.c.since < func.now() - kept
+        await tx.execute(delete(run_counts).where(run_counts.c.span == span, old))
+
+
+def beginning(now: datetime, window: timedelta) -> datetime:
+    """Since when a window counts: from the beginning of an hour, or of a day when it is longer than two."""
+    since = (now - window).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return since.replace(hour=0) if window > _IN_HOURS else since
 
 
 def is_counted(wanted: Filter | None) -> bool:
@@ -87,16 +104,16 @@ def is_counted(wanted: Filter | None) -> bool:
 
 
 async def counted(tx: Transaction, wanted: Filter | None, reader: Reader, since: datetime) -> list[Count]:
-    """The runs that fit a filter for which `is_counted`, whatever their number."""
-    totals = run_counts.c.hour == literal_column("'-infinity'::timestamptz")
+    """The runs that fit a filter for which `is_counted`, whatever their number; `since` is a `beginning`."""
+    totals = run_counts.c.span == literal_column("'all'")
+    span = "hour" if since > tx.now - _HOURS_KEPT + timedelta(days=1) else "day"
+    lately = and_(run_counts.c.span == span, run_counts.c.since >= since)
     hours, ends = _fits(run_counts, wanted, reader), _fits(run_ends, wanted, reader)
     bucket = _bucket(run_ends.c.status, run_ends.c.milliseconds)
     one = literal(1)
     rows = union_all(
         select(*_row(run_counts, false(), run_counts.c.bucket, run_counts.c.runs)).where(hours, totals),
-        select(*_row(run_counts, true(), run_counts.c.bucket, run_counts.c.runs)).where(
-            hours, run_counts.c.hour >= since
-        ),
+        select(*_row(run_counts, true(), run_counts.c.bucket, run_counts.c.runs)).where(hours, lately),
         select(*_row(run_ends, false(), literal(NO_BUCKET), one)).where(ends),
         select(*_row(run_ends, true(), bucket, one)).where(ends, run_ends.c.ended_at >= since),
         select(*_row(runs, false(), literal(NO_BUCKET), one)).where(
@@ -110,7 +127,7 @@ async def scanned(
     tx: Transaction, wanted: Filter | None, reader: Reader, since: datetime, limit: int
 ) -> list[Count] | None:
     """The runs that fit any filter, read one by one; None when there are more than `limit`."""
-    milliseconds = extract("epoch", runs.c.ended_at - runs.c.created_at) * 1000
+    milliseconds = func.floor(extract("epoch", runs.c.ended_at - runs.c.created_at) * 1000)
     found = (
         select(
             runs.c.workflow_id,

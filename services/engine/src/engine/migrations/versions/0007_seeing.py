@@ -88,11 +88,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "run_counts",
+        sa.Column("span", sa.Text(), nullable=False, comment="hour, day or all"),
         sa.Column(
-            "hour",
+            "since",
             sa.DateTime(timezone=True),
             nullable=False,
-            comment="in which they ended; -infinity: all together",
+            comment="the beginning of the span, UTC, in which they ended",
         ),
         sa.Column("workflow_id", sa.Text(), nullable=False),
         sa.Column("workflow_name", sa.Text(), nullable=False),
@@ -108,7 +109,8 @@ def upgrade() -> None:
         ),
         sa.Column("runs", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "hour",
+            "span",
+            "since",
             "workflow_id",
             "workflow_name",
             "is_public",
@@ -121,7 +123,13 @@ def upgrade() -> None:
     )
     op.execute(
         "INSERT INTO run_ends SELECT workflow_id, workflow_name, is_public, owner_id, started_by, status, ended_at,"
-        " extract(epoch FROM ended_at - created_at) * 1000 FROM runs WHERE ended_at IS NOT NULL"
+        " floor(extract(epoch FROM ended_at - created_at) * 1000) FROM runs WHERE ended_at IS NOT NULL"
+    )
+    op.create_index(
+        "ix_runs_limited", "runs", ["limit_key", "id"], postgresql_where=sa.text("limit_key <> ''")
+    )
+    op.create_index(
+        "ix_runs_triggered_by", "runs", ["triggered_by", "id"], postgresql_where=sa.text("triggered_by <> ''")
     )
 
 
@@ -151,6 +159,8 @@ def _line(run_id: object, seq: int, body: bytes) -> dict[str, object]:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_runs_triggered_by", table_name="runs", postgresql_where=sa.text("triggered_by <> ''"))
+    op.drop_index("ix_runs_limited", table_name="runs", postgresql_where=sa.text("limit_key <> ''"))
     op.drop_table("run_counts")
     op.drop_table("run_ends")
     op.drop_index("ix_run_events_grave", table_name="run_events", postgresql_where=sa.text("level >= 30"))
