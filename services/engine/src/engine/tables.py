@@ -122,6 +122,7 @@ runs: Final = Table(
         postgresql_where=text("limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED')"),
     ),
     Index("ix_runs_run_key", "workflow_id", "run_key", "id", postgresql_where=text("run_key <> ''")),
+    Index("ix_runs_by_key", "run_key", "id", postgresql_where=text("run_key <> ''")),
     Index("ix_runs_limited", "limit_key", "id", postgresql_where=text("limit_key <> ''")),
     Index("ix_runs_triggered_by", "triggered_by", "id", postgresql_where=text("triggered_by <> ''")),
     Index("ix_runs_rerun_of", "rerun_of", postgresql_where=text("rerun_of IS NOT NULL")),

@@ -125,6 +125,7 @@ def upgrade() -> None:
         "INSERT INTO run_ends SELECT workflow_id, workflow_name, is_public, owner_id, started_by, status, ended_at,"
         " floor(extract(epoch FROM ended_at - created_at) * 1000) FROM runs WHERE ended_at IS NOT NULL"
     )
+    op.create_index("ix_runs_by_key", "runs", ["run_key", "id"], postgresql_where=sa.text("run_key <> ''"))
     op.create_index(
         "ix_runs_limited", "runs", ["limit_key", "id"], postgresql_where=sa.text("limit_key <> ''")
     )
@@ -160,6 +161,7 @@ def _line(run_id: object, seq: int, body: bytes) -> dict[str, object]:
 
 def downgrade() -> None:
     op.drop_index("ix_runs_triggered_by", table_name="runs", postgresql_where=sa.text("triggered_by <> ''"))
+    op.drop_index("ix_runs_by_key", table_name="runs", postgresql_where=sa.text("run_key <> ''"))
     op.drop_index("ix_runs_limited", table_name="runs", postgresql_where=sa.text("limit_key <> ''"))
     op.drop_table("run_counts")
     op.drop_table("run_ends")
