@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
@@ -82,7 +82,7 @@ class News:
     def _end(self, run_id: str) -> asyncio.Future[tuple[str, float]]:
         return self._ends.setdefault(run_id, asyncio.get_running_loop().create_future())
 
-    async def follow(self, stream: AsyncIterator[engine_pb2.WatchRunsResponse]) -> None:
+    async def follow(self, stream: AsyncIterable[engine_pb2.WatchRunsResponse]) -> None:
         """Reads the stream."""
         async for message in stream:
             if message.HasField("live"):

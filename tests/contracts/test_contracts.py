@@ -37,7 +37,6 @@ SHORT_LISTS = {
     "DataSourceService.ListDataSourceTypes": "one for each type",
     "RegistryService.ListComponentTypes": "one for each type",
     "IdentityService.ListRoles": "three",
-    "EngineService.ListStepExecutions": "as many as a workflow has steps",
 }
 """Lists that are short by their nature, and so have no pages."""
 NEVER_DRY = {"IdentityService.CreateApiKey": "there is nothing to judge that validation does not"}

@@ -74,9 +74,14 @@ class Engine:
         return run
 
     async def steps(self, run_id: str) -> dict[str, run_pb2.StepExecution]:
-        request = engine_pb2.ListStepExecutionsRequest(run_id=run_id, view=engine_pb2.FULL)
-        answer = await self.stub.ListStepExecutions(request, metadata=as_caller(EDITOR))
-        return {one.step_id: one for one in answer.step_executions}
+        request = engine_pb2.ListStepExecutionsRequest(run_id=run_id, view=engine_pb2.FULL, page_size=1000)
+        found: dict[str, run_pb2.StepExecution] = {}
+        while True:
+            answer = await self.stub.ListStepExecutions(request, metadata=as_caller(EDITOR))
+            found |= {one.step_id: one for one in answer.step_executions}
+            if not answer.next_page_token:
+                return found
+            request.page_token = answer.next_page_token
 
     async def events(self, run_id: str) -> list[run_pb2.RunEvent]:
         request = engine_pb2.ListRunEventsRequest(run_id=run_id, page_size=1000)

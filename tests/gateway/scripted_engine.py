@@ -1,5 +1,6 @@
 """A stand-in for the engine that speaks the real protocol: it streams the events a test wrote down."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,6 +31,7 @@ class ScriptedEngine(engine_pb2_grpc.EngineServiceServicer):
     def __init__(self) -> None:
         self.scripts: list[list[Any]] = []
         self.requests: list[engine_pb2.WatchRunRequest] = []
+        self.wishes: list[engine_pb2.WatchRunsRequest] = []
         self.metadata: list[dict[str, Any]] = []
         self.artifact: list[engine_pb2.ReadArtifactResponse] = []
         self.reads: list[tuple[int, int]] = []
@@ -56,6 +58,19 @@ class ScriptedEngine(engine_pb2_grpc.EngineServiceServicer):
         for item in self.scripts.pop(0):
             if isinstance(item, grpc.StatusCode):
                 await context.abort(item, "the script says so")
+            yield item
+
+    async def WatchRuns(
+        self, request: engine_pb2.WatchRunsRequest, context: Any
+    ) -> AsyncIterator[engine_pb2.WatchRunsResponse]:
+        """Plays the next script."""
+        self.wishes.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        for item in self.scripts.pop(0):
+            if isinstance(item, grpc.StatusCode):
+                await context.abort(item, "the script says so")
+            if item is None:
+                await asyncio.sleep(60)
             yield item
 
     async def ReadArtifact(

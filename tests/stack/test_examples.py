@@ -136,6 +136,7 @@ def test_the_commands_to_go_on_with_find_the_key_wherever_it_is(tmp_path: Path, 
         f"-N|{header}http://127.0.0.1:8080/api/v1/workflow-runs/r1/stream|",
         f'-plaintext|{header}-d|{{"run_id": "r1"}}|127.0.0.1:8080|'
         "mcpanel.engine.v1.EngineService/ListStepExecutions|",
+        f"{header}http://127.0.0.1:8080/api/v1/workflow-runs/r1/logs?minLevel=WARNING|",
     ]
 
 

@@ -90,8 +90,15 @@ class Console:
 
     async def steps(self, run_id: str) -> dict[str, Json]:
         """A run's steps by id, in full."""
-        answer = await self.call("GET", f"/api/v1/workflow-runs/{run_id}/steps", params={"view": "FULL"})
-        return {step["stepId"]: step for step in answer["stepExecutions"]}
+        found: dict[str, Json] = {}
+        token = ""
+        while True:
+            wanted = {"view": "FULL", "pageSize": 1000, "pageToken": token}
+            answer = await self.call("GET", f"/api/v1/workflow-runs/{run_id}/steps", params=wanted)
+            found |= {step["stepId"]: step for step in answer["stepExecutions"]}
+            token = answer["nextPageToken"]
+            if not token:
+                return found
 
     async def finish(self, run_id: str, seconds: float = 60) -> Json:
         """The run when it has ended; fails when it has not by then. Outages in between are waited out."""

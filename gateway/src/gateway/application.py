@@ -13,7 +13,7 @@ from chassis.client import ServiceChannel
 from chassis.errors import ServiceError
 from gateway import documents, problems
 from gateway.artifacts import Download
-from gateway.sse import RunStream
+from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
 
 
@@ -41,6 +41,7 @@ def application(
     return Starlette(
         routes=[
             Route("/health", health),
+            Route("/api/v1/workflow-runs/stream", RunsStream(engine, draining, keep_alive).respond),
             Route("/api/v1/workflow-runs/{run_id}/stream", RunStream(engine, draining, keep_alive).respond),
             Route("/api/v1/artifacts/{artifact_id}", Download(engine).respond),
             *documents.routes(),

@@ -205,6 +205,32 @@ def _add_gateway_paths(paths: dict[str, Json]) -> None:
             },
         }
     }
+    paths["/api/v1/workflow-runs/stream"] = {
+        "get": {
+            "operationId": "StreamRuns",
+            "tags": ["EngineService"],
+            "summary": "Streams the runs that fit a filter as Server-Sent Events",
+            "description": "Sends `event: run` for each of the newest, `event: live`, then `run` and `left` as they "
+            "change. Resume with `Last-Event-ID` or `cursor`.",
+            "parameters": [
+                {"name": "filter", "in": "query", "schema": {"type": "string", "maxLength": 1024}},
+                {
+                    "name": "page_size",
+                    "in": "query",
+                    "schema": {"type": "integer", "minimum": 0, "maximum": 1000},
+                },
+                {"name": "cursor", "in": "query", "schema": {"type": "string", "maxLength": 64}},
+                {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string", "maxLength": 64}},
+            ],
+            "responses": {
+                "200": {
+                    "description": "The stream.",
+                    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                },
+                "default": error,
+            },
+        }
+    }
     paths["/api/v1/artifacts/{artifact_id}"] = {
         "get": {
             "operationId": "DownloadArtifact",

@@ -28,6 +28,8 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         """Versions that are there for services only: to people they are not found."""
         self.calls = 0
         self.older: list[workflow_pb2.Workflow] = []
+        self.owner_id = ""
+        """Whose the components are; when somebody's, they are private."""
 
     async def GetWorkflow(
         self, request: registry_pb2.GetWorkflowRequest, context: Any
@@ -60,6 +62,14 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         if for_somebody and request.version_id in self.private:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such version")
         return registry_pb2.GetVersionResponse(version=self.versions[request.version_id])
+
+    async def GetDefinition(
+        self, request: registry_pb2.GetDefinitionRequest, context: Any
+    ) -> registry_pb2.GetDefinitionResponse:
+        self.calls += 1
+        definition = component_pb2.Definition(id=request.definition_id, owner_id=self.owner_id)
+        definition.visibility = Type.PRIVATE if self.owner_id else Type.PUBLIC
+        return registry_pb2.GetDefinitionResponse(definition=definition)
 
     def component(
         self, name: str = "", kind: Any = Type.PYTHON_SCRIPT, **config: Any

@@ -93,10 +93,13 @@ def _show(edge: Edge, home: Home, finished: Json, names: list[str], say: Say) ->
         say(indented(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)))
     say("\nsteps")
     path = f"/api/v1/workflow-runs/{finished['id']}"
-    for step in edge.call("GET", f"{path}/steps").get("stepExecutions", []):
+    for step in edge.pages(f"{path}/steps", "stepExecutions"):
         took = seconds(step)
         duration = "" if took is None else f"{took * 1000:,.0f} ms"
         say(f"  {step['stepId']:<16} {step.get('status', ''):<9} {duration:>10}  {step.get('component', '')}")
+    chain = edge.call("GET", f"{path}/timeline").get("criticalPath", [])
+    if len(chain) > 1:
+        say(f"  took longest: {' → '.join(chain)}")
     artifacts = list(edge.pages(f"{path}/artifacts", "artifacts"))
     if artifacts:
         say("\nartifacts")
@@ -116,6 +119,7 @@ def commands(base_url: str, key_file: Path, run_id: str, *, stops: bool) -> list
         f"curl -N {header} {base_url}/api/v1/workflow-runs/{run_id}/stream",
         f'grpcurl -plaintext {header} -d \'{{"run_id": "{run_id}"}}\' {address} '
         "mcpanel.engine.v1.EngineService/ListStepExecutions",
+        f'curl {header} "{base_url}/api/v1/workflow-runs/{run_id}/logs?minLevel=WARNING"',
     ]
 
 

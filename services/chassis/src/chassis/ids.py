@@ -36,6 +36,14 @@ def uuid7(now: datetime | None = None) -> str:
     return str(UUID(int=value))
 
 
+def earliest(moment: datetime) -> str:
+    """What every UUIDv7 made at `moment` (aware, from 1970 on) or later is not less than. Raises ValueError."""
+    ms = int(moment.timestamp() * 1000)
+    if not 0 <= ms < 1 << 48:
+        raise ValueError("no UUIDv7 has such a time")
+    return str(UUID(int=ms << 80))
+
+
 def is_uuid(text: str) -> bool:
     """Whether `text` is a UUID in the form the services write (lower case, hyphens)."""
     try:

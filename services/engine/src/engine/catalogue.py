@@ -3,8 +3,9 @@
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from chassis.client import ServiceChannel
@@ -86,6 +87,34 @@ class Catalogue:
             tuple(one for id_ in known.version_ids if (one := self._components.known(id_)) is not None),
             known.priority,
             known.concurrency,
+        )
+
+    async def prepare_version(
+        self, version_id: str, given: Collection[str], limit: timedelta | None
+    ) -> Prepared:
+        """One version of a component as a workflow of one step, that passes the `given` inputs on and may run up to
+        a `limit`.
+
+        Raises NotFound VERSION_NOT_FOUND for whoever may not see it, Unavailable naming the registry.
+        """
+        request = registry_pb2.GetVersionRequest(version_id=version_id)
+        version: component_pb2.Version = (await self._stub.GetVersion(request)).version
+        wanted = registry_pb2.GetDefinitionRequest(definition_id=version.definition_id)
+        definition: component_pb2.Definition = (await self._stub.GetDefinition(wanted)).definition
+        self._components.put(version)
+        declared = wire.declared_by(version, given)
+        workflow = wire.workflow_of_one(version, declared, limit)
+        body = wire.document(workflow, wire.Parts({version.id: version}, {}))
+        return Prepared(
+            "",
+            version.definition_name,
+            0,
+            definition.owner_id,
+            definition.visibility == component_pb2.Definition.PUBLIC,
+            self._plans.compiled(body, hashlib.sha256(body).digest()),
+            body,
+            declared,
+            (version,),
         )
 
     async def _current(self, workflow: str) -> workflow_pb2.Workflow:

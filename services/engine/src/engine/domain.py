@@ -62,6 +62,10 @@ _STEP_ENDED: Final = frozenset(
 )
 
 
+LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
+"""The levels of lines; the graver, the higher."""
+
+
 class ErrorKind(StrEnum):
     """The kinds of failure; the names are the contract's."""
 

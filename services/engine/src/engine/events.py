@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 RUN: Final = "mcpanel.run."
 READY: Final = "mcpanel.hint.ready"
 STOP: Final = "mcpanel.hint.stop"
+DRAIN: Final = "mcpanel.hint.drain"
 _MAX_WAITING: Final = 20_000
 _GATHER: Final = 0.05
 
@@ -39,6 +40,10 @@ class Publisher:
         if self._hub.is_watched(run_id):
             self._hub.put(run_id, Live(seq, wire.Event.FromString(data)))
         self._post(RUN + run_id, data)
+
+    def changed(self, run_id: str) -> None:
+        """A run changed in what lists show of it; other replicas see that in its events."""
+        self._hub.changed(run_id)
 
     def ready(self, kind: str) -> None:
         """Work of a kind waits for any replica with a free slot; told at most twenty times a second."""
@@ -61,6 +66,10 @@ class Publisher:
             "reason": reason,
         }
         self._post(STOP, json.dumps(hint).encode())
+
+    def drain(self, worker_id: str, *, drained: bool) -> None:
+        """A worker, perhaps of another replica, is to take nothing new, or may again."""
+        self._post(DRAIN, json.dumps({"worker_id": worker_id, "drained": drained}).encode())
 
     def _post(self, subject: str, data: bytes) -> None:
         if self._bus.connected:
@@ -85,8 +94,10 @@ class Listener:
         self._bus = bus
         self._hub = hub
 
-    async def start(self, on_ready: Any, on_stop: Any) -> None:
-        """Subscribes. `on_ready(kind)` and `on_stop(worker_id, ref, reason)` are called for hints."""
+    async def start(self, on_ready: Any, on_stop: Any, on_drain: Any) -> None:
+        """Subscribes. `on_ready(kind)`, `on_stop(worker_id, ref, reason)` and `on_drain(worker_id, drained)` are
+        called for hints.
+        """
 
         async def ready(_subject: str, data: bytes) -> None:
             on_ready(data.decode())
@@ -96,13 +107,18 @@ class Listener:
             ref = Ref(hint["run_id"], hint["step_id"], hint["attempt"], hint["epoch"])
             on_stop(hint["worker_id"], ref, hint["reason"])
 
+        async def drain(_subject: str, data: bytes) -> None:
+            hint = json.loads(data)
+            on_drain(hint["worker_id"], drained=bool(hint["drained"]))
+
         await self._bus.subscribe(RUN + "*", self._event)
+        await self._bus.subscribe(DRAIN, drain)
         await self._bus.subscribe(READY, ready)
         await self._bus.subscribe(STOP, stop)
 
     async def _event(self, subject: str, data: bytes) -> None:
         run_id = subject.removeprefix(RUN)
-        if not self._hub.is_watched(run_id):
+        if not self._hub.is_watched(run_id) and not self._hub.is_listened:
             return
         try:
             event = wire.Event.FromString(data)
@@ -111,3 +127,5 @@ class Listener:
             return
         if event.run_id == run_id and event.seq > 0:
             self._hub.put(run_id, Live(event.seq, event))
+            if event.WhichOneof("event") in wire.SHOWN_KINDS:
+                self._hub.changed(run_id)

@@ -1,6 +1,6 @@
 """Why a run is where it is: what holds it up or made it fail, in sentences, and the calls that would move it on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +27,8 @@ class Facts:
     """The runs that have the places under the run's concurrency limit."""
     lanes: Mapping[str, str] = field(default_factory=dict)
     """By path: the lane of each READY step."""
+    drained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By lane: the drained workers that would serve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,9 @@ def _ready(run: RunRecord, path: str, one: StepRecord, facts: Facts) -> Reason:
         return Reason("BACKOFF", text, path, one.due_at, cancel)
     lane = facts.lanes.get(path, one.kind)
     workers, free = facts.slots.get(lane, (0, 0))
+    drained = facts.drained.get(lane, ())
+    if drained and not free:
+        return _drained(path, lane, workers, drained, cancel)
     if not workers:
         start = Action("See the workers there are", f"{_ENGINE}/ListWorkers", "GET /api/v1/workers", {})
         text = f"Step '{path}' waits for a worker that runs {lane}; none is connected."
@@ -171,6 +176,26 @@ def _ready(run: RunRecord, path: str, one: StepRecord, facts: Facts) -> Reason:
         text += f", and {ahead} steps wait." if ahead > 1 else "."
         return Reason("NO_FREE_SLOT", text, path, actions=cancel)
     return Reason("READY", f"Step '{path}' is about to be given to a worker.", path)
+
+
+def _drained(
+    path: str, lane: str, workers: int, drained: Sequence[str], cancel: tuple[Action, ...]
+) -> Reason:
+    names = ", ".join(drained[:5])
+    others = f"the other {workers} are busy" if workers else "there is no other"
+    text = f"Step '{path}' waits for a worker that runs {lane}: {names} take nothing new, being drained; {others}."
+    if len(drained) == 1:
+        text = text.replace(" take nothing", " takes nothing")
+    actions = tuple(
+        Action(
+            f"Let worker {one} take steps again",
+            f"{_ENGINE}/UndrainWorker",
+            f"POST /api/v1/workers/{one}:undrain",
+            {"workerId": one},
+        )
+        for one in drained[:5]
+    )
+    return Reason("DRAINING", text, path, actions=(*actions, *cancel))
 
 
 def _action(title: str, method: str, run: RunRecord, suffix: str, **request: Any) -> Action:

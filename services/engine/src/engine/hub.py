@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 MAX_WAITING: Final = 1000
@@ -74,6 +74,7 @@ class Hub:
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self._limit = limit
         self._by_run: dict[str, set[Subscription]] = {}
+        self._listeners: list[Callable[[str], None]] = []
 
     def subscribe(self, run_id: str) -> Subscription:
         """A subscription from now on; end it with `unsubscribe`."""
@@ -104,6 +105,24 @@ class Hub:
             for subscription in self._by_run.get(run_id, ()):
                 if seq > subscription.seen:
                     subscription.reached(seq)
+
+    def listen(self, callback: Callable[[str], None]) -> None:
+        """Has `callback(run_id)` called whenever a run changes that lists show, here or elsewhere."""
+        self._listeners.append(callback)
+
+    def ignore(self, callback: Callable[[str], None]) -> None:
+        """Ends that."""
+        self._listeners.remove(callback)
+
+    @property
+    def is_listened(self) -> bool:
+        """Whether anybody here wants to know of every change."""
+        return bool(self._listeners)
+
+    def changed(self, run_id: str) -> None:
+        """Says that a run changed in what lists show of it."""
+        for callback in self._listeners:
+            callback(run_id)
 
     def watched(self) -> list[str]:
         """The runs that are watched here."""

@@ -106,6 +106,30 @@ class AttemptRecord:
     error: Document | None
     started_at: datetime
     ended_at: datetime | None
+    queued_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a step stands, and when it began and ended."""
+
+    status: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinesWanted:
+    """Which lines of a run are wanted; what is empty does not matter."""
+
+    step_id: str = ""
+    attempt: int = 0
+    min_level: int = 0
+    stream: str = ""
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +190,23 @@ class WorkerRecord:
     labels: frozenset[str] = frozenset()
     cpus: float = 0.0
     memory_bytes: int = 0
+    drained: bool = False
+    """Whether somebody has it take nothing new."""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWorker:
+    """A worker as lists show it."""
+
+    worker: WorkerRecord
+    busy: int
+    """How many attempts it holds."""
+    alive: bool
+    """Whether its last sign of life is younger than a lease."""
+    engine_version: str
+    connected_at: datetime
+    last_seen_at: datetime
 
 
 def to_decision_document(decision: Decision | None) -> Document | None:

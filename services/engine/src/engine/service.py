@@ -11,13 +11,14 @@ from chassis.database import Database
 from chassis.server import Server
 from chassis.vault import Vault
 from engine.api import Engine
-from engine.api.common import Automation
+from engine.api.common import Automation, Watchers
 from engine.artifacts import open_store
 from engine.audit import RunEventRecords
 from engine.catalogue import Catalogue
 from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
+from engine.feed import Feed
 from engine.firing import Firing
 from engine.following import Following
 from engine.hub import Hub
@@ -29,6 +30,7 @@ from engine.retention import Retention
 from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata
+from engine.tally import Tally
 from engine.watch import Pace, Poller, Watcher
 from mcpanel.engine.v1 import engine_pb2_grpc, worker_pb2_grpc
 
@@ -83,8 +85,10 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     firing = Firing(db, starter, owners, config.poll_seconds)
     following = Following(db, starter, owners, dispatcher.desk.run_ended, config.poll_seconds)
     automation = Automation(owners, firing, Receiving(db, starter, owners, Vault(config.master_key)))
-    engine = Engine(db, starter, dispatcher, Watcher(db, reads, hub, pace), files, automation=automation)
     workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
+    feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
+    watchers = Watchers(Watcher(db, reads, hub, pace), feed)
+    engine = Engine(db, starter, dispatcher, watchers, files, automation=automation)
     server = Server(
         config,
         [
@@ -99,10 +103,12 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             bus.start,
             *dispatcher.background(),
             Poller(db, hub, bus, pace).run,
+            feed.run,
             Sweep(db, files).run,
             firing.run,
             following.run,
             Retention(db, timedelta(days=config.retention_days)).run,
+            Tally(db).run,
         ],
         on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chassis import outbox
@@ -72,7 +72,19 @@ class Starter:
 
         Raises NotFound WORKFLOW_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
         """
-        prepared, payload = await self.checked(workflow, version, given)
+        return await self._runnable(await self.described(workflow, version), given)
+
+    async def prepare_test(
+        self, version_id: str, given: Mapping[str, Json], limit: timedelta | None = None
+    ) -> tuple[Prepared, Payload]:
+        """A component's version alone, ready to run up to a `limit`, and the run's inputs.
+
+        Raises NotFound VERSION_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
+        """
+        return await self._runnable(await self._catalogue.prepare_version(version_id, given, limit), given)
+
+    async def _runnable(self, prepared: Prepared, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
+        payload = inputs.resolve(prepared.declared, given)
         lanes = {lane_of(step) for step in prepared.plan.leaves if not step.in_engine and step.version_id}
         if missing := await self._dispatcher.missing_lanes(lanes):
             names = ", ".join(sorted(missing))

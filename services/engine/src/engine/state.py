@@ -329,6 +329,8 @@ class AttemptOpened:
     isolation: str
     deadline_at: datetime | None
     inputs: Payload
+    queued_at: datetime | None = None
+    """Since when it might have begun."""
 
 
 @dataclass(frozen=True, slots=True)

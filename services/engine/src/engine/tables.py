@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -122,6 +123,9 @@ runs: Final = Table(
         postgresql_where=text("limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED')"),
     ),
     Index("ix_runs_run_key", "workflow_id", "run_key", "id", postgresql_where=text("run_key <> ''")),
+    Index("ix_runs_by_key", "run_key", "id", postgresql_where=text("run_key <> ''")),
+    Index("ix_runs_limited", "limit_key", "id", postgresql_where=text("limit_key <> ''")),
+    Index("ix_runs_triggered_by", "triggered_by", "id", postgresql_where=text("triggered_by <> ''")),
     Index("ix_runs_rerun_of", "rerun_of", postgresql_where=text("rerun_of IS NOT NULL")),
     Index("ix_runs_unsuccessful", "id", postgresql_where=text("status IN ('FAILED', 'ABORTED')")),
     Index("ix_runs_unaudited", "id", postgresql_where=text("unaudited")),
@@ -185,6 +189,7 @@ attempts: Final = Table(
     Column("isolation", Text, nullable=False),
     Column("status", Text, comment="absent while it runs"),
     Column("error", JSONB),
+    _time("queued_at", comment="since when a worker might have had it"),
     _time("started_at", required=True),
     _time("ended_at"),
     _time("lease_expires_at"),
@@ -202,7 +207,14 @@ run_events: Final = Table(
     _time("time", required=True),
     Column("kind", Text, nullable=False, comment="the event's field in mcpanel.engine.v1.RunEvent"),
     Column("body", LargeBinary, nullable=False, comment="the RunEvent without run_id, seq and time"),
+    Column("step_id", Text, comment="of a line, as are those that follow"),
+    Column("attempt", Integer),
+    Column("level", SmallInteger, comment="the graver, the higher: engine.domain.LEVELS"),
+    Column("stream", Text),
+    Column("line", Text, comment="to search in; NUL is replaced"),
     PrimaryKeyConstraint("run_id", "seq"),
+    Index("ix_run_events_lines", "run_id", "step_id", "seq", postgresql_where=text("kind = 'log'")),
+    Index("ix_run_events_grave", "run_id", "seq", postgresql_where=text("level >= 30")),
     postgresql_partition_by="RANGE (run_id)",
 )
 
@@ -223,6 +235,46 @@ artifacts: Final = Table(
     UniqueConstraint("run_id", "step_id", "name"),
     Index("ix_artifacts_run_id", "run_id", "id"),
     Index("ix_artifacts_sha256", "sha256"),
+)
+
+run_ends: Final = Table(
+    "run_ends",
+    metadata,
+    Column("workflow_id", Text, nullable=False),
+    Column("workflow_name", Text, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _time("ended_at", required=True),
+    Column("milliseconds", BigInteger, nullable=False, comment="from accepted to ended"),
+    comment="runs that ended lately, until they are counted in run_counts",
+)
+
+run_counts: Final = Table(
+    "run_counts",
+    metadata,
+    Column("span", Text, nullable=False, comment="hour, day or all"),
+    _time("since", required=True, comment="the beginning of the span, UTC, in which they ended"),
+    Column("workflow_id", Text, nullable=False),
+    Column("workflow_name", Text, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("owner_id", Text, nullable=False, comment="of private ones; else empty"),
+    Column("started_by", Text, nullable=False, comment="of private ones; else empty"),
+    Column("status", Text, nullable=False),
+    Column("bucket", SmallInteger, nullable=False, comment="of their durations: engine.counting; -1: none"),
+    Column("runs", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "span",
+        "since",
+        "workflow_id",
+        "workflow_name",
+        "is_public",
+        "owner_id",
+        "started_by",
+        "status",
+        "bucket",
+    ),
 )
 
 step_cache: Final = Table(
@@ -265,6 +317,11 @@ workers: Final = Table(
     Column("labels", ARRAY(Text), nullable=False, server_default="{}"),
     Column("cpus", Float, nullable=False, server_default="0"),
     Column("memory_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("drained", Boolean, nullable=False, server_default="false", comment="somebody drained it"),
+    Column("version", Text, nullable=False, server_default="", comment="of its software"),
+    Column(
+        "engine_version", Text, nullable=False, server_default="", comment="of the engine it is connected to"
+    ),
     _time("connected_at", required=True),
     _time("last_seen_at", required=True),
     Index("ix_workers_last_seen_at", "last_seen_at"),

@@ -5,6 +5,7 @@ import logging
 import random
 import socket
 import time
+from importlib import metadata
 from typing import Final
 
 import grpc.aio
@@ -124,6 +125,7 @@ class Connection:
             labels=self._place.labels,
             cpus=self._place.cpus,
             memory_bytes=self._place.memory_bytes,
+            version=metadata.version("mcpanel-worker"),
         )
 
     async def _read(self, call: "grpc.aio.StreamStreamCall[pb.WorkerMessage, pb.EngineMessage]") -> None:

@@ -392,18 +392,252 @@ class ListRunEventsResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[_run_pb2.RunEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ListStepExecutionsRequest(_message.Message):
-    __slots__ = ("run_id", "view")
+    __slots__ = ("run_id", "view", "page_size", "page_token", "statuses", "prefix")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     view: View
-    def __init__(self, run_id: _Optional[str] = ..., view: _Optional[_Union[View, str]] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    statuses: _containers.RepeatedScalarFieldContainer[_run_pb2.StepExecution.Status]
+    prefix: str
+    def __init__(self, run_id: _Optional[str] = ..., view: _Optional[_Union[View, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., statuses: _Optional[_Iterable[_Union[_run_pb2.StepExecution.Status, str]]] = ..., prefix: _Optional[str] = ...) -> None: ...
 
 class ListStepExecutionsResponse(_message.Message):
-    __slots__ = ("step_executions",)
+    __slots__ = ("step_executions", "next_page_token")
     STEP_EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     step_executions: _containers.RepeatedCompositeFieldContainer[_run_pb2.StepExecution]
-    def __init__(self, step_executions: _Optional[_Iterable[_Union[_run_pb2.StepExecution, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, step_executions: _Optional[_Iterable[_Union[_run_pb2.StepExecution, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetStepExecutionRequest(_message.Message):
+    __slots__ = ("run_id", "step_id", "view")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    step_id: str
+    view: View
+    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., view: _Optional[_Union[View, str]] = ...) -> None: ...
+
+class GetStepExecutionResponse(_message.Message):
+    __slots__ = ("step_execution", "timeline")
+    STEP_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    step_execution: _run_pb2.StepExecution
+    timeline: StepTimeline
+    def __init__(self, step_execution: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., timeline: _Optional[_Union[StepTimeline, _Mapping]] = ...) -> None: ...
+
+class GetRunTimelineRequest(_message.Message):
+    __slots__ = ("run_id", "page_size", "page_token")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, run_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class GetRunTimelineResponse(_message.Message):
+    __slots__ = ("steps", "next_page_token", "waits", "critical_path", "now")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    CRITICAL_PATH_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[StepTimeline]
+    next_page_token: str
+    waits: _containers.RepeatedCompositeFieldContainer[Wait]
+    critical_path: _containers.RepeatedScalarFieldContainer[str]
+    now: _timestamp_pb2.Timestamp
+    def __init__(self, steps: _Optional[_Iterable[_Union[StepTimeline, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., waits: _Optional[_Iterable[_Union[Wait, _Mapping]]] = ..., critical_path: _Optional[_Iterable[str]] = ..., now: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Wait(_message.Message):
+    __slots__ = ("reason", "started_at", "ended_at")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    def __init__(self, reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StepTimeline(_message.Message):
+    __slots__ = ("step_id", "status", "ready_at", "started_at", "ended_at", "attempts", "waits")
+    class AttemptTimeline(_message.Message):
+        __slots__ = ("number", "status", "queued_at", "started_at", "ended_at", "worker_id")
+        NUMBER_FIELD_NUMBER: _ClassVar[int]
+        STATUS_FIELD_NUMBER: _ClassVar[int]
+        QUEUED_AT_FIELD_NUMBER: _ClassVar[int]
+        STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+        ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+        WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+        number: int
+        status: _run_pb2.StepExecution.Status
+        queued_at: _timestamp_pb2.Timestamp
+        started_at: _timestamp_pb2.Timestamp
+        ended_at: _timestamp_pb2.Timestamp
+        worker_id: str
+        def __init__(self, number: _Optional[int] = ..., status: _Optional[_Union[_run_pb2.StepExecution.Status, str]] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., worker_id: _Optional[str] = ...) -> None: ...
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    READY_AT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    status: _run_pb2.StepExecution.Status
+    ready_at: _timestamp_pb2.Timestamp
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    attempts: _containers.RepeatedCompositeFieldContainer[StepTimeline.AttemptTimeline]
+    waits: _containers.RepeatedCompositeFieldContainer[Wait]
+    def __init__(self, step_id: _Optional[str] = ..., status: _Optional[_Union[_run_pb2.StepExecution.Status, str]] = ..., ready_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[StepTimeline.AttemptTimeline, _Mapping]]] = ..., waits: _Optional[_Iterable[_Union[Wait, _Mapping]]] = ...) -> None: ...
+
+class ListLogsRequest(_message.Message):
+    __slots__ = ("run_id", "page_size", "page_token", "step_id", "attempt", "min_level", "stream", "text", "since", "until", "newest_first")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MIN_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIRST_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    page_size: int
+    page_token: str
+    step_id: str
+    attempt: int
+    min_level: str
+    stream: str
+    text: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    newest_first: bool
+    def __init__(self, run_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., min_level: _Optional[str] = ..., stream: _Optional[str] = ..., text: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_first: _Optional[bool] = ...) -> None: ...
+
+class ListLogsResponse(_message.Message):
+    __slots__ = ("lines", "next_page_token")
+    class Line(_message.Message):
+        __slots__ = ("seq", "time", "step_id", "attempt", "stream", "level", "message")
+        SEQ_FIELD_NUMBER: _ClassVar[int]
+        TIME_FIELD_NUMBER: _ClassVar[int]
+        STEP_ID_FIELD_NUMBER: _ClassVar[int]
+        ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+        STREAM_FIELD_NUMBER: _ClassVar[int]
+        LEVEL_FIELD_NUMBER: _ClassVar[int]
+        MESSAGE_FIELD_NUMBER: _ClassVar[int]
+        seq: int
+        time: _timestamp_pb2.Timestamp
+        step_id: str
+        attempt: int
+        stream: str
+        level: str
+        message: str
+        def __init__(self, seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedCompositeFieldContainer[ListLogsResponse.Line]
+    next_page_token: str
+    def __init__(self, lines: _Optional[_Iterable[_Union[ListLogsResponse.Line, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CountRunsRequest(_message.Message):
+    __slots__ = ("filter", "by_workflow", "window")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    BY_WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    by_workflow: bool
+    window: _duration_pb2.Duration
+    def __init__(self, filter: _Optional[str] = ..., by_workflow: _Optional[bool] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class CountRunsResponse(_message.Message):
+    __slots__ = ("total", "workflows", "since")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    total: RunCounts
+    workflows: _containers.RepeatedCompositeFieldContainer[RunCounts]
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, total: _Optional[_Union[RunCounts, _Mapping]] = ..., workflows: _Optional[_Iterable[_Union[RunCounts, _Mapping]]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RunCounts(_message.Message):
+    __slots__ = ("workflow_id", "workflow_name", "statuses", "ended", "succeeded", "success_rate", "p50", "p95")
+    class StatusesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_RATE_FIELD_NUMBER: _ClassVar[int]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P95_FIELD_NUMBER: _ClassVar[int]
+    workflow_id: str
+    workflow_name: str
+    statuses: _containers.ScalarMap[str, int]
+    ended: int
+    succeeded: int
+    success_rate: float
+    p50: _duration_pb2.Duration
+    p95: _duration_pb2.Duration
+    def __init__(self, workflow_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., statuses: _Optional[_Mapping[str, int]] = ..., ended: _Optional[int] = ..., succeeded: _Optional[int] = ..., success_rate: _Optional[float] = ..., p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class WatchRunsRequest(_message.Message):
+    __slots__ = ("filter", "page_size", "cursor")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    page_size: int
+    cursor: str
+    def __init__(self, filter: _Optional[str] = ..., page_size: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class WatchRunsResponse(_message.Message):
+    __slots__ = ("run", "left", "live", "keep_alive", "end", "error", "cursor")
+    class Live(_message.Message):
+        __slots__ = ("run_ids",)
+        RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+        run_ids: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, run_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    class KeepAlive(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    class End(_message.Message):
+        __slots__ = ("sent",)
+        SENT_FIELD_NUMBER: _ClassVar[int]
+        sent: int
+        def __init__(self, sent: _Optional[int] = ...) -> None: ...
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    left: str
+    live: WatchRunsResponse.Live
+    keep_alive: WatchRunsResponse.KeepAlive
+    end: WatchRunsResponse.End
+    error: _status_pb2.Status
+    cursor: str
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., left: _Optional[str] = ..., live: _Optional[_Union[WatchRunsResponse.Live, _Mapping]] = ..., keep_alive: _Optional[_Union[WatchRunsResponse.KeepAlive, _Mapping]] = ..., end: _Optional[_Union[WatchRunsResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class ListArtifactsRequest(_message.Message):
     __slots__ = ("run_id", "page_size", "page_token")
@@ -449,3 +683,105 @@ class ReadArtifactResponse(_message.Message):
     end: ReadArtifactResponse.End
     error: _status_pb2.Status
     def __init__(self, artifact: _Optional[_Union[_run_pb2.Artifact, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadArtifactResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class TestVersionRequest(_message.Message):
+    __slots__ = ("version_id", "inputs", "timeout", "request_id")
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    version_id: str
+    inputs: _struct_pb2.Struct
+    timeout: _duration_pb2.Duration
+    request_id: str
+    def __init__(self, version_id: _Optional[str] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class TestVersionResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
+
+class ListWorkersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ListWorkersResponse(_message.Message):
+    __slots__ = ("workers", "next_page_token")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedCompositeFieldContainer[Worker]
+    next_page_token: str
+    def __init__(self, workers: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Worker(_message.Message):
+    __slots__ = ("id", "host", "pool", "labels", "types", "slots", "busy", "cpus", "memory_bytes", "isolation", "version", "engine_version", "connected_at", "last_seen_at", "alive", "drained", "leaving")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ISOLATION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONNECTED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
+    DRAINED_FIELD_NUMBER: _ClassVar[int]
+    LEAVING_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    host: str
+    pool: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    types: _containers.RepeatedScalarFieldContainer[str]
+    slots: int
+    busy: int
+    cpus: float
+    memory_bytes: int
+    isolation: str
+    version: str
+    engine_version: str
+    connected_at: _timestamp_pb2.Timestamp
+    last_seen_at: _timestamp_pb2.Timestamp
+    alive: bool
+    drained: bool
+    leaving: bool
+    def __init__(self, id: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., types: _Optional[_Iterable[str]] = ..., slots: _Optional[int] = ..., busy: _Optional[int] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., isolation: _Optional[str] = ..., version: _Optional[str] = ..., engine_version: _Optional[str] = ..., connected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., alive: _Optional[bool] = ..., drained: _Optional[bool] = ..., leaving: _Optional[bool] = ...) -> None: ...
+
+class DrainWorkerRequest(_message.Message):
+    __slots__ = ("worker_id", "request_id")
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    worker_id: str
+    request_id: str
+    def __init__(self, worker_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class DrainWorkerResponse(_message.Message):
+    __slots__ = ("worker",)
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    worker: Worker
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ...) -> None: ...
+
+class UndrainWorkerRequest(_message.Message):
+    __slots__ = ("worker_id", "request_id")
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    worker_id: str
+    request_id: str
+    def __init__(self, worker_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class UndrainWorkerResponse(_message.Message):
+    __slots__ = ("worker",)
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    worker: Worker
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ...) -> None: ...

@@ -52,6 +52,11 @@ class EngineServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
+        self.CountRuns = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/CountRuns',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CountRunsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CountRunsResponse.FromString,
+                _registered_method=True)
         self.CancelRun = channel.unary_unary(
                 '/mcpanel.engine.v1.EngineService/CancelRun',
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CancelRunRequest.SerializeToString,
@@ -107,6 +112,11 @@ class EngineServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunResponse.FromString,
                 _registered_method=True)
+        self.WatchRuns = channel.unary_stream(
+                '/mcpanel.engine.v1.EngineService/WatchRuns',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunsResponse.FromString,
+                _registered_method=True)
         self.ListRunEvents = channel.unary_unary(
                 '/mcpanel.engine.v1.EngineService/ListRunEvents',
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunEventsRequest.SerializeToString,
@@ -116,6 +126,21 @@ class EngineServiceStub:
                 '/mcpanel.engine.v1.EngineService/ListStepExecutions',
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListStepExecutionsRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListStepExecutionsResponse.FromString,
+                _registered_method=True)
+        self.GetStepExecution = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/GetStepExecution',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetStepExecutionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetStepExecutionResponse.FromString,
+                _registered_method=True)
+        self.GetRunTimeline = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/GetRunTimeline',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetRunTimelineRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetRunTimelineResponse.FromString,
+                _registered_method=True)
+        self.ListLogs = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ListLogs',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListLogsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListLogsResponse.FromString,
                 _registered_method=True)
         self.ListArtifacts = channel.unary_unary(
                 '/mcpanel.engine.v1.EngineService/ListArtifacts',
@@ -202,6 +227,26 @@ class EngineServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookResponse.FromString,
                 _registered_method=True)
+        self.TestVersion = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/TestVersion',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.TestVersionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.TestVersionResponse.FromString,
+                _registered_method=True)
+        self.ListWorkers = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/ListWorkers',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListWorkersRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListWorkersResponse.FromString,
+                _registered_method=True)
+        self.DrainWorker = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/DrainWorker',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.DrainWorkerRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.DrainWorkerResponse.FromString,
+                _registered_method=True)
+        self.UndrainWorker = channel.unary_unary(
+                '/mcpanel.engine.v1.EngineService/UndrainWorker',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.UndrainWorkerRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.UndrainWorkerResponse.FromString,
+                _registered_method=True)
 
 
 class EngineServiceServicer:
@@ -226,6 +271,14 @@ class EngineServiceServicer:
 
     def ListRuns(self, request, context):
         """Lists runs, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountRuns(self, request, context):
+        """Counts runs by status, all together and workflow by workflow, and says how often and how fast they succeeded
+        lately. Errors: INVALID_FILTER, FILTER_TOO_BROAD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -316,6 +369,15 @@ class EngineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchRuns(self, request, context):
+        """Streams the runs that fit a filter: the newest of them as they are, then a `live` mark, then each whenever it
+        changes, and which of them fit no longer. A watch that broke goes on from the last `cursor`. Keep-alives come every
+        15 seconds, and the `end` when this process stops. Errors: INVALID_FILTER, INVALID_CURSOR, WATCHER_TOO_SLOW.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRunEvents(self, request, context):
         """Lists a run's recorded events, oldest first. Errors: RUN_NOT_FOUND.
         """
@@ -324,7 +386,31 @@ class EngineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStepExecutions(self, request, context):
-        """Lists a run's steps in the workflow's order, with their attempts. Errors: RUN_NOT_FOUND.
+        """Lists a run's steps in the workflow's order, each with what it is made of behind it, and their attempts. A page
+        ends early where its inputs and outputs come to more than 3 MiB. Errors: RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStepExecution(self, request, context):
+        """Returns one step of a run with its inputs, output, attempts and timeline. An item or a step inside another is named
+        by its path. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRunTimeline(self, request, context):
+        """Returns when each step and attempt of a run was ready, started and ended, what it waited for in between, and which
+        chain of steps decided how long the run took. Errors: RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLogs(self, request, context):
+        """Lists the lines that a run's steps wrote, oldest first. Errors: RUN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -458,6 +544,36 @@ class EngineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestVersion(self, request, context):
+        """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
+        recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWorkers(self, request, context):
+        """Lists the workers that are connected to any replica, or were within the last minute, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainWorker(self, request, context):
+        """Has a worker take nothing new; what it holds it finishes. Lasts until UndrainWorker or the end of the worker's
+        process. Repeating it is harmless. Errors: WORKER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndrainWorker(self, request, context):
+        """Lets a drained worker take steps again. Repeating it is harmless. Errors: WORKER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EngineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -475,6 +591,11 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     servicer.ListRuns,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunsRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'CountRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountRuns,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CountRunsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.CountRunsResponse.SerializeToString,
             ),
             'CancelRun': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelRun,
@@ -531,6 +652,11 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunResponse.SerializeToString,
             ),
+            'WatchRuns': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRuns,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunsResponse.SerializeToString,
+            ),
             'ListRunEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRunEvents,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunEventsRequest.FromString,
@@ -540,6 +666,21 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     servicer.ListStepExecutions,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListStepExecutionsRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListStepExecutionsResponse.SerializeToString,
+            ),
+            'GetStepExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStepExecution,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetStepExecutionRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetStepExecutionResponse.SerializeToString,
+            ),
+            'GetRunTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRunTimeline,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetRunTimelineRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetRunTimelineResponse.SerializeToString,
+            ),
+            'ListLogs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLogs,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListLogsRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListLogsResponse.SerializeToString,
             ),
             'ListArtifacts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListArtifacts,
@@ -626,6 +767,26 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookResponse.SerializeToString,
             ),
+            'TestVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestVersion,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.TestVersionRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.TestVersionResponse.SerializeToString,
+            ),
+            'ListWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkers,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListWorkersRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListWorkersResponse.SerializeToString,
+            ),
+            'DrainWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainWorker,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.DrainWorkerRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.DrainWorkerResponse.SerializeToString,
+            ),
+            'UndrainWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndrainWorker,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.UndrainWorkerRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_engine__pb2.UndrainWorkerResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'mcpanel.engine.v1.EngineService', rpc_method_handlers)
@@ -709,6 +870,33 @@ class EngineService:
             '/mcpanel.engine.v1.EngineService/ListRuns',
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunsRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/CountRuns',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.CountRunsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.CountRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1017,6 +1205,33 @@ class EngineService:
             _registered_method=True)
 
     @staticmethod
+    def WatchRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/WatchRuns',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.WatchRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListRunEvents(request,
             target,
             options=(),
@@ -1060,6 +1275,87 @@ class EngineService:
             '/mcpanel.engine.v1.EngineService/ListStepExecutions',
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListStepExecutionsRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListStepExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStepExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/GetStepExecution',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetStepExecutionRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetStepExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRunTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/GetRunTimeline',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetRunTimelineRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.GetRunTimelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ListLogs',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListLogsRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1519,6 +1815,114 @@ class EngineService:
             '/mcpanel.engine.v1.EngineService/ReceiveWebhook',
             mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_trigger__pb2.ReceiveWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/TestVersion',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.TestVersionRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.TestVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/ListWorkers',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListWorkersRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.ListWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/DrainWorker',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.DrainWorkerRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.DrainWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndrainWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.engine.v1.EngineService/UndrainWorker',
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.UndrainWorkerRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_engine__pb2.UndrainWorkerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,10 @@ class EngineServiceStub:
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListRunsRequest, _engine_pb2.ListRunsResponse]
     """Lists runs, newest first."""
+    CountRuns: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CountRunsRequest, _engine_pb2.CountRunsResponse]
+    """Counts runs by status, all together and workflow by workflow, and says how often and how fast they succeeded
+    lately. Errors: INVALID_FILTER, FILTER_TOO_BROAD.
+    """
     CancelRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CancelRunRequest, _engine_pb2.CancelRunResponse]
     """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
     Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
@@ -80,10 +84,27 @@ class EngineServiceStub:
     last the `end` event. A finished run replays and ends. Keep-alives come every 15 seconds.
     Errors: RUN_NOT_FOUND, POSITION_OUT_OF_RANGE.
     """
+    WatchRuns: _grpc.UnaryStreamMultiCallable[_engine_pb2.WatchRunsRequest, _engine_pb2.WatchRunsResponse]
+    """Streams the runs that fit a filter: the newest of them as they are, then a `live` mark, then each whenever it
+    changes, and which of them fit no longer. A watch that broke goes on from the last `cursor`. Keep-alives come every
+    15 seconds, and the `end` when this process stops. Errors: INVALID_FILTER, INVALID_CURSOR, WATCHER_TOO_SLOW.
+    """
     ListRunEvents: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListRunEventsRequest, _engine_pb2.ListRunEventsResponse]
     """Lists a run's recorded events, oldest first. Errors: RUN_NOT_FOUND."""
     ListStepExecutions: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListStepExecutionsRequest, _engine_pb2.ListStepExecutionsResponse]
-    """Lists a run's steps in the workflow's order, with their attempts. Errors: RUN_NOT_FOUND."""
+    """Lists a run's steps in the workflow's order, each with what it is made of behind it, and their attempts. A page
+    ends early where its inputs and outputs come to more than 3 MiB. Errors: RUN_NOT_FOUND.
+    """
+    GetStepExecution: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetStepExecutionRequest, _engine_pb2.GetStepExecutionResponse]
+    """Returns one step of a run with its inputs, output, attempts and timeline. An item or a step inside another is named
+    by its path. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND.
+    """
+    GetRunTimeline: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetRunTimelineRequest, _engine_pb2.GetRunTimelineResponse]
+    """Returns when each step and attempt of a run was ready, started and ended, what it waited for in between, and which
+    chain of steps decided how long the run took. Errors: RUN_NOT_FOUND.
+    """
+    ListLogs: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListLogsRequest, _engine_pb2.ListLogsResponse]
+    """Lists the lines that a run's steps wrote, oldest first. Errors: RUN_NOT_FOUND."""
     ListArtifacts: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListArtifactsRequest, _engine_pb2.ListArtifactsResponse]
     """Lists the artifacts of a run, oldest first. Errors: RUN_NOT_FOUND."""
     ReadArtifact: _grpc.UnaryStreamMultiCallable[_engine_pb2.ReadArtifactRequest, _engine_pb2.ReadArtifactResponse]
@@ -135,6 +156,18 @@ class EngineServiceStub:
     Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
     StartRun.
     """
+    TestVersion: _grpc.UnaryUnaryMultiCallable[_engine_pb2.TestVersionRequest, _engine_pb2.TestVersionResponse]
+    """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
+    recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+    """
+    ListWorkers: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListWorkersRequest, _engine_pb2.ListWorkersResponse]
+    """Lists the workers that are connected to any replica, or were within the last minute, by id."""
+    DrainWorker: _grpc.UnaryUnaryMultiCallable[_engine_pb2.DrainWorkerRequest, _engine_pb2.DrainWorkerResponse]
+    """Has a worker take nothing new; what it holds it finishes. Lasts until UndrainWorker or the end of the worker's
+    process. Repeating it is harmless. Errors: WORKER_NOT_FOUND.
+    """
+    UndrainWorker: _grpc.UnaryUnaryMultiCallable[_engine_pb2.UndrainWorkerRequest, _engine_pb2.UndrainWorkerResponse]
+    """Lets a drained worker take steps again. Repeating it is harmless. Errors: WORKER_NOT_FOUND."""
 
 @_typing.type_check_only
 class EngineServiceAsyncStub(EngineServiceStub):
@@ -150,6 +183,10 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListRunsRequest, _engine_pb2.ListRunsResponse]  # type: ignore[assignment]
     """Lists runs, newest first."""
+    CountRuns: _aio.UnaryUnaryMultiCallable[_engine_pb2.CountRunsRequest, _engine_pb2.CountRunsResponse]  # type: ignore[assignment]
+    """Counts runs by status, all together and workflow by workflow, and says how often and how fast they succeeded
+    lately. Errors: INVALID_FILTER, FILTER_TOO_BROAD.
+    """
     CancelRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.CancelRunRequest, _engine_pb2.CancelRunResponse]  # type: ignore[assignment]
     """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
     Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
@@ -186,10 +223,27 @@ class EngineServiceAsyncStub(EngineServiceStub):
     last the `end` event. A finished run replays and ends. Keep-alives come every 15 seconds.
     Errors: RUN_NOT_FOUND, POSITION_OUT_OF_RANGE.
     """
+    WatchRuns: _aio.UnaryStreamMultiCallable[_engine_pb2.WatchRunsRequest, _engine_pb2.WatchRunsResponse]  # type: ignore[assignment]
+    """Streams the runs that fit a filter: the newest of them as they are, then a `live` mark, then each whenever it
+    changes, and which of them fit no longer. A watch that broke goes on from the last `cursor`. Keep-alives come every
+    15 seconds, and the `end` when this process stops. Errors: INVALID_FILTER, INVALID_CURSOR, WATCHER_TOO_SLOW.
+    """
     ListRunEvents: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListRunEventsRequest, _engine_pb2.ListRunEventsResponse]  # type: ignore[assignment]
     """Lists a run's recorded events, oldest first. Errors: RUN_NOT_FOUND."""
     ListStepExecutions: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListStepExecutionsRequest, _engine_pb2.ListStepExecutionsResponse]  # type: ignore[assignment]
-    """Lists a run's steps in the workflow's order, with their attempts. Errors: RUN_NOT_FOUND."""
+    """Lists a run's steps in the workflow's order, each with what it is made of behind it, and their attempts. A page
+    ends early where its inputs and outputs come to more than 3 MiB. Errors: RUN_NOT_FOUND.
+    """
+    GetStepExecution: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetStepExecutionRequest, _engine_pb2.GetStepExecutionResponse]  # type: ignore[assignment]
+    """Returns one step of a run with its inputs, output, attempts and timeline. An item or a step inside another is named
+    by its path. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND.
+    """
+    GetRunTimeline: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetRunTimelineRequest, _engine_pb2.GetRunTimelineResponse]  # type: ignore[assignment]
+    """Returns when each step and attempt of a run was ready, started and ended, what it waited for in between, and which
+    chain of steps decided how long the run took. Errors: RUN_NOT_FOUND.
+    """
+    ListLogs: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListLogsRequest, _engine_pb2.ListLogsResponse]  # type: ignore[assignment]
+    """Lists the lines that a run's steps wrote, oldest first. Errors: RUN_NOT_FOUND."""
     ListArtifacts: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListArtifactsRequest, _engine_pb2.ListArtifactsResponse]  # type: ignore[assignment]
     """Lists the artifacts of a run, oldest first. Errors: RUN_NOT_FOUND."""
     ReadArtifact: _aio.UnaryStreamMultiCallable[_engine_pb2.ReadArtifactRequest, _engine_pb2.ReadArtifactResponse]  # type: ignore[assignment]
@@ -241,6 +295,18 @@ class EngineServiceAsyncStub(EngineServiceStub):
     Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
     StartRun.
     """
+    TestVersion: _aio.UnaryUnaryMultiCallable[_engine_pb2.TestVersionRequest, _engine_pb2.TestVersionResponse]  # type: ignore[assignment]
+    """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
+    recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+    """
+    ListWorkers: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListWorkersRequest, _engine_pb2.ListWorkersResponse]  # type: ignore[assignment]
+    """Lists the workers that are connected to any replica, or were within the last minute, by id."""
+    DrainWorker: _aio.UnaryUnaryMultiCallable[_engine_pb2.DrainWorkerRequest, _engine_pb2.DrainWorkerResponse]  # type: ignore[assignment]
+    """Has a worker take nothing new; what it holds it finishes. Lasts until UndrainWorker or the end of the worker's
+    process. Repeating it is harmless. Errors: WORKER_NOT_FOUND.
+    """
+    UndrainWorker: _aio.UnaryUnaryMultiCallable[_engine_pb2.UndrainWorkerRequest, _engine_pb2.UndrainWorkerResponse]  # type: ignore[assignment]
+    """Lets a drained worker take steps again. Repeating it is harmless. Errors: WORKER_NOT_FOUND."""
 
 class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns runs, steps, events and artifacts."""
@@ -271,6 +337,16 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.ListRunsResponse, _abc.Awaitable[_engine_pb2.ListRunsResponse]]:
         """Lists runs, newest first."""
+
+    @_abc_1.abstractmethod
+    def CountRuns(
+        self,
+        request: _engine_pb2.CountRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CountRunsResponse, _abc.Awaitable[_engine_pb2.CountRunsResponse]]:
+        """Counts runs by status, all together and workflow by workflow, and says how often and how fast they succeeded
+        lately. Errors: INVALID_FILTER, FILTER_TOO_BROAD.
+        """
 
     @_abc_1.abstractmethod
     def CancelRun(
@@ -375,6 +451,17 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def WatchRuns(
+        self,
+        request: _engine_pb2.WatchRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.WatchRunsResponse], _abc.AsyncIterator[_engine_pb2.WatchRunsResponse]]:
+        """Streams the runs that fit a filter: the newest of them as they are, then a `live` mark, then each whenever it
+        changes, and which of them fit no longer. A watch that broke goes on from the last `cursor`. Keep-alives come every
+        15 seconds, and the `end` when this process stops. Errors: INVALID_FILTER, INVALID_CURSOR, WATCHER_TOO_SLOW.
+        """
+
+    @_abc_1.abstractmethod
     def ListRunEvents(
         self,
         request: _engine_pb2.ListRunEventsRequest,
@@ -388,7 +475,37 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.ListStepExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.ListStepExecutionsResponse, _abc.Awaitable[_engine_pb2.ListStepExecutionsResponse]]:
-        """Lists a run's steps in the workflow's order, with their attempts. Errors: RUN_NOT_FOUND."""
+        """Lists a run's steps in the workflow's order, each with what it is made of behind it, and their attempts. A page
+        ends early where its inputs and outputs come to more than 3 MiB. Errors: RUN_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStepExecution(
+        self,
+        request: _engine_pb2.GetStepExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.GetStepExecutionResponse, _abc.Awaitable[_engine_pb2.GetStepExecutionResponse]]:
+        """Returns one step of a run with its inputs, output, attempts and timeline. An item or a step inside another is named
+        by its path. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRunTimeline(
+        self,
+        request: _engine_pb2.GetRunTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.GetRunTimelineResponse, _abc.Awaitable[_engine_pb2.GetRunTimelineResponse]]:
+        """Returns when each step and attempt of a run was ready, started and ended, what it waited for in between, and which
+        chain of steps decided how long the run took. Errors: RUN_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLogs(
+        self,
+        request: _engine_pb2.ListLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ListLogsResponse, _abc.Awaitable[_engine_pb2.ListLogsResponse]]:
+        """Lists the lines that a run's steps wrote, oldest first. Errors: RUN_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListArtifacts(
@@ -542,5 +659,41 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: WEBHOOK_REFUSED, WEBHOOK_BODY_INVALID, MESSAGE_TOO_LARGE, TRIGGER_PAUSED, OWNER_MAY_NOT_START, and those of
         StartRun.
         """
+
+    @_abc_1.abstractmethod
+    def TestVersion(
+        self,
+        request: _engine_pb2.TestVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.TestVersionResponse, _abc.Awaitable[_engine_pb2.TestVersionResponse]]:
+        """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
+        recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWorkers(
+        self,
+        request: _engine_pb2.ListWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.ListWorkersResponse, _abc.Awaitable[_engine_pb2.ListWorkersResponse]]:
+        """Lists the workers that are connected to any replica, or were within the last minute, by id."""
+
+    @_abc_1.abstractmethod
+    def DrainWorker(
+        self,
+        request: _engine_pb2.DrainWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.DrainWorkerResponse, _abc.Awaitable[_engine_pb2.DrainWorkerResponse]]:
+        """Has a worker take nothing new; what it holds it finishes. Lasts until UndrainWorker or the end of the worker's
+        process. Repeating it is harmless. Errors: WORKER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UndrainWorker(
+        self,
+        request: _engine_pb2.UndrainWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.UndrainWorkerResponse, _abc.Awaitable[_engine_pb2.UndrainWorkerResponse]]:
+        """Lets a drained worker take steps again. Repeating it is harmless. Errors: WORKER_NOT_FOUND."""
 
 def add_EngineServiceServicer_to_server(servicer: EngineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

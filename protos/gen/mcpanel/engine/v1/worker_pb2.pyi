@@ -30,7 +30,7 @@ class AttemptRef(_message.Message):
 class WorkerMessage(_message.Message):
     __slots__ = ("hello", "heartbeat", "logs", "progress", "preview", "result", "draining", "also")
     class Hello(_message.Message):
-        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host", "pool", "labels", "cpus", "memory_bytes")
+        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host", "pool", "labels", "cpus", "memory_bytes", "version")
         WORKER_ID_FIELD_NUMBER: _ClassVar[int]
         TYPES_FIELD_NUMBER: _ClassVar[int]
         SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class WorkerMessage(_message.Message):
         LABELS_FIELD_NUMBER: _ClassVar[int]
         CPUS_FIELD_NUMBER: _ClassVar[int]
         MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+        VERSION_FIELD_NUMBER: _ClassVar[int]
         worker_id: str
         types: _containers.RepeatedScalarFieldContainer[_component_pb2.Definition.Type]
         slots: int
@@ -51,7 +52,8 @@ class WorkerMessage(_message.Message):
         labels: _containers.RepeatedScalarFieldContainer[str]
         cpus: float
         memory_bytes: int
-        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+        version: str
+        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
     class Heartbeat(_message.Message):
         __slots__ = ("holding", "assignments")
         HOLDING_FIELD_NUMBER: _ClassVar[int]

@@ -66,6 +66,9 @@ class Error(_message.Message):
         TRIGGER_PAUSED: _ClassVar[Error.Reason]
         CHAIN_TOO_LONG: _ClassVar[Error.Reason]
         NOT_A_WEBHOOK: _ClassVar[Error.Reason]
+        WORKER_NOT_FOUND: _ClassVar[Error.Reason]
+        INVALID_CURSOR: _ClassVar[Error.Reason]
+        FILTER_TOO_BROAD: _ClassVar[Error.Reason]
         DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
         DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
         STATEMENT_REFUSED: _ClassVar[Error.Reason]
@@ -147,6 +150,9 @@ class Error(_message.Message):
     TRIGGER_PAUSED: Error.Reason
     CHAIN_TOO_LONG: Error.Reason
     NOT_A_WEBHOOK: Error.Reason
+    WORKER_NOT_FOUND: Error.Reason
+    INVALID_CURSOR: Error.Reason
+    FILTER_TOO_BROAD: Error.Reason
     DATA_SOURCE_NOT_FOUND: Error.Reason
     DATA_SOURCE_NAME_TAKEN: Error.Reason
     STATEMENT_REFUSED: Error.Reason

@@ -1,13 +1,14 @@
 """What the servicer's parts share: what they work with, and who the caller is to a run."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc.aio
 
 from chassis import jsonvalue
 from chassis.context import Caller, current
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.errors import ServiceError
 from engine import machine
 from engine.artifacts import ArtifactStore
@@ -15,12 +16,16 @@ from engine.catalogue import Prepared
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
 from engine.domain import RunStatus
+from engine.feed import Feed
 from engine.firing import Firing
+from engine.outline import Entry, outline
 from engine.owners import ADMIN, Owners, sees_all
+from engine.plan import Plan
 from engine.receiving import Receiving
 from engine.records import RunRecord
 from engine.standing import Standing
 from engine.starting import Starter
+from engine.store import runs as store
 from engine.store.runs import Reader
 from engine.watch import Watcher
 from engine.wire import runs as run_wire
@@ -37,6 +42,13 @@ class Automation:
     receiving: Receiving
 
 
+class Watchers(NamedTuple):
+    """Who serves streams of events and of runs."""
+
+    of_one: Watcher
+    of_many: Feed
+
+
 class Base:
     """What every part of the servicer works with."""
 
@@ -45,7 +57,7 @@ class Base:
         db: Database,
         starter: Starter,
         dispatcher: Dispatcher,
-        watcher: Watcher,
+        watchers: Watchers,
         files: ArtifactStore,
         *,
         automation: Automation,
@@ -53,11 +65,23 @@ class Base:
         self.db = db
         self.starter = starter
         self.dispatcher = dispatcher
-        self.watcher = watcher
+        self.watcher = watchers.of_one
+        self.feed = watchers.of_many
         self.files = files
         self.owners = automation.owners
         self.firing = automation.firing
         self.receiving = automation.receiving
+
+    async def plan(self, tx: Transaction, run: RunRecord) -> Plan:
+        """What the run runs."""
+        plans = self.dispatcher.plans
+        return plans.known(run.plan) or plans.compiled(await store.plan_body(tx, run.plan), run.plan)
+
+    async def entries(self, tx: Transaction, run: RunRecord, known: Collection[str]) -> list[Entry]:
+        """The run's steps in order, given the paths of those on record; none when they are not kept any more."""
+        if not known and run.steps_ended and RunStatus(run.status).ended:
+            return []
+        return outline(await self.plan(tx, run), known)
 
     async def repeated(self) -> None:
         """Answers a repeated request as before, whatever has changed since; else does nothing."""

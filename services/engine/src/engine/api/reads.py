@@ -6,7 +6,6 @@ from chassis.errors import Invalid
 from engine import explaining
 from engine.api.common import Base, Context, live, reader
 from engine.domain import RunStatus
-from engine.plan import Plan
 from engine.records import RunRecord
 from engine.store import artifacts as artifact_store
 from engine.store import runs as store
@@ -55,30 +54,11 @@ class Reads(Base):
             events=[event_wire.event(one) for one in found], next_page_token=token
         )
 
-    async def ListStepExecutions(
-        self, request: engine_pb2.ListStepExecutionsRequest, context: Context
-    ) -> engine_pb2.ListStepExecutionsResponse:
-        full = request.view == engine_pb2.FULL
-        async with self.db.read() as tx:
-            run = await store.get(tx, request.run_id, reader(), full=False)
-            steps = await self._steps(tx, run, full=full)
-        return engine_pb2.ListStepExecutionsResponse(step_executions=steps)
-
-    async def _steps(
-        self, tx: Transaction, run: RunRecord, *, full: bool, named: bool = True
-    ) -> list[run_pb2.StepExecution]:
-        """The run's steps; large values with the ids of their artifacts if `named`."""
-        steps = await store.steps(tx, run.id, full=full)
-        if not steps and run.steps_ended and RunStatus(run.status).ended:
-            return []  # they are not kept any more
+    async def _steps(self, tx: Transaction, run: RunRecord) -> list[run_pb2.StepExecution]:
+        """The run's steps, large values without the ids of their artifacts."""
+        steps = await store.steps(tx, run.id)
         attempts = await store.attempts_of(tx, run.id)
-        raws = (raw for one in steps.values() for raw in (one.inputs, one.output))
-        ids = await artifact_store.ids(tx, run.id, run_wire.contents(*raws)) if named else {}
-        return run_wire.step_executions(run.id, await self._plan(tx, run), steps, attempts, ids)
-
-    async def _plan(self, tx: Transaction, run: RunRecord) -> Plan:
-        plans = self.dispatcher.plans
-        return plans.known(run.plan) or plans.compiled(await store.plan_body(tx, run.plan), run.plan)
+        return run_wire.step_executions(run.id, await self.entries(tx, run, steps), steps, attempts)
 
     async def CompareRuns(
         self, request: engine_pb2.CompareRunsRequest, context: Context
@@ -90,7 +70,7 @@ class Reads(Base):
                 raise Invalid("INVALID_FIELD", "other_run_id is required: the run repeats no other")
             other = await store.get(tx, other_id, reader())
             # Equal contents are artifacts of each run, with ids of their own.
-            steps = [await self._steps(tx, run, full=True, named=False) for run in (one, other)]
+            steps = await self._steps(tx, one), await self._steps(tx, other)
         return comparing.response(run_wire.run(one), run_wire.run(other), *steps)
 
     async def ExplainRun(
@@ -99,7 +79,7 @@ class Reads(Base):
         async with self.db.read() as tx:
             run = await store.get(tx, request.run_id, reader(), full=False)
             steps = await store.steps(tx, run.id, full=False)
-            plan = await self._plan(tx, run)
+            plan = await self.plan(tx, run)
             facts = await self.dispatcher.facts(tx, run, plan, steps)
             waits = await store.waiting_for(tx, live([run]))
         explanation = explaining.explain(run, plan, steps, facts)

@@ -1,4 +1,6 @@
-"""StartRun and RerunRun."""
+"""StartRun, RerunRun and TestVersion."""
+
+from typing import Final
 
 from chassis.context import current
 from chassis.errors import Precondition, ServiceError
@@ -15,6 +17,9 @@ from engine.wire import events as event_wire
 from engine.wire import plans as plan_wire
 from engine.wire import runs as run_wire
 from mcpanel.engine.v1 import engine_pb2, run_pb2
+
+_TEST: Final = "test:"
+"""What `triggered_by` begins with in runs of one component's version."""
 
 
 class Starts(Base):
@@ -85,6 +90,31 @@ class Starts(Base):
         self.starter.committed(started)
         return answer
 
+    async def TestVersion(
+        self, request: engine_pb2.TestVersionRequest, context: Context
+    ) -> engine_pb2.TestVersionResponse:
+        timeout = request.timeout.ToTimedelta() if request.HasField("timeout") else None
+        try:
+            given = plan_wire.given(request.inputs)
+            prepared, inputs = await self.starter.prepare_test(request.version_id, given, timeout)
+        except ServiceError:
+            if current().request_id:
+                async with self.db.begin():
+                    pass
+            raise
+        started: Started | None = None
+        try:
+            async with self.db.begin() as tx:
+                wish = Wish(prepared, inputs, triggered_by=_TEST + request.version_id)
+                started = await self.starter.add(tx, wish)
+                answer = tx.reply(engine_pb2.TestVersionResponse(run=shown(started)))
+        except BaseException:
+            if started is not None:
+                self.starter.abandoned(started)
+            raise
+        self.starter.committed(started)
+        return answer
+
     async def rerun_wish(self, rerun: Rerun) -> Wish:
         """The run that repeats another. Raises NotFound RUN_NOT_FOUND, STEP_NOT_FOUND, Precondition RUN_NOT_ENDED."""
         async with self.db.read() as tx:
@@ -92,15 +122,19 @@ class Starts(Base):
             if not RunStatus(old.status).ended:
                 raise _not_ended(old)
             done = {} if rerun.from_start else await store.outcomes(tx, old.id)
-        version = rerun.version or old.workflow_version
         given: dict[str, Json] = {**run_wire.inputs_of(old), **rerun.inputs}
-        prepared, inputs = await self.starter.prepare(old.workflow_id, version, given)
+        if old.workflow_id:
+            version = rerun.version or old.workflow_version
+            prepared, inputs = await self.starter.prepare(old.workflow_id, version, given)
+        else:
+            prepared, inputs = await self.starter.prepare_test(old.triggered_by.removeprefix(_TEST), given)
         again = fresh(prepared.plan, rerun.from_steps)
         return Wish(
             prepared,
             inputs,
             rerun_of=old.id,
             rerun_from=rerun.from_steps,
+            triggered_by="" if old.workflow_id else old.triggered_by,
             copies=copies_of(prepared.plan, old.id, done, again),
         )
 

@@ -101,7 +101,7 @@ class Steers(Base):
                 new={"status": unit.written[request.step_id].after.status.value, "approved": approved},
                 details={"comment": request.comment} if request.comment else None,
             )
-            steps = await store.steps(tx, request.run_id, only=request.step_id)
+            steps = await store.steps(tx, request.run_id, only=[request.step_id])
             planned = unit.written[request.step_id].planned
             shown = run_wire.step(request.run_id, planned, request.step_id, record=steps[request.step_id])
             answer = tx.reply(engine_pb2.ApproveStepResponse(step_execution=shown))

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 
 from chassis.context import current
+from chassis.paging import DEFAULT_SIZE
 from engine.api.common import Base, Context, reader
+from engine.feed import Wish
 from engine.store import artifacts as artifact_store
 from engine.wire import runs as run_wire
 from mcpanel.engine.v1 import engine_pb2
@@ -17,6 +19,13 @@ class Streams(Base):
     ) -> AsyncIterator[engine_pb2.WatchRunResponse]:
         draining = current().draining
         async for message in self.watcher.watch(request.run_id, request.after_seq, reader(), draining):
+            yield message
+
+    async def WatchRuns(
+        self, request: engine_pb2.WatchRunsRequest, context: Context
+    ) -> AsyncIterator[engine_pb2.WatchRunsResponse]:
+        wish = Wish(request.filter, request.page_size or DEFAULT_SIZE, request.cursor)
+        async for message in self.feed.watch(wish, reader(), current().draining):
             yield message
 
     async def ReadArtifact(

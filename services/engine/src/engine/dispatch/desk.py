@@ -144,6 +144,8 @@ class Desk:
             for run_id, seq, kind, body in unit.events:
                 has_status = has_status or kind in wire.STATUS_KINDS
                 self._publisher.event(run_id, seq, wire.whole(run_id, seq, unit.now, body))
+            if any(kind in wire.SHOWN_KINDS for _, _, kind, _ in unit.events):
+                self._publisher.changed(unit.info.id)
         if has_status:
             self._audit()
         if any(unit.has_ended for unit in units):
@@ -186,6 +188,20 @@ class Desk:
             session.send(work.cancel(one, reason))
         elif tell_others:
             self._publisher.stop(worker_id, one, reason)
+
+    def drain(self, worker_id: str, *, drained: bool) -> None:
+        """Has a worker that is connected here take nothing new, or take steps again."""
+        session = self.sessions.get(worker_id)
+        if session is None or session.drained == drained:
+            return
+        session.drained = drained
+        log.info(
+            "a worker is drained" if drained else "a worker is drained no more",
+            extra={"worker_id": worker_id},
+        )
+        if not drained:
+            self.backlog.to_scan.update(session.worker.kinds)
+            self._wake()
 
     def _queue(self, unit: Unit) -> None:
         """Remembers the steps that came to be READY and found no free slot, and those that will be due later."""

@@ -1,11 +1,13 @@
 """The engine's dispatch, put together: sessions, the committer, recovery, and what the API needs of them."""
 
 import asyncio
+import dataclasses
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import metadata
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -49,6 +51,8 @@ log = logging.getLogger(__name__)
 
 _AUDIT_DELAY: Final = 0.25
 _AGAIN: Final = 0.5
+VERSION: Final = metadata.version("mcpanel-engine")
+"""The engine's own version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +134,16 @@ class Dispatcher:
         await self._committer.close()
 
     async def _listen(self) -> None:
-        await self._listener.start(self._ready_elsewhere, self.desk.stop)
+        await self._listener.start(self._ready_elsewhere, self.desk.stop, self._drained)
         await asyncio.Event().wait()
 
     def _ready_elsewhere(self, lane: str) -> None:
         if self.sessions.free(lane) and not self.desk.backlog.size(lane):
             self.desk.backlog.to_scan.add(lane)
             self._wake.set()
+
+    def _drained(self, worker_id: str, *, drained: bool) -> None:
+        self.desk.drain(worker_id, drained=drained)
 
     def _submit(self, transition: Transition) -> None:
         self._committer.submit(transition)
@@ -193,6 +200,11 @@ class Dispatcher:
         """The API's transaction was not."""
         self.desk.abandoned([unit])
 
+    def drain(self, worker_id: str, *, drained: bool) -> None:
+        """It was recorded that a worker is drained, or is not any more: whoever it is connected to is told."""
+        self.desk.drain(worker_id, drained=drained)
+        self._publisher.drain(worker_id, drained=drained)
+
     async def interval(self, run_id: str, path: str) -> timedelta | None:
         """The time between attempts that the rate limit of a run's step demands."""
         state = self.desk.cache.peek(run_id)
@@ -217,11 +229,11 @@ class Dispatcher:
         lanes = set(ready.values())
         workers = await workers_store.recent(tx) if lanes else []
         busy = await workers_store.busy(tx) if lanes else {}
-        free = {one.id: max(0, one.slots - busy.get(one.id, 0)) for one in workers}
+        free = {one.id: max(0, one.slots - busy.get(one.id, 0)) for one in workers if not one.drained}
         slots = {
             lane: (
-                sum(serves(one, lane) for one in workers),
-                sum(free[one.id] for one in workers if serves(one, lane)),
+                sum(serves(one, lane) for one in workers if one.id in free),
+                sum(free[one.id] for one in workers if one.id in free and serves(one, lane)),
             )
             for lane in lanes
         }
@@ -232,6 +244,7 @@ class Dispatcher:
             await recovery_store.ready_counts(tx, lanes) if lanes else {},
             tuple(await limits.admitted(tx, run.limit_key)) if waiting else (),
             ready,
+            {lane: tuple(one.id for one in workers if one.drained and serves(one, lane)) for lane in lanes},
         )
 
     async def missing_lanes(self, lanes: set[str]) -> set[str]:
@@ -250,14 +263,14 @@ class Dispatcher:
         worker: WorkerRecord = work.worker(hello)
         holding = work.refs(hello.holding)
         async with self.db.begin(idempotent=False, audited=False) as tx:
-            await workers_store.put(tx, worker)
+            drained = await workers_store.put(tx, worker, VERSION)
             commands = [
                 hot.renew_sql(worker.id, holding, self.timing.lease),
                 hot.gone_sql(worker.id, holding),
             ]
             answers = await hot.run(await tx.raw(), commands)
         lost = hot.to_refs(answers[1])
-        session = Session(worker, set(holding) - set(lost))
+        session = Session(dataclasses.replace(worker, drained=drained), set(holding) - set(lost))
         return session, lost
 
     def begin(self, session: Session) -> None:

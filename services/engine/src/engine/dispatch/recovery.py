@@ -82,7 +82,10 @@ class Recovery:
             overdue = await store.overdue(tx)
             stopping = await store.stopping(tx, workers)
             held = await store.held(tx, workers)
+            drained = await workers_store.drained(tx, workers)
             self._desk.backlog.to_scan.update(await store.ready_lanes(tx))
+        for worker_id in workers:
+            self._desk.drain(worker_id, drained=worker_id in drained)
         self._wake.set()
         if time.monotonic() >= self._patient_until:
             for one in expired:

@@ -34,6 +34,8 @@ class Session:
         self.worker = worker
         self.held: dict[Ref, Place] = dict.fromkeys(held, ANYWHERE)
         self.draining = False
+        self.drained = worker.drained
+        """Whether somebody has it take nothing new."""
         self.closed = False
         """Whether the stream is to end: it broke, or the worker came back on another one."""
         self.components: set[str] = set()
@@ -53,7 +55,7 @@ class Session:
     @property
     def free(self) -> int:
         """How many attempts it would take now."""
-        if self.draining or self.closed:
+        if self.draining or self.drained or self.closed:
             return 0
         return max(0, self.worker.slots - len(self.held))
 

@@ -175,6 +175,8 @@ class Unit:
             return hot.speak_sql(self.info.id, lines, self.last_seq)
         else:
             commands = hot.update_run_sql(self.old, self.state, self.last_seq, self._status_seq)
+        if self.has_ended:
+            commands = [*commands, hot.ended_sql(self.info, self.state, self.now)]
         asked = [one for one in self.effects if isinstance(one, ApprovalAsked) and one.decision is None]
         return [
             *commands,
@@ -196,7 +198,8 @@ def write(units: Sequence[Unit], lease: timedelta) -> list[hot.Command]:
         commands += unit.commands(lease)
         events += unit.events
     if events:
-        commands += hot.events_sql(events, units[0].now)
+        lines = [wire.line(kind, body) for _, _, kind, body in events]
+        commands += hot.events_sql(events, lines, units[0].now)
     ended = [
         (unit.info.id, unit.info.workflow_id, unit.state.status.value) for unit in units if unit.has_ended
     ]

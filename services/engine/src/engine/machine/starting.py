@@ -246,6 +246,7 @@ def opened(draft: Draft, slot: Slot, worker_id: str, isolation: str, deadline_at
     """Begins an attempt."""
     draft.run_on()
     one = slot.state
+    queued_at = one.due_at or draft.now
     slot.change(
         status=StepStatus.RUNNING,
         attempt=one.attempt + 1,
@@ -263,7 +264,15 @@ def opened(draft: Draft, slot: Slot, worker_id: str, isolation: str, deadline_at
     inputs = one.inputs if one.inputs is not None else Payload.of({})
     draft.effects.append(
         AttemptOpened(
-            slot.path, slot.planned, one.attempt, one.epoch, worker_id, isolation, deadline_at, inputs
+            slot.path,
+            slot.planned,
+            one.attempt,
+            one.epoch,
+            worker_id,
+            isolation,
+            deadline_at,
+            inputs,
+            queued_at,
         )
     )
     draft.say(slot)

@@ -5,7 +5,7 @@ Functions named `…_sql` only say what to send. Whoever runs them holds the row
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
 from engine.lanes import lane_of
@@ -33,6 +33,9 @@ NOW: Final[Command] = ("SELECT now()", ())
 """The transaction's time."""
 
 _FEW: Final = 8
+Line: TypeAlias = tuple[str, int, int, str, str]
+"""What a line is found by: its step's path, attempt, level, stream, text."""
+_NO_LINE: Final = (None,) * 5
 
 _LOCK = """
 SELECT id::text, version, last_seq, now() FROM runs
@@ -76,6 +79,9 @@ UPDATE runs SET status = %s, cause = %s, outputs = %s, error = %s, started_at = 
     cancel_requested_at = %s, steps_ended = %s, last_seq = %s, status_seq = coalesce(%s, status_seq),
     unaudited = true, version = version + 1
 WHERE id = %s::uuid"""
+_INSERT_END = """
+INSERT INTO run_ends (workflow_id, workflow_name, is_public, owner_id, started_by, status, ended_at, milliseconds)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
 _MOVE_SEQ = "UPDATE runs SET last_seq = %s, version = version + %s WHERE id = %s::uuid"
 _COUNT_LINES = "UPDATE run_steps SET lines = %s WHERE run_id = %s::uuid AND step_id = %s"
 
@@ -95,15 +101,19 @@ _UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
 
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, status, error, started_at, ended_at,
-    lease_expires_at, deadline_at)
-VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s)"""
+    lease_expires_at, deadline_at, queued_at)
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s)"""
 _CLOSE_ATTEMPT = """
 UPDATE attempts SET status = %s, error = %s, ended_at = %s WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
 _INSERT_EVENT = "INSERT INTO run_events (run_id, seq, time, kind, body) VALUES (%s::uuid, %s, %s, %s, %s)"
+_INSERT_LINE = """
+INSERT INTO run_events (run_id, seq, time, kind, body, step_id, attempt, level, stream, line)
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _INSERT_EVENTS = """
-INSERT INTO run_events (run_id, seq, time, kind, body)
-SELECT x.run_id, x.seq, CAST(%s AS timestamptz), x.kind, x.body
-FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bytea[]) AS x(run_id, seq, kind, body)"""
+INSERT INTO run_events (run_id, seq, time, kind, body, step_id, attempt, level, stream, line)
+SELECT x.run_id, x.seq, CAST(%s AS timestamptz), x.kind, x.body, x.step_id, x.attempt, x.level, x.stream, x.line
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bytea[], %s::text[], %s::int[], %s::int[], %s::text[], %s::text[])
+    AS x(run_id, seq, kind, body, step_id, attempt, level, stream, line)"""
 _PUT_CACHED = """
 UPDATE step_cache SET output = %s, expires_at = now() + %s::interval, contents = %s::text[]
 WHERE digest = %s AND run_id = %s::uuid AND step_id = %s"""
@@ -291,6 +301,21 @@ def update_run_sql(old: RunState, new: RunState, last_seq: int, status_seq: int 
     return commands
 
 
+def ended_sql(info: RunInfo, state: RunState, now: datetime) -> Command:
+    """Stores that a run ended, to be counted."""
+    took = now - (state.created_at or now)
+    return _INSERT_END, (
+        info.workflow_id,
+        info.workflow_name,
+        info.is_public,
+        info.owner_id,
+        info.started_by,
+        state.status.value,
+        now,
+        took // timedelta(milliseconds=1),
+    )
+
+
 def _waits(state: RunState) -> tuple[Any, ...]:
     return state.begun, state.start_at, state.deadline_at, state.wake_at, state.admitted
 
@@ -424,6 +449,7 @@ def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: t
             None if end is None else now,
             lease,
             one.deadline_at,
+            one.queued_at,
         )
         commands.append((_INSERT_ATTEMPT, values))
     for end in closed.values():
@@ -432,11 +458,21 @@ def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: t
     return commands
 
 
-def events_sql(events: Sequence[tuple[str, int, str, bytes]], now: datetime) -> list[Command]:
-    """Stores events, each (run_id, seq, kind, body): few one by one, many (lines, mostly) in one statement."""
+def events_sql(
+    events: Sequence[tuple[str, int, str, bytes]], lines: Sequence[Line | None], now: datetime
+) -> list[Command]:
+    """Stores events, each (run_id, seq, kind, body) and what to find it by if it is a line: few one by one, many
+    (lines, mostly) in one statement.
+    """
     if len(events) > _FEW:
-        return [(_INSERT_EVENTS, (now, *(list(column) for column in zip(*events, strict=True))))]
-    return [(_INSERT_EVENT, (run_id, seq, now, kind, body)) for run_id, seq, kind, body in events]
+        rows = [(*event, *(line or _NO_LINE)) for event, line in zip(events, lines, strict=True)]
+        return [(_INSERT_EVENTS, (now, *(list(column) for column in zip(*rows, strict=True))))]
+    return [
+        (_INSERT_EVENT, (run_id, seq, now, kind, body))
+        if line is None
+        else (_INSERT_LINE, (run_id, seq, now, kind, body, *line))
+        for (run_id, seq, kind, body), line in zip(events, lines, strict=True)
+    ]
 
 
 def follow_sql(ended: Sequence[tuple[str, str, str]], now: datetime) -> Command:

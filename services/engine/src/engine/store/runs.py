@@ -1,17 +1,20 @@
 """Reads of runs, steps, attempts and events."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, func, literal_column, or_, select, true
 
+from chassis import ids
 from chassis.database import Transaction
 from chassis.errors import NotFound
 from chassis.filtering import Filter
 from chassis.filtering.sql import Columns, Field, one_of, where
+from chassis.filtering.tree import And, Comparison
 from engine import waiting
 from engine.domain import RunStatus
-from engine.records import AttemptRecord, EventRecord, RunRecord, StepRecord
+from engine.records import AttemptRecord, EventRecord, LinesWanted, Mark, RunRecord, StepRecord
 from engine.tables import attempts, plans, run_events, run_steps, runs
 
 _BASIC: Final = (
@@ -41,6 +44,8 @@ _BASIC: Final = (
     "triggered_by",
     "run_key",
 )
+_SLACK: Final = timedelta(seconds=1)
+_EVENT: Final = tuple(run_events.c[name] for name in EventRecord.__dataclass_fields__)
 FILTERED: Final[Columns] = {
     "status": Field(runs.c.status, one_of(RunStatus)),
     "workflow_id": runs.c.workflow_id,
@@ -68,6 +73,28 @@ class Reader:
         return or_(runs.c.is_public, mine) if self.caller_id else false()
 
 
+def bounds(wanted: Filter | None) -> ColumnElement[bool]:
+    """What a filter by `created_at` says about ids, which hold the same time: indexes know them."""
+    if isinstance(wanted, And):
+        return and_(true(), *(bounds(part) for part in wanted.parts))
+    if not isinstance(wanted, Comparison) or wanted.field != "created_at":
+        return true()
+    try:
+        moment = datetime.fromisoformat(wanted.value)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        low, high = ids.earliest(moment - _SLACK), ids.earliest(moment + _SLACK)
+    except (ValueError, OverflowError):
+        return true()
+    match wanted.operator:
+        case ">" | ">=":
+            return runs.c.id >= low
+        case "<" | "<=":
+            return runs.c.id < high
+        case "=":
+            return and_(runs.c.id >= low, runs.c.id < high)
+    return true()
+
+
 async def get(tx: Transaction, run_id: str, reader: Reader, *, full: bool = True) -> RunRecord:
     """The run, with inputs and outputs when `full`. Raises NotFound RUN_NOT_FOUND."""
     columns = [runs.c[name] for name in _BASIC]
@@ -90,10 +117,32 @@ async def page_after(
     """At most `limit` runs, newest first, that come after the run `after` (its id)."""
     query = select(*(runs.c[name] for name in _BASIC)).where(reader.sees())
     if wanted is not None:
-        query = query.where(where(wanted, FILTERED))
+        query = query.where(where(wanted, FILTERED), bounds(wanted))
     if after is not None:
         query = query.where(runs.c.id < after[0])
     return [_run(row) for row in await tx.execute(query.order_by(runs.c.id.desc()).limit(limit))]
+
+
+async def among(
+    tx: Transaction, wanted: Filter | None, reader: Reader, run_ids: Sequence[str]
+) -> list[RunRecord]:
+    """Those of the runs that fit the filter."""
+    query = select(*(runs.c[name] for name in _BASIC)).where(runs.c.id.in_(run_ids), reader.sees())
+    return [_run(row) for row in await tx.execute(query.where(where(wanted, FILTERED)))]
+
+
+async def seqs_of_live(tx: Transaction, limit: int) -> dict[str, int]:
+    """The newest event's number of each live run, at most `limit` of the newest."""
+    live = runs.c.status.in_([literal_column(f"'{one}'") for one in ("PENDING", "RUNNING", "PAUSED")])
+    query = select(runs.c.id, runs.c.last_seq).where(live).order_by(runs.c.id.desc()).limit(limit)
+    return {row.id: row.last_seq for row in await tx.execute(query)}
+
+
+async def seqs_since(tx: Transaction, moment: datetime, limit: int) -> dict[str, int]:
+    """The newest event's number of each run made since then, at most `limit` of the newest."""
+    query = select(runs.c.id, runs.c.last_seq).where(runs.c.id >= ids.earliest(moment))
+    rows = await tx.execute(query.order_by(runs.c.id.desc()).limit(limit))
+    return {row.id: row.last_seq for row in rows}
 
 
 async def live_ids(tx: Transaction, wanted: Filter | None, reader: Reader, limit: int) -> list[str]:
@@ -115,13 +164,15 @@ async def repeatable_ids(tx: Transaction, wanted: Filter | None, reader: Reader,
     return list((await tx.execute(query.order_by(runs.c.id).limit(limit))).scalars())
 
 
-async def steps(tx: Transaction, run_id: str, *, full: bool = True, only: str = "") -> dict[str, StepRecord]:
-    """The run's steps that have left PENDING, by path (`only` one); with inputs and outputs when `full`."""
+async def steps(
+    tx: Transaction, run_id: str, *, full: bool = True, only: Sequence[str] | None = None
+) -> dict[str, StepRecord]:
+    """The run's steps that have left PENDING, by path (`only` these); with inputs and outputs when `full`."""
     left_out = set() if full else {"inputs", "output"}
     columns = [run_steps.c[name] for name in StepRecord.__dataclass_fields__ if name not in left_out]
     query = select(*columns).where(run_steps.c.run_id == run_id)
-    if only:
-        query = query.where(run_steps.c.step_id == only)
+    if only is not None:
+        query = query.where(run_steps.c.step_id.in_(only))
     rows = (await tx.execute(query)).all()
     return {row.step_id: StepRecord(**{"inputs": None, "output": None, **row._mapping}) for row in rows}
 
@@ -160,12 +211,30 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
     }
 
 
-async def attempts_of(tx: Transaction, run_id: str) -> dict[str, list[AttemptRecord]]:
-    """The run's attempts by step, oldest first."""
+async def marks(tx: Transaction, run_id: str) -> dict[str, Mark]:
+    """Where each step of the run that has left PENDING stands, by path."""
+    columns = (run_steps.c.step_id, run_steps.c.status, run_steps.c.started_at, run_steps.c.ended_at)
+    rows = (await tx.execute(select(*columns).where(run_steps.c.run_id == run_id))).all()
+    return {row.step_id: Mark(row.status, row.started_at, row.ended_at) for row in rows}
+
+
+async def first_queued(tx: Transaction, run_id: str) -> datetime | None:
+    """When the first of the run's attempts might have begun."""
+    query = select(func.min(attempts.c.queued_at)).where(attempts.c.run_id == run_id)
+    found: datetime | None = (await tx.execute(query)).scalar_one()
+    return found
+
+
+async def attempts_of(
+    tx: Transaction, run_id: str, only: Sequence[str] | None = None
+) -> dict[str, list[AttemptRecord]]:
+    """The run's attempts by step (`only` of these), oldest first."""
     columns = [attempts.c[name] for name in AttemptRecord.__dataclass_fields__]
     query = (
         select(*columns).where(attempts.c.run_id == run_id).order_by(attempts.c.step_id, attempts.c.number)
     )
+    if only is not None:
+        query = query.where(attempts.c.step_id.in_(only))
     found: dict[str, list[AttemptRecord]] = {}
     for row in await tx.execute(query):
         found.setdefault(row.step_id, []).append(AttemptRecord(**row._mapping))
@@ -179,10 +248,36 @@ async def plan_body(tx: Transaction, digest: bytes) -> bytes:
 
 async def events_after(tx: Transaction, run_id: str, after_seq: int, limit: int) -> list[EventRecord]:
     """At most `limit` of the run's events after `after_seq`, in order."""
-    query = select(run_events).where(run_events.c.run_id == run_id, run_events.c.seq > after_seq)
+    query = select(*_EVENT).where(run_events.c.run_id == run_id, run_events.c.seq > after_seq)
     return [
         EventRecord(**row._mapping) for row in await tx.execute(query.order_by(run_events.c.seq).limit(limit))
     ]
+
+
+async def lines_after(
+    tx: Transaction, run_id: str, wanted: LinesWanted, after: int | None, limit: int
+) -> list[EventRecord]:
+    """At most `limit` of the run's lines that are wanted, after the one with the number `after` in their order."""
+    query = select(*_EVENT).where(run_events.c.run_id == run_id, run_events.c.kind == literal_column("'log'"))
+    columns = run_events.c
+    if wanted.step_id:
+        query = query.where(columns.step_id == wanted.step_id)
+    if wanted.attempt:
+        query = query.where(columns.attempt == wanted.attempt)
+    if wanted.min_level:
+        query = query.where(columns.level >= literal_column(str(wanted.min_level)))
+    if wanted.stream:
+        query = query.where(columns.stream == wanted.stream)
+    if wanted.text:
+        query = query.where(columns.line.icontains(wanted.text, autoescape=True))
+    if wanted.since is not None:
+        query = query.where(columns.time >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(columns.time < wanted.until)
+    if after is not None:
+        query = query.where(columns.seq < after if wanted.newest_first else columns.seq > after)
+    order = columns.seq.desc() if wanted.newest_first else columns.seq
+    return [EventRecord(**row._mapping) for row in await tx.execute(query.order_by(order).limit(limit))]
 
 
 async def last_seqs(tx: Transaction, run_ids: Sequence[str]) -> dict[str, int]:

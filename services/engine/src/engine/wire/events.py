@@ -6,7 +6,7 @@ from typing import Final
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from chassis import jsonvalue
-from engine.domain import ErrorKind, Failure, Payload
+from engine.domain import LEVELS, ErrorKind, Failure, Payload
 from engine.records import EventRecord
 from engine.state import ApprovalAsked, Decision, RunChanged, RunState, StepChanged
 from mcpanel.engine.v1 import run_pb2
@@ -22,6 +22,8 @@ APPROVAL: Final = "approval_request"
 END: Final = "end"
 STATUS_KINDS: Final = (RUN_STATUS, STEP_STATUS, APPROVAL)
 """The kinds of event that audit is told of."""
+SHOWN_KINDS: Final = frozenset({*STATUS_KINDS, END})
+"""The kinds of event that change what lists show of a run."""
 
 
 def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
@@ -111,6 +113,21 @@ def log(step_id: str, attempt: int, stream: str, level: str, message: str) -> by
     """The body of a line."""
     line = run_pb2.LogLine(step_id=step_id, attempt=attempt, stream=stream, level=level, message=message)
     return Event(log=line).SerializeToString()
+
+
+def line(kind: str, body: bytes) -> tuple[str, int, int, str, str] | None:
+    """What an event is found by if it is a line: step, attempt, level, stream and text, in which no NUL is left."""
+    if kind != LOG:
+        return None
+    said = Event.FromString(body).log
+    level = LEVELS.get(said.level, LEVELS["INFO"])
+    return (
+        said.step_id,
+        said.attempt,
+        level,
+        said.stream,
+        said.message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+    )
 
 
 def preview(step_id: str, attempt: int, value: Payload) -> bytes:

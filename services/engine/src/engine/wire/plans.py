@@ -1,6 +1,7 @@
 """From the registry's workflow and versions to a plan's document."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +19,8 @@ from mcpanel.registry.v1 import component_pb2, workflow_pb2
 
 _NOTEBOOK_TIMEOUT: Final = timedelta(hours=1)
 _MAX_PARALLEL: Final = 50
+_TEST_STEP: Final = "test"
+_SCHEMA_TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object"})
 _UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -36,6 +39,40 @@ def declared(workflow: workflow_pb2.Workflow) -> dict[str, Declared]:
         )
         for name, one in workflow.inputs.items()
     }
+
+
+def declared_by(version: component_pb2.Version, given: Collection[str]) -> dict[str, Declared]:
+    """What a component's version takes: what it requires, and what else it knows among the `given` names."""
+    schema = jsonvalue.from_struct(version.input_schema) if version.HasField("input_schema") else {}
+    properties, required = schema.get("properties"), schema.get("required")
+    known = properties if isinstance(properties, dict) else {}
+    demanded = {str(name) for name in required} if isinstance(required, list) else set[str]()
+    open_ended = schema.get("additionalProperties") is not False
+    names = [*(name for name in known if name in given or name in demanded), *sorted(demanded - known.keys())]
+    names += [name for name in sorted(given) if open_ended and name not in names]
+    return {name: Declared(_word(known.get(name))) for name in names}
+
+
+def _word(schema: Json) -> str:
+    """The type of inputs that a schema stands for; empty for any."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    return kind if isinstance(kind, str) and kind in _SCHEMA_TYPES else ""
+
+
+def workflow_of_one(
+    version: component_pb2.Version, names: Collection[str], timeout: timedelta | None
+) -> workflow_pb2.Workflow:
+    """A workflow of one step, `test`, that is given the run's inputs of these names; its output is the run's."""
+    step = workflow_pb2.Step(id=_TEST_STEP, component_version_id=version.id)
+    for name in names:
+        # As JSON, a name is a literal of CEL's too; a brace in it must not end the expression.
+        literal = json.dumps(name).replace("}", "\\u007d")
+        getattr(step, "with")[name].string_value = f"${{{{ inputs[{literal}] }}}}"
+    if timeout is not None:
+        step.timeout.FromTimedelta(timeout)
+    workflow = workflow_pb2.Workflow(name=version.definition_name, steps=[step])
+    workflow.outputs["output"].string_value = f"${{{{ steps.{_TEST_STEP}.output }}}}"
+    return workflow
 
 
 def given(struct: struct_pb2.Struct) -> dict[str, Json]:

@@ -1,6 +1,6 @@
 """Runs, steps, attempts and artifacts as the contract shows them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -9,7 +9,8 @@ from google.protobuf import struct_pb2
 from chassis import jsonvalue
 from chassis.jsonvalue import Json
 from engine.domain import Payload, StepStatus, put
-from engine.plan import Plan, PlannedStep
+from engine.outline import Entry
+from engine.plan import PlannedStep
 from engine.records import (
     ArtifactRecord,
     AttemptRecord,
@@ -98,51 +99,24 @@ def record_of(info: RunInfo, state: RunState, last_seq: int, now: datetime) -> R
 
 def step_executions(
     run_id: str,
-    plan: Plan,
+    entries: Iterable[Entry],
     steps: Mapping[str, StepRecord],
     attempts: Mapping[str, Sequence[AttemptRecord]],
     ids: Ids = _NONE,
 ) -> list[run_pb2.StepExecution]:
-    """Every step of the plan in its order, each with what it is made of behind it; one without a record is PENDING."""
-    inside: dict[str, list[str]] = {}
-    for path in sorted(steps, key=_order):
-        inside.setdefault(_parent(path), []).append(path)
+    """The steps; one without a record is PENDING."""
     return [
         step(
             run_id,
-            planned,
-            path,
-            needs=needs,
-            record=steps.get(path),
-            attempts=attempts.get(path, ()),
+            one.planned,
+            one.path,
+            needs=one.needs,
+            record=steps.get(one.path),
+            attempts=attempts.get(one.path, ()),
             ids=ids,
         )
-        for planned, path, needs in _walk(plan, "", inside)
+        for one in entries
     ]
-
-
-def _walk(
-    plan: Plan, prefix: str, inside: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[PlannedStep, str, list[str]]]:
-    for number, planned in enumerate(plan.steps):
-        path = prefix + planned.id
-        yield planned, path, [plan.steps[need].id for need in planned.needs]
-        items = [one for one in inside.get(path, ()) if one.endswith("]")]
-        for one in items if planned.is_fan else [path]:
-            if planned.is_fan:
-                yield plan.items[number], one, []
-            if planned.sub is not None and one in inside:
-                yield from _walk(planned.sub, f"{one}/", inside)
-
-
-def _parent(path: str) -> str:
-    """What a step stands in: for an item its step, for a step of a sub-workflow the step that this is."""
-    return path.rpartition("[")[0] if path.endswith("]") else path.rpartition("/")[0]
-
-
-def _order(path: str) -> tuple[int, str]:
-    """Items in the order of their indices."""
-    return (int(path[path.rindex("[") + 1 : -1]) if path.endswith("]") else -1, path)
 
 
 def step(
@@ -233,6 +207,11 @@ def artifact(record: ArtifactRecord) -> run_pb2.Artifact:
         sha256=record.sha256,
         created_at=timestamp(record.created_at),
     )
+
+
+def contents_of(steps: Iterable[StepRecord]) -> set[str]:
+    """The SHA-256 of every content that the steps' inputs and outputs refer to."""
+    return contents(*(raw for one in steps for raw in (one.inputs, one.output)))
 
 
 def contents(*raws: bytes | None) -> set[str]:

@@ -45,6 +45,7 @@ def worker(hello: worker_pb2.WorkerMessage.Hello) -> WorkerRecord:
         labels=frozenset(hello.labels),
         cpus=hello.cpus,
         memory_bytes=hello.memory_bytes,
+        version=hello.version,
     )
 
 

@@ -19,6 +19,7 @@ _READS: Final = frozenset(
         "schedules.read",
         "triggers.read",
         "datasources.read",
+        "workers.read",
     }
 )
 _EDITS: Final = frozenset(
@@ -52,6 +53,7 @@ _ADMINISTERS: Final = frozenset(
         "users.update",
         "users.delete",
         "metrics.read",
+        "workers.drain",
     }
 )
 

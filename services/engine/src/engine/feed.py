@@ -1,0 +1,310 @@
+"""WatchRuns: the newest runs that fit a filter, a mark, then each as it changes.
+
+What changed is heard in this process and over NATS, and now and then looked for in PostgreSQL, which alone is asked
+what the runs are. Watchers with one filter share the answers. A watcher is told what a run is now, not each change.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from sqlalchemy.exc import DBAPIError
+
+from chassis import filtering
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.errors import Exhausted, FieldViolation, Invalid, ServiceError
+from chassis.filtering import Filter
+from engine.domain import RunStatus
+from engine.hub import Hub
+from engine.records import RunRecord
+from engine.store import runs as store
+from engine.store.runs import Reader
+from engine.wire import runs as wire
+from mcpanel.engine.v1 import engine_pb2, run_pb2
+
+log = logging.getLogger(__name__)
+
+Message = engine_pb2.WatchRunsResponse
+_BATCH: Final = 500
+_GATHER: Final = 0.1
+"""Seconds between two answers to the watchers of one filter."""
+_POLL_SLOWLY: Final = 5.0
+_SLACK: Final = timedelta(seconds=60)
+"""How long before its commit a transition may have taken its time: longer than any does."""
+_MOST_KNOWN: Final = 20_000
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+MAX_WAITING: Final = 10_000
+"""How many changed runs may wait for a slow client before its stream is closed."""
+
+
+class Wish(NamedTuple):
+    """What a watcher asks for."""
+
+    filter: str = ""
+    size: int = 50
+    """How many of the newest to begin with."""
+    cursor: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One watcher: what it has sent, and what waits to be sent; None is a run that fits no longer."""
+
+    limit: int
+    sent: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
+    waiting: dict[str, run_pb2.Run | None] = field(default_factory=dict)
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    moment: datetime = _NEVER
+    overflowed: bool = False
+
+    def put(self, moment: datetime, asked: Iterable[str], found: Mapping[str, run_pb2.Run]) -> None:
+        """Takes what became of the runs that were asked for."""
+        for run_id in asked:
+            run = found.get(run_id)
+            if run is not None or run_id in self.sent or run_id in self.waiting:
+                self.waiting[run_id] = run
+        self.moment = moment
+        self.overflowed = self.overflowed or len(self.waiting) > self.limit
+        self.bell.set()
+
+    def knows(self, run_id: str, seq: int) -> None:
+        """Notes that the client knows the run as it was at that event. Only the newest are remembered."""
+        self.sent[run_id] = seq
+        self.sent.move_to_end(run_id)
+        if len(self.sent) > _MOST_KNOWN:
+            self.sent.popitem(last=False)
+
+    def take(self) -> tuple[list[tuple[str, run_pb2.Run | None]], datetime]:
+        """What is news to the client, and the moment it is from."""
+        self.bell.clear()
+        waiting, self.waiting = self.waiting, {}
+        news: list[tuple[str, run_pb2.Run | None]] = []
+        for run_id, run in waiting.items():
+            if run is None:
+                if self.sent.pop(run_id, None) is not None:
+                    news.append((run_id, None))
+            elif self.sent.get(run_id, -1) < run.last_seq:
+                self.knows(run_id, run.last_seq)
+                news.append((run_id, run))
+        return news, self.moment
+
+
+class Group:
+    """The watchers of one filter who see the same runs, and the changes they have not heard of."""
+
+    def __init__(self, wanted: Filter | None, reader: Reader) -> None:
+        self.wanted = wanted
+        self.reader = reader
+        self.members: set[Member] = set()
+        self.changed: dict[str, None] = {}
+        self.bell = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def add(self, run_ids: Iterable[str]) -> None:
+        """Runs changed."""
+        self.changed.update(dict.fromkeys(run_ids))
+        self.bell.set()
+
+    def take(self) -> list[str]:
+        """The runs to ask for next."""
+        taken = list(self.changed)[:_BATCH]
+        for one in taken:
+            del self.changed[one]
+        if not self.changed:
+            self.bell.clear()
+        return taken
+
+
+class Feed:
+    """Serves WatchRuns."""
+
+    def __init__(
+        self,
+        db: Database,
+        hub: Hub,
+        bus: Bus,
+        *,
+        keep_alive: float = 15.0,
+        poll: float = 1.0,
+        limit: int = MAX_WAITING,
+    ) -> None:
+        """`keep_alive` and `poll`, how often PostgreSQL is asked while NATS is away, in seconds."""
+        self._db = db
+        self._hub = hub
+        self._bus = bus
+        self._keep_alive = keep_alive
+        self._poll = poll
+        self._limit = limit
+        self._groups: dict[tuple[str | None, str], Group] = {}
+        self._live: dict[str, int] | None = None
+        self._recent: dict[str, int] = {}
+        self._looking = asyncio.Lock()
+
+    async def watch(self, wish: Wish, reader: Reader, draining: asyncio.Event) -> AsyncIterator[Message]:
+        """The stream. Raises Invalid INVALID_FILTER and INVALID_CURSOR, Exhausted when the client is too slow."""
+        since = _moment(wish.cursor)
+        wanted = filtering.parse(wish.filter)
+        async with self._db.read() as tx:  # what is wrong with the filter is said before anything is set up
+            await store.among(tx, wanted, reader, [])
+        member, sent = Member(self._limit), 0
+        group = self._join((reader.caller_id, wish.filter), Group(wanted, reader), member)
+        try:
+            await self._look(only_first=True)
+            async with self._db.read() as tx:
+                rows = await store.page_after(tx, wanted, reader, None, wish.size)
+                waits = await store.waiting_for(tx, _live(rows))
+                cursor = _cursor(tx.now)
+                cut = None if since is None else min(since, tx.now) - _SLACK
+            for row in rows:
+                member.knows(row.id, row.last_seq)
+                if cut is None or row.ended_at is None or row.ended_at >= cut:
+                    sent += 1
+                    yield Message(run=wire.run(row, waits.get(row.id, "")))
+            yield Message(live=Message.Live(run_ids=[one.id for one in rows]), cursor=cursor)
+            while not draining.is_set():
+                if not await self._rings(member, draining):
+                    if not draining.is_set():
+                        yield Message(keep_alive=Message.KeepAlive(), cursor=cursor)
+                    continue
+                news, moment = member.take()
+                for number, (run_id, run) in enumerate(news, 1):
+                    self._check(member, cursor)
+                    if number == len(news):  # a client that comes back earlier has not seen all of them
+                        cursor = _cursor(moment)
+                    sent += 1
+                    yield (
+                        Message(left=run_id, cursor=cursor)
+                        if run is None
+                        else Message(run=run, cursor=cursor)
+                    )
+            yield Message(end=Message.End(sent=sent), cursor=cursor)
+        finally:
+            self._leave((reader.caller_id, wish.filter), group, member)
+
+    async def _rings(self, member: Member, draining: asyncio.Event) -> bool:
+        """Waits for news; False when there were none for as long as a stream may be silent, or none will come."""
+        until = time.monotonic() + self._keep_alive
+        while not draining.is_set():
+            if member.bell.is_set():
+                return True
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, 1.0)):
+                    await member.bell.wait()
+        return False
+
+    @staticmethod
+    def _check(member: Member, cursor: str) -> None:
+        if member.overflowed:
+            raise Exhausted(
+                "WATCHER_TOO_SLOW",
+                "the runs were read too slowly; watch again from the cursor",
+                metadata={"cursor": cursor},
+                retry_after=1,
+            )
+
+    def _join(self, key: tuple[str | None, str], fresh: Group, member: Member) -> Group:
+        if not self._groups:
+            self._hub.listen(self._changed)
+        group = self._groups.setdefault(key, fresh)
+        group.members.add(member)
+        if group.task is None:
+            group.task = asyncio.create_task(self._serve(group), name="watchers of runs")
+        return group
+
+    def _leave(self, key: tuple[str | None, str], group: Group, member: Member) -> None:
+        group.members.discard(member)
+        if group.members:
+            return
+        if group.task is not None:
+            group.task.cancel()
+        del self._groups[key]
+        if not self._groups:
+            self._hub.ignore(self._changed)
+            self._live = None
+
+    def _changed(self, run_id: str) -> None:
+        for group in self._groups.values():
+            group.add([run_id])
+
+    async def _serve(self, group: Group) -> None:
+        """Asks what became of runs that changed, and tells the group, for as long as it has members."""
+        while True:
+            await group.bell.wait()
+            asked = group.take()
+            try:
+                async with self._db.read() as tx:
+                    rows = await store.among(tx, group.wanted, group.reader, asked)
+                    waits = await store.waiting_for(tx, _live(rows))
+                    now = tx.now
+            except (DBAPIError, ServiceError, OSError) as error:
+                log.warning("the changed runs could not be read", extra={"error": type(error).__name__})
+                group.add(asked)
+                await asyncio.sleep(self._poll)
+                continue
+            found = {one.id: wire.run(one, waits.get(one.id, "")) for one in rows}
+            for member in group.members:
+                member.put(now, asked, found)
+            await asyncio.sleep(_GATHER)
+
+    async def run(self) -> None:
+        """Looks for ever for changes that nobody told of: often while NATS is away, and now and then besides."""
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(self._poll)
+            if not self._groups or (self._bus.connected and time.monotonic() - last < _POLL_SLOWLY):
+                continue
+            last = time.monotonic()
+            try:
+                await self._look()
+            except (DBAPIError, ServiceError, OSError) as error:
+                log.warning("changed runs could not be looked for", extra={"error": type(error).__name__})
+
+    async def _look(self, *, only_first: bool = False) -> None:
+        """Finds the runs that are not as they were when this looked before; the first look only takes note."""
+        async with self._looking:
+            if only_first and self._live is not None:
+                return
+            async with self._db.read() as tx:
+                live = await store.seqs_of_live(tx, _MOST_KNOWN)
+                recent = await store.seqs_since(tx, tx.now - _SLACK, _MOST_KNOWN)
+            before, self._live = self._live, live
+            known, self._recent = self._recent, recent
+            if before is None:
+                return
+            changed = {one for one, seq in live.items() if before.get(one, known.get(one)) != seq}
+            changed |= {one for one, seq in recent.items() if known.get(one, before.get(one)) != seq}
+            changed |= before.keys() - live.keys()
+            if changed:
+                for group in self._groups.values():
+                    group.add(changed)
+
+
+def _live(rows: Sequence[RunRecord]) -> list[RunRecord]:
+    return [one for one in rows if not RunStatus(one.status).ended]
+
+
+def _cursor(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1_000_000))
+
+
+def _moment(cursor: str) -> datetime | None:
+    """The moment a cursor stands for; None for none. Raises Invalid INVALID_CURSOR."""
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 16):
+        raise Invalid(
+            "INVALID_CURSOR",
+            "the cursor is none that WatchRuns gave out; watch without it",
+            fields=[FieldViolation("cursor", "is none that WatchRuns gave out")],
+        )
+    return datetime.fromtimestamp(int(cursor) / 1_000_000, UTC)
