@@ -1,10 +1,10 @@
-"""kill -9 at every named point: the run still ends, each step with one outcome, and no event is missing."""
+"""kill -9 at every named point: what was accepted still ends as it should, and every invariant holds."""
 
 import asyncio
-import os
+import contextlib
 import signal
-import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -12,162 +12,279 @@ import grpc.aio
 import pytest
 
 from engine import failpoints
-from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2
+from mcpanel.engine.v1 import engine_pb2, run_pb2, worker_pb2, worker_pb2_grpc
+from mcpanel.registry.v1.workflow_pb2 import Concurrency
 from stack.nats import Nats
-from stack.ports import free_port
+from tests.chaos.checker import ENDED, Execution, History, check
 from tests.engine.support.peers import Peers
-from tests.engine.support.worker import Attempt, FakeWorker, echo
+from tests.engine.support.process import QUICK, WORKER_KEY, Caller, Process, insist
+from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
+from tests.support.forking import Forks
 from tests.support.servers import TestPostgres
 
-EDITOR_KEY = (("authorization", "Bearer mcp_editor"),)
-WORKER_KEY = (("authorization", "Bearer mcp_worker"),)
-POINTS = {
-    name: 2 if name.partition(".")[0] in ("commit", "publish", "send") else 1 for name in failpoints.NAMES
-}
+LEASE = 2.0
+LANES = 4
 
 
-class Process:
-    """`python -m engine` as a process of its own, on one port, started as often as needed."""
-
-    def __init__(self, url: str, nats_url: str, peers: str, folder: Path) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
-        self._child: asyncio.subprocess.Process | None = None
-        self._environ = {
-            "PATH": os.environ["PATH"],
-            "MCPANEL_ENV_FILE": os.devnull,
-            "MCPANEL_HOME": str(folder),
-            "MCPANEL_DATABASE_URL": url,
-            "MCPANEL_NATS_URL": nats_url,
-            "MCPANEL_LISTEN": self.address,
-            "MCPANEL_METRICS_LISTEN": "",
-            "MCPANEL_IDENTITY_ADDRESS": peers,
-            "MCPANEL_REGISTRY_ADDRESS": peers,
-            "MCPANEL_AUDIT_ADDRESS": peers,
-            "MCPANEL_LEASE_SECONDS": "2",
-            "MCPANEL_HEARTBEAT_SECONDS": "0.3",
-            "MCPANEL_POLL_SECONDS": "0.3",
-        }
-
-    async def start(self, failpoints: str = "") -> None:
-        environ = {**self._environ, "MCPANEL_FAILPOINTS": failpoints}
-        self._child = await asyncio.create_subprocess_exec(sys.executable, "-m", "engine", env=environ)
-
-    async def death(self) -> int:
-        assert self._child is not None
-        return await asyncio.wait_for(self._child.wait(), 30)
-
-    async def kill(self) -> None:
-        if self._child is not None and self._child.returncode is None:
-            self._child.kill()
-            await self._child.wait()
-
-
-async def insist(call: Callable[[], Any]) -> Any:
-    """Repeats a call while the engine is away, as clients do."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call()
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                    raise
-                await asyncio.sleep(0.1)
-
-
-class Story:
-    """Run after run, each of which meets a kill; all of them on one database, with one worker."""
+class Lane(Caller):
+    """An engine that is killed again and again, its database, its worker and what is asked of it."""
 
     def __init__(self, process: Process, channel: grpc.aio.Channel) -> None:
+        super().__init__(channel)
         self.process = process
-        self.stub = engine_pb2_grpc.EngineServiceStub(channel)
-        self.worker = FakeWorker(process.address, heartbeat=0.3)
-        self.worker.default, self.worker.metadata = self.note, WORKER_KEY
-        self.ledger: list[tuple[str, str, int]] = []
-        self.hanging: set[str] = set()
-        self.calls: list[tuple[asyncio.Task[Any], asyncio.Task[Any] | None]] = []
+        self.files = worker_pb2_grpc.WorkerServiceStub(channel)
+        self.worker = FakeWorker(process.address, heartbeat=0.3, slots=8)
+        self.worker.default, self.worker.metadata = self.code, WORKER_KEY
+        self.history = History(lease=LEASE)
+        self.expected: dict[str, str] = {}
+        self.stories: list[asyncio.Task[None]] = []
+        self.running: set[tuple[str, str]] = set()
+        self.released: set[str] = set()
 
-    async def note(self, attempt: Attempt) -> Any:
-        self.ledger.append((attempt.ref.run_id, attempt.step_id, attempt.number))
-        if attempt.inputs["hang"] and attempt.step_id == "b":
-            self.hanging.add(attempt.ref.run_id)
-            return await attempt.hang()
-        return await echo(attempt)
+    async def code(self, attempt: Attempt) -> Any:
+        """What every step runs. It writes the ledger, and does what its input says."""
+        ref = attempt.ref
+        ran = Execution(ref.run_id, ref.step_id, ref.attempt, ref.epoch, time.monotonic())
+        self.history.executions.append(ran)
+        self.running.add((ref.run_id, ref.step_id))
+        try:
+            match attempt.inputs.get("do"):
+                case "hang":
+                    return await attempt.hang()
+                case "fail":
+                    raise StepFailed
+                case "upload":
+                    await insist(
+                        lambda: self.files.UploadArtifact(_file(ref), metadata=WORKER_KEY, timeout=5)
+                    )
+                case "wait":
+                    while ref.run_id not in self.released:
+                        await asyncio.sleep(0.01)
+            return attempt.inputs
+        finally:
+            ran.end = time.monotonic()
+
+    async def start(self, point: str, workflow: str = "flow", do: str = "", status: str = "SUCCESS") -> str:
+        """Starts a run that is to end with `status`; its id."""
+        request = engine_pb2.StartRunRequest(
+            workflow=workflow, request_id=point, inputs={"do": do}, run_key=point
+        )
+        return self.expect((await self.call("StartRun", request)).run.id, status)
+
+    def expect(self, run_id: str, status: str) -> str:
+        """An accepted run, and how it is to end."""
+        self.history.accepted.add(run_id)
+        self.expected[run_id] = status
+        return run_id
+
+    async def ended(self, run_id: str) -> run_pb2.Run:
+        """The run, once it has ended."""
+        async with asyncio.timeout(40):
+            while True:
+                run: run_pb2.Run = (await self.call("GetRun", engine_pb2.GetRunRequest(run_id=run_id))).run
+                if run_pb2.Run.Status.Name(run.status) in ENDED:
+                    return run
+                await asyncio.sleep(0.05)
+
+    async def runs(self, run_id: str, step: str = "b") -> None:
+        """Returns when the code of the step runs."""
+        async with asyncio.timeout(30):
+            while (run_id, step) not in self.running:
+                await asyncio.sleep(0.01)
 
     async def meet(self, point: str) -> None:
-        """Starts a run on an engine that is to die at `point`, and sees it die."""
-        await self.process.start(f"{point}=kill@{POINTS[point]}")
-        while self.worker.welcome is None:
-            await asyncio.sleep(0.02)
-        hang = point.startswith("cancel")
-        request = engine_pb2.StartRunRequest(workflow="flow", request_id=point, inputs={"hang": hang})
-        starting = asyncio.create_task(
-            insist(lambda: self.stub.StartRun(request, metadata=EDITOR_KEY, timeout=5))
-        )
-        cancelling: asyncio.Task[Any] | None = None
-        if hang:
-            run_id = (await starting).run.id
-            while run_id not in self.hanging:
-                await asyncio.sleep(0.02)
-            cancel = engine_pb2.CancelRunRequest(run_id=run_id, request_id=point)
-            cancelling = asyncio.create_task(
-                insist(lambda: self.stub.CancelRun(cancel, metadata=EDITOR_KEY, timeout=5))
-            )
-        assert await self.process.death() == -signal.SIGKILL, point
-        self.calls.append((starting, cancelling))
-
-    async def check(self) -> None:
-        """Every run was recorded once, has ended as it should, and its events say so without a gap."""
-        await self.process.start()
-        statuses = {}
-        for starting, cancelling in self.calls:
-            run_id = (await starting).run.id
-            statuses[run_id] = run_pb2.Run.SUCCESS if cancelling is None else run_pb2.Run.ABORTED
-            if cancelling is not None:
-                await cancelling
-        listed = await insist(lambda: self.stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=EDITOR_KEY))
-        assert {one.id for one in listed.runs} == set(statuses)
-        for run_id, status in statuses.items():
-            get = engine_pb2.GetRunRequest(run_id=run_id)
-            async with asyncio.timeout(30):
-                while (run := (await self.stub.GetRun(get, metadata=EDITOR_KEY)).run).status < 4:
-                    await asyncio.sleep(0.05)
-            assert run.status == status
-            request = engine_pb2.ListRunEventsRequest(run_id=run_id, page_size=1000)
-            events = (await self.stub.ListRunEvents(request, metadata=EDITOR_KEY)).events
-            assert [one.seq for one in events] == list(range(1, run.last_seq + 1))
-            assert events[-1].HasField("end")
-            changes = [one.step_status_change for one in events if one.HasField("step_status_change")]
-            assert sorted(one.step_id for one in changes if one.status in (5, 6, 7, 8)) == ["a", "b", "c"]
-        assert len(self.ledger) == len(set(self.ledger))
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
-    moment: str, postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
-) -> None:
-    given = {"hang": "${{ inputs.hang }}"}
-    steps: list[dict[str, Any]] = [{"id": "a"}, {"id": "b", "needs": ["a"]}, {"id": "c", "needs": ["b"]}]
-    peers.registry.workflow(
-        *({**step, "with_": given} for step in steps), inputs={"hang": {"type": "boolean"}}
-    )
-    url = postgres.create_database("killed", migrate="engine")
-    process = Process(url, nats.url, peers.address, tmp_path)
-    async with grpc.aio.insecure_channel(process.address) as channel:
-        story = Story(process, channel)
-        staying = asyncio.create_task(story.worker.stay())
+        """Has an engine die at a point, with the story of the point's place under way."""
+        place = point.partition(".")[0]
+        child = await self.process.start(f"{point}=kill@{COUNTS.get(place, 1)}")
+        self.stories.append(asyncio.create_task(STORIES[place](self, point)))
         try:
-            for point in sorted(one for one in POINTS if one.endswith(moment)):
-                await story.meet(point)
-            await story.check()
-        finally:
-            staying.cancel()
-            await story.worker.close()
-            await process.kill()
+            assert await child.wait() == -signal.SIGKILL, point
+        except TimeoutError:
+            pytest.fail(f"{point} was not reached")
+
+    async def check(self, audited: dict[str, Any]) -> None:
+        """Everything ended as it should, and no invariant is violated."""
+        await self.process.start()
+        await asyncio.gather(*self.stories)
+        for run_id, status in self.expected.items():
+            run = await self.ended(run_id)
+            assert run_pb2.Run.Status.Name(run.status) == status, run
+            self.history.runs[run_id] = await self.seen(run_id)
+        listed = await self.call("ListRuns", engine_pb2.ListRunsRequest(page_size=1000))
+        self.history.listed = {one.id for one in listed.runs}
+        self.history.audited = await self.recorded(audited)
+        assert [str(one) for one in check(self.history)] == []
+
+    async def recorded(self, audited: dict[str, Any]) -> set[str]:
+        """What audit was told, once it was told all it has to be."""
+        changes = {
+            f"{run_id}:{event['seq']}"
+            for run_id, seen in self.history.runs.items()
+            for event in seen.events
+            if "runStatusChange" in event or "stepStatusChange" in event
+        }
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(15):
+                while not changes <= audited.keys():
+                    await asyncio.sleep(0.05)
+        return set(audited)
 
 
-def test_failpoints_are_refused_in_production_and_misspelt() -> None:
-    with pytest.raises(failpoints.FailpointError, match="production"):
-        failpoints.arm({"MCPANEL_FAILPOINTS": "commit.before=kill", "MCPANEL_PROFILE": "production"})
-    with pytest.raises(failpoints.FailpointError, match="none of"):
-        failpoints.arm({"MCPANEL_FAILPOINTS": "comit.before=kill"})
-    failpoints.arm({})
+async def _file(ref: worker_pb2.AttemptRef) -> Any:
+    upload = worker_pb2.UploadArtifactRequest
+    yield upload(header=upload.Header(ref=ref, name="a.txt"))
+    yield upload(chunk=ref.run_id.encode())
+
+
+# What is done while the engine dies at a place.
+
+
+async def chain(lane: Lane, point: str) -> None:
+    await lane.start(point)
+
+
+async def repeat(lane: Lane, point: str) -> None:
+    old = await lane.start(point, do="fail", status="FAILED")
+    await lane.ended(old)
+    request = engine_pb2.RerunRunRequest(run_id=old, request_id=point)
+    lane.expect((await lane.call("RerunRun", request)).run.id, "FAILED")
+
+
+async def repeat_many(lane: Lane, point: str) -> None:
+    await lane.ended(await lane.start(point, do="fail", status="FAILED"))
+    request = engine_pb2.RerunRunsRequest(filter=f'run_key = "{point}"', request_id=point)
+    (rerun,) = (await lane.call("RerunRuns", request)).reruns
+    lane.expect(rerun.new_run_id, "FAILED")
+
+
+async def cancel(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, do="hang", status="ABORTED")
+    await lane.runs(run_id)
+    await lane.call("CancelRun", engine_pb2.CancelRunRequest(run_id=run_id, request_id=point))
+
+
+async def cancel_many(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, do="hang", status="ABORTED")
+    await lane.runs(run_id)
+    request = engine_pb2.CancelRunsRequest(filter=f'run_key = "{point}"', request_id=point)
+    assert (await lane.call("CancelRuns", request)).run_ids == [run_id]
+
+
+async def pause(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, do="wait")
+    await lane.runs(run_id)
+    await lane.call("PauseRun", engine_pb2.PauseRunRequest(run_id=run_id, request_id=point))
+    await lane.call("ResumeRun", engine_pb2.ResumeRunRequest(run_id=run_id, request_id=point))
+    lane.released.add(run_id)
+
+
+async def approve(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, "asked")
+    request = engine_pb2.ApproveStepRequest(
+        run_id=run_id, step_id="gate", decision="approve", request_id=point
+    )
+    await lane.call("ApproveStep", request)
+
+
+async def limited(lane: Lane, point: str) -> None:
+    first = await lane.start(f"{point} 1", "limited", do="wait")
+    lane.released.add(await lane.start(f"{point} 2", "limited", do="wait"))
+    lane.released.add(first)
+
+
+async def cached(lane: Lane, point: str) -> None:
+    await lane.start(f"{point} 1", "cached", do=point)
+    await lane.start(f"{point} 2", "cached", do=point)
+
+
+async def rated(lane: Lane, point: str) -> None:
+    await lane.start(point, "rated")
+
+
+async def upload(lane: Lane, point: str) -> None:
+    await lane.start(point, do="upload")
+
+
+STORIES: dict[str, Callable[[Lane, str], Coroutine[Any, Any, None]]] = {
+    "start": chain,
+    "rerun": repeat,
+    "cancel": cancel,
+    "pause": pause,
+    "resume": pause,
+    "approve": approve,
+    "cancel_many": cancel_many,
+    "rerun_many": repeat_many,
+    "attach": chain,
+    "commit": chain,
+    "renew": chain,
+    "admit": limited,
+    "cache": cached,
+    "rate": rated,
+    "recover": chain,
+    "store": upload,
+    "upload": upload,
+    "relay": chain,
+    "publish": chain,
+    "send": chain,
+    "ack": chain,
+    "stop": cancel,
+}
+COUNTS = {"commit": 2, "renew": 2, "publish": 2, "send": 2, "ack": 2}
+"""At which visit it dies, where that is not the first."""
+
+
+def the_workflows(peers: Peers) -> None:
+    given = {"do": "${{ inputs.do }}"}
+    inputs = {"do": {"type": "string"}}
+    registry = peers.registry
+    registry.workflow(
+        {"id": "a"},
+        {"id": "b", "needs": ["a"], "with_": given},
+        {"id": "c", "needs": ["b"]},
+        inputs=inputs,
+    )
+    registry.workflow({"id": "gate", "approval": {"message": "shall it?"}}, name="asked", inputs=inputs)
+    registry.workflow(
+        {"id": "a", "with_": given}, name="limited", inputs=inputs, concurrency=Concurrency(limit=1)
+    )
+    registry.workflow(
+        {"id": "a", "with_": given, "cache": {"ttl": {"seconds": 60}}}, name="cached", inputs=inputs
+    )
+    registry.workflow(
+        {"id": "a", "for_each": [1, 2, 3], "rate_limit": {"limit": 20, "period": {"seconds": 1}}},
+        name="rated",
+        inputs=inputs,
+    )
+
+
+async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
+    postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
+) -> None:
+    the_workflows(peers)
+    points = sorted(failpoints.NAMES)
+
+    async def lane(number: int, forks: Forks) -> None:
+        url = postgres.create_database("killed", migrate="engine")
+        process = Process(forks, url, nats.url, peers.address, folder=tmp_path / str(number), lease=LEASE)
+        async with grpc.aio.insecure_channel(process.address, options=QUICK) as channel:
+            one = Lane(process, channel)
+            staying = asyncio.create_task(one.worker.stay())
+            try:
+                for point in points[number::LANES]:
+                    await one.meet(point)
+                await one.check(peers.audit.records)
+            finally:
+                for task in (staying, *one.stories):
+                    task.cancel()
+                await one.worker.close()
+                if process.child is not None:
+                    await process.child.kill()
+                postgres.drop_database(url)
+
+    async with Forks(tmp_path / "engines.log") as forks, asyncio.TaskGroup() as group:
+        for number in range(LANES):
+            group.create_task(lane(number, forks))
+
+
+def test_every_place_has_its_story() -> None:
+    assert set(STORIES) == set(failpoints.PLACES)

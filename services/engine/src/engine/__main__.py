@@ -9,6 +9,7 @@ import chassis.server
 from chassis import config, migrations
 from chassis.authentication import RemoteAuthenticator
 from chassis.client import channel
+from chassis.failpoints import FailpointError
 from engine import failpoints
 from engine.config import EngineConfig, MigrateConfig
 from engine.service import Peers, build
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write("usage: python -m engine [migrate]\n")
                 return 2
-    except (config.ConfigError, failpoints.FailpointError) as error:
+    except (config.ConfigError, FailpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

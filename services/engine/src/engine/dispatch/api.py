@@ -11,6 +11,7 @@ from chassis.context import current
 from chassis.database import Database
 from chassis.errors import Conflict, Invalid
 from chassis.ids import uuid7
+from engine import failpoints
 from engine.artifacts import ArtifactStore, Stored
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.sessions import Session
@@ -80,9 +81,13 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
                 if message.WhichOneof("item") != "chunk":
                     raise Invalid("ARTIFACT_INVALID", "after the header an upload holds chunks only")
                 await upload.write(message.chunk)
+            failpoints.reach("store.before")
             stored = await upload.finish()
+            failpoints.reach("store.after")
         async with self.db.begin(audited=False) as tx:
             record = await store.put(tx, ref, _record(header, ref, stored, tx.now))
+            failpoints.reach("upload.before")
+        failpoints.reach("upload.after")
         if record is None:
             raise _stale(ref)
         return worker_pb2.UploadArtifactResponse(artifact=run_wire.artifact(record))

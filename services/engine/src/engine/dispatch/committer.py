@@ -224,7 +224,9 @@ class Committer:
             commands.append(hot.seen_sql(one.worker_id, draining=one.draining))
             commands.append(hot.renew_sql(one.worker_id, one.refs, self._lease))
             commands.append(hot.gone_sql(one.worker_id, one.refs))
+        failpoints.reach("renew.before")
         answers = await self._link.run(commands)
+        failpoints.reach("renew.after")
         for number, one in enumerate(renewals):
             one.gone(hot.to_refs(answers[3 * number + 2]))
 

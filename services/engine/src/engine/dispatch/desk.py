@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from engine import telemetry
+from engine import failpoints, telemetry
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.backlog import Backlog
 from engine.dispatch.cache import Cache
@@ -176,11 +176,13 @@ class Desk:
 
     def stop(self, worker_id: str, one: Ref, reason: str, *, tell_others: bool = False) -> None:
         """Tells the worker to stop an attempt; if it is connected elsewhere, tells the other replicas."""
+        failpoints.reach("stop.before")
         session = self.sessions.get(worker_id)
         if session is not None:
             session.send(work.cancel(one, reason))
         elif tell_others:
             self._publisher.stop(worker_id, one, reason)
+        failpoints.reach("stop.after")
 
     def _queue(self, unit: Unit) -> None:
         """Remembers the steps that came to be READY and found no free slot, and those that will be due later."""

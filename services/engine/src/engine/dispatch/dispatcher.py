@@ -13,6 +13,7 @@ from chassis.client import ServiceChannel
 from chassis.database import Database, Transaction
 from chassis.ids import is_uuid
 from chassis.signals import Signal
+from engine import failpoints
 from engine.components import Components
 from engine.dispatch import ingress
 from engine.dispatch.assigner import Assigner
@@ -248,6 +249,8 @@ class Dispatcher:
                 hot.gone_sql(worker.id, holding),
             ]
             answers = await hot.run(await tx.raw(), commands)
+            failpoints.reach("attach.before")
+        failpoints.reach("attach.after")
         lost = hot.to_refs(answers[1])
         session = Session(worker, set(holding) - set(lost))
         return session, lost
@@ -309,7 +312,9 @@ class Dispatcher:
 
         def done(rejected: Rejected | None) -> None:
             accepted = rejected is None or rejected.duplicate
+            failpoints.reach("ack.before")
             session.send(work.ack(ref, accepted, "" if rejected is None else rejected.reason))
+            failpoints.reach("ack.after")
 
         self._committer.submit(Transition(ref.run_id, event, done))
 
