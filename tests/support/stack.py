@@ -21,7 +21,7 @@ from stack.child import spawn
 from stack.home import Home
 from stack.memory import is_alive
 from stack.nats import Nats
-from stack.ports import Ports
+from stack.ports import Ports, replicas
 from stack.postgres import Postgres
 
 START_SECONDS = 90.0
@@ -32,7 +32,7 @@ class Stack:
 
     def __init__(self, path: Path, **settings: str) -> None:
         self.home = Home(path)
-        self.ports = Ports.free()
+        self.ports = Ports.free(replicas(settings, "engine"), replicas(settings, "worker"))
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
