@@ -44,7 +44,7 @@ class Ports:
         plain = cls(replicas=_further(replicas(environ, "engine"), replicas(environ, "worker")))
         changed: dict[str, int] = {}
         wrong: list[str] = []
-        for name, _ in plain.items():
+        for name in dict(plain.items()):
             text = environ.get(setting(name))
             if text is None:
                 continue
