@@ -16,8 +16,9 @@ from mcpanel.engine.v1 import engine_pb2, run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1.workflow_pb2 import Concurrency
 from stack.nats import Nats
 from tests.chaos.checker import ENDED, Execution, History, check
+from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
-from tests.engine.support.process import QUICK, WORKER_KEY, Caller, Process, insist
+from tests.engine.support.process import EDITOR_KEY, QUICK, WORKER_KEY, Caller, Process, insist
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
 from tests.support.forking import Forks
 from tests.support.servers import TestPostgres
@@ -143,6 +144,21 @@ async def chain(lane: Lane, point: str) -> None:
     await lane.start(point)
 
 
+async def alone(lane: Lane, point: str) -> None:
+    """A start without a request id is not repeated: there is one run, or none."""
+    workflow = point.replace(".", "-")
+    request = engine_pb2.StartRunRequest(workflow=workflow)
+    refusal = None
+    while refusal is None or refusal.reason == "NO_WORKER_FOR_TYPE":
+        call = lane.stub.StartRun(request, metadata=EDITOR_KEY, timeout=10, wait_for_ready=True)
+        refusal = await refused(call)
+    listing = engine_pb2.ListRunsRequest(filter=f'workflow_name = "{workflow}"')
+    runs = (await lane.call("ListRuns", listing)).runs
+    assert len(runs) == (1 if point.endswith("after") else 0)
+    for run in runs:
+        lane.expect(run.id, "SUCCESS")
+
+
 async def repeat(lane: Lane, point: str) -> None:
     old = await lane.start(point, do="fail", status="FAILED")
     await lane.ended(old)
@@ -215,6 +231,7 @@ STORIES: dict[str, Callable[[Lane, str], Coroutine[Any, Any, None]]] = {
     "cancel_many": cancel_many,
     "rerun_many": repeat_many,
     "attach": chain,
+    "bear": alone,
     "commit": chain,
     "renew": chain,
     "admit": limited,
@@ -243,6 +260,8 @@ def the_workflows(peers: Peers) -> None:
         {"id": "c", "needs": ["b"]},
         inputs=inputs,
     )
+    for name in ("bear-before", "bear-after"):
+        registry.workflow({"id": "a"}, name=name)
     registry.workflow({"id": "gate", "approval": {"message": "shall it?"}}, name="asked", inputs=inputs)
     registry.workflow(
         {"id": "a", "with_": given}, name="limited", inputs=inputs, concurrency=Concurrency(limit=1)

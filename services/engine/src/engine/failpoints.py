@@ -20,6 +20,7 @@ PLACES: Final = (
     # Commits of the dispatch.
     "attach",
     "commit",
+    "bear",
     "renew",
     "admit",
     "cache",

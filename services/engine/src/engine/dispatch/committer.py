@@ -287,7 +287,7 @@ class Committer:
         await self._link.run([*needed, *write(changed, self._lease), hot.COMMIT])
         failpoints.reach("commit.after")
         if births:
-            failpoints.reach("start.after")
+            failpoints.reach("bear.after")
         self._desk.committed(changed)
         for birth in births:
             if birth.unit is not None and not birth.born.done():
@@ -307,7 +307,7 @@ class Committer:
     def _bear(self, births: Sequence[Birth], now: datetime, units: dict[str, Unit]) -> list[hot.Command]:
         """Makes the new runs, and claims what can run at once; what is to be written before them."""
         needed: list[hot.Command] = []
-        failpoints.reach("start.before")
+        failpoints.reach("bear.before")
         for birth in births:
             try:
                 birth.unit, commands = birth.make(now)
