@@ -133,14 +133,12 @@ class Chaos:
             before = self._figures()
             try:
                 end = time.monotonic() + self.seconds
-                for fault in plan(self.seed, self.seconds):
+                for faults in plan(self.seed, self.seconds):
                     if time.monotonic() > end:
                         break
-                    done = await nemesis.do(fault)
-                    say(
-                        f"{'ok' if done.proved else '??'} {fault}: {done.proof}; a run after {done.recovery:.1f} s"
-                    )
-                    await nemesis.heal()
+                    for done in await nemesis.do(faults):
+                        what = f"{done.fault}: {done.proof}; a run after {done.recovery:.1f} s"
+                        say(f"{'ok' if done.proved else '??'} {'+ ' if len(faults) > 1 else ''}{what}")
             finally:
                 load.stopping = True
                 await nemesis.heal()

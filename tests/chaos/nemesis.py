@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import random
 import shutil
@@ -33,8 +34,10 @@ KILLED = (
 )
 FROZEN = ("engine", "engine_2", "worker", "worker_2", "gateway", "audit", "postgres", "nats")
 FREEZES = (1.0, 15.0, 90.0)
-"""How long a process is stopped, in seconds; no longer than a tenth of the whole."""
+"""How long a process is stopped, in seconds; no longer than a sixth of the whole."""
 _READERS = 20
+_PAIRED = 0.4
+"""How likely a fault comes together with another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Done:
-    """A fault that was done: whether it proved itself, what it saw, and the seconds until a run succeeded again."""
+    """A fault that was done: whether it proved itself, what it saw, and the seconds until a run succeeded again.
+
+    They count from the kill, or from when the fault was over.
+    """
 
     fault: Fault
     proved: bool
@@ -60,10 +66,13 @@ class Done:
     recovery: float = 0.0
 
 
-def plan(seed: int, seconds: float) -> Iterator[Fault]:
-    """Faults without end, always the same for a seed and a length: every one in turn, each round in another order."""
+def plan(seed: int, seconds: float) -> Iterator[tuple[Fault, ...]]:
+    """Faults without end, always the same for a seed and a length: every one in turn, each round in another order.
+
+    Some come in pairs: they happen at once, to different victims.
+    """
     dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
-    freezes = [one for one in FREEZES if one <= max(1.0, seconds / 10)]
+    freezes = [one for one in FREEZES if one <= max(1.0, seconds / 6)]
     while True:
         every = [
             *(Fault("kill", victim) for victim in KILLED),
@@ -78,7 +87,12 @@ def plan(seed: int, seconds: float) -> Iterator[Fault]:
             Fault("read nothing from", "streams", 8.0),
         ]
         dice.shuffle(every)
-        yield from every
+        while every:
+            fault = every.pop()
+            if every and every[-1].victim != fault.victim and dice.random() < _PAIRED:
+                yield fault, every.pop()
+            else:
+                yield (fault,)
 
 
 class Nemesis:
@@ -92,8 +106,18 @@ class Nemesis:
         self._proxies = proxies
         self._twice = twice
 
-    async def do(self, fault: Fault) -> Done:
-        """Does a fault, heals it, and waits until a run succeeds."""
+    async def do(self, faults: tuple[Fault, ...]) -> list[Done]:
+        """Does faults at once, heals them, and waits until a run succeeds."""
+        together = await asyncio.gather(*(self._do(one) for one in faults))
+        await self.heal()
+        await self._load.probe()
+        taken = time.monotonic() - max(since for since, _ in together)
+        done = [dataclasses.replace(one, recovery=taken) for _, one in together]
+        self.done += done
+        return done
+
+    async def _do(self, fault: Fault) -> tuple[float, Done]:
+        """The moment from which its recovery counts, and what was done."""
         how: dict[str, Callable[[Fault], Awaitable[tuple[bool, str]]]] = {
             "kill": self._kill,
             "wipe": self._kill,
@@ -107,13 +131,10 @@ class Nemesis:
             "read nothing from": self._stall,
         }
         in_flight = len(self._load.history.accepted) - len(self._load.history.sightings)
+        begun = time.monotonic()
         proved, proof = await how[fault.kind](fault)
         done = Done(fault, proved, f"{proof}; {in_flight} runs in flight")
-        self.done.append(done)
-        healed = time.monotonic()
-        await self._load.probe()
-        done.recovery = time.monotonic() - healed
-        return done
+        return begun if fault.kind in ("kill", "wipe") else time.monotonic(), done
 
     async def heal(self) -> None:
         """Everything is as it should be: proxies pass on, every process is ready."""
@@ -144,7 +165,7 @@ class Nemesis:
         end(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(fault.seconds)
-            state = psutil.Process(pid).status()
+            state = psutil.Process(pid).status() if is_alive(pid) else "killed"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 end(pid, signal.SIGCONT)
@@ -204,18 +225,28 @@ class Nemesis:
     async def _stall(self, fault: Fault) -> tuple[bool, str]:
         run = await self._load.start("slow")
         request = f"GET {RUNS}/{run}/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.stack.admin_key}\r\n\r\n"
-        readers = []
-        for _ in range(_READERS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.stack.ports.edge, limit=64)
-            writer.write(request.encode())
-            readers.append((reader, writer))
-        async with asyncio.timeout(30):
-            answered = [b"200" in await reader.readline() for reader, _ in readers]
+        readers: list[asyncio.StreamWriter] = []
+        tries = 0
+        while len(readers) < _READERS and tries < 10 * _READERS:
+            tries += 1
+            try:
+                async with asyncio.timeout(5):
+                    reader, writer = await asyncio.open_connection(
+                        "127.0.0.1", self.stack.ports.edge, limit=64
+                    )
+                    writer.write(request.encode())
+                    answer = await reader.readline()
+            except (OSError, TimeoutError):
+                answer = b""
+            if b" 200 " in answer:
+                readers.append(writer)
+            else:
+                await asyncio.sleep(0.1)
         await asyncio.sleep(fault.seconds)
-        for _, writer in readers:
+        for writer in readers:
             writer.close()
         await self._load.ended(run, "SUCCESS")
-        return all(answered), f"{sum(answered)} readers"
+        return len(readers) == _READERS, f"{len(readers)} readers"
 
     async def _connected(self, victim: str) -> None:
         """Returns when there are connections to break, or twenty seconds later."""
