@@ -163,13 +163,23 @@ class Nemesis:
         pid = self.stack.pid(fault.victim)
         end = os.killpg if fault.victim == "postgres" else os.kill  # with its backends
         end(pid, signal.SIGSTOP)
+        meanwhile = asyncio.create_task(self._meanwhile())
         try:
             await asyncio.sleep(fault.seconds)
             state = psutil.Process(pid).status() if is_alive(pid) else "killed"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 end(pid, signal.SIGCONT)
-        return state == psutil.STATUS_STOPPED, f"pid {pid} was {state}"
+        during = meanwhile.done()
+        taken = await meanwhile
+        noticed = f"a run beside it took {taken:.1f} s" if during else "no run ended meanwhile"
+        return state == psutil.STATUS_STOPPED, f"pid {pid} was {state}, {noticed}"
+
+    async def _meanwhile(self) -> float:
+        """The seconds that a run takes while something is frozen."""
+        started = time.monotonic()
+        await self._load.probe()
+        return time.monotonic() - started
 
     async def _cut(self, fault: Fault) -> tuple[bool, str]:
         proxy = self._proxies["databases"][fault.victim]
