@@ -144,8 +144,8 @@ class Chaos:
                 await nemesis.heal()
             healed = time.monotonic()
             await asyncio.gather(*clients)
-            await load.watched()
             self.history.quiet_after = await self._quiet(load) - healed
+            await load.watched()
             await self._collect(load)
             self.history.growth = [
                 Growth(

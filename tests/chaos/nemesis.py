@@ -9,7 +9,6 @@ import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -189,39 +188,40 @@ class Nemesis:
             async with asyncio.timeout(20):
                 while proxy.cuts == before:
                     await asyncio.sleep(0.02)
-        proxy.heal()
+        proxy.cuts_commit = 0
         return proxy.cuts > before, f"{proxy.cuts - before} answers lost"
 
     async def _half_open(self, fault: Fault) -> tuple[bool, str]:
-        await self._connected(fault.victim)
-        with self._all_of(fault.victim) as proxies:
-            before = sum(one.swallowed for one in proxies)
-            count = sum(one.half_open() for one in proxies)
-            await asyncio.sleep(fault.seconds)
-            swallowed = sum(one.swallowed for one in proxies) - before
+        proxies = await self._connected(fault.victim)
+        before = sum(one.swallowed for one in proxies)
+        count = sum(one.half_open() for one in proxies)
+        await asyncio.sleep(fault.seconds)
+        swallowed = sum(one.swallowed for one in proxies) - before
+        for one in proxies:
+            one.open()
         return bool(count and swallowed), f"{swallowed} bytes on {count} connections were lost"
 
     async def _reset(self, fault: Fault) -> tuple[bool, str]:
-        await self._connected(fault.victim)
-        with self._all_of(fault.victim) as proxies:
-            count = sum(one.reset() for one in proxies)
+        count = sum(one.reset() for one in await self._connected(fault.victim))
         return count > 0, f"{count} connections were reset"
 
     async def _delay(self, fault: Fault) -> tuple[bool, str]:
-        with self._all_of(fault.victim) as proxies:
-            for one in proxies:
-                one.delay = 0.1
-            started = time.monotonic()
-            await self._load.probe()
-            taken = time.monotonic() - started
-            await asyncio.sleep(fault.seconds)
+        proxies = self._proxies[fault.victim].values()
+        for one in proxies:
+            one.delay = 0.1
+        taken = await self._meanwhile()
+        await asyncio.sleep(fault.seconds)
+        for one in proxies:
+            one.delay = 0.0
         return taken > 0.4, f"a run took {taken:.1f} s"
 
     async def _slow(self, fault: Fault) -> tuple[bool, str]:
-        with self._all_of(fault.victim) as proxies:
-            for one in proxies:
-                one.bandwidth = 4096
-            await asyncio.sleep(fault.seconds)
+        proxies = self._proxies[fault.victim].values()
+        for one in proxies:
+            one.bandwidth = 4096
+        await asyncio.sleep(fault.seconds)
+        for one in proxies:
+            one.bandwidth = 0
         return True, "4 KiB/s"
 
     async def _repeat(self, fault: Fault) -> tuple[bool, str]:
@@ -258,18 +258,11 @@ class Nemesis:
         await self._load.ended(run, "SUCCESS")
         return len(readers) == _READERS, f"{len(readers)} readers"
 
-    async def _connected(self, victim: str) -> None:
-        """Returns when there are connections to break, or twenty seconds later."""
+    async def _connected(self, victim: str) -> list[Proxy]:
+        """The victim's proxies, once there are connections to break, or twenty seconds later."""
+        proxies = list(self._proxies[victim].values())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(20):
-                while not any(one.count for one in self._proxies[victim].values()):
+                while not any(one.count for one in proxies):
                     await asyncio.sleep(0.02)
-
-    @contextmanager
-    def _all_of(self, victim: str) -> Iterator[list[Proxy]]:
-        proxies = list(self._proxies[victim].values())
-        try:
-            yield proxies
-        finally:
-            for one in proxies:
-                one.heal()
+        return proxies

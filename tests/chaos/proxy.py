@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 
 _CHUNK = 64 * 1024
+_SLOW_CHUNK = 1024
 COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
 """PostgreSQL's answer to COMMIT: CommandComplete."""
 
@@ -26,8 +27,6 @@ class Proxy:
         """Bytes a second in each direction; 0 for all there is."""
         self.is_half_open = False
         """While set, connections stay open and nothing arrives."""
-        self.refuses = False
-        """While set, new connections are reset."""
         self.cuts_commit = 0
         """How many answers to COMMIT are still to be lost, each with its connection."""
         self.cuts = 0
@@ -72,13 +71,17 @@ class Proxy:
         self._healed.clear()
         return len(self._connections)
 
-    def heal(self) -> None:
-        """Does everything right again. What was swallowed is lost, and its connections with it."""
-        was, self.is_half_open = self.is_half_open, False
-        self.delay, self.bandwidth, self.refuses, self.cuts_commit = 0.0, 0, False, 0
-        self._healed.set()
-        if was:
+    def open(self) -> None:
+        """Is not half open any more. What was swallowed is lost, and its connections with it."""
+        if self.is_half_open:
+            self.is_half_open = False
+            self._healed.set()
             self.reset()
+
+    def heal(self) -> None:
+        """Does everything right again."""
+        self.delay, self.bandwidth, self.cuts_commit = 0.0, 0, 0
+        self.open()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -87,8 +90,6 @@ class Proxy:
         self._sockets.add(writer)
         inner: asyncio.StreamWriter | None = None
         try:
-            if self.refuses:
-                return
             there, inner = await asyncio.open_connection("127.0.0.1", self.target)
             self._sockets.add(inner)
             change = self._answers() if self._answers is not None else None
@@ -120,7 +121,7 @@ class Proxy:
         answers: bool = False,
     ) -> None:
         with contextlib.suppress(OSError):
-            while data := await reader.read(_CHUNK):
+            while data := await reader.read(_SLOW_CHUNK if self.bandwidth else _CHUNK):
                 if self.is_half_open:
                     self.swallowed += len(data)
                     await self._healed.wait()
