@@ -92,6 +92,7 @@ def test_an_invalid_secret_is_not_shown() -> None:
         ("127.0.0.1:80", "127.0.0.1", 80, "127.0.0.1:80"),
         ("[::1]:80", "::1", 80, "[::1]:80"),
         ("unix:/tmp/x", "unix:/tmp/x", 0, "unix:/tmp/x"),
+        ("ipv4:127.0.0.1:1,127.0.0.1:2", "ipv4:127.0.0.1:1,127.0.0.1:2", 0, "ipv4:127.0.0.1:1,127.0.0.1:2"),
     ],
 )
 def test_addresses_are_read_and_written_alike(text: str, host: str, port: int, shown: str) -> None:

@@ -1,6 +1,8 @@
 """Transactions that know the call they serve: the change, its record and its answer commit together."""
 
 import asyncio
+import os
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -303,6 +305,14 @@ async def test_connections_cut_by_the_server_are_replaced_unnoticed(
         await tx.execute(insert(things).values(name="a", count=1))
 
     assert await count(db) == 1
+
+
+async def test_a_connection_on_which_nothing_arrives_is_given_up_soon(db: Database) -> None:
+    async with db.begin(idempotent=False, audited=False) as tx:
+        inside = socket.socket(fileno=os.dup((await tx.raw()).fileno()))
+
+    with inside:
+        assert inside.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
 
 
 async def test_transactions_are_counted_and_timed(db: Database) -> None:

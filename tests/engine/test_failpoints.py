@@ -1,10 +1,10 @@
-"""kill -9 at every named point: the run still ends, each step with one outcome, and no event is missing."""
+"""kill -9 at every named point: what was accepted still ends as it should, and every invariant holds."""
 
 import asyncio
-import os
+import contextlib
 import signal
-import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,206 +13,337 @@ import grpc.aio
 import pytest
 
 from engine import failpoints
-from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, schedule_pb2, trigger_pb2
+from mcpanel.engine.v1 import (
+    engine_pb2,
+    run_pb2,
+    schedule_pb2,
+    trigger_pb2,
+    worker_pb2,
+    worker_pb2_grpc,
+)
+from mcpanel.registry.v1.workflow_pb2 import Concurrency
 from stack.nats import Nats
-from stack.ports import free_port
-from tests.engine.support.automation import quick
+from tests.chaos.checker import ENDED, Execution, History, check
+from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
-from tests.engine.support.worker import Attempt, FakeWorker, echo
+from tests.engine.support.process import EDITOR_KEY, QUICK, WORKER_KEY, Caller, Process, insist
+from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
+from tests.support.forking import Forks
 from tests.support.servers import TestPostgres
 
-EDITOR_KEY = (("authorization", "Bearer mcp_editor"),)
-WORKER_KEY = (("authorization", "Bearer mcp_worker"),)
-POINTS = {
-    name: 2 if name.partition(".")[0] in ("commit", "publish", "send") else 1
-    for name in failpoints.NAMES
-    if not name.startswith(("fire", "follow"))
-}
+LEASE = 2.0
+LANES = 4
 
 
-class Process:
-    """`python -m engine` as a process of its own, on one port, started as often as needed."""
-
-    def __init__(self, url: str, nats_url: str, peers: str, folder: Path) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
-        self._child: asyncio.subprocess.Process | None = None
-        self._environ = {
-            "PATH": os.environ["PATH"],
-            "MCPANEL_ENV_FILE": os.devnull,
-            "MCPANEL_HOME": str(folder),
-            "MCPANEL_DATABASE_URL": url,
-            "MCPANEL_NATS_URL": nats_url,
-            "MCPANEL_LISTEN": self.address,
-            "MCPANEL_METRICS_LISTEN": "",
-            "MCPANEL_IDENTITY_ADDRESS": peers,
-            "MCPANEL_REGISTRY_ADDRESS": peers,
-            "MCPANEL_AUDIT_ADDRESS": peers,
-            "MCPANEL_LEASE_SECONDS": "2",
-            "MCPANEL_HEARTBEAT_SECONDS": "0.3",
-            "MCPANEL_POLL_SECONDS": "0.3",
-        }
-
-    async def start(self, failpoints: str = "") -> None:
-        environ = {**self._environ, "MCPANEL_FAILPOINTS": failpoints}
-        self._child = await asyncio.create_subprocess_exec(sys.executable, "-m", "engine", env=environ)
-
-    async def death(self) -> int:
-        assert self._child is not None
-        return await asyncio.wait_for(self._child.wait(), 30)
-
-    async def kill(self) -> None:
-        if self._child is not None and self._child.returncode is None:
-            self._child.kill()
-            await self._child.wait()
-
-
-async def insist(call: Callable[[], Any]) -> Any:
-    """Repeats a call while the engine is away, as clients do."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call()
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                    raise
-                await asyncio.sleep(0.1)
-
-
-class Story:
-    """Run after run, each of which meets a kill; all of them on one database, with one worker."""
+class Lane(Caller):
+    """An engine that is killed again and again, its database, its worker and what is asked of it."""
 
     def __init__(self, process: Process, channel: grpc.aio.Channel) -> None:
+        super().__init__(channel)
         self.process = process
-        self.stub = engine_pb2_grpc.EngineServiceStub(channel)
-        self.worker = FakeWorker(process.address, heartbeat=0.3)
-        self.worker.default, self.worker.metadata = self.note, WORKER_KEY
-        self.ledger: list[tuple[str, str, int]] = []
-        self.hanging: set[str] = set()
-        self.calls: list[tuple[asyncio.Task[Any], asyncio.Task[Any] | None]] = []
+        self.files = worker_pb2_grpc.WorkerServiceStub(channel)
+        self.worker = FakeWorker(process.address, heartbeat=0.3, slots=8)
+        self.worker.default, self.worker.metadata = self.code, WORKER_KEY
+        self.history = History(lease=LEASE)
+        self.expected: dict[str, str] = {}
+        self.stories: list[asyncio.Task[None]] = []
+        self.running: set[tuple[str, str]] = set()
+        self.released: set[str] = set()
 
-    async def note(self, attempt: Attempt) -> Any:
-        self.ledger.append((attempt.ref.run_id, attempt.step_id, attempt.number))
-        if attempt.inputs["hang"] and attempt.step_id == "b":
-            self.hanging.add(attempt.ref.run_id)
-            return await attempt.hang()
-        if attempt.inputs.get("large") and attempt.step_id == "a":
-            return {**attempt.inputs, "text": "x" * 300_000}
-        return await echo(attempt)
+    async def code(self, attempt: Attempt) -> Any:
+        """What every step runs. It writes the ledger, and does what its input says."""
+        ref = attempt.ref
+        ran = Execution(ref.run_id, ref.step_id, ref.attempt, ref.epoch, time.monotonic())
+        self.history.executions.append(ran)
+        self.running.add((ref.run_id, ref.step_id))
+        try:
+            match attempt.inputs.get("do"):
+                case "hang":
+                    return await attempt.hang()
+                case "fail":
+                    raise StepFailed
+                case "upload":
+                    await insist(
+                        lambda: self.files.UploadArtifact(_file(ref), metadata=WORKER_KEY, timeout=5)
+                    )
+                case "wait":
+                    while ref.run_id not in self.released:
+                        await asyncio.sleep(0.01)
+            return attempt.inputs
+        finally:
+            ran.end = time.monotonic()
+
+    async def start(self, point: str, workflow: str = "flow", do: str = "", status: str = "SUCCESS") -> str:
+        """Starts a run that is to end with `status`; its id."""
+        request = engine_pb2.StartRunRequest(
+            workflow=workflow, request_id=point, inputs={"do": do}, run_key=point
+        )
+        return self.expect((await self.call("StartRun", request)).run.id, status)
+
+    def expect(self, run_id: str, status: str) -> str:
+        """An accepted run, and how it is to end."""
+        self.history.accepted.add(run_id)
+        self.expected[run_id] = status
+        return run_id
+
+    async def ended(self, run_id: str) -> run_pb2.Run:
+        """The run, once it has ended."""
+        async with asyncio.timeout(40):
+            while True:
+                run: run_pb2.Run = (await self.call("GetRun", engine_pb2.GetRunRequest(run_id=run_id))).run
+                if run_pb2.Run.Status.Name(run.status) in ENDED:
+                    return run
+                await asyncio.sleep(0.05)
+
+    async def runs(self, run_id: str, step: str = "b") -> None:
+        """Returns when the code of the step runs."""
+        async with asyncio.timeout(30):
+            while (run_id, step) not in self.running:
+                await asyncio.sleep(0.01)
+
+    async def only_run_of(self, workflow: str) -> str:
+        """The run of a workflow that starts by itself, once there is one; a second one would have come soon after."""
+        listing = engine_pb2.ListRunsRequest(filter=f'workflow_name = "{workflow}"')
+        async with asyncio.timeout(30):
+            while not (await self.call("ListRuns", listing)).runs:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+        (run,) = (await self.call("ListRuns", listing)).runs
+        return str(run.id)
 
     async def meet(self, point: str) -> None:
-        """Starts a run on an engine that is to die at `point`, and sees it die."""
-        await self.process.start(f"{point}=kill@{POINTS[point]}")
-        while self.worker.welcome is None:
-            await asyncio.sleep(0.02)
-        hang = point.startswith("cancel")
-        inputs = {"hang": hang, "large": point.startswith("upload")}
-        request = engine_pb2.StartRunRequest(workflow="flow", request_id=point, inputs=inputs)
-        starting = asyncio.create_task(
-            insist(lambda: self.stub.StartRun(request, metadata=EDITOR_KEY, timeout=5))
-        )
-        cancelling: asyncio.Task[Any] | None = None
-        if hang:
-            run_id = (await starting).run.id
-            while run_id not in self.hanging:
-                await asyncio.sleep(0.02)
-            cancel = engine_pb2.CancelRunRequest(run_id=run_id, request_id=point)
-            cancelling = asyncio.create_task(
-                insist(lambda: self.stub.CancelRun(cancel, metadata=EDITOR_KEY, timeout=5))
-            )
-        assert await self.process.death() == -signal.SIGKILL, point
-        self.calls.append((starting, cancelling))
+        """Has an engine die at a point, with the story of the point's place under way."""
+        place = point.partition(".")[0]
+        child = await self.process.start(f"{point}=kill@{COUNTS.get(place, 1)}")
+        self.stories.append(asyncio.create_task(STORIES[place](self, point)))
+        try:
+            assert await child.wait() == -signal.SIGKILL, point
+        except TimeoutError:
+            pytest.fail(f"{point} was not reached")
 
-    async def check(self) -> None:
-        """Every run was recorded once, has ended as it should, and its events say so without a gap."""
+    async def check(self, audited: dict[str, Any]) -> None:
+        """Everything ended as it should, and no invariant is violated."""
         await self.process.start()
-        statuses = {}
-        for starting, cancelling in self.calls:
-            run_id = (await starting).run.id
-            statuses[run_id] = run_pb2.Run.SUCCESS if cancelling is None else run_pb2.Run.ABORTED
-            if cancelling is not None:
-                await cancelling
-        listed = await insist(lambda: self.stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=EDITOR_KEY))
-        assert {one.id for one in listed.runs} == set(statuses)
-        for run_id, status in statuses.items():
-            get = engine_pb2.GetRunRequest(run_id=run_id)
-            async with asyncio.timeout(30):
-                while (run := (await self.stub.GetRun(get, metadata=EDITOR_KEY)).run).status < 4:
+        await asyncio.gather(*self.stories)
+        for run_id, status in self.expected.items():
+            run = await self.ended(run_id)
+            assert run_pb2.Run.Status.Name(run.status) == status, run
+            self.history.runs[run_id] = await self.seen(run_id)
+        listed = await self.call("ListRuns", engine_pb2.ListRunsRequest(page_size=1000))
+        self.history.listed = {one.id for one in listed.runs}
+        self.history.audited = await self.recorded(audited)
+        assert [str(one) for one in check(self.history)] == []
+
+    async def recorded(self, audited: dict[str, Any]) -> set[str]:
+        """What audit was told, once it was told all it has to be."""
+        changes = {
+            f"{run_id}:{event['seq']}"
+            for run_id, seen in self.history.runs.items()
+            for event in seen.events
+            if "runStatusChange" in event or "stepStatusChange" in event
+        }
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(15):
+                while not changes <= audited.keys():
                     await asyncio.sleep(0.05)
-            assert run.status == status
-            request = engine_pb2.ListRunEventsRequest(run_id=run_id, page_size=1000)
-            events = (await self.stub.ListRunEvents(request, metadata=EDITOR_KEY)).events
-            assert [one.seq for one in events] == list(range(1, run.last_seq + 1))
-            assert events[-1].HasField("end")
-            changes = [one.step_status_change for one in events if one.HasField("step_status_change")]
-            assert sorted(one.step_id for one in changes if one.status in (5, 6, 7, 8)) == ["a", "b", "c"]
-        assert len(self.ledger) == len(set(self.ledger))
+        return set(audited)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
-    moment: str, postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
-) -> None:
-    given = {"hang": "${{ inputs.hang }}", "large": "${{ inputs.large }}"}
-    steps: list[dict[str, Any]] = [{"id": "a"}, {"id": "b", "needs": ["a"]}, {"id": "c", "needs": ["b"]}]
-    peers.registry.workflow(
-        *({**step, "with_": given} for step in steps),
-        inputs={"hang": {"type": "boolean"}, "large": {"type": "boolean"}},
+async def _file(ref: worker_pb2.AttemptRef) -> Any:
+    upload = worker_pb2.UploadArtifactRequest
+    yield upload(header=upload.Header(ref=ref, name="a.txt"))
+    yield upload(chunk=ref.run_id.encode())
+
+
+# What is done while the engine dies at a place.
+
+
+async def chain(lane: Lane, point: str) -> None:
+    await lane.start(point)
+
+
+async def alone(lane: Lane, point: str) -> None:
+    """A start without a request id is not repeated: there is one run, or none."""
+    workflow = point.replace(".", "-")
+    request = engine_pb2.StartRunRequest(workflow=workflow)
+    refusal = None
+    while refusal is None or refusal.reason == "NO_WORKER_FOR_TYPE":
+        call = lane.stub.StartRun(request, metadata=EDITOR_KEY, timeout=10, wait_for_ready=True)
+        refusal = await refused(call)
+    listing = engine_pb2.ListRunsRequest(filter=f'workflow_name = "{workflow}"')
+    runs = (await lane.call("ListRuns", listing)).runs
+    assert len(runs) == (1 if point.endswith("after") else 0)
+    for run in runs:
+        lane.expect(run.id, "SUCCESS")
+
+
+async def repeat(lane: Lane, point: str) -> None:
+    old = await lane.start(point, do="fail", status="FAILED")
+    await lane.ended(old)
+    request = engine_pb2.RerunRunRequest(run_id=old, request_id=point)
+    lane.expect((await lane.call("RerunRun", request)).run.id, "FAILED")
+
+
+async def repeat_many(lane: Lane, point: str) -> None:
+    await lane.ended(await lane.start(point, do="fail", status="FAILED"))
+    request = engine_pb2.RerunRunsRequest(filter=f'run_key = "{point}"', request_id=point)
+    (rerun,) = (await lane.call("RerunRuns", request)).reruns
+    lane.expect(rerun.new_run_id, "FAILED")
+
+
+async def cancel(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, do="hang", status="ABORTED")
+    await lane.runs(run_id)
+    await lane.call("CancelRun", engine_pb2.CancelRunRequest(run_id=run_id, request_id=point))
+
+
+async def cancel_many(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, do="hang", status="ABORTED")
+    await lane.runs(run_id)
+    request = engine_pb2.CancelRunsRequest(filter=f'run_key = "{point}"', request_id=point)
+    assert (await lane.call("CancelRuns", request)).run_ids == [run_id]
+
+
+async def pause(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, do="wait")
+    await lane.runs(run_id)
+    await lane.call("PauseRun", engine_pb2.PauseRunRequest(run_id=run_id, request_id=point))
+    await lane.call("ResumeRun", engine_pb2.ResumeRunRequest(run_id=run_id, request_id=point))
+    lane.released.add(run_id)
+
+
+async def approve(lane: Lane, point: str) -> None:
+    run_id = await lane.start(point, "asked")
+    request = engine_pb2.ApproveStepRequest(
+        run_id=run_id, step_id="gate", decision="approve", request_id=point
     )
-    url = postgres.create_database("killed", migrate="engine")
-    process = Process(url, nats.url, peers.address, tmp_path)
-    async with grpc.aio.insecure_channel(process.address) as channel:
-        story = Story(process, channel)
-        staying = asyncio.create_task(story.worker.stay())
-        try:
-            for point in sorted(one for one in POINTS if one.endswith(moment)):
-                await story.meet(point)
-            await story.check()
-        finally:
-            staying.cancel()
-            await story.worker.close()
-            await process.kill()
+    await lane.call("ApproveStep", request)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-async def test_what_starts_by_itself_starts_once_whenever_the_engine_is_killed(
-    moment: str, postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
+async def limited(lane: Lane, point: str) -> None:
+    first = await lane.start(f"{point} 1", "limited", do="wait")
+    lane.released.add(await lane.start(f"{point} 2", "limited", do="wait"))
+    lane.released.add(first)
+
+
+async def cached(lane: Lane, point: str) -> None:
+    await lane.start(f"{point} 1", "cached", do=point)
+    await lane.start(f"{point} 2", "cached", do=point)
+
+
+async def rated(lane: Lane, point: str) -> None:
+    await lane.start(point, "rated")
+
+
+async def upload(lane: Lane, point: str) -> None:
+    await lane.start(point, do="upload")
+
+
+async def fire(lane: Lane, point: str) -> None:
+    """A schedule whose time comes once."""
+    workflow = point.replace(".", "-")
+    once = schedule_pb2.Schedule(name=workflow, workflow=workflow, interval={"every": timedelta(days=366)})
+    once.interval.anchor_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=0.5))
+    await lane.call("CreateSchedule", schedule_pb2.CreateScheduleRequest(schedule=once, request_id=point))
+    lane.expect(await lane.only_run_of(workflow), "SUCCESS")
+
+
+async def follow(lane: Lane, point: str) -> None:
+    """A run that starts when another has ended."""
+    workflow, source = point.replace(".", "-"), f"{point.replace('.', '-')}-source"
+    trigger = trigger_pb2.Trigger(name=workflow, workflow=workflow, run_end={"workflow": source})
+    await lane.call("CreateTrigger", trigger_pb2.CreateTriggerRequest(trigger=trigger, request_id=point))
+    await lane.start(point, source)
+    lane.expect(await lane.only_run_of(workflow), "SUCCESS")
+
+
+STORIES: dict[str, Callable[[Lane, str], Coroutine[Any, Any, None]]] = {
+    "start": chain,
+    "rerun": repeat,
+    "cancel": cancel,
+    "pause": pause,
+    "resume": pause,
+    "approve": approve,
+    "cancel_many": cancel_many,
+    "rerun_many": repeat_many,
+    "fire": fire,
+    "follow": follow,
+    "attach": chain,
+    "bear": alone,
+    "commit": chain,
+    "renew": chain,
+    "admit": limited,
+    "cache": cached,
+    "rate": rated,
+    "recover": chain,
+    "store": upload,
+    "upload": upload,
+    "relay": chain,
+    "publish": chain,
+    "send": chain,
+    "ack": chain,
+    "stop": cancel,
+}
+COUNTS = {"commit": 2, "renew": 2, "publish": 2, "send": 2, "ack": 2}
+"""At which visit it dies, where that is not the first."""
+
+
+def the_workflows(peers: Peers) -> None:
+    given = {"do": "${{ inputs.do }}"}
+    inputs = {"do": {"type": "string"}}
+    registry = peers.registry
+    registry.workflow(
+        {"id": "a"},
+        {"id": "b", "needs": ["a"], "with_": given},
+        {"id": "c", "needs": ["b"]},
+        inputs=inputs,
+    )
+    for place in ("bear", "fire", "follow"):
+        for moment in ("before", "after"):
+            registry.workflow({"id": "a"}, name=f"{place}-{moment}")
+            registry.workflow({"id": "a"}, name=f"{place}-{moment}-source", inputs=inputs)
+    registry.workflow({"id": "gate", "approval": {"message": "shall it?"}}, name="asked", inputs=inputs)
+    registry.workflow(
+        {"id": "a", "with_": given}, name="limited", inputs=inputs, concurrency=Concurrency(limit=1)
+    )
+    registry.workflow(
+        {"id": "a", "with_": given, "cache": {"ttl": {"seconds": 60}}}, name="cached", inputs=inputs
+    )
+    registry.workflow(
+        {"id": "a", "for_each": [1, 2, 3], "rate_limit": {"limit": 20, "period": {"seconds": 1}}},
+        name="rated",
+        inputs=inputs,
+    )
+
+
+async def test_runs_outlive_an_engine_that_is_killed_at_every_point(
+    postgres: TestPostgres, nats: Nats, peers: Peers, tmp_path: Path
 ) -> None:
-    quick(peers)
-    quick(peers, "report")
-    process = Process(postgres.create_database("killed", migrate="engine"), nats.url, peers.address, tmp_path)
-    once = schedule_pb2.Schedule(name="once", workflow="flow", interval={"every": timedelta(days=366)})
-    trigger = trigger_pb2.Trigger(name="after", workflow="report", run_end={"workflow": "flow"})
-    async with grpc.aio.insecure_channel(process.address) as channel:
-        stub = engine_pb2_grpc.EngineServiceStub(channel)
+    the_workflows(peers)
+    points = sorted(failpoints.NAMES)
 
-        async def started() -> list[str]:
-            found = (await stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=EDITOR_KEY)).runs
-            return sorted(one.workflow_name for one in found)
+    async def lane(number: int, forks: Forks) -> None:
+        url = postgres.create_database("killed", migrate="engine")
+        process = Process(forks, url, nats.url, peers.address, folder=tmp_path / str(number), lease=LEASE)
+        async with grpc.aio.insecure_channel(process.address, options=QUICK) as channel:
+            one = Lane(process, channel)
+            staying = asyncio.create_task(one.worker.stay())
+            try:
+                for point in points[number::LANES]:
+                    await one.meet(point)
+                await one.check(peers.audit.records)
+            finally:
+                for task in (staying, *one.stories):
+                    task.cancel()
+                await one.worker.close()
+                if process.child is not None:
+                    await process.child.kill()
+                postgres.drop_database(url)
 
-        try:
-            await process.start(f"fire.{moment}=kill")
-            create = trigger_pb2.CreateTriggerRequest(trigger=trigger, request_id="trigger")
-            await insist(lambda: stub.CreateTrigger(create, metadata=EDITOR_KEY))
-            once.interval.anchor_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=0.5))
-            fire = schedule_pb2.CreateScheduleRequest(schedule=once, request_id="schedule")
-            await stub.CreateSchedule(fire, metadata=EDITOR_KEY)
-            assert await process.death() == -signal.SIGKILL
-            await process.start(f"follow.{moment}=kill")
-            assert await process.death() == -signal.SIGKILL
-            await process.start()
-            async with asyncio.timeout(20):
-                while len(await insist(started)) < 2:
-                    await asyncio.sleep(0.05)
-            await asyncio.sleep(1)
-
-            assert await started() == ["flow", "report"]
-        finally:
-            await process.kill()
+    async with Forks(tmp_path / "engines.log") as forks, asyncio.TaskGroup() as group:
+        for number in range(LANES):
+            group.create_task(lane(number, forks))
 
 
-def test_failpoints_are_refused_in_production_and_misspelt() -> None:
-    with pytest.raises(failpoints.FailpointError, match="production"):
-        failpoints.arm({"MCPANEL_FAILPOINTS": "commit.before=kill", "MCPANEL_PROFILE": "production"})
-    with pytest.raises(failpoints.FailpointError, match="none of"):
-        failpoints.arm({"MCPANEL_FAILPOINTS": "comit.before=kill"})
-    failpoints.arm({})
+def test_every_place_has_its_story() -> None:
+    assert set(STORIES) == set(failpoints.PLACES)

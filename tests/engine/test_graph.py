@@ -53,6 +53,8 @@ async def test_a_step_runs_once_for_each_item_and_its_output_is_their_list(
     assert jsonvalue.from_struct(steps["double[1]"].inputs) == {"n": 2, "at": 1}
     assert value(steps["sum"].output) == 12
     assert {one.kind for one in steps.values()} == {"PYTHON_SCRIPT"}
+    changes = [one.step_status_change for one in await engine.events(run.id)]
+    assert [one.status for one in changes if one.step_id == "double[1]"][-1] == Step.SUCCESS
 
 
 async def test_no_more_items_run_at_once_than_allowed(engine: Engine, peers: Peers) -> None:

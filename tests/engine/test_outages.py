@@ -1,6 +1,8 @@
 """PostgreSQL killed, NATS wiped, a flood of lines: runs go on, and nothing of them is lost."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from engine.link import Link
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from stack.nats import Nats
 from tests.engine.conftest import Engine, Engines
@@ -29,6 +32,19 @@ def chain(peers: Peers, count: int) -> None:
     peers.registry.workflow(
         *({"id": f"s{number}", "needs": [f"s{number - 1}"] if number else []} for number in range(count))
     )
+
+
+async def test_the_engines_own_connections_are_given_up_soon_when_nothing_arrives(
+    postgres: TestPostgres,
+) -> None:
+    url = postgres.create_database("engine", migrate="engine")
+    link = Link(url, "test")
+    inside = socket.socket(fileno=os.dup((await link.get()).fileno()))
+
+    with inside:
+        assert inside.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+    await link.close()
+    postgres.drop_database(url)
 
 
 async def patiently(engine: Engine, run_id: str) -> run_pb2.Run:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stack import table
+from stack.errors import StackError
 from stack.home import Home
 from stack.ports import Ports
 from stack.postgres import SERVICES
@@ -35,7 +36,7 @@ def start_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, Started]
 
     monkeypatch.setattr(table, "spawn", record)
     started = {}
-    for entry in TABLE:
+    for entry in table.table(site.environ):
         if isinstance(entry, Process) and entry.name not in {"postgres", "nats"}:
             entry.start(site).wait()
             started[entry.name] = found[-1]
@@ -103,6 +104,32 @@ def test_only_the_engine_reaches_nats(site: Site, monkeypatch: pytest.MonkeyPatc
     started = start_all(site, monkeypatch)
 
     assert [name for name, one in started.items() if "MCPANEL_NATS_URL_FILE" in one.env] == ["engine"]
+
+
+def test_further_engines_and_workers_share_a_name_and_have_listeners_of_their_own(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"MCPANEL_ENGINES": "2", "MCPANEL_WORKERS": "3", "MCPANEL_WORKER_2__SLOTS": "7", **site.environ}
+    site = Site(site.home, Ports.from_environment(environ), environ)
+
+    started = start_all(site, monkeypatch)
+
+    env = {name: one.env for name, one in started.items()}
+    assert [name for name in env if "_" in name] == ["engine_2", "worker_2", "worker_3"]
+    assert env["engine_2"]["MCPANEL_LEASE"] == "5s"
+    assert env["engine_2"]["MCPANEL_KEY_FILE"] == env["engine"]["MCPANEL_KEY_FILE"]
+    assert env["engine_2"]["MCPANEL_LISTEN"] != env["engine"]["MCPANEL_LISTEN"]
+    both = f"ipv4:{env['engine']['MCPANEL_LISTEN']},{env['engine_2']['MCPANEL_LISTEN']}"
+    assert {env[name]["MCPANEL_ENGINE_ADDRESS"] for name in ("gateway", "worker", "worker_3")} == {both}
+    assert [name for name in env if env[name].get("MCPANEL_SLOTS") == "7"] == ["worker_2"]
+    assert len({port for _, port in site.ports.items()}) == len(site.ports.items())
+    assert Ports.from_recorded(dict(site.ports.items())) == site.ports
+
+
+@pytest.mark.parametrize("count", ["0", "17", "-1", "two"])
+def test_a_number_of_replicas_that_cannot_be_is_refused(count: str) -> None:
+    with pytest.raises(StackError, match=r"MCPANEL_WORKERS=.* is not a number from 1 to 16"):
+        table.table({"MCPANEL_WORKERS": count})
 
 
 def test_no_secret_is_in_an_argument_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

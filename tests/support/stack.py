@@ -21,7 +21,7 @@ from stack.child import spawn
 from stack.home import Home
 from stack.memory import is_alive
 from stack.nats import Nats
-from stack.ports import Ports
+from stack.ports import Ports, replicas
 from stack.postgres import Postgres
 
 START_SECONDS = 90.0
@@ -32,7 +32,7 @@ class Stack:
 
     def __init__(self, path: Path, **settings: str) -> None:
         self.home = Home(path)
-        self.ports = Ports.free()
+        self.ports = Ports.free(replicas(settings, "engine"), replicas(settings, "worker"))
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -40,6 +40,11 @@ class Stack:
 
     def start(self) -> None:
         """Start everything and return when it is ready; says what went wrong otherwise."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start everything and return at once. It ends with the thread that called this."""
         self.home.logs.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
@@ -48,12 +53,17 @@ class Stack:
             "MCPANEL_ENV_FILE": os.devnull,
             **self.settings,
         }
-        self.process = process = spawn(
+        self.process = spawn(
             [sys.executable, "-m", "stack", "up"],
             env=environment,
             log=self.home.logs / "stack.log",
             on_our_death=signal.SIGTERM,
         )
+
+    def await_ready(self) -> None:
+        """Return when everything is ready; says what went wrong otherwise."""
+        process = self.process
+        assert process is not None
         self.until(
             lambda: status.is_ready(self.home, process.pid) or process.poll() is not None, START_SECONDS
         )

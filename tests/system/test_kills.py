@@ -1,6 +1,8 @@
 """kill -9 of each process while a run is RUNNING: it still ends in SUCCESS, gapless, once, and on record."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -8,12 +10,17 @@ from tests.support.stack import Stack
 from tests.system.console import Console, assert_gapless
 
 LEASE = "3"
+SLOTS = 50
 
 
 @pytest.fixture(scope="module")
 def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack to kill things in, with short leases."""
-    stack = Stack(tmp_path_factory.mktemp("doomed"), MCPANEL_ENGINE__LEASE_SECONDS=LEASE)
+    stack = Stack(
+        tmp_path_factory.mktemp("doomed"),
+        MCPANEL_ENGINE__LEASE_SECONDS=LEASE,
+        MCPANEL_WORKER__WORKER_SLOTS=str(SLOTS),
+    )
     stack.start()
     yield stack
     stack.stop()
@@ -106,6 +113,61 @@ async def assert_audited(console: Console, run: str, events: list[dict[str, obje
         least=len(expected),
     )
     assert {entry["id"] for entry in entries} == expected
+
+
+async def test_a_worker_that_is_killed_with_fifty_running_steps_loses_none(
+    doomed: Stack, console: Console
+) -> None:
+    code = await console.python(
+        """
+        import time
+        import mcpanel_step as step
+        def main(n: int) -> int:
+            time.sleep(60 if step.context.attempt == 1 else 0.1)
+            return n * 2
+        """
+    )
+    workflow = await console.workflow(
+        f"""
+        name: NAME
+        inputs:
+          numbers: {{type: array}}
+        steps:
+          - id: each
+            component: {code}
+            for_each: "${{{{ inputs.numbers }}}}"
+            max_parallel: {SLOTS}
+            with: {{n: "${{{{ item }}}}"}}
+        outputs:
+          doubled: "${{{{ steps.each.output }}}}"
+        """
+    )
+    run = await console.start(workflow["name"], numbers=list(range(SLOTS)))
+    items = [f"each[{number}]" for number in range(SLOTS)]
+    async with asyncio.timeout(40):
+        while not all(step["status"] == "RUNNING" for step in await items_of(console, run, items)):
+            await asyncio.sleep(0.1)
+
+    killed = doomed.kill("worker")
+    reborn = doomed.wait_restarted("worker", killed)
+    ended = await console.finish(run, seconds=60)
+
+    assert reborn != killed
+    assert (ended["status"], ended["outputs"]) == (
+        "SUCCESS",
+        {"doubled": [number * 2 for number in range(SLOTS)]},
+    )
+    for step in await items_of(console, run, items):
+        lost, last = step["attempts"]
+        assert (lost["status"], lost["error"]["kind"], last["status"]) == ("FAILED", "WORKER_LOST", "SUCCESS")
+        assert lost["workerId"] != last["workerId"]
+    assert_gapless(await console.events(run))
+
+
+async def items_of(console: Console, run: str, items: list[str]) -> list[dict[str, Any]]:
+    """The items' steps; those that are not there yet are empty."""
+    steps = await console.steps(run)
+    return [steps.get(item, {"status": ""}) for item in items]
 
 
 async def test_a_stream_goes_on_through_the_death_of_gateway_and_engine(

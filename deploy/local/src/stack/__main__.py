@@ -18,13 +18,15 @@ from stack.home import Home, Lock
 from stack.memory import is_alive
 from stack.ports import Ports
 from stack.supervisor import Supervisor
-from stack.table import TABLE, Entry, Site
+from stack.table import Entry, Site, table
 
 _OLDEST, _NEWEST = (3, 11), (3, 15)
 
 
 def main(
-    arguments: Sequence[str] | None = None, table: Sequence[Entry] = TABLE, module: str = "stack"
+    arguments: Sequence[str] | None = None,
+    entries: Sequence[Entry] | None = None,
+    module: str = "stack",
 ) -> int:
     """Carry out one command on a stack of these entries; the exit code. `module` is what `-m` runs again."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
@@ -45,7 +47,7 @@ def main(
             case "up" if options.detach:
                 return detach(home, module)
             case "up":
-                return bring_up(home, table)
+                return bring_up(home, table(os.environ) if entries is None else entries)
             case "down":
                 return bring_down(home)
             case "run":
@@ -75,7 +77,7 @@ def require_python(version: tuple[int, ...]) -> None:
         raise StackError(f"Python {found} is not supported: MCPanel needs 3.11 or newer, before 3.15")
 
 
-def bring_up(home: Home, table: Sequence[Entry]) -> int:
+def bring_up(home: Home, entries: Sequence[Entry]) -> int:
     """Run the stack in the foreground until a signal."""
     site = Site(home, Ports.from_environment(os.environ), os.environ)
     begun = time.monotonic()
@@ -85,7 +87,7 @@ def bring_up(home: Home, table: Sequence[Entry]) -> int:
         say(f"  the admin key is in {home.keys / 'admin.key'}; Ctrl-C or `make down` stops it")
 
     say(f"starting MCPanel in {home.path}")
-    asyncio.run(Supervisor(site, table, say).run(ready))
+    asyncio.run(Supervisor(site, entries, say).run(ready))
     say("stopped")
     return 0
 
@@ -127,7 +129,7 @@ def run_example(home: Home, name: str, module: str, *, once: bool) -> int:
     examples.load(name)  # a wrong name need not wait for a start
     found = status.read(home)
     if found is not None and found["ready"]:
-        return run.run(name, home, Ports(**found["ports"]), say)
+        return run.run(name, home, Ports.from_recorded(found["ports"]), say)
     if code := detach(home, module):
         return code
     try:

@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import yaml
 
@@ -44,7 +46,29 @@ def render(ports: Ports, template: Path = TEMPLATE) -> str:
         text = Template(template.read_text()).substitute(values)
     except (KeyError, ValueError) as error:
         raise StackError(f"{template}: unknown placeholder {error}") from error
-    return json.dumps(yaml.safe_load(text), indent=1)  # Envoy knows no YAML merge keys
+    config = yaml.safe_load(text)
+    if len(engines := ports.all_of("engine")) > 1:
+        _spread(config, "engine", engines)
+    return json.dumps(config, indent=1)  # Envoy knows no YAML merge keys
+
+
+def _spread(config: dict[str, Any], cluster: str, ports: Sequence[int]) -> None:
+    """Gives a cluster several endpoints. Health checks keep calls from one that is there and does not answer."""
+    found = next(one for one in config["static_resources"]["clusters"] if one["name"] == cluster)
+    addresses = [{"socket_address": {"address": "127.0.0.1", "port_value": port}} for port in ports]
+    found["load_assignment"]["endpoints"] = [
+        {"lb_endpoints": [{"endpoint": {"address": address}} for address in addresses]}
+    ]
+    found["health_checks"] = [
+        {
+            "timeout": "2s",
+            "interval": "1s",
+            "no_traffic_interval": "1s",
+            "unhealthy_threshold": 2,
+            "healthy_threshold": 1,
+            "grpc_health_check": {},
+        }
+    ]
 
 
 def command(config: Path) -> list[str | Path]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from stack.errors import InUseError, StackError
+
+MOST_REPLICAS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,16 @@ class Ports:
     worker_metrics: int = 9107
     postgres: int = 54329
     nats: int = 42229
+    replicas: tuple[tuple[str, int], ...] = ()
+    """The listeners of the second and further engines and workers, such as `engine_2`."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """The documented ports with the environment's changes. Raises StackError naming every bad value."""
+        plain = cls(replicas=_further(replicas(environ, "engine"), replicas(environ, "worker")))
         changed: dict[str, int] = {}
         wrong: list[str] = []
-        for name in (field.name for field in fields(cls)):
+        for name in dict(plain.items()):
             text = environ.get(setting(name))
             if text is None:
                 continue
@@ -48,7 +54,8 @@ class Ports:
                 wrong.append(f"{setting(name)}={text!r} is not a port (1 to 65535)")
         if wrong:
             raise StackError("; ".join(wrong))
-        ports = replace(cls(), **changed)
+        further = tuple((name, changed.pop(name, port)) for name, port in plain.replicas)
+        ports = replace(plain, **changed, replicas=further)
         seen: dict[int, str] = {}
         for name, port in ports.items():
             if port in seen:
@@ -59,12 +66,22 @@ class Ports:
         return ports
 
     @classmethod
-    def free(cls) -> Self:
+    def free(cls, engines: int = 1, workers: int = 1) -> Self:
         """Different ports that are free now."""
+        plain = cls(replicas=_further(engines, workers))
         found: set[int] = set()
-        while len(found) < len(fields(cls)):
+        while len(found) < len(plain.items()):
             found.add(free_port())
-        return cls(*found)
+        chosen = {name: found.pop() for name, _ in plain.items()}
+        further = tuple((name, chosen.pop(name)) for name, _ in plain.replicas)
+        return cls(**chosen, replicas=further)
+
+    @classmethod
+    def from_recorded(cls, recorded: Mapping[str, int]) -> Self:
+        """The ports as `items` gave them."""
+        known = {field.name for field in fields(cls)}
+        further = tuple((name, port) for name, port in recorded.items() if name not in known)
+        return cls(**{name: port for name, port in recorded.items() if name in known}, replicas=further)
 
     def environment(self) -> dict[str, str]:
         """The settings that give another process these ports."""
@@ -72,7 +89,32 @@ class Ports:
 
     def items(self) -> list[tuple[str, int]]:
         """Every listener's name with its port."""
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+        own = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "replicas"]
+        return [*own, *self.replicas]
+
+    def port(self, name: str) -> int:
+        """The port of a listener, by its name."""
+        return dict(self.items())[name]
+
+    def all_of(self, name: str) -> list[int]:
+        """The ports of a listener of every replica, such as `engine` and `engine_2`."""
+        return [port for other, port in self.items() if other == name or re.fullmatch(rf"{name}_\d+", other)]
+
+
+def replicas(environ: Mapping[str, str], name: str) -> int:
+    """How many engines (`MCPANEL_ENGINES`) or workers (`MCPANEL_WORKERS`) there are to be. Raises StackError."""
+    variable = f"MCPANEL_{name.upper()}S"
+    text = environ.get(variable) or "1"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_REPLICAS):
+        raise StackError(f"{variable}={text!r} is not a number from 1 to {MOST_REPLICAS}")
+    return int(text)
+
+
+def _further(engines: int, workers: int) -> tuple[tuple[str, int], ...]:
+    found = []
+    for number in range(2, engines + 1):
+        found += [(f"engine_{number}", 50100 + number), (f"engine_{number}_metrics", 9200 + number)]
+    return (*found, *((f"worker_{number}_metrics", 9300 + number) for number in range(2, workers + 1)))
 
 
 def setting(name: str) -> str:

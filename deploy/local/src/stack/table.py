@@ -5,6 +5,7 @@ calls. The worker gets neither a database nor NATS.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,13 @@ from stack import envoy, prepare, secrets
 from stack.child import base_environment, spawn
 from stack.home import Home
 from stack.nats import Nats
-from stack.ports import Ports
+from stack.ports import Ports, replicas
 from stack.postgres import SERVICES, Postgres
 
 # Named for each process below, or for nobody: everything else that is called MCPANEL_… is passed on to all.
 _KEPT_BACK = ("MCPANEL_SECRET", "MCPANEL_DATABASE_URL", "MCPANEL_NATS_URL", "MCPANEL_KEY")
 _ADDRESSES = ("identity", "registry", "engine", "datasources", "audit")
+_REPLICA = re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,7 @@ class Site:
 
     def port(self, name: str) -> int:
         """The port of a listener, by its name in Ports."""
-        value: int = getattr(self.ports, name)
-        return value
+        return self.ports.port(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,15 @@ def environment(site: Site, name: str, extra: Mapping[str, str]) -> dict[str, st
         "MCPANEL_HOME": str(site.home.path),
         "PYTHONUNBUFFERED": "1",
         **extra,
+        **_own_settings(site.environ, _REPLICA.sub("", name)),
         **_own_settings(site.environ, name),
     }
 
 
 def _own_settings(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """Settings for one process alone: `MCPANEL_ENGINE__LEASE=5s` reaches the engine as `MCPANEL_LEASE=5s`."""
+    """Settings for one process alone: `MCPANEL_ENGINE__LEASE=5s` reaches every engine as `MCPANEL_LEASE=5s`,
+    `MCPANEL_ENGINE_2__LEASE=5s` the second.
+    """
     prefix = f"MCPANEL_{name.upper()}__"
     return {
         f"MCPANEL_{key.removeprefix(prefix)}": value
@@ -116,15 +120,20 @@ def _database(site: Site, name: str) -> dict[str, str]:
 
 
 def _common(site: Site, name: str, calls: Sequence[str]) -> dict[str, str]:
-    found = {f"MCPANEL_{other.upper()}_ADDRESS": f"127.0.0.1:{site.port(other)}" for other in calls}
+    found = {f"MCPANEL_{other.upper()}_ADDRESS": _address(site.ports.all_of(other)) for other in calls}
     found["MCPANEL_METRICS_LISTEN"] = f"127.0.0.1:{site.port(f'{name}_metrics')}"
-    found["MCPANEL_KEY_FILE"] = str(site.home.keys / f"{name}.key")
+    found["MCPANEL_KEY_FILE"] = str(site.home.keys / f"{_REPLICA.sub('', name)}.key")
     return found
+
+
+def _address(ports: Sequence[int]) -> str:
+    addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return addresses if len(ports) == 1 else f"ipv4:{addresses}"
 
 
 def _python(site: Site, name: str, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return spawn(
-        [sys.executable, "-m", name],
+        [sys.executable, "-m", _REPLICA.sub("", name)],
         env=environment(site, name, extra),
         log=site.home.logs / f"{name}.log",
         cwd=site.home.path,
@@ -143,7 +152,7 @@ def _service(
     def start(site: Site) -> subprocess.Popen[bytes]:
         extra = {
             **_common(site, name, calls),
-            **_database(site, name),
+            **_database(site, _REPLICA.sub("", name)),
             "MCPANEL_LISTEN": f"127.0.0.1:{site.port(name)}",
             **({"MCPANEL_KEYS_DIR": str(site.home.keys)} if keys else {}),
             **(settings(site) if settings else {}),
@@ -152,13 +161,17 @@ def _service(
 
     return Process(
         name,
-        name,
+        name.replace("_", " "),
         start,
         needs=("keys", "nats"),
         ready=("grpc", name),
         listens=(name, f"{name}_metrics"),
         stops=3,
     )
+
+
+def _engine(name: str) -> Process:
+    return _service(name, ("identity", "audit", "registry", "datasources"), settings=_bus)
 
 
 def _bus(site: Site) -> Mapping[str, str]:
@@ -182,7 +195,19 @@ def _gateway(site: Site) -> subprocess.Popen[bytes]:
     return _python(site, "gateway", extra)
 
 
-def _worker(site: Site) -> subprocess.Popen[bytes]:
+def _worker(name: str) -> Process:
+    return Process(
+        name,
+        name.replace("_", " "),
+        lambda site: _start_worker(site, name),
+        needs=("keys",),
+        ready=("worker", f"{name}_metrics"),
+        listens=(f"{name}_metrics",),
+        stops=2,
+    )
+
+
+def _start_worker(site: Site, name: str) -> subprocess.Popen[bytes]:
     # The worker installs what a component requires, so it may know where packages come from.
     prefixes = (
         "UV_",
@@ -195,7 +220,7 @@ def _worker(site: Site) -> subprocess.Popen[bytes]:
         "no_proxy",
     )
     indexes = {key: value for key, value in os.environ.items() if key.startswith(prefixes)}
-    return _python(site, "worker", {**indexes, **_common(site, "worker", ("engine", "datasources"))})
+    return _python(site, name, {**indexes, **_common(site, name, ("engine", "datasources"))})
 
 
 def _edge(site: Site) -> subprocess.Popen[bytes]:
@@ -245,7 +270,7 @@ TABLE: tuple[Entry, ...] = (
     _service("registry", ("identity", "audit", "datasources")),
     _service("datasources", keys=True, settings=_external),
     _service("audit", keys=True),
-    _service("engine", ("identity", "audit", "registry", "datasources"), settings=_bus),
+    _engine("engine"),
     Process(
         "gateway",
         "gateway",
@@ -255,15 +280,7 @@ TABLE: tuple[Entry, ...] = (
         listens=("gateway_http", "gateway_grpc", "gateway_metrics"),
         stops=1,
     ),
-    Process(
-        "worker",
-        "worker",
-        _worker,
-        needs=("keys",),
-        ready=("worker", "worker_metrics"),
-        listens=("worker_metrics",),
-        stops=2,
-    ),
+    _worker("worker"),
     Process(
         "envoy",
         "Envoy",
@@ -274,6 +291,15 @@ TABLE: tuple[Entry, ...] = (
         stops=0,
     ),
 )
+
+
+def table(environ: Mapping[str, str]) -> tuple[Entry, ...]:
+    """The entries, with the engines of `MCPANEL_ENGINES` and the workers of `MCPANEL_WORKERS`. Raises StackError."""
+    further = {
+        "engine": [_engine(f"engine_{number}") for number in range(2, replicas(environ, "engine") + 1)],
+        "worker": [_worker(f"worker_{number}") for number in range(2, replicas(environ, "worker") + 1)],
+    }
+    return tuple(one for entry in TABLE for one in (entry, *further.get(entry.name, ())))
 
 
 def log_of(site: Site, name: str) -> Path:

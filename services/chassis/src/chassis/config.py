@@ -22,6 +22,7 @@ T = TypeVar("T")
 _REQUIRED: Final = object()
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
+_TARGETS: Final = ("unix:", "ipv4:")
 
 
 class ConfigError(Exception):
@@ -34,7 +35,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen or whom to call: `host:port`, or `unix:/path` with port 0."""
+    """Where to listen or whom to call: `host:port`; or with port 0 `unix:/path`, and `ipv4:a:1,b:2` for replicas."""
 
     host: str
     port: int = 0
@@ -45,14 +46,14 @@ class Address:
         return self.host.startswith("unix:")
 
     def __str__(self) -> str:
-        if self.is_unix:
+        if self.host.startswith(_TARGETS):
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Parses `host:port`, `[v6]:port` or `unix:/path`. Raises ValueError."""
-        if text.startswith("unix:"):
+        """Parses `host:port`, `[v6]:port`, `unix:/path` or `ipv4:a:1,b:2`. Raises ValueError."""
+        if text.startswith(_TARGETS):
             return cls(text)
         host, colon, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")

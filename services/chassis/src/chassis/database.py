@@ -36,6 +36,10 @@ R = TypeVar("R", bound=Message)
 RepeatKey = Callable[[], bytes]
 """Gives the secret, kept outside the database, that stored hashes of requests are keyed with."""
 
+UNHEARD_MS: Final = 15_000
+"""After so long a connection is given up on which nothing arrives. Without it that takes a quarter of an hour, for
+keep-alives are not sent while something waits to arrive.
+"""
 KEPT: Final = timedelta(hours=24)
 """How long an answer is kept for repeats of its request id."""
 _WRITES: Final = re.compile(
@@ -198,6 +202,7 @@ class Database:
                 "keepalives_idle": 10,
                 "keepalives_interval": 3,
                 "keepalives_count": 3,
+                "tcp_user_timeout": UNHEARD_MS,
             },
         )
         event.listen(self.engine.sync_engine, "before_cursor_execute", _note_write)

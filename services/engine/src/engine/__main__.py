@@ -9,6 +9,7 @@ import chassis.server
 from chassis import config, migrations
 from chassis.authentication import RemoteAuthenticator
 from chassis.client import channel
+from chassis.failpoints import FailpointError
 from chassis.vault import MasterKeyError
 from engine import failpoints
 from engine.artifacts import PlaceError
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write("usage: python -m engine [migrate]\n")
                 return 2
-    except (config.ConfigError, failpoints.FailpointError, MasterKeyError, PlaceError) as error:
+    except (config.ConfigError, FailpointError, MasterKeyError, PlaceError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -10,6 +10,7 @@ from chassis import ids, jsonvalue
 from chassis.database import Database
 from chassis.jsonvalue import Json
 from chassis.outbox import masked
+from engine import failpoints
 from engine.store import audit as store
 from engine.wire import events as wire
 from mcpanel.audit.v1 import audit_pb2
@@ -29,10 +30,14 @@ class RunEventRecords:
     async def read(self, limit: int) -> Sequence[audit_pb2.Record]:
         """The records audit does not have yet, run by run and in order."""
         async with self._db.read() as tx:
-            return [_record(one) for one in await store.unaudited(tx, wire.STATUS_KINDS, limit)]
+            found = [_record(one) for one in await store.unaudited(tx, wire.STATUS_KINDS, limit)]
+        if found:
+            failpoints.reach("relay.before")
+        return found
 
     async def accepted(self, records: Sequence[audit_pb2.Record]) -> None:
         """Moves each run's mark on."""
+        failpoints.reach("relay.after")
         seqs: dict[str, int] = {}
         for record in records:
             run_id, _, seq = record.record_id.partition(":")

@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from chassis.database import UNHEARD_MS
 from chassis.errors import Unavailable
 from engine.store import hot
 
@@ -42,6 +43,7 @@ class Link:
                     keepalives_idle=10,
                     keepalives_interval=3,
                     keepalives_count=3,
+                    tcp_user_timeout=UNHEARD_MS,
                 )
             except psycopg.Error as error:
                 log.warning("PostgreSQL is not there; trying again", extra={"error": type(error).__name__})

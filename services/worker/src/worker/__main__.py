@@ -15,10 +15,12 @@ from chassis import config as settings
 from chassis import logs
 from chassis.client import channel
 from chassis.context import utcnow
+from chassis.failpoints import FailpointError
 from chassis.ids import uuid7
 from chassis.telemetry import MetricsListener
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
+from worker import failpoints
 from worker.attempts import Attempts
 from worker.cells.bubblewrap import Sandbox
 from worker.cells.cgroup import Cgroup
@@ -100,7 +102,8 @@ def main() -> int:
     """The process's exit status."""
     try:
         config = settings.load(Config)
-    except settings.ConfigError as error:
+        failpoints.arm(os.environ)
+    except (settings.ConfigError, FailpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     logs.configure("worker", level=config.log_level, format=config.log_format)

@@ -13,7 +13,7 @@ from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
-from worker import executors, metrics
+from worker import executors, failpoints, metrics
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.bubblewrap import Environment
 from worker.cells.cell import Cell, CellError
@@ -182,8 +182,10 @@ class Attempts:
             result = _result(held, outcome)
             if why := refusal(pb.WorkerMessage(result=result)):
                 result = _result(held, _failed("INVALID_OUTPUT", f"the outcome cannot be recorded: {why}"))
+            failpoints.reach("result.before")
             self._results[at] = result
             self._outgoing.send(pb.WorkerMessage(result=result))
+            failpoints.reach("result.after")
         else:
             self._outgoing.forget(held.ref)
         self._changed.set()
@@ -238,9 +240,11 @@ class Attempts:
             max_output=self.max_output_bytes,
         )
         for last_try in (False, True):
+            failpoints.reach("spawn.before")
             cell = await self._cells.take(
                 program.kind, environment, program.version_id, assignment.started_by
             )
+            failpoints.reach("spawn.after")
             try:
                 held.cell = cell
                 return await cell.run(job, sink)

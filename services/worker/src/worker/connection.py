@@ -13,7 +13,7 @@ import grpc.aio
 from chassis import errors
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker import executors, metrics
+from worker import executors, failpoints, metrics
 from worker.attempts import Attempts
 from worker.config import Place
 from worker.outgoing import Outgoing
@@ -139,8 +139,10 @@ class Connection:
     def _obey(self, message: pb.EngineMessage) -> None:
         kind = message.WhichOneof("message")
         if kind == "assignment":
+            failpoints.reach("receive.before")
             self._assignments += 1
             self._attempts.assign(message.assignment)
+            failpoints.reach("receive.after")
         elif kind == "result_ack":
             self._attempts.acknowledge(message.result_ack)
         elif kind == "logs_ack":
@@ -167,6 +169,7 @@ class Connection:
         while True:
             first, *others = messages = await self._outgoing.next()
             first.also.extend(others)
+            failpoints.reach("send.before")
             try:
                 await call.write(first)
             except BaseException:
@@ -174,6 +177,7 @@ class Connection:
                 raise
             finally:
                 del first.also[:]
+            failpoints.reach("send.after")
 
     async def _beat(self) -> None:
         await self.connected.wait()

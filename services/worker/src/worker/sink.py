@@ -12,6 +12,7 @@ from mcpanel.datasources.v1 import datasources_pb2 as ds
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
+from worker import failpoints
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
@@ -66,7 +67,9 @@ class AttemptSink:
                 file.write(chunk)
             try:
                 header = pb.UploadArtifactRequest.Header(ref=self._ref, name=name, media_type=media_type)
+                failpoints.reach("upload.before")
                 response = await patiently(lambda: self._engine.UploadArtifact(_upload(header, file)))
+                failpoints.reach("upload.after")
             except errors.ServiceError as error:
                 raise RequestError(f"the artifact '{name}' was not stored: {error.message}") from None
         stored = response.artifact

@@ -4,6 +4,7 @@ from typing import Final
 
 from chassis import filtering, outbox
 from chassis.errors import ServiceError
+from engine import failpoints
 from engine.api.common import Context, reader
 from engine.api.starts import Starts
 from engine.reruns import Rerun
@@ -44,6 +45,8 @@ class Bulk(Starts):
             answer = tx.reply(
                 engine_pb2.CancelRunsResponse(run_ids=chosen, has_more=len(ids) > _MOST_CANCELLED)
             )
+            failpoints.reach("cancel_many.before")
+        failpoints.reach("cancel_many.after")
         for unit in units:
             self.dispatcher.committed(unit)
         return answer
@@ -76,10 +79,12 @@ class Bulk(Starts):
                     starts.append(started)
                     rerun.new_run_id = started.units[0].info.id
                 answer = tx.reply(engine_pb2.RerunRunsResponse(reruns=found, has_more=len(ids) > _MOST_RERUN))
+                failpoints.reach("rerun_many.before")
         except BaseException:
             for started in starts:
                 self.starter.abandoned(started)
             raise
+        failpoints.reach("rerun_many.after")
         for started in starts:
             self.starter.committed(started)
         return answer

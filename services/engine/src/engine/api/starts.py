@@ -83,10 +83,12 @@ class Starts(Base):
             async with self.db.begin() as tx:
                 started = await self.starter.add(tx, wish)
                 answer = tx.reply(engine_pb2.RerunRunResponse(run=shown(started)))
+                failpoints.reach("rerun.before")
         except BaseException:
             if started is not None:
                 self.starter.abandoned(started)
             raise
+        failpoints.reach("rerun.after")
         self.starter.committed(started)
         return answer
 

@@ -52,6 +52,8 @@ class Steers(Base):
                     resource=("run", request.run_id),
                 )
             answer = tx.reply(engine_pb2.PauseRunResponse(run=run_wire.run(record(unit), waits(unit))))
+            failpoints.reach("pause.before")
+        failpoints.reach("pause.after")
         self.dispatcher.committed(unit)
         return answer
 
@@ -61,6 +63,8 @@ class Steers(Base):
         async with self.db.begin() as tx:
             unit = await self._steer(tx, request.run_id, ResumeRequested())
             answer = tx.reply(engine_pb2.ResumeRunResponse(run=run_wire.run(record(unit), waits(unit))))
+            failpoints.reach("resume.before")
+        failpoints.reach("resume.after")
         self.dispatcher.committed(unit)
         return answer
 
@@ -105,6 +109,8 @@ class Steers(Base):
             planned = unit.written[request.step_id].planned
             shown = run_wire.step(request.run_id, planned, request.step_id, record=steps[request.step_id])
             answer = tx.reply(engine_pb2.ApproveStepResponse(step_execution=shown))
+            failpoints.reach("approve.before")
+        failpoints.reach("approve.after")
         self.dispatcher.committed(unit)
         return answer
 

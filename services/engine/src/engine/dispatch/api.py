@@ -90,10 +90,12 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
                 if len(begins) < _PREVIEW:
                     begins += message.chunk[:_PREVIEW]
                 await upload.write(message.chunk)
-            failpoints.reach("upload.before")
+            failpoints.reach("store.before")
             stored = await upload.finish()
+            failpoints.reach("store.after")
         async with self.db.begin(audited=False) as tx:
             record = await store.put(tx, ref, _record(header, ref, stored, begins, tx.now))
+            failpoints.reach("upload.before")
         failpoints.reach("upload.after")
         if record is None:
             raise _stale(ref)

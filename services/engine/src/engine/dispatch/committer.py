@@ -224,7 +224,9 @@ class Committer:
             commands.append(hot.seen_sql(one.worker_id, draining=one.draining))
             commands.append(hot.renew_sql(one.worker_id, one.refs, self._lease))
             commands.append(hot.gone_sql(one.worker_id, one.refs))
+        failpoints.reach("renew.before")
         answers = await self._link.run(commands)
+        failpoints.reach("renew.after")
         for number, one in enumerate(renewals):
             one.gone(hot.to_refs(answers[3 * number + 2]))
 
@@ -285,7 +287,7 @@ class Committer:
         await self._link.run([*needed, *write(changed, self._lease), hot.COMMIT])
         failpoints.reach("commit.after")
         if births:
-            failpoints.reach("start.after")
+            failpoints.reach("bear.after")
         self._desk.committed(changed)
         for birth in births:
             if birth.unit is not None and not birth.born.done():
@@ -305,7 +307,7 @@ class Committer:
     def _bear(self, births: Sequence[Birth], now: datetime, units: dict[str, Unit]) -> list[hot.Command]:
         """Makes the new runs, and claims what can run at once; what is to be written before them."""
         needed: list[hot.Command] = []
-        failpoints.reach("start.before")
+        failpoints.reach("bear.before")
         for birth in births:
             try:
                 birth.unit, commands = birth.make(now)

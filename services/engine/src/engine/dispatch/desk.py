@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from chassis.signals import Signal
-from engine import telemetry
+from engine import failpoints, telemetry
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.backlog import Backlog
 from engine.dispatch.cache import Cache
@@ -183,11 +183,13 @@ class Desk:
 
     def stop(self, worker_id: str, one: Ref, reason: str, *, tell_others: bool = False) -> None:
         """Tells the worker to stop an attempt; if it is connected elsewhere, tells the other replicas."""
+        failpoints.reach("stop.before")
         session = self.sessions.get(worker_id)
         if session is not None:
             session.send(work.cancel(one, reason))
         elif tell_others:
             self._publisher.stop(worker_id, one, reason)
+        failpoints.reach("stop.after")
 
     def drain(self, worker_id: str, *, drained: bool) -> None:
         """Has a worker that is connected here take nothing new, or take steps again."""

@@ -18,6 +18,7 @@ from chassis.database import Database, Transaction
 from chassis.errors import ServiceError
 from chassis.ids import is_uuid
 from chassis.signals import Signal
+from engine import failpoints
 from engine.components import Components
 from engine.dispatch import ingress
 from engine.dispatch.assigner import Assigner
@@ -269,6 +270,8 @@ class Dispatcher:
                 hot.gone_sql(worker.id, holding),
             ]
             answers = await hot.run(await tx.raw(), commands)
+            failpoints.reach("attach.before")
+        failpoints.reach("attach.after")
         lost = hot.to_refs(answers[1])
         session = Session(dataclasses.replace(worker, drained=drained), set(holding) - set(lost))
         return session, lost
@@ -356,7 +359,9 @@ class Dispatcher:
 
         def done(rejected: Rejected | None) -> None:
             accepted = rejected is None or rejected.duplicate
+            failpoints.reach("ack.before")
             session.send(work.ack(ref, accepted, "" if rejected is None else rejected.reason))
+            failpoints.reach("ack.after")
 
         self._committer.submit(Transition(ref.run_id, event, done))
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis.database import Database
 from chassis.errors import ServiceError
+from engine import failpoints
 from engine.dispatch.committer import Transition
 from engine.domain import Payload
 from engine.machine.starting import CACHE, RATE
@@ -99,6 +100,8 @@ class Gates:
             async with self._db.begin(idempotent=False, audited=False) as tx:
                 key = gate.removeprefix(RATE)
                 moments = await rates.reserve(tx, key, interval, len(steps), not_before or tx.now)
+                failpoints.reach("rate.before")
+            failpoints.reach("rate.after")
             for (run_id, path), moment in zip(steps, moments, strict=True):
                 self._submit(Transition(run_id, GateOpened(path, gate, moment)))
 
@@ -114,6 +117,8 @@ class Gates:
             if known is None or known.output is None:
                 taken = await cache.take(tx, digest, *waiting[0])
             now = tx.now
+            failpoints.reach("cache.before")
+        failpoints.reach("cache.after")
         if known is not None and known.output is not None:
             output = Payload(known.output)
             for run_id, path in waiting:
@@ -139,5 +144,9 @@ class Gates:
                 for unit in units:
                     self._dispatcher.abandoned(unit)
                 raise
+            if units:
+                failpoints.reach("admit.before")
+        if units:
+            failpoints.reach("admit.after")
         for unit in units:
             self._dispatcher.committed(unit)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.database import Database
 from chassis.errors import ServiceError
 from chassis.signals import Signal
-from engine import telemetry
+from engine import failpoints, telemetry
 from engine.dispatch.committer import Committer, Transition
 from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
@@ -84,6 +84,7 @@ class Recovery:
             held = await store.held(tx, workers)
             drained = await workers_store.drained(tx, workers)
             self._desk.backlog.to_scan.update(await store.ready_lanes(tx))
+        failpoints.reach("recover.before")
         for worker_id in workers:
             self._desk.drain(worker_id, drained=worker_id in drained)
         self._wake.set()
@@ -96,6 +97,7 @@ class Recovery:
             self._desk.stop(worker_id, one, "the run is stopping")
         self._give_up_unheld(held)
         await self._gates.look()
+        failpoints.reach("recover.after")
         if time.monotonic() >= self._rarely:
             self._rarely = time.monotonic() + _RARELY
             await self._look_closely(workers)

@@ -59,17 +59,18 @@ class Slot:
         """What the step is made of, while it runs."""
         return self.level.inner(self.key)
 
-    def change(self, **fields: Any) -> None:
-        """Replaces fields of the step's state."""
+    def change(self, **fields: Any) -> StepState:
+        """Replaces fields of the step's state; the new one."""
         before = self.level.get(self.key)
         after = dataclasses.replace(before, **fields)
         self.level.put(self.key, after)
         self.level.draft.touched(self, before, after)
+        return after
 
     def end(self, status: StepStatus, **fields: Any) -> None:
         """Gives the step its final status."""
         draft = self.level.draft
-        self.change(
+        ended = self.change(
             status=status,
             ended_at=draft.now,
             due_at=None,
@@ -80,7 +81,7 @@ class Slot:
             stopping=False,
             **fields,
         )
-        draft.say(self)
+        draft.say(self, of=ended)  # the level remembers of an item that has ended only what became of it
         draft.ended.append(self)
 
 
@@ -352,9 +353,11 @@ class Draft:
         elif self.state.started_at is None:
             self.run.setdefault("started_at", self.now)
 
-    def say(self, slot: Slot, next_attempt_at: datetime | None = None) -> None:
-        """Tells watchers of the step's status."""
-        one = slot.state
+    def say(
+        self, slot: Slot, next_attempt_at: datetime | None = None, *, of: StepState | None = None
+    ) -> None:
+        """Tells watchers of the step's status, as it is or as in `of`."""
+        one = of or slot.state
         self.effects.append(
             StepChanged(slot.path, one.status, one.attempt, one.failure, next_attempt_at, one.copied_from)
         )

@@ -1,0 +1,1 @@
+"""Faults on the whole stack under load, and what has to hold after them."""
