@@ -243,7 +243,7 @@ async def fire(lane: Lane, point: str) -> None:
     """A schedule whose time comes once."""
     workflow = point.replace(".", "-")
     once = schedule_pb2.Schedule(name=workflow, workflow=workflow, interval={"every": timedelta(days=366)})
-    once.interval.anchor_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=0.5))
+    once.interval.anchor_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=3))
     await lane.call("CreateSchedule", schedule_pb2.CreateScheduleRequest(schedule=once, request_id=point))
     lane.expect(await lane.only_run_of(workflow), "SUCCESS")
 
