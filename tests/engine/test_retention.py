@@ -153,7 +153,7 @@ async def test_the_migration_keeps_the_events_there_are(postgres: TestPostgres) 
 
     with psycopg.connect(url) as connection:
         for one in ids:
-            connection.execute("INSERT INTO run_events VALUES (%s, 1, now(), 'log', 'x')", [one])
+            connection.execute("INSERT INTO run_events VALUES (%s, 1, now(), 'log', '')", [one])
     migrations.upgrade(url, "engine")
     migrations.check(url, "engine")
 
