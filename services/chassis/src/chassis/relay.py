@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 500
 _BYTES: Final = 3 * 1024 * 1024
 _IDLE_SECONDS: Final = 5.0
-_GATHER: Final = 0.1
+_GATHER: Final = 0.4
+"""Seconds between batches that are not full: with each, what was committed meanwhile travels along."""
 _FIRST_DELAY: Final = 0.2
 _MAX_DELAY: Final = 15.0
 
@@ -62,7 +63,7 @@ class OutboxRelay:
                 while sent := await self.relay_once():
                     delay = _FIRST_DELAY
                     if sent < _BATCH:
-                        await asyncio.sleep(_GATHER)  # what is committed meanwhile travels along
+                        await asyncio.sleep(_GATHER)
             except ServiceError as error:
                 log.warning("records wait for audit", extra={"reason": error.reason, "seconds": delay})
                 await asyncio.sleep(delay)

@@ -5,6 +5,7 @@ import logging
 import time
 from typing import Final
 
+import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis import jsonvalue
@@ -16,6 +17,7 @@ from chassis.signals import Signal
 from engine import failpoints, standing, triggers
 from engine.firing import run_of
 from engine.owners import Owners, in_parallel, sees_all
+from engine.reads import Reads
 from engine.starting import Started, Starter, Wish
 from engine.store import triggers as store
 from engine.store.triggers import Ended, FollowUp
@@ -32,10 +34,18 @@ class Following:
     """Acts for triggers upon runs that ended. Every replica has one; a row for each of them decides which acts."""
 
     def __init__(
-        self, db: Database, starter: Starter, owners: Owners, run_ended: Signal, poll: float
+        self,
+        db: Database,
+        reads: Reads,
+        starter: Starter,
+        owners: Owners,
+        *,
+        run_ended: Signal,
+        poll: float,
     ) -> None:
         """`run_ended` rings when a run ended here; `poll` finds the others, every so many seconds."""
         self._db = db
+        self._reads = reads
         self._starter = starter
         self._owners = owners
         self._run_ended = run_ended
@@ -48,7 +58,7 @@ class Following:
             more = False
             try:
                 more = await self.round()
-            except (SQLAlchemyError, ServiceError, OSError) as error:
+            except (SQLAlchemyError, psycopg.Error, ServiceError, OSError) as error:
                 log.warning("ended runs could not be looked at", extra={"error": type(error).__name__})
             await asyncio.sleep(_BREATH)
             if not more:
@@ -56,8 +66,11 @@ class Following:
 
     async def round(self) -> bool:
         """Acts upon what has to be followed now; returns whether there may be more."""
-        async with self._db.read() as tx:
-            found = await store.to_follow(tx, _MOST)
+        found: list[FollowUp] = []
+        ((is_any,),) = (await self._reads.run(store.ANY_TO_FOLLOW))[0]
+        if is_any:
+            async with self._db.read() as tx:
+                found = await store.to_follow(tx, _MOST)
         await in_parallel(self._follow(one) for one in found)
         if time.monotonic() >= self._rarely:
             self._rarely = time.monotonic() + _RARELY

@@ -83,7 +83,9 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     reads = Reads(Link(config.database_url, "engine-reads"))
     owners = Owners(peers.identity, starter)
     firing = Firing(db, starter, owners, config.poll_seconds)
-    following = Following(db, starter, owners, dispatcher.desk.run_ended, config.poll_seconds)
+    following = Following(
+        db, reads, starter, owners, run_ended=dispatcher.desk.run_ended, poll=config.poll_seconds
+    )
     automation = Automation(owners, firing, Receiving(db, starter, owners, Vault(config.master_key)))
     workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)

@@ -13,6 +13,7 @@ from chassis.filtering import Filter
 from engine.records import Document
 from engine.standing import not_found
 from engine.store import standing
+from engine.store.pipeline import Command
 from engine.tables import follow_ups, runs, triggers, webhook_messages
 from engine.triggers import KIND, Trigger
 
@@ -123,6 +124,13 @@ async def settle_message(tx: Transaction, trigger_id: str, message_id: str, run_
     """Writes which run a claimed message started."""
     key = (webhook_messages.c.trigger_id == trigger_id, webhook_messages.c.message_id == message_id)
     await tx.execute(update(webhook_messages).where(*key).values(run_id=run_id))
+
+
+ANY_TO_FOLLOW: Final[Command] = (
+    "SELECT EXISTS (SELECT FROM follow_ups WHERE NOT settled AND retry_at <= now())",
+    (),
+)
+"""Whether there is anything for `to_follow`: asked whenever runs end, prepared, because mostly there is not."""
 
 
 async def to_follow(tx: Transaction, limit: int) -> list[FollowUp]:
