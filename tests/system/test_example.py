@@ -51,6 +51,14 @@ def test_every_other_example_does_what_it_says(stack: Stack, name: str) -> None:
     assert f"[{name}]({name})" in (FOLDER / "README.md").read_text()
 
 
+def test_a_rerun_runs_only_what_had_not_succeeded(stack: Stack) -> None:
+    done = run_example(stack, "rerun")
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["train", "SUCCESS", "copied", "rerun-train@1.0.0"] in lines, done.stdout
+    assert sum(line[1:] == ["train", "|", "training"] for line in lines) == 1
+
+
 def test_running_it_again_registers_nothing_new_and_leaves_the_stack_up(stack: Stack) -> None:
     run_example(stack)
 

@@ -35,6 +35,7 @@ _KEYS = {
     "trigger",
     "send",
     "decide",
+    "rerun",
     "expect",
 }
 
@@ -60,6 +61,8 @@ class Example:
     """The message that is sent to a trigger's webhook."""
     decide: dict[str, str] = field(default_factory=dict)
     """What the runner answers when a step waits for a decision, by the step's id: `approve` or `reject`."""
+    rerun: Json = field(default_factory=dict)
+    """How the run, which has to fail, is repeated, as REST takes it."""
     expect: Json = field(default_factory=dict)
 
     @property

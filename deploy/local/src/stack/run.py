@@ -32,18 +32,41 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
             example, edge, Postgres(home.path, ports.postgres), lambda what, how: say(f"  {what:<34} {how}")
         )
         started = starts.start(edge, example)
-        say(f"run {started['id']} of {example.workflow_name} version {started.get('workflowVersion', 1)}")
-        for event, data in edge.events(started["id"]):
-            if line := describe(event, data):
-                say(line)
-            if event == "approval" and "decision" not in data and data["stepId"] in example.decide:
-                _decide(edge, data, example.decide[data["stepId"]])
-        finished = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
+        finished = _followed(edge, example, started, say)
+        if example.rerun:
+            finished = _rerun(edge, example, finished, say)
         _show(edge, home, finished, example.output_names, say)
         say("\n" + "\n  ".join(commands(edge.base_url, key_file, finished["id"], stops=stops)))
         return _verdict(example, finished, say)
     finally:
         edge.close()
+
+
+def _followed(edge: Edge, example: examples.Example, started: Json, say: Say) -> Json:
+    """Show the run as it happens; the run once it has ended."""
+    say(f"run {started['id']} of {example.workflow_name} version {started.get('workflowVersion', 1)}")
+    for event, data in edge.events(started["id"]):
+        if line := describe(event, data):
+            say(line)
+        if event == "approval" and "decision" not in data and data["stepId"] in example.decide:
+            _decide(edge, data, example.decide[data["stepId"]])
+    finished: Json = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
+    return finished
+
+
+def _rerun(edge: Edge, example: examples.Example, failed: Json, say: Say) -> Json:
+    """Repeat a run that failed, and say what differs; the new run."""
+    if failed.get("status") != "FAILED":
+        raise StackError(f"the run was to fail, and is {failed.get('status')}")
+    say(
+        f"\nFAILED, as it should: {failed.get('errorMessage')}\nrepeating it with {json.dumps(example.rerun)}"
+    )
+    path = f"/api/v1/workflow-runs/{failed['id']}:rerun"
+    again = _followed(edge, example, edge.call("POST", path, example.rerun)["run"], say)
+    compared = edge.call("GET", f"/api/v1/workflow-runs/{again['id']}:compare")
+    for one in compared.get("inputs", []):
+        say(f"  input {one['name']}: {json.dumps(one.get('other'))} became {json.dumps(one.get('value'))}")
+    return again
 
 
 def _decide(edge: Edge, asked: Json, decision: str) -> None:
@@ -96,6 +119,7 @@ def _show(edge: Edge, home: Home, finished: Json, names: list[str], say: Say) ->
     for step in edge.pages(f"{path}/steps", "stepExecutions"):
         took = seconds(step)
         duration = "" if took is None else f"{took * 1000:,.0f} ms"
+        duration = "copied" if step.get("copiedFrom") else duration
         say(f"  {step['stepId']:<16} {step.get('status', ''):<9} {duration:>10}  {step.get('component', '')}")
     chain = edge.call("GET", f"{path}/timeline").get("criticalPath", [])
     if len(chain) > 1:
