@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from stack.memory import weight
-from tests.chaos.checker import ENDED, Growth, History, RunSeen, Violation, check
+from tests.chaos.checker import Growth, History, RunSeen, Violation, check
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import RUNS, Load
 from tests.chaos.nemesis import Done, Nemesis, plan
@@ -156,14 +156,16 @@ class Chaos:
             ]
 
     async def _quiet(self, load: Load) -> float:
-        """The time at which every accepted run has ended, or a minute after which it was not waited for."""
+        """The time at which no run was live any more, or a minute after which that was not waited for."""
         end = time.monotonic() + 60
-        waiting = set(self.history.accepted)
-        while waiting and time.monotonic() < end:
-            for run in list(waiting):
-                found = (await load.call("GET", f"{RUNS}/{run}", view="BASIC"))["run"]
-                if found["status"] in ENDED:
-                    waiting.discard(run)
+        while time.monotonic() < end:
+            live = [
+                await load.call("GET", RUNS, pageSize=1, filter=f'status = "{status}"')
+                for status in ("PENDING", "RUNNING", "PAUSED")
+            ]
+            if not any(one["runs"] for one in live):
+                break
+            await asyncio.sleep(0.1)
         return time.monotonic()
 
     async def _collect(self, load: Load) -> None:
