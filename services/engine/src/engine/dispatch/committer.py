@@ -259,27 +259,38 @@ class Committer:
         scans: Sequence[tuple[str, int]],
         units: dict[str, Unit],
     ) -> bool:
-        wanted = dict.fromkeys([*(item.run_id for item in items), *(one.run_id for one in candidates)])
+        wanted = dict.fromkeys(item.run_id for item in items)
+        unsure = []  # about these only the table knows whether they wait still
+        for one in candidates:
+            if self._desk.cache.peek(one.run_id) is None:
+                unsure.append((one.run_id, one.step_id))
+            else:
+                wanted[one.run_id] = None
         opening = [hot.BEGIN, hot.lock_sql(list(wanted)), *(hot.claim_sql(*scan) for scan in scans)]
+        if unsure:
+            opening.append(hot.lock_ready_sql(unsure))
         if births:
             opening.append(hot.NOW)
         answers = await self._link.run(opening)
         now = answers.pop()[0][0] if births else None
-        scanned = self._scanned(scans, answers[2:])
-        rows = {row[0]: (row[1], row[2], row[3]) for row in answers[1]}
+        locked = [*answers[1], *(answers.pop() if unsure else ())]
+        of_scans = answers[2:]
+        scanned = self._scanned(scans, of_scans)
+        rows = {row[0]: (row[1], row[2], row[3]) for row in locked}
         for row in scanned:
             rows.setdefault(row[0], (row[2], row[3], row[4]))
         await self._open(rows, units)
 
         outcomes: list[Callable[[], None]] = []
         left = [item for item in items if not self._apply_one(item, units, outcomes)]
-        for unit in units.values():
-            self._desk.place(unit, only=None if unit.is_changed else set())
         for one in candidates:
             if (found := units.get(one.run_id)) is not None:
-                self._desk.place(found, only={one.step_id})
+                self._desk.place(found, only=one.step_id)
+        for unit in units.values():
+            if unit.is_changed:
+                self._desk.place(unit)
         for row in scanned:
-            self._desk.place(units[row[0]], only={row[1]})
+            self._desk.place(units[row[0]], only=row[1])
 
         needed = self._bear(births, now, units) if now is not None else []
         changed = [unit for unit in units.values() if unit.is_changed]
@@ -293,8 +304,8 @@ class Committer:
             if birth.unit is not None and not birth.born.done():
                 birth.born.set_result(birth.unit)
         self._desk.put_back(candidates, units)
-        for row, (lane, _) in zip(scanned, self._lanes_of(scans, answers[2:]), strict=True):
-            if row[1] in units[row[0]].ready():
+        for row, (lane, _) in zip(scanned, self._lanes_of(scans, of_scans), strict=True):
+            if units[row[0]].is_ready(row[1]):
                 self._desk.backlog.to_scan.add(lane)
         for tell in outcomes:
             tell()
@@ -316,7 +327,7 @@ class Committer:
                 continue
             needed += commands
             units[birth.unit.info.id] = birth.unit
-            self._desk.place(birth.unit, queue_first=True)
+            self._desk.place(birth.unit)
         return needed
 
     def _scanned(self, scans: Sequence[tuple[str, int]], answers: Sequence[hot.Rows]) -> hot.Rows:

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple, Protocol
 from chassis.signals import Signal
 from engine import failpoints, telemetry
 from engine.dispatch.assigner import Assigner
-from engine.dispatch.backlog import Backlog
+from engine.dispatch.backlog import Backlog, Entry
 from engine.dispatch.cache import Cache
-from engine.dispatch.sessions import Sessions
+from engine.dispatch.sessions import Session, Sessions
 from engine.dispatch.unit import Unit
 from engine.domain import Ref
 from engine.events import Publisher
@@ -79,11 +79,15 @@ class Desk:
     # Before the commit.
 
     def candidates(self, spoken_for: int) -> list[Candidate]:
-        """Steps to try to claim: as many as there are free slots beyond those `spoken_for` by successors."""
+        """Steps to try to claim: as many as there are free slots beyond those `spoken_for` by successors.
+
+        More when the runs that have them kept theirs often enough.
+        """
         found: list[Candidate] = []
         for lane in self.backlog.lanes():
-            free = self.sessions.free(lane) - spoken_for
-            found += [Candidate(lane, *entry) for entry in self.backlog.take(lane, max(0, free))]
+            free = self.sessions.free(lane)
+            count = min(free, max(free - spoken_for, self.backlog.due(spoken_for)))
+            found += [Candidate(lane, *entry) for entry in self.backlog.take(lane, count)]
         return found
 
     def scans(self) -> list[tuple[str, int]]:
@@ -94,21 +98,25 @@ class Desk:
             if not self.backlog.size(lane) and (free := self.sessions.free(lane))
         ]
 
-    def place(self, unit: Unit, *, only: set[str] | None = None, queue_first: bool = False) -> None:
-        """Claims the unit's READY steps (`only` these) for free slots. `queue_first`: not before those who wait."""
-        for path in unit.ready():
-            if only is not None and path not in only:
-                continue
+    def place(self, unit: Unit, *, only: str = "") -> None:
+        """Claims the unit's READY steps for free slots, after those who go first; or `only` one, whose turn it is."""
+        full: set[str] = set()
+        for path in unit.ready() if not only else [only] * unit.is_ready(only):
             lane = unit.lane(path)
-            if queue_first and self.backlog.size(lane):
-                continue
-            session = self.sessions.pick(lane)
+            session = None if lane in full else self.sessions.pick(lane)
             if session is None:
+                full.add(lane)
+                continue
+            if not only and self._gives_way(unit, path, session):
                 continue
             if unit.apply(Claim(path, session.id, session.worker.isolation)) is None:
                 opened = unit.opened(path)
                 ref = Ref(unit.info.id, path, opened.attempt, opened.epoch)
                 session.held[ref] = opened.planned.place
+
+    def _gives_way(self, unit: Unit, path: str, session: Session) -> bool:
+        rivals = (lane for lane in self.backlog.lanes() if session.serves(lane))
+        return self.backlog.gives_way(rivals, unit.info.id, unit.info.priority, begins=unit.begins(path))
 
     def put_back(self, candidates: Sequence[Candidate], units: dict[str, Unit]) -> None:
         """Returns the candidates that are READY still; those of runs that others hold are scanned for later."""
@@ -116,9 +124,8 @@ class Desk:
             unit = units.get(one.run_id)
             if unit is None:
                 self.backlog.to_scan.add(one.lane)
-            elif one.step_id in unit.ready():
-                entry = (one.run_id, one.step_id)
-                self.backlog.add(one.lane, entry, priority=unit.info.priority, first=True)
+            elif unit.is_ready(one.step_id):
+                self._wait(unit, one.step_id, first=True)
 
     def abandoned(self, units: Sequence[Unit]) -> None:
         """The transaction did not commit: frees the slots it had taken."""
@@ -207,10 +214,12 @@ class Desk:
 
     def _queue(self, unit: Unit) -> None:
         """Remembers the steps that came to be READY and found no free slot, and those that will be due later."""
-        under_way = unit.old.started_at is not None
+        for path in unit.written:
+            if not unit.is_ready(path):
+                self.backlog.remove((unit.info.id, path))
         for path in unit.became_ready():
+            self._wait(unit, path)
             lane = unit.lane(path)
-            self.backlog.add(lane, (unit.info.id, path), priority=unit.info.priority, first=under_way)
             if self.sessions.free(lane) == 0:
                 self._publisher.ready(lane)
         for path, due in unit.backing_off():
@@ -220,6 +229,15 @@ class Desk:
                 delay, self._due, unit.lane(path), entry, unit.info.priority
             )
 
-    def _due(self, lane: str, entry: tuple[str, str], priority: int) -> None:
-        self.backlog.add(lane, entry, priority=priority, first=True)
+    def _wait(self, unit: Unit, path: str, *, first: bool = False) -> None:
+        self.backlog.add(
+            unit.lane(path),
+            (unit.info.id, path),
+            priority=unit.info.priority,
+            begins=unit.begins(path),
+            first=first,
+        )
+
+    def _due(self, lane: str, entry: Entry, priority: int) -> None:
+        self.backlog.add(lane, entry, priority=priority, begins=False)
         self._wake()

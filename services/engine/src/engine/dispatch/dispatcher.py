@@ -168,7 +168,7 @@ class Dispatcher:
 
     def place(self, unit: Unit) -> None:
         """Claims what can run at once, unless others wait for the same slots."""
-        self.desk.place(unit, queue_first=True)
+        self.desk.place(unit)
 
     async def locked(self, tx: Transaction, run_id: str) -> Unit:
         """The run, locked and as it is now. Raises NotFound RUN_NOT_FOUND."""

@@ -111,12 +111,24 @@ class Unit:
 
     def ready(self) -> list[str]:
         """The paths of the steps that may be claimed now."""
-        return [path for path, due in self.state.ready.items() if due is not None and due <= self.now]
+        return [path for path in self.state.ready if self.is_ready(path)]
+
+    def is_ready(self, path: str) -> bool:
+        """Whether the step may be claimed now."""
+        due = self.state.ready.get(path)
+        return due is not None and due <= self.now
 
     def lane(self, path: str) -> str:
         """The lane of a step."""
         planned = self.state.plan.find(path)
         return "" if planned is None else lane_of(planned)
+
+    def begins(self, path: str) -> bool:
+        """Whether the step is the first of its run, or of an item of a `for_each`."""
+        if self.old.started_at is None:
+            return True
+        planned = self.state.plan.find(path)
+        return "[" in path and planned is not None and not planned.needs
 
     def opened(self, path: str) -> AttemptOpened:
         """The attempt that was opened last at a step."""
@@ -126,7 +138,7 @@ class Unit:
 
     def became_ready(self) -> list[str]:
         """Those of the steps that may be claimed now which could not be before."""
-        return [path for path in self.ready() if path in self.written]
+        return [path for path in self.written if self.is_ready(path)]
 
     def backing_off(self) -> list[tuple[str, datetime]]:
         """The steps that came to be READY for later, and when."""

@@ -40,6 +40,12 @@ _NO_LINE: Final = (None,) * 5
 _LOCK = """
 SELECT id::text, version, last_seq, now() FROM runs
 WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED"""
+_LOCK_READY = """
+SELECT r.id::text, r.version, r.last_seq, now()
+FROM unnest(%s::uuid[], %s::text[]) AS x(run_id, step_id)
+JOIN run_steps s ON s.run_id = x.run_id AND s.step_id = x.step_id
+JOIN runs r ON r.id = s.run_id
+WHERE s.status = 'READY' ORDER BY r.id FOR UPDATE OF r SKIP LOCKED"""
 _LOCK_ONE = "SELECT id::text, version, last_seq, now() FROM runs WHERE id = %s::uuid FOR UPDATE"
 _LOAD_RUNS = """
 SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
@@ -153,6 +159,11 @@ _SEEN = "UPDATE workers SET last_seen_at = now(), draining = %s WHERE id = %s"
 def lock_sql(run_ids: Sequence[str]) -> Command:
     """Locks the runs that nobody else has locked; rows of (id, version, last_seq, now)."""
     return _LOCK, (list(run_ids),)
+
+
+def lock_ready_sql(steps: Sequence[tuple[str, str]]) -> Command:
+    """Locks the runs of those steps (run id, path) that are READY; rows as above, one for each of the steps."""
+    return _LOCK_READY, ([run_id for run_id, _ in steps], [path for _, path in steps])
 
 
 def lock_one_sql(run_id: str) -> Command:
