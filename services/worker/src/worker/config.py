@@ -38,12 +38,12 @@ class Config:
     log_level: str = setting("MCPANEL_LOG_LEVEL", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
     log_format: str = setting("MCPANEL_LOG_FORMAT", default="json", help="json or console")
     slots: int = setting(
-        "MCPANEL_WORKER_SLOTS", default="0", help="attempts at once; 0: one for each processor"
+        "MCPANEL_WORKER_SLOTS", default="0", help="attempts at once; 0: two for each processor"
     )
     idle_cells: int = setting(
         "MCPANEL_WORKER_IDLE_CELLS",
         default="0",
-        help="cells kept for the components used last; 0: four for each slot",
+        help="cells kept for the components used last; 0: two for each slot",
     )
     memory_mib: int = setting(
         "MCPANEL_STEP_MEMORY_MIB", default="1024", help="the most memory one step may use, in MiB"
@@ -71,8 +71,8 @@ class Config:
 
     @property
     def slot_count(self) -> int:
-        """How many attempts run at once."""
-        return self.slots or len(os.sched_getaffinity(0))
+        """How many attempts run at once. Two keep a processor busy while results are recorded and successors sent."""
+        return self.slots or 2 * len(os.sched_getaffinity(0))
 
     @property
     def place(self) -> Place:
@@ -87,4 +87,4 @@ class Config:
     @property
     def idle_limit(self) -> int:
         """How many bound cells wait for their next attempt."""
-        return self.idle_cells or 4 * self.slot_count
+        return self.idle_cells or 2 * self.slot_count
