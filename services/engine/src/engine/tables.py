@@ -172,7 +172,7 @@ run_steps: Final = Table(
         "due_at",
         postgresql_where=text("status = 'READY' AND due_at IS NOT NULL"),
     ),
-    Index("ix_run_steps_gate", "gate", postgresql_where=text("gate <> ''")),
+    Index("ix_run_steps_gate", "gate", postgresql_where=text("gate <> '' AND due_at IS NULL")),
     Index("ix_run_steps_undecided", "run_id", postgresql_where=text("status = 'WAITING_APPROVAL'")),
     Index("ix_run_steps_stopping", "worker_id", postgresql_where=text("stopping")),
     **_ROOM,
