@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from engine.domain import ErrorKind, RunStatus, StepStatus
 from engine.plan import Plan
@@ -146,8 +147,10 @@ def _of_run(run: RunRecord, facts: Facts) -> Iterator[Reason]:
 
 
 def _of_steps(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts) -> Iterator[Reason]:
-    found = list(_of_begun(run, plan, steps, facts))
-    yield from found
+    found: dict[str, list[Reason]] = {}
+    for one in _of_begun(run, plan, steps, facts):
+        yield one
+        found.setdefault(_top(one.step_id), []).append(one)
     for planned in plan.steps:
         if planned.id not in steps:
             missing = [
@@ -176,11 +179,18 @@ def _of_begun(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts
                 pass
 
 
-def _upstream(run: RunRecord, path: str, missing: Sequence[str], found: Sequence[Reason]) -> Reason:
+def _top(path: str) -> str:
+    """The workflow's own step that a step is, or is part of."""
+    return path.partition("/")[0].partition("[")[0]
+
+
+def _upstream(
+    run: RunRecord, path: str, missing: Sequence[str], found: Mapping[str, Sequence[Reason]]
+) -> Reason:
     """A step waits for others: what holds these up holds it up, and so do the calls that move them on."""
-    causes = [one for one in found if one.step_id.partition("/")[0].partition("[")[0] in missing]
-    said = "".join(f" {one.message}" for one in causes[:_FEW])
-    actions = {one.key: one for cause in causes[:_FEW] for one in cause.actions}
+    causes = [one for need in missing[:_FEW] for one in found.get(need, ())[:_FEW]][:_FEW]
+    said = "".join(f" {one.message}" for one in causes)
+    actions = {one.key: one for cause in causes for one in cause.actions}
     cancel = _cancel_it(run)
     actions.pop(cancel.key, None)
     text = f"Step '{path}' waits for: {', '.join(missing)}.{said}"
@@ -200,7 +210,7 @@ def _stopping(run: RunRecord, path: str, one: StepRecord) -> Reason:
 def _undecided(run: RunRecord, path: str, one: StepRecord) -> Reason:
     who = f" by {', '.join(one.approvers)}" if one.approvers else ""
     said = f": {one.message}" if one.message else "."
-    suffix = f"/steps/{path}:decide"
+    suffix = f"/steps/{quote(path)}:decide"
     actions = tuple(
         _action(f"{word.capitalize()} it", "ApproveStep", run, suffix, step_id=path, decision=word)
         for word in ("approve", "reject")
@@ -286,7 +296,7 @@ def _look_at(run: RunRecord, path: str) -> Action:
     return Action(
         "See what the step does",
         f"{_ENGINE}/GetStepExecution",
-        f"GET {_RUNS}/{run.id}/steps/{path}",
+        f"GET {_RUNS}/{run.id}/steps/{quote(path)}",
         {"runId": run.id, "stepId": path},
     )
 
