@@ -171,6 +171,8 @@ class ArtifactRecord:
     """Of a step's output: how it begins."""
     items: dict[str, int] | None = None
     """Of a step's output: how many items its lists have."""
+    kinds: dict[str, str] | None = None
+    """Of a step's output: what its parts are."""
 
 
 @dataclass(frozen=True, slots=True)

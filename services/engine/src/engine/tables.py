@@ -232,6 +232,7 @@ artifacts: Final = Table(
     _time("created_at", required=True),
     Column("preview", Text, nullable=False, server_default="", comment="of a step's output: how it begins"),
     Column("items", JSONB, comment="of a step's output: the lengths of its lists by JSON Pointer"),
+    Column("kinds", JSONB, comment="of a step's output: what its parts are by JSON Pointer"),
     UniqueConstraint("run_id", "step_id", "name"),
     Index("ix_artifacts_run_id", "run_id", "id"),
     Index("ix_artifacts_sha256", "sha256"),
