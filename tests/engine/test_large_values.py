@@ -92,6 +92,49 @@ async def test_an_expression_that_computes_on_it_fails_its_step_and_says_what_to
         assert (run.error.kind, run.error.step_id) == (run_pb2.RunError.INVALID_INPUT, "use")
 
 
+async def test_a_field_that_a_large_output_does_not_have_fails_the_run_as_it_does_with_a_small_one(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    async def make_few(attempt: Attempt) -> Any:
+        return {"rows": ROWS[:1], "count": 1}
+
+    worker.code["few"] = make_few
+    wrong: list[dict[str, Any]] = [
+        {"outputs": {"x": "${{ steps.made.output.nope }}"}},
+        {"outputs": {"x": "${{ steps.made.output.count.nope }}"}},
+        {"with_": {"x": "${{ steps.made.output.nope }}"}},
+        {"with_": {"x": ["${{ steps.made.output.rows.nope }}"]}},
+        {"if_": "${{ steps.made.output.nope }}"},
+        {"for_each": "${{ steps.made.output.nope }}"},
+    ]
+
+    async def fail(made: str, number: int) -> run_pb2.RunError:
+        fields = {key: _named(value, made) for key, value in wrong[number].items()}
+        outputs = fields.pop("outputs", {})
+        name = f"{made}-{number}"
+        peers.registry.workflow(
+            {"id": made}, {"id": "use", "needs": [made], **fields}, outputs=outputs, name=name
+        )
+        run = await engine.ended((await engine.start_run(name)).id)
+        assert run.status == Run.FAILED
+        return run.error
+
+    for number in range(len(wrong)):
+        small, large = await fail("few", number), await fail("make", number)
+        assert (large.kind, large.step_id) == (small.kind, small.step_id)
+        assert large.message == small.message.replace("steps.few", "steps.make")
+    assert "steps.make.output has no 'nope'; it has: count, rows" in (await fail("make", 0)).message
+    wrong.append({"if_": "${{ steps.made.output.nope > 1 }}"})
+    assert (
+        "steps.make.output has no 'nope'; it has: count, rows; the value has"
+        in (await fail("make", 6)).message
+    )
+
+
+def _named(value: Any, made: str) -> Any:
+    return jsonvalue.parse(jsonvalue.canonical(value).replace(b"steps.made", f"steps.{made}".encode()))
+
+
 async def test_a_step_runs_once_for_each_item_of_a_large_list(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

@@ -61,3 +61,16 @@ def test_a_part_is_named_by_its_pointer_and_knows_its_length() -> None:
 
     assert (part.pointer, part.total, part.part("3").pointer) == ("/a~1b", 7, "/a~1b/3")
     assert (whole.part("~").total, whole.part("c").total, whole.total) == (2, None, 1)
+
+
+def test_a_part_knows_what_it_is_and_which_fields_it_has_and_so_does_what_was_stored_of_it() -> None:
+    kinds = {"": "object", "/a~1b": "object", "/a~1b/~0": "null", "/a~1b/c": "", "/a": "list"}
+    whole = Reference("0" * 64, 1, kinds=kinds)
+
+    value: Any = {"x": whole, "list": [whole]}
+    stored = Payload(Payload.of(value).raw)
+    again, listed = (one for _, one in sorted(stored.references, key=lambda one: len(one[0])))
+
+    assert (again.kind, sorted(again.fields)) == ("object", ["a", "a/b"])
+    assert (again.part("a/b").kind, sorted(again.part("a/b").fields)) == ("object", ["c", "~"])
+    assert (again.part("a/b").part("c").kind, again.part("a").kind, listed.kind) == ("", "list", "")

@@ -264,6 +264,35 @@ async def test_a_fork_runs_what_its_changed_inputs_reach_and_can_be_compared(
     assert {one.step_id: list(one.differs) for one in compared.steps} == {"a": [], "b": ["inputs", "output"]}
 
 
+async def test_a_step_that_only_one_of_two_runs_has_is_said_to_exist_in_that_one_only(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"], "if_": "${{ false }}"}, name="one")
+    peers.registry.workflow({"id": "a"}, {"id": "c"}, name="two")
+    one = await engine.ended((await engine.start_run("one")).id)
+    two = await engine.ended((await engine.start_run("two")).id)
+    again = await engine.ended((await engine.start_run("one")).id)
+
+    async def compare(first: run_pb2.Run, second: run_pb2.Run) -> dict[str, Any]:
+        request = engine_pb2.CompareRunsRequest(run_id=first.id, other_run_id=second.id)
+        answer = await engine.stub.CompareRuns(request, metadata=as_caller(EDITOR))
+        return {step.step_id: step for step in answer.steps}
+
+    unlike, like = await compare(one, two), await compare(one, again)
+
+    assert {path: (step.only_in, list(step.differs)) for path, step in unlike.items() if path != "a"} == {
+        "b": (one.id, ["existence"]),
+        "c": (two.id, ["existence"]),
+    }
+    assert (unlike["b"].HasField("other"), unlike["c"].HasField("step")) == (False, False)
+    assert {path: (step.only_in, list(step.differs)) for path, step in like.items()} == {
+        "a": ("", []),
+        "b": ("", []),
+    }
+    assert like["b"].step.status == run_pb2.StepExecution.SKIPPED
+    assert (like["a"].HasField("longer"), like["b"].HasField("longer")) == (True, False)
+
+
 async def test_a_run_that_has_not_ended_is_not_repeated(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

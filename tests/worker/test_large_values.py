@@ -11,7 +11,7 @@ import pytest
 from tests.worker.support.cells import Bench, Remembering, job
 from tests.worker.support.engine import Engine, python_version
 from tests.worker.test_worker import Start, engine, start
-from worker.cells.attempt import Outcome
+from worker.cells.attempt import Outcome, Shape
 from worker.cells.limits import MIB
 
 __all__ = ["engine", "start"]
@@ -59,16 +59,52 @@ async def test_user_code_is_given_plain_values_and_its_large_output_is_stored(
 
     assert outcome.failure is None, outcome.failure
     assert (outcome.output_json, outcome.output_artifact) == (None, "the-output")
-    ((items, stored),) = bench.sink.outputs
+    ((shape, stored),) = bench.sink.outputs
     assert json.loads(stored) == {"n": 1, "list": ["first", {"rows": rows}], "all": {}}
-    assert items == {"/list": 2}
+    assert shape.items == {"/list": 2}
+    assert shape.kinds == {"": "object", "/n": "number", "/list": "list", "/all": "object"}
 
 
 async def test_a_list_is_counted_for_who_runs_once_for_each_of_its_items(python: Bench) -> None:
     outcome = await run(python, "def main():\n    return [1] * 500_000", {})
 
     assert outcome.output_artifact
-    assert python.sink.outputs[0][0] == {"": 500_000}
+    assert python.sink.outputs[0][0] == Shape({"": 500_000}, {"": "list"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (
+            "python",
+            "def main(**inputs):\n    return inputs | {'wide': dict.fromkeys(map(str, range(98)), 'x' * 9000)}",
+        ),
+        (
+            "typescript",
+            "export function main(inputs: Record<string, unknown>) {\n"
+            "  const wide = Object.fromEntries(Array.from({ length: 98 }, (_, n) => [n, 'x'.repeat(9000)]));\n"
+            "  return { ...inputs, wide };\n}",
+        ),
+    ],
+)
+async def test_an_output_is_described_as_far_down_as_the_description_is_short(
+    kind: str, code: str, python: Bench, typescript: Bench
+) -> None:
+    bench = {"python": python, "typescript": typescript}[kind]
+    inputs = {"a/b": {"~": None, "deep": {"yes": True}}, "text": "t"}
+
+    outcome = await run(bench, code, inputs)
+
+    assert outcome.failure is None, outcome.failure
+    assert bench.sink.outputs[0][0].kinds == {
+        "": "object",
+        "/a~1b": "object",
+        "/a~1b/~0": "null",
+        "/a~1b/deep": "object",
+        "/a~1b/deep/yes": "boolean",
+        "/text": "string",
+        "/wide": "",
+    }
 
 
 @pytest.mark.parametrize("content", [b'1, "admin": true', b"", b"[1", b"not json"])

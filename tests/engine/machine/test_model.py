@@ -318,7 +318,7 @@ class RunModel(RuleBasedStateMachine):
         self.apply(ResumeRequested())
         for path in self.paths():
             row = self.rows.get(path, NEVER_RUN)
-            if row.status is StepStatus.READY and row.gate:
+            if row.status is StepStatus.READY and row.gate and row.due_at is None:
                 self.apply(GateOpened(path, row.gate, self.now))
             elif row.status is StepStatus.READY:
                 self.apply(Claim(path, "w2", "cell"))

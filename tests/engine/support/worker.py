@@ -15,6 +15,7 @@ from engine.domain import put
 from mcpanel.engine.v1 import run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1 import component_pb2
 from tests.support.callers import WORKER, as_caller
+from worker.inside.jsonvalues import kinds as kinds_of
 
 Message = worker_pb2.WorkerMessage
 Assignment = worker_pb2.EngineMessage.Assignment
@@ -257,7 +258,11 @@ class FakeWorker:
         """Stores a large output, however often the engine is away; the artifact's id."""
         while True:
             try:
-                return (await self.upload(ref, jsonvalue.canonical(output), items=counts(output))).id
+                return (
+                    await self.upload(
+                        ref, jsonvalue.canonical(output), items=counts(output), kinds=kinds_of(output)
+                    )
+                ).id
             except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
                 if isinstance(error, grpc.aio.AioRpcError) and error.code() not in AWAY:
                     raise StepFailed("INTERNAL", str(error.details())) from None
@@ -268,12 +273,17 @@ class FakeWorker:
             await asyncio.sleep(0.1)
 
     async def upload(
-        self, ref: worker_pb2.AttemptRef, content: bytes, *, items: dict[str, int] | None = None
+        self,
+        ref: worker_pb2.AttemptRef,
+        content: bytes,
+        *,
+        items: dict[str, int] | None = None,
+        kinds: dict[str, str] | None = None,
     ) -> run_pb2.Artifact:
         """Stores an output as the artifact that it is."""
 
         async def requests() -> Any:
-            header = Upload.Header(ref=ref, name="output.json", is_output=True, items=items)
+            header = Upload.Header(ref=ref, name="output.json", is_output=True, items=items, kinds=kinds)
             yield Upload(header=header)
             for start in range(0, len(content), 500_000):
                 yield Upload(chunk=content[start : start + 500_000])

@@ -10,7 +10,7 @@ from typing import Any
 
 import deno  # type: ignore[import-untyped]  # ships no types
 
-from worker.cells.attempt import Job, Outcome
+from worker.cells.attempt import Job, Outcome, Shape
 from worker.cells.bubblewrap import BARE, Environment, Sandbox, compile_inside
 from worker.cells.cell import Cell
 from worker.cells.limits import MIB, Limits
@@ -36,7 +36,7 @@ class Remembering:
     queries: list[tuple[str, str, Any, int]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
     refuse: str = ""
-    outputs: list[tuple[dict[str, int], bytes]] = field(default_factory=list)
+    outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
 
     def log(self, stream: str, level: str, message: str) -> None:
         """Keeps a line."""
@@ -64,11 +64,11 @@ class Remembering:
             "sha256": "",
         }
 
-    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+    async def output(self, shape: Shape, chunks: AsyncIterator[bytes]) -> str:
         """Keeps it, unless told to refuse."""
         if self.refuse:
             raise RequestError(self.refuse)
-        self.outputs.append((items, b"".join([chunk async for chunk in chunks])))
+        self.outputs.append((shape, b"".join([chunk async for chunk in chunks])))
         return "the-output"
 
     async def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[Any]:

@@ -27,6 +27,16 @@ class Opaque:
         raise NotImplementedError
 
     @property
+    def kind(self) -> str:
+        """What it is: `object`, `list`, `string`, `number`, `boolean` or `null`; empty when nobody knows here."""
+        return ""
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """The keys of what is known to be an object: it has no others."""
+        return ()
+
+    @property
     def refusal(self) -> str:
         """Why it cannot be computed on, and what to do instead."""
         raise NotImplementedError

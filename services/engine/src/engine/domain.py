@@ -164,12 +164,27 @@ class Reference(Opaque):
     """How many items lists in it have, by their pointers, as far as that is known."""
     preview: str = ""
     """How all of the content begins."""
+    kinds: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What it and its parts are, by their pointers, as far as that is known: of an `object` every field is there."""
 
     def part(self, key: str) -> "Reference":
         """What is under a key, or an index, of it."""
         pointer = f"{self.pointer}/{key.replace('~', '~0').replace('/', '~1')}"
         within = {at: count for at, count in self.items.items() if at == pointer}
-        return Reference(self.sha256, self.size_bytes, pointer, within)
+        kinds = {at: kind for at, kind in self.kinds.items() if at == pointer or at.startswith(f"{pointer}/")}
+        return Reference(self.sha256, self.size_bytes, pointer, within, kinds=kinds)
+
+    @property
+    def kind(self) -> str:
+        """What it is: `object`, `list`, `string`, `number`, `boolean` or `null`; empty when nobody knows here."""
+        return self.kinds.get(self.pointer, "")
+
+    @property
+    def fields(self) -> list[str]:
+        """The keys of it, an object."""
+        inside = f"{self.pointer}/"
+        names = (at.removeprefix(inside) for at in self.kinds if at.startswith(inside))
+        return [name.replace("~1", "/").replace("~0", "~") for name in names if "/" not in name]
 
     @property
     def total(self) -> int | None:
@@ -239,7 +254,12 @@ class Payload:
         for one in document["references"]:
             path = tuple(one["path"])
             reference = Reference(
-                one["sha256"], one["size"], one["pointer"], one.get("items", {}), one.get("preview", "")
+                one["sha256"],
+                one["size"],
+                one["pointer"],
+                one.get("items", {}),
+                one.get("preview", ""),
+                one.get("kinds", {}),
             )
             found.append((path, reference))
             self._value = put(self._value, path, reference)
@@ -307,6 +327,10 @@ def _document(path: Path, one: Reference) -> dict[str, Any]:
         document["items"] = dict(one.items)
     if one.preview:
         document["preview"] = one.preview
+    if one.kinds and not any(
+        isinstance(key, int) for key in path
+    ):  # no expression looks into one of a list's items
+        document["kinds"] = dict(one.kinds)
     return document
 
 

@@ -91,6 +91,9 @@ class StepRecord:
     message: str = ""
     approvers: Sequence[str] = ()
     decision: Document | None = None
+    deadline_at: datetime | None = None
+    has_begun: bool = True
+    """Whether it has more than a place in the plan: inputs, or somebody was asked about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,19 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a step stands, and when it began and ended."""
+    """Where a step stands, when it began, somebody decided about it, and it ended."""
 
     status: str
     started_at: datetime | None
     ended_at: datetime | None
+    decided_at: datetime | None = None
+
+    @property
+    def opened_at(self) -> datetime | None:
+        """When what it is made of could begin: a decision about it comes first."""
+        if self.started_at is None or self.decided_at is None:
+            return self.started_at
+        return max(self.started_at, self.decided_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,8 @@ class ArtifactRecord:
     """Of a step's output: how it begins."""
     items: dict[str, int] | None = None
     """Of a step's output: how many items its lists have."""
+    kinds: dict[str, str] | None = None
+    """Of a step's output: what its parts are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from engine.state import CancelRequested, Copy
 from engine.store import hot, limits
 from engine.store import runs as store
 from engine.store.runs import Reader
+from engine.words import counted
 
 _SHOWN_INPUTS: Final = 4096
 _EVERYTHING: Final = Reader(None)
@@ -198,7 +199,8 @@ class Starter:
         if limit.policy == "drop_new":
             raise Exhausted(
                 "CONCURRENCY_LIMIT",
-                f"{len(admitted)} runs of '{key}' are running, as many as may at once",
+                f"{counted(len(admitted), 'run')} of '{key}' {'is' if len(admitted) == 1 else 'are'} running, "
+                "as many as may at once",
                 metadata={"concurrency_key": key, "run_id": admitted[0]},
                 resource=("workflow", wish.prepared.name),
             )

@@ -42,7 +42,7 @@ class StepState:
     due_at: datetime | None = None
     """While READY: when it may be claimed; None while it may not, for the run is paused or a gate is closed."""
     gate: str = ""
-    """While READY: what else has to let it through, e.g. `rate:mails`."""
+    """While READY: what else has to let it through, e.g. `rate:mails`; with a `due_at`, what named that moment."""
     worker_id: str = ""
     """While RUNNING: who runs it."""
     deadline_at: datetime | None = None

@@ -1,14 +1,16 @@
 """When a run's steps were ready, began and ended, what they waited for, and which decided how long it took."""
 
+import functools
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from engine.domain import StepStatus
+from engine.domain import ErrorKind, StepStatus
 from engine.outline import Entry
 from engine.plan import PlannedStep
-from engine.records import AttemptRecord, Mark, RunRecord, StepRecord, to_decision
+from engine.records import AttemptRecord, Mark, RunRecord, StepRecord, to_decision, to_failure
 
 START_TIME: Final = "START_TIME"
 CONCURRENCY_LIMIT: Final = "CONCURRENCY_LIMIT"
@@ -18,6 +20,7 @@ CACHE: Final = "CACHE"
 PAUSED: Final = "PAUSED"
 BACKOFF: Final = "BACKOFF"
 WORKER: Final = "WORKER"
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class StepTimes:
     waits: tuple[Wait, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
     """What is known of a whole run: its record, its steps, where each stands, and the time."""
 
@@ -52,6 +55,28 @@ class Scene:
     now: datetime
     first_queued: datetime | None = field(default=None)
     """When the first of its attempts might have begun."""
+
+    @functools.cached_property
+    def let_begin(self) -> Mapping[str, datetime]:
+        """When each item of a `for_each` step was let begin: at once, or as soon as those before it left room.
+
+        Items are let begin in their order: of those before one, all but a window had ended by then.
+        """
+        found: dict[str, datetime] = {}
+        ends: dict[str, list[datetime]] = {}
+        windows = {one.path: one.planned.max_parallel for one in self.entries if one.planned.is_fan}
+        for one in self.entries:
+            owner, mark = one.inside, self.marks.get(one.path)
+            if not one.path.endswith("]") or mark is None or owner not in self.marks:
+                continue
+            last = ends.setdefault(owner, [])
+            moment = last[0] if len(last) == windows[owner] else self.marks[owner].opened_at
+            if moment is not None and moment <= self.now:
+                found[one.path] = moment
+            heapq.heappush(last, mark.ended_at or _NEVER)
+            if len(last) > windows[owner]:
+                heapq.heappop(last)
+        return found
 
     @property
     def begun_at(self) -> datetime | None:
@@ -85,15 +110,8 @@ def times(
     if record is None:
         return StepTimes(entry.path, StepStatus.PENDING)
     ready = _ready_at(scene, entry, attempts, record)
-    return StepTimes(
-        entry.path,
-        record.status,
-        ready,
-        record.started_at,
-        record.ended_at,
-        attempts,
-        tuple(_waits(scene, entry.planned, record, attempts, ready)),
-    )
+    waits = tuple(_waits(scene, entry, record, attempts, ready))
+    return StepTimes(entry.path, record.status, ready, record.started_at, record.ended_at, attempts, waits)
 
 
 def _ready_at(
@@ -101,22 +119,24 @@ def _ready_at(
 ) -> datetime | None:
     """When nothing it needs was missing any more. An item is ready when one before it has made room."""
     if entry.path.endswith("]"):
-        return (attempts[0].queued_at if attempts else None) or record.started_at or record.due_at
+        let = scene.let_begin.get(entry.path)
+        return let or (attempts[0].queued_at if attempts else None) or record.started_at or record.due_at
     above = scene.marks.get(entry.inside)
-    known = [scene.begun_at if above is None else above.started_at]
+    known = [scene.begun_at if above is None else above.opened_at]
     known += [mark.ended_at for one in entry.needed if (mark := scene.marks.get(one)) is not None]
     return max((one for one in known if one is not None), default=None)
 
 
 def _waits(
     scene: Scene,
-    planned: PlannedStep,
+    entry: Entry,
     record: StepRecord,
     attempts: Sequence[AttemptRecord],
     ready: datetime | None,
 ) -> Iterator[Wait]:
     """Between being ready and each attempt: a decision, what holds attempts back, a worker."""
-    at = ready
+    planned, at = entry.planned, ready
+    failed: AttemptRecord | None = None
     for one in attempts:
         queued = one.queued_at or one.started_at
         decided = _decision(scene, record, at, one.started_at)
@@ -124,17 +144,17 @@ def _waits(
             yield decided
             at = decided.ended_at
         if at is not None and queued > at:
-            yield Wait(_held_back_by(planned, one.number), at, queued)
+            yield from _held_back(planned, _backs_off_until(scene, entry, failed), at, queued, scene.now)
         if one.worker_id and one.started_at > queued:
             yield Wait(WORKER, queued, one.started_at)
-        at = one.ended_at
+        at, failed = one.ended_at, one
     if at is None:
         return
     decided = _decision(scene, record, at, None)
     if decided is not None:
         yield decided
     elif record.status == StepStatus.READY:
-        yield from _waits_now(scene, planned, record, at)
+        yield from _waits_now(scene, planned, record, at, _backs_off_until(scene, entry, failed))
 
 
 def _decision(
@@ -152,27 +172,48 @@ def _decision(
     return Wait(APPROVAL, since, ended)
 
 
-def _waits_now(scene: Scene, planned: PlannedStep, record: StepRecord, since: datetime) -> Iterator[Wait]:
-    gate = record.gate.partition(":")[0]
-    if gate:
-        yield Wait(RATE_LIMIT if gate == "rate" else CACHE, since, None)
-    elif record.due_at is None:
-        yield Wait(PAUSED, since, None)
+def _waits_now(
+    scene: Scene, planned: PlannedStep, record: StepRecord, since: datetime, backs_off_until: datetime | None
+) -> Iterator[Wait]:
+    """What a READY step waits for."""
+    due = record.due_at
+    if due is not None:
+        if due > since:
+            yield from _held_back(planned, backs_off_until, since, due, scene.now)
+        if due <= scene.now:
+            yield Wait(WORKER, max(since, due), None)
+    elif record.gate:
+        yield Wait(RATE_LIMIT if record.gate.startswith("rate:") else CACHE, since, None)
     else:
-        over = record.due_at if record.due_at <= scene.now else None
-        if record.due_at > since:
-            yield Wait(_held_back_by(planned, record.attempt + 1), since, over)
-        if over is not None:
-            yield Wait(WORKER, max(since, over), None)
+        yield Wait(PAUSED, since, None)
 
 
-def _held_back_by(planned: PlannedStep, attempt: int) -> str:
-    """What a READY step waits for that no worker could have taken."""
-    if attempt > 1:
-        return BACKOFF
+def _held_back(
+    planned: PlannedStep, backs_off_until: datetime | None, since: datetime, until: datetime, now: datetime
+) -> Iterator[Wait]:
+    """What a step waits for that no worker could have taken before `until`."""
+    over = until if until <= now else None
+    if backs_off_until is not None and backs_off_until > since:
+        if backs_off_until >= min(until, now):
+            yield Wait(BACKOFF, since, over)
+            return
+        yield Wait(BACKOFF, since, backs_off_until)
+        since = backs_off_until
     if planned.rate is not None:
-        return RATE_LIMIT
-    return CACHE if planned.cache_ttl is not None else PAUSED
+        yield Wait(RATE_LIMIT, since, over)
+    else:  # only first attempts ask for what others compute
+        is_first = backs_off_until is None
+        yield Wait(CACHE if is_first and planned.cache_ttl is not None else PAUSED, since, over)
+
+
+def _backs_off_until(scene: Scene, entry: Entry, failed: AttemptRecord | None) -> datetime | None:
+    """Until when the step's retry policy has it wait after an attempt; None before the first."""
+    if failed is None or failed.ended_at is None:
+        return None
+    failure = to_failure(failed.error)
+    lost = failure is not None and failure.kind is ErrorKind.WORKER_LOST
+    wait = entry.planned.retry.wait(failed.number, f"{scene.run.id}/{entry.path}")
+    return failed.ended_at + (timedelta(0) if lost else wait)
 
 
 def critical_path(scene: Scene) -> list[str]:

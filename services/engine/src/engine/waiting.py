@@ -48,7 +48,7 @@ def describe(steps: Iterable[Live], now: datetime, *, is_stopping: bool, is_paus
 def _first(ready: list[Live], now: datetime) -> str:
     """What the first of the READY steps waits for; the worker's first, for it is the one that may never come."""
     for one in ready:
-        if not one.gate and one.due_at is not None and one.due_at <= now:
+        if one.due_at is not None and one.due_at <= now:
             return f"a free worker for {one.kind}"
     for one in ready:
         if one.gate:

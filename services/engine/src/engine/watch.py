@@ -19,6 +19,7 @@ from engine.records import EventRecord
 from engine.store import runs as store
 from engine.store import watching
 from engine.wire import events as wire
+from engine.words import counted
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Watcher:
             if after_seq > last_seq:
                 raise OutOfRange(
                     "POSITION_OUT_OF_RANGE",
-                    f"run '{run_id}' has {last_seq} events; after_seq {after_seq} does not exist yet",
+                    f"run '{run_id}' has {counted(last_seq, 'event')}; after_seq {after_seq} does not exist yet",
                     metadata={"last_seq": str(last_seq)},
                 )
             recorded = watching.to_events(rows)

@@ -77,7 +77,8 @@ class Outgoing:
             return
         if self._dropped:
             count, self._dropped = self._dropped, 0
-            self.log(ref, "log", "WARNING", f"{count:,} lines were dropped while the engine was away")
+            lines = "1 line was" if count == 1 else f"{count:,} lines were"
+            self.log(ref, "log", "WARNING", f"{lines} dropped while the engine was away")
         at = key(ref)
         number = self._numbers[at] = self._numbers.get(at, 0) + 1
         line = self._batch.lines.add(stream=stream, level=level, message=message, number=number)

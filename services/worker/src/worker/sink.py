@@ -13,6 +13,7 @@ from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import failpoints
+from worker.cells.attempt import Shape
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
@@ -81,10 +82,10 @@ class AttemptSink:
             "sha256": stored.sha256,
         }
 
-    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+    async def output(self, shape: Shape, chunks: AsyncIterator[bytes]) -> str:
         """Stores a large output with the engine; the artifact's id. Raises RequestError."""
         header = pb.UploadArtifactRequest.Header(
-            ref=self._ref, name="output.json", is_output=True, items=items
+            ref=self._ref, name="output.json", is_output=True, items=shape.items, kinds=shape.kinds
         )
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
             async for chunk in chunks:

@@ -174,18 +174,20 @@ class CompareRunsResponse(_message.Message):
         other: _struct_pb2.Value
         def __init__(self, name: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., other: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
     class StepDifference(_message.Message):
-        __slots__ = ("step_id", "step", "other", "differs", "longer")
+        __slots__ = ("step_id", "step", "other", "differs", "longer", "only_in")
         STEP_ID_FIELD_NUMBER: _ClassVar[int]
         STEP_FIELD_NUMBER: _ClassVar[int]
         OTHER_FIELD_NUMBER: _ClassVar[int]
         DIFFERS_FIELD_NUMBER: _ClassVar[int]
         LONGER_FIELD_NUMBER: _ClassVar[int]
+        ONLY_IN_FIELD_NUMBER: _ClassVar[int]
         step_id: str
         step: _run_pb2.StepExecution
         other: _run_pb2.StepExecution
         differs: _containers.RepeatedScalarFieldContainer[str]
         longer: _duration_pb2.Duration
-        def __init__(self, step_id: _Optional[str] = ..., step: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., other: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., differs: _Optional[_Iterable[str]] = ..., longer: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+        only_in: str
+        def __init__(self, step_id: _Optional[str] = ..., step: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., other: _Optional[_Union[_run_pb2.StepExecution, _Mapping]] = ..., differs: _Optional[_Iterable[str]] = ..., longer: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., only_in: _Optional[str] = ...) -> None: ...
     RUN_FIELD_NUMBER: _ClassVar[int]
     OTHER_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]

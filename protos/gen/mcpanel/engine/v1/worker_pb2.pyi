@@ -231,7 +231,7 @@ class EngineMessage(_message.Message):
 class UploadArtifactRequest(_message.Message):
     __slots__ = ("header", "chunk")
     class Header(_message.Message):
-        __slots__ = ("ref", "name", "media_type", "is_output", "items")
+        __slots__ = ("ref", "name", "media_type", "is_output", "items", "kinds")
         class ItemsEntry(_message.Message):
             __slots__ = ("key", "value")
             KEY_FIELD_NUMBER: _ClassVar[int]
@@ -239,17 +239,26 @@ class UploadArtifactRequest(_message.Message):
             key: str
             value: int
             def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+        class KindsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
         REF_FIELD_NUMBER: _ClassVar[int]
         NAME_FIELD_NUMBER: _ClassVar[int]
         MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
         IS_OUTPUT_FIELD_NUMBER: _ClassVar[int]
         ITEMS_FIELD_NUMBER: _ClassVar[int]
+        KINDS_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         name: str
         media_type: str
         is_output: bool
         items: _containers.ScalarMap[str, int]
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., name: _Optional[str] = ..., media_type: _Optional[str] = ..., is_output: _Optional[bool] = ..., items: _Optional[_Mapping[str, int]] = ...) -> None: ...
+        kinds: _containers.ScalarMap[str, str]
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., name: _Optional[str] = ..., media_type: _Optional[str] = ..., is_output: _Optional[bool] = ..., items: _Optional[_Mapping[str, int]] = ..., kinds: _Optional[_Mapping[str, str]] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     header: UploadArtifactRequest.Header

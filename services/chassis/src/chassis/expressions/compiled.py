@@ -27,6 +27,13 @@ _TOKEN: Final = re.compile(r"""[A-Za-z_0-9]+|[=!<>&|]+|"[^"]*"|'[^']*'|.""", re.
 _QUOTES: Final = ("'", '"')
 _INSTEAD: Final = {"=": "to compare write '=='", "&": "write '&&'", "|": "write '||'"}
 _MAX_KEYS: Final = 20
+_WORDS: Final = {
+    "list": "a list",
+    "string": "a string",
+    "number": "a number",
+    "boolean": "a boolean",
+    "null": "null",
+}
 _JSON_TYPES: Final = {
     "BOOL": "boolean",
     "INT": "integer",
@@ -81,19 +88,21 @@ class Expression:
             failed = value.type() == cel.Type.ERROR
             plain = value.plain_value()
         except RuntimeError as error:
-            raise EvaluationError(_refusal(data) or _work(str(error)), self.source) from None
+            raise EvaluationError(self._refuse(data, variables) or _work(str(error)), self.source) from None
         except (TypeError, ValueError, OverflowError, UnicodeError, RecursionError) as error:
             raise EvaluationError(
                 f"a variable holds what no expression can read: {error}", self.source
             ) from None
         if failed:
-            raise EvaluationError(_refusal(data) or self._explain(str(plain), variables), self.source)
+            raise EvaluationError(
+                self._refuse(data, variables) or self._explain(str(plain), variables), self.source
+            )
         return _json(plain, self.source)
 
     def _look_up(self, path: Path, variables: Mapping[str, Json]) -> Json:
         value: Any = variables
         for key in path:
-            if isinstance(value, Opaque):
+            if isinstance(value, Opaque) and not _lacks(value, key):
                 value = value.part(key)
                 continue
             if not isinstance(value, Mapping) or key not in value:
@@ -101,6 +110,14 @@ class Expression:
             value = value[key]
         found: Json = value
         return found
+
+    def _refuse(self, data: Mapping[str, Any], variables: Mapping[str, Json]) -> str:
+        """Why a value that is somewhere else cannot be computed on, after what it does not even have."""
+        refusal = _refusal(data)
+        if not refusal:
+            return ""
+        missing = (_missing(path, variables) for path in self.references)
+        return "; ".join([*dict.fromkeys(one for one in missing if one is not None), refusal])
 
     def _explain(self, text: str, variables: Mapping[str, Json]) -> str:
         """The library's error in words that help."""
@@ -269,15 +286,26 @@ def _missing(path: Path, variables: Mapping[str, Json]) -> str | None:
     walked: list[str] = []
     for key in path:
         where = ".".join(walked)
-        if not isinstance(value, Mapping):
+        if isinstance(value, Opaque):
+            if not value.kind:
+                return None
+            if value.kind != "object":
+                return f"{where} is {_WORDS[value.kind]} and has no '{key}'"
+        elif not isinstance(value, Mapping):
             return f"{where} is {_kind(value)} and has no '{key}'"
-        if key not in value:
-            names = sorted(map(str, value))[:_MAX_KEYS]
+        keys = value.fields if isinstance(value, Opaque) else value
+        if key not in keys:
+            names = sorted(map(str, keys))[:_MAX_KEYS]
             known = f"; it has: {', '.join(names)}" if names else "; it is empty"
             return f"{where} has no '{key}'{known}" if walked else f"there is no '{key}' here{known}"
         walked.append(key)
-        value = value[key]
+        value = value.part(key) if isinstance(value, Opaque) else value[key]
     return None
+
+
+def _lacks(value: Opaque, key: str) -> bool:
+    """Whether it is known to have nothing under a key."""
+    return bool(value.kind) and (value.kind != "object" or key not in value.fields)
 
 
 def _kind(value: object) -> str:

@@ -140,6 +140,7 @@ def _record(
         created_at=now,
         preview=_preview(begins, stored.size_bytes) if header.is_output else "",
         items=dict(header.items) if header.is_output else None,
+        kinds=dict(header.kinds) if header.is_output else None,
     )
 
 

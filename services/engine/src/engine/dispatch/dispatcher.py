@@ -350,7 +350,11 @@ class Dispatcher:
             self._ended(session, ref, Failed(ref, failure))
             return
         reference = Reference(
-            record.sha256, record.size_bytes, items=record.items or {}, preview=record.preview
+            record.sha256,
+            record.size_bytes,
+            items=record.items or {},
+            preview=record.preview,
+            kinds=record.kinds or {},
         )
         self._ended(session, ref, Succeeded(ref, Payload.of(reference)))
 

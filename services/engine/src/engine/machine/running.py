@@ -127,7 +127,11 @@ def open_gate(draft: Draft, event: GateOpened) -> None:
             slot.change(gate=gate)
             draft.effects.append(Gated(slot.path, planned, gate, event.due_at))
             return
-    slot.change(gate="", due_at=None if draft.is_paused else event.due_at)
+    if draft.is_paused:
+        slot.change(gate="", due_at=None)
+    else:  # what named the moment stays on record until an attempt begins
+        gate = event.gate if event.gate.startswith(starting.RATE) else ""
+        slot.change(gate=gate, due_at=event.due_at)
 
 
 def reuse(draft: Draft, event: CacheHit) -> None:
@@ -142,13 +146,28 @@ def reuse(draft: Draft, event: CacheHit) -> None:
         )
 
 
+def go_on(draft: Draft, slot: Slot) -> None:
+    """Has a READY step that a pause held back run. The moment that its rate limit gave it is not its own any more."""
+    if slot.planned.rate is None:
+        slot.change(due_at=draft.now)
+        return
+    try:
+        gate = starting.rate_gate(slot)
+    except EvaluationFailed as error:
+        starting.unusable(slot, error)
+        return
+    slot.change(gate=gate)
+    draft.effects.append(Gated(slot.path, slot.planned, gate, draft.now))
+
+
 def _at_gate(draft: Draft, path: str, gate: str) -> Slot | None:
     """The READY step that waits at the gate; rejects the event otherwise."""
     slot = draft.slot(path)
     if slot is None or slot.is_past:
         draft.reject(f"the run has no step '{path}' that waits")
         return None
-    if slot.state.status is not StepStatus.READY or slot.state.gate != gate:
+    one = slot.state
+    if one.status is not StepStatus.READY or one.gate != gate or one.due_at is not None:
         draft.reject(f"the step does not wait for {gate}", duplicate=True)
         return None
     return slot

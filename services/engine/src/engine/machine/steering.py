@@ -68,7 +68,7 @@ def pause(draft: Draft) -> None:
         draft.effects.append(RunChanged(RunStatus.PAUSED))
         for slot in draft.walk():
             if slot.state.status is StepStatus.READY and slot.state.due_at is not None:
-                slot.change(due_at=None)
+                slot.change(due_at=None, gate="")
 
 
 def resume(draft: Draft) -> None:
@@ -79,9 +79,9 @@ def resume(draft: Draft) -> None:
     status = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
     draft.run["status"] = status
     draft.effects.append(RunChanged(status))
-    for slot in draft.walk():
+    for slot in list(draft.walk()):
         if slot.state.status is StepStatus.READY and not slot.state.gate:
-            slot.change(due_at=draft.now)
+            running.go_on(draft, slot)
     _begin_if_due(draft)
 
 

@@ -39,6 +39,7 @@ async def put(tx: Transaction, ref: Ref, record: ArtifactRecord) -> ArtifactReco
         "created_at",
         "preview",
         "items",
+        "kinds",
     )
     values = select(
         *(literal(getattr(record, name), artifacts.c[name].type) for name in columns)

@@ -31,19 +31,20 @@ WHERE c.expires_at <= now()
             AND (s.cache_digest = c.digest OR s.gate = 'cache:' || c.digest)))
 RETURNING run_id""")
 
+_AT_A_GATE: Final = (run_steps.c.gate != "", run_steps.c.due_at.is_(None))
+"""What a step is that no gate has let through; a rate limit's gate stays with the moment that it gave."""
+
 
 async def waiting(tx: Transaction, gate: str) -> Sequence[tuple[str, str]]:
     """The steps (run, path) that wait at a gate, the oldest runs first."""
-    query = select(run_steps.c.run_id, run_steps.c.step_id).where(
-        run_steps.c.gate == gate, run_steps.c.gate != ""
-    )
+    query = select(run_steps.c.run_id, run_steps.c.step_id).where(run_steps.c.gate == gate, *_AT_A_GATE)
     query = query.order_by(run_steps.c.run_id, run_steps.c.step_id).limit(_MOST)
     return [(row.run_id, row.step_id) for row in await tx.execute(query)]
 
 
 async def gates(tx: Transaction) -> list[str]:
     """The gates at which steps wait."""
-    query = select(run_steps.c.gate).where(run_steps.c.gate != "").distinct().limit(_MOST)
+    query = select(run_steps.c.gate).where(*_AT_A_GATE).distinct().limit(_MOST)
     return list((await tx.execute(query)).scalars())
 
 

@@ -14,7 +14,15 @@ from chassis.filtering.sql import Columns, Field, one_of, where
 from chassis.filtering.tree import And, Comparison
 from engine import waiting
 from engine.domain import RunStatus
-from engine.records import AttemptRecord, EventRecord, LinesWanted, Mark, RunRecord, StepRecord
+from engine.records import (
+    AttemptRecord,
+    EventRecord,
+    LinesWanted,
+    Mark,
+    RunRecord,
+    StepRecord,
+    to_decision,
+)
 from engine.tables import attempts, plans, run_events, run_steps, runs
 
 _BASIC: Final = (
@@ -168,9 +176,10 @@ async def steps(
     tx: Transaction, run_id: str, *, full: bool = True, only: Sequence[str] | None = None
 ) -> dict[str, StepRecord]:
     """The run's steps that have left PENDING, by path (`only` these); with inputs and outputs when `full`."""
-    left_out = set() if full else {"inputs", "output"}
+    left_out = {"has_begun"} if full else {"has_begun", "inputs", "output"}
     columns = [run_steps.c[name] for name in StepRecord.__dataclass_fields__ if name not in left_out]
-    query = select(*columns).where(run_steps.c.run_id == run_id)
+    has_begun = or_(run_steps.c.inputs.is_not(None), run_steps.c.started_at.is_not(None)).label("has_begun")
+    query = select(*columns, has_begun).where(run_steps.c.run_id == run_id)
     if only is not None:
         query = query.where(run_steps.c.step_id.in_(only))
     rows = (await tx.execute(query)).all()
@@ -214,8 +223,13 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
 async def marks(tx: Transaction, run_id: str) -> dict[str, Mark]:
     """Where each step of the run that has left PENDING stands, by path."""
     columns = (run_steps.c.step_id, run_steps.c.status, run_steps.c.started_at, run_steps.c.ended_at)
-    rows = (await tx.execute(select(*columns).where(run_steps.c.run_id == run_id))).all()
-    return {row.step_id: Mark(row.status, row.started_at, row.ended_at) for row in rows}
+    query = select(*columns, run_steps.c.decision).where(run_steps.c.run_id == run_id)
+    found = {}
+    for row in (await tx.execute(query)).all():
+        decision = to_decision(row.decision)
+        decided_at = None if decision is None else decision.at
+        found[row.step_id] = Mark(row.status, row.started_at, row.ended_at, decided_at)
+    return found
 
 
 async def first_queued(tx: Transaction, run_id: str) -> datetime | None:

@@ -23,7 +23,10 @@ def response(
         other=other,
         inputs=_values(one.inputs, other.inputs),
         outputs=_values(one.outputs, other.outputs),
-        steps=[_step(path, mine.get(path), theirs.get(path)) for path in dict.fromkeys([*mine, *theirs])],
+        steps=[
+            _step(path, mine.get(path), theirs.get(path), only_in=one.id if path in mine else other.id)
+            for path in dict.fromkeys([*mine, *theirs])
+        ],
     )
 
 
@@ -38,14 +41,16 @@ def _values(
 
 
 def _step(
-    path: str, one: run_pb2.StepExecution | None, other: run_pb2.StepExecution | None
+    path: str, one: run_pb2.StepExecution | None, other: run_pb2.StepExecution | None, *, only_in: str
 ) -> engine_pb2.CompareRunsResponse.StepDifference:
     difference = _Response.StepDifference(step_id=path, step=one, other=other)
     if one is None or other is None:
+        difference.differs.append("existence")
+        difference.only_in = only_in
         return difference
     fields = ("component", "status", "inputs", "output", "error")
     difference.differs.extend(name for name in fields if getattr(one, name) != getattr(other, name))
-    if one.HasField("ended_at") and other.HasField("ended_at"):
+    if all(step.HasField("started_at") and step.HasField("ended_at") for step in (one, other)):
         difference.longer.CopyFrom(_took(one, other))
     return difference
 

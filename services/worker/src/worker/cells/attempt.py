@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
@@ -14,6 +14,14 @@ _KINDS: Final = frozenset({"USER_ERROR", "CANCELLED", "OUT_OF_MEMORY", "INVALID_
 _LONGEST_KEY: Final = 401
 _MOST_COUNTED: Final = 100
 _MOST_ITEMS: Final = 2**31
+_PARTS: Final = frozenset({"", "object", "list", "string", "number", "boolean", "null"})
+
+
+class Shape(NamedTuple):
+    """What is known of a large output, as its step says: by JSON Pointer, the lengths of lists, and what parts are."""
+
+    items: dict[str, int]
+    kinds: dict[str, str]
 
 
 class Content(Protocol):
@@ -84,8 +92,8 @@ class Sink(Protocol):
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file; its record. Raises RequestError with a sentence for the step's author."""
 
-    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
-        """Stores a large output, whose lists have so many items; the artifact's id. Raises RequestError."""
+    async def output(self, shape: Shape, chunks: AsyncIterator[bytes]) -> str:
+        """Stores a large output of this shape; the artifact's id. Raises RequestError."""
 
     def query(
         self, source: str, sql: str, params: Any, max_rows: int
@@ -214,12 +222,17 @@ class Attempt:
         """Stores a large output. What is in it is not looked at: whoever is given it reads it in a cell."""
         upload = Upload(self._pipe, self._max_output)
         items = {str(key)[:_LONGEST_KEY]: int(count) for key, count in message["items"].items()}
+        kinds = {str(key)[:_LONGEST_KEY]: str(kind) for key, kind in message["kinds"].items()}
         if len(items) > _MOST_COUNTED or any(
             "\0" in key or not 0 <= count < _MOST_ITEMS for key, count in items.items()
         ):
             raise ProtocolError("lists that there cannot be")
+        if len(kinds) > _MOST_COUNTED or any(
+            "\0" in key or kind not in _PARTS for key, kind in kinds.items()
+        ):
+            raise ProtocolError("parts that there cannot be")
         try:
-            self.output_artifact = await sink.output(items, upload.chunks())
+            self.output_artifact = await sink.output(Shape(items, kinds), upload.chunks())
         except RequestError as error:
             self.failure = Failure(error.kind, str(error))
         await upload.skip_rest()

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from worker.cells.attempt import Sink
+from worker.cells.attempt import Shape, Sink
 
 
 class Heard:
@@ -35,9 +35,9 @@ class Heard:
         self.at = time.monotonic()
         return record
 
-    async def output(self, items: dict[str, int], chunks: AsyncIterator[bytes]) -> str:
+    async def output(self, shape: Shape, chunks: AsyncIterator[bytes]) -> str:
         """Stores a large output; the artifact's id."""
-        return await self._sink.output(items, self._heard(chunks))
+        return await self._sink.output(shape, self._heard(chunks))
 
     async def _heard(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:

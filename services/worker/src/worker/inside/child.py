@@ -204,7 +204,7 @@ def _python(
             mcpanel_step._send({"t": "failure", **failure})
         else:
             if len(payload) > start["inline_limit"]:
-                mcpanel_step._output(payload, jsonvalues.counts(output))
+                mcpanel_step._output(payload, jsonvalues.counts(output), jsonvalues.kinds(output))
             else:
                 mcpanel_step._send({"t": "result"}, payload)
             if used := _new_imports(before):

@@ -11,6 +11,8 @@ _DEPTH = 100
 _EXACT = 2**53
 _COUNTED = 100
 _KEY = 200
+_DESCRIBED = 100
+_DESCRIPTION = 4000
 
 
 class InvalidOutput(Exception):
@@ -47,6 +49,34 @@ def counts(value: "Any") -> "dict[str, int]":
             if isinstance(item, list) and len(found) < _COUNTED and len(key) <= _KEY:
                 found["/" + key.replace("~", "~0").replace("/", "~1")] = len(item)
     return found
+
+
+def kinds(value: "Any") -> "dict[str, str]":
+    """What a plain value and its parts are, by their JSON Pointers: of an `object` every field is there as well.
+
+    Objects that would make the description long are named without their kind. Lists are not looked into.
+    """
+    found = {"": _kind(value)}
+    waiting = [("", value)]
+    size = 0
+    for pointer, one in waiting:  # grows on the way
+        if not isinstance(one, dict):
+            continue
+        if len(found) + len(one) <= _DESCRIBED:
+            parts = [(pointer + "/" + key.replace("~", "~0").replace("/", "~1"), one[key]) for key in one]
+            longer = sum(len(part) for part, _ in parts)
+            if size + longer <= _DESCRIPTION and all(len(part) <= 2 * _KEY for part, _ in parts):
+                size += longer
+                found.update((part, _kind(item)) for part, item in parts)
+                waiting += parts
+                continue
+        found[pointer] = ""
+    return found
+
+
+def _kind(value: "Any") -> str:
+    names = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
 
 
 def plain(value: "Any", where: str = "output", depth: int = 0) -> "Any":

@@ -106,6 +106,40 @@ function counts(value: unknown): Record<string, number> {
   return found;
 }
 
+function kind(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "list" : typeof value;
+}
+
+/**
+ * What a value and its parts are, by their JSON Pointers: of an `object` every field is there as well. Objects that would
+ * make the description long are named without their kind. Lists are not looked into.
+ */
+function kinds(value: unknown): Record<string, string> {
+  const found = new Map([["", kind(value)]]);
+  const waiting: [string, unknown][] = [["", value]];
+  let size = 0;
+  for (const [pointer, one] of waiting) { // grows on the way
+    if (kind(one) !== "object") continue;
+    const fields = Object.entries(one as object);
+    if (found.size + fields.length <= 100) {
+      const parts = fields.map(([key, item]): [string, unknown] => [
+        `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`,
+        item,
+      ]);
+      const longer = parts.reduce((sum, [part]) => sum + part.length, 0);
+      if (size + longer <= 4000 && parts.every(([part]) => part.length <= 400)) {
+        size += longer;
+        for (const [part, item] of parts) found.set(part, kind(item));
+        waiting.push(...parts);
+        continue;
+      }
+    }
+    found.set(pointer, "");
+  }
+  return Object.fromEntries(found);
+}
+
 /** The payloads of frames up to an empty one, as JSON. */
 async function content(path: string[]): Promise<unknown> {
   const parts: Uint8Array[] = [];
@@ -139,7 +173,7 @@ async function complete(inputs: unknown, paths: string[][]): Promise<unknown> {
 }
 
 async function output(bytes: Uint8Array, value: unknown): Promise<void> {
-  send("J", encoder.encode(JSON.stringify({ t: "output", items: counts(value) })));
+  send("J", encoder.encode(JSON.stringify({ t: "output", items: counts(value), kinds: kinds(value) })));
   for (let start = 0; start < bytes.length; start += CHUNK) send("B", bytes.subarray(start, start + CHUNK));
   send("B", new Uint8Array());
   await frame();

@@ -128,10 +128,10 @@ def artifact(
     return _answer(reply, StepError)
 
 
-def _output(payload: bytes, items: "dict[str, int]") -> None:
+def _output(payload: bytes, items: "dict[str, int]", kinds: "dict[str, str]") -> None:
     """Hands over an output that is too large for one message; returns when it is stored, or will not be."""
     with _exclusive():
-        _send({"t": "output", "items": items})
+        _send({"t": "output", "items": items, "kinds": kinds})
         for chunk in _chunks(payload):
             _write(_frames.pack(_frames.BYTES, chunk))
         _write(_frames.pack(_frames.BYTES, b""))
