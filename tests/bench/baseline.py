@@ -6,7 +6,6 @@ NUMBER REPEATS` reads a database's URL from standard input and prints the second
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -83,17 +82,6 @@ def chain(url: str, steps: int) -> float:
         return time.perf_counter() - started
 
 
-def parallel(url: str, steps: int) -> float:
-    """W2: steps that compute, two at a time; the processor time they take, divided by two."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with Steps(url) as database:
-        for _ in range(0, steps, AT_ONCE):
-            for begun in [database.begin(fib, 33) for _ in range(AT_ONCE)]:
-                database.end(begun)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / AT_ONCE
-
-
 def diamonds(url: str, runs: int) -> float:
     """W3: so many times A, then B and C, then D, by two processes."""
 
@@ -123,7 +111,6 @@ def single(url: str, _: int) -> float:
 
 WORKLOADS: dict[str, Callable[[str, int], float]] = {
     "chain": chain,
-    "parallel": parallel,
     "diamonds": diamonds,
     "single": single,
 }
