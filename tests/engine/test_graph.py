@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chassis import jsonvalue
+from engine.store import hot
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.peers import Peers
@@ -256,3 +257,37 @@ async def test_many_items_each_run_once(engines: Engines, peers: Peers) -> None:
     assert ended.status == Run.SUCCESS
     request = engine_pb2.GetRunRequest(run_id=run.id, view=engine_pb2.BASIC)
     assert (await engine.stub.GetRun(request, metadata=as_caller(EDITOR))).run.steps_ended == 1
+
+
+async def test_replicas_that_share_a_fan_out_read_what_the_others_did_and_not_all_again(
+    engines: Engines, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await engines.start(), await engines.start()
+    peers.registry.workflow(
+        {"id": "a", "for_each": "${{ inputs.items }}", "max_parallel": 8},
+        inputs={"items": {}},
+        outputs={"items": "${{ steps.a.output }}"},
+    )
+    read: list[int] = []
+    to_states = hot.to_states
+
+    def counted(runs: Any, steps: Any, *rest: Any) -> Any:
+        read.append(len(steps))
+        return to_states(runs, steps, *rest)
+
+    monkeypatch.setattr(hot, "to_states", counted)
+
+    async def code(attempt: Attempt) -> Any:
+        return int(attempt.ref.step_id[2:-1])
+
+    async with FakeWorker(one.address) as first, FakeWorker(two.address) as second:
+        first.default = second.default = code
+        run = await one.start_run(items=list(range(300)))
+        ended = await two.ended(run.id, seconds=30)
+
+    assert ended.status == Run.SUCCESS
+    assert outputs(ended)["items"] == list(range(300))
+    assert len(first.assignments) + len(second.assignments) == 300
+    assert min(len(first.assignments), len(second.assignments)) > 50
+    assert len(read) > 50
+    assert sum(read) < 10 * 300

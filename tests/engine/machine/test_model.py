@@ -35,6 +35,7 @@ from engine.state import (
     PauseRequested,
     Rejected,
     ResumeRequested,
+    RunState,
     StepChanged,
     Steps,
     StepState,
@@ -124,6 +125,9 @@ class RunModel(RuleBasedStateMachine):
         self.outcomes: dict[str, StepStatus] = {}
         self.executions: dict[str, int] = {}
         self.rows: dict[str, StepState] = {}
+        self.older: RunState | None = None
+        """What another replica saw last, when `changed` was written since."""
+        self.changed: dict[str, StepState] = {}
 
     @initialize(the_plan=plans(), later=st.booleans(), limited=st.booleans(), copied=st.booleans())
     def start(self, the_plan: Plan, later: bool, limited: bool, copied: bool) -> None:
@@ -173,7 +177,10 @@ class RunModel(RuleBasedStateMachine):
         if isinstance(effect, Touched):
             before = None if effect.before is None else dataclasses.replace(effect.before, inner=None)
             assert before == self.rows.get(effect.step_id)
-            self.rows[effect.step_id] = dataclasses.replace(effect.after, inner=None)
+            self.write_row(effect.step_id, dataclasses.replace(effect.after, inner=None))
+
+    def write_row(self, path: str, row: StepState) -> None:
+        self.rows[path] = self.changed[path] = row
 
     def check_needs(self, path: str, effect: AttemptOpened) -> None:  # I4
         prefix = path.rpartition("/")[0]
@@ -249,7 +256,7 @@ class RunModel(RuleBasedStateMachine):
             self.state, runs = machine.wrote(self.state, about, line)
             if runs:
                 row = self.rows[about.step_id]
-                self.rows[about.step_id] = dataclasses.replace(row, lines=max(row.lines, line))
+                self.write_row(about.step_id, dataclasses.replace(row, lines=max(row.lines, line)))
 
     @rule(seconds=st.sampled_from([0, 1, 5, 10, 700]))
     def tick(self, seconds: int) -> None:
@@ -265,15 +272,29 @@ class RunModel(RuleBasedStateMachine):
         effects = self.apply(Begin())
         assert isinstance(effects[0], Rejected)
 
+    @rule()
+    def another_replica_looks(self) -> None:
+        self.older, self.changed = self.state, {}
+
     @invariant()
     def what_was_written_makes_the_same_state(self) -> None:
-        if not hasattr(self, "state"):
-            return
-        bare = dataclasses.replace(self.state, ready={}, timers={})
-        again = rebuild.waits(
-            dataclasses.replace(bare, root=rebuild.root(self.state.plan, self.state.inputs, self.rows)),
-            self.rows,
+        if hasattr(self, "state"):
+            self.check_made_of(self.rows, None)
+
+    @invariant()
+    def what_was_written_since_makes_the_same_state_of_an_older_one(self) -> None:
+        if self.older is not None:
+            self.check_made_of(self.changed, self.older)
+
+    def check_made_of(self, rows: dict[str, StepState], older: RunState | None) -> None:
+        root = None if older is None else older.root
+        bare = dataclasses.replace(
+            self.state,
+            root=rebuild.root(self.state.plan, self.state.inputs, rows, root),
+            ready={},
+            timers={},
         )
+        again = rebuild.waits(bare, rows, older)
         assert flat(again.root) == flat(self.state.root)
         assert again.ready == self.state.ready
         if not self.state.status.ended:

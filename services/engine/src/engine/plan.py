@@ -179,6 +179,8 @@ class Plan:
     dependents: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
     items: tuple[PlannedStep, ...] = field(init=False, repr=False, compare=False)
     """Each step as one item of it runs."""
+    has_fan: bool = field(init=False, repr=False, compare=False)
+    """Whether a step of it, or of a workflow in it, runs once for each item of a list."""
 
     def __post_init__(self) -> None:
         followers: list[list[int]] = [[] for _ in self.steps]
@@ -188,6 +190,8 @@ class Plan:
         object.__setattr__(self, "index", {step.id: number for number, step in enumerate(self.steps)})
         object.__setattr__(self, "dependents", tuple(tuple(one) for one in followers))
         object.__setattr__(self, "items", tuple(_item(step) for step in self.steps))
+        has_fan = any(one.is_fan or (one.sub is not None and one.sub.has_fan) for one in self.steps)
+        object.__setattr__(self, "has_fan", has_fan)
 
     def find(self, path: str) -> PlannedStep | None:
         """The step at a path such as `load`, `resize[3]` or `load/resize[3]`."""

@@ -164,6 +164,7 @@ run_steps: Final = Table(
         "approvers", ARRAY(Text), nullable=False, server_default="{}", comment="who may decide; empty: all"
     ),
     Column("decision", JSONB),
+    Column("version", Integer, comment="the run's when this was written, where its steps may be many"),
     PrimaryKeyConstraint("run_id", "step_id"),
     Index(
         "ix_run_steps_ready",
@@ -175,6 +176,7 @@ run_steps: Final = Table(
     Index("ix_run_steps_gate", "gate", postgresql_where=text("gate <> '' AND due_at IS NULL")),
     Index("ix_run_steps_undecided", "run_id", postgresql_where=text("status = 'WAITING_APPROVAL'")),
     Index("ix_run_steps_stopping", "worker_id", postgresql_where=text("stopping")),
+    Index("ix_run_steps_version", "run_id", "version", postgresql_where=text("version IS NOT NULL")),
     **_ROOM,
 )
 

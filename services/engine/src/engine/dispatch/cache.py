@@ -31,6 +31,11 @@ class Cache:
         known = self._known.get(run_id)
         return None if known is None else known[2]
 
+    def older(self, run_id: str) -> tuple[int, RunState] | None:
+        """The version last seen of a run of which later changes can be read by themselves, and its state."""
+        known = self._known.get(run_id)
+        return None if known is None or not known[2].plan.has_fan else (known[0], known[2])
+
     def put(self, unit: Unit) -> None:
         """Keeps what was committed; ended runs are forgotten."""
         self.drop(unit.info.id)

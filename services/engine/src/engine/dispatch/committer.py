@@ -350,7 +350,8 @@ class Committer:
             else:
                 units[run_id] = Unit(*known, version, last_seq, now)
         if missing:
-            found = await self._plans.load(self._link.run, missing)
+            older = {one: seen for one in missing if (seen := self._desk.cache.older(one)) is not None}
+            found = await self._plans.load(self._link.run, missing, older)
             for run_id, (info, state) in found.items():
                 units[run_id] = Unit(info, state, *rows[run_id])
 

@@ -1,6 +1,7 @@
 """Plans in memory, and the states of runs from the tables."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from engine import evaluate
 from engine.plan import Plan
@@ -36,13 +37,21 @@ class PlanCache:
         self._stored.add(digest)
 
     async def load(
-        self, run: Callable[[Sequence[hot.Command]], Awaitable[list[hot.Rows]]], run_ids: Sequence[str]
+        self,
+        run: Callable[[Sequence[hot.Command]], Awaitable[list[hot.Rows]]],
+        run_ids: Sequence[str],
+        older: Mapping[str, tuple[int, RunState]] = MappingProxyType({}),
     ) -> dict[str, tuple[RunInfo, RunState]]:
-        """The states of runs from the tables, by id; `run` sends commands to the database."""
-        runs, steps = await run(hot.load_sql(run_ids))
+        """The states of runs from the tables, by id; `run` sends commands to the database.
+
+        Of runs known at an `older` version only what changed since is read.
+        """
+        versions = {run_id: version for run_id, (version, _) in older.items()}
+        runs, *steps = await run(hot.load_sql(run_ids, versions))
         missing = hot.digests_in(runs) - self._plans.keys()
         if missing:
             for digest, body in (await run([hot.load_plans_sql(list(missing))]))[0]:
                 self.compiled(body, digest)
                 self.stored(digest)
-        return hot.to_states(runs, steps, self._plans)
+        states = {run_id: state for run_id, (_, state) in older.items()}
+        return hot.to_states(runs, [row for rows in steps for row in rows], self._plans, states)

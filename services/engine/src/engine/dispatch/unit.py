@@ -181,10 +181,11 @@ class Unit:
     def commands(self, lease: timedelta) -> Sequence[hot.Command]:
         """What to write, events excepted; after `seal`."""
         lines = {path: count for path, count in self._lines.items() if path not in self.written}
+        version = self.version if self.state.plan.has_fan else None
         if self._is_new:
             commands = hot.insert_run_sql(self.info, self.state, self.last_seq, self._status_seq or 0)
         elif not self._moved:
-            return hot.speak_sql(self.info.id, lines, self.last_seq)
+            return hot.speak_sql(self.info.id, lines, self.last_seq, version)
         else:
             commands = hot.update_run_sql(self.old, self.state, self.last_seq, self._status_seq)
         if self.has_ended:
@@ -192,8 +193,8 @@ class Unit:
         asked = [one for one in self.effects if isinstance(one, ApprovalAsked) and one.decision is None]
         return [
             *commands,
-            *hot.lines_sql(self.info.id, lines),
-            *hot.steps_sql(self.info, self.written.values()),
+            *hot.lines_sql(self.info.id, lines, version),
+            *hot.steps_sql(self.info, self.written.values(), version),
             *hot.outputs_sql(self.info.id, self.written.values()),
             *(hot.asked_sql(self.info.id, one) for one in asked),
             *(hot.cached_sql(self.info.id, one) for one in self.effects if isinstance(one, Cached)),

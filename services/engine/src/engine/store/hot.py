@@ -57,6 +57,7 @@ _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
     deadline_at, stopping, lines, expires_at, gate, cache_digest, copied_from, decision
 FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
+_LOAD_CHANGES = _LOAD_STEPS.replace("run_id = ANY(%s::uuid[])", "run_id = %s::uuid AND version > %s::int")
 _LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%s::bytea[])"
 _EXIST = "SELECT id::text FROM runs WHERE id = ANY(%s::uuid[])"
 _CLAIM = """
@@ -89,15 +90,15 @@ _INSERT_END = """
 INSERT INTO run_ends (workflow_id, workflow_name, is_public, owner_id, started_by, status, ended_at, milliseconds)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
 _MOVE_SEQ = "UPDATE runs SET last_seq = %s, version = version + %s WHERE id = %s::uuid"
-_COUNT_LINES = "UPDATE run_steps SET lines = %s WHERE run_id = %s::uuid AND step_id = %s"
+_COUNT_LINES = "UPDATE run_steps SET lines = %s, version = %s WHERE run_id = %s::uuid AND step_id = %s"
 
 _INSERT_STEP = """
 INSERT INTO run_steps (status, attempt, epoch, error, started_at, ended_at, due_at, worker_id, deadline_at, stopping,
-    lines, run_id, step_id, kind, lane, priority, inputs, output)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s, %s, %s)"""
+    lines, version, run_id, step_id, kind, lane, priority, inputs, output)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid, %s, %s, %s, %s, %s, %s)"""
 _UPDATE_STEP = """
 UPDATE run_steps SET status = %s, attempt = %s, epoch = %s, error = %s, started_at = %s, ended_at = %s, due_at = %s,
-    worker_id = %s, deadline_at = %s, stopping = %s, lines = %s
+    worker_id = %s, deadline_at = %s, stopping = %s, lines = %s, version = %s
 WHERE run_id = %s::uuid AND step_id = %s"""
 _UPDATE_STEP_WAITING = """
 UPDATE run_steps SET inputs = %s, expires_at = %s, gate = %s, cache_digest = %s, copied_from = %s, decision = %s
@@ -181,10 +182,11 @@ def claim_sql(lane: str, limit: int) -> Command:
     return _CLAIM, (lane, limit)
 
 
-def load_sql(run_ids: Sequence[str]) -> list[Command]:
-    """Two reads, for `to_states`."""
-    ids = list(run_ids)
-    return [(_LOAD_RUNS, (ids,)), (_LOAD_STEPS, (ids,))]
+def load_sql(run_ids: Sequence[str], older: Mapping[str, int]) -> list[Command]:
+    """Reads for `to_states`: one of runs, the others of steps. Of runs known at an `older` version, of what changed."""
+    whole = [one for one in run_ids if one not in older]
+    changes: list[Command] = [(_LOAD_CHANGES, (one, version)) for one, version in older.items()]
+    return [(_LOAD_RUNS, (list(run_ids),)), (_LOAD_STEPS, (whole,)), *changes]
 
 
 def load_plans_sql(digests: Sequence[bytes]) -> Command:
@@ -197,19 +199,21 @@ def digests_in(runs: Rows) -> set[bytes]:
     return {row[_PLAN] for row in runs}
 
 
-def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tuple[RunInfo, RunState]]:
-    """What `load_sql` read, by run id."""
+def to_states(
+    runs: Rows, steps: Rows, plans: Mapping[bytes, Plan], older: Mapping[str, RunState]
+) -> dict[str, tuple[RunInfo, RunState]]:
+    """What `load_sql` read, by run id; `older` are the states of those of which it read what changed."""
     by_run: dict[str, dict[str, StepState]] = {row[0]: {} for row in runs}
     for row in steps:
         by_run[row[0]][row[1]] = _step_state(row)
     found = {}
     for row in runs:
         info = RunInfo(*row[:_PLAN])
-        known = by_run[info.id]
+        known, base = by_run[info.id], older.get(info.id)
         rest = row[_PLAN:]
         state = RunState(
             id=info.id,
-            root=rebuild.root(plans[rest[0]], Payload(rest[3]), known),
+            root=rebuild.root(plans[rest[0]], Payload(rest[3]), known, None if base is None else base.root),
             status=RunStatus(rest[1]),
             cause=_cause(rest[2]),
             outputs=None if rest[4] is None else Payload(rest[4]),
@@ -224,7 +228,7 @@ def to_states(runs: Rows, steps: Rows, plans: dict[bytes, Plan]) -> dict[str, tu
             limit_key=rest[13],
             admitted=rest[14],
         )
-        found[info.id] = (info, rebuild.waits(state, known))
+        found[info.id] = (info, rebuild.waits(state, known, base))
     return found
 
 
@@ -335,14 +339,14 @@ def _waiting_sql(state: RunState) -> Command:
     return _UPDATE_WAITING, (*_waits(state), state.id)
 
 
-def speak_sql(run_id: str, lines: Mapping[str, int], last_seq: int) -> list[Command]:
+def speak_sql(run_id: str, lines: Mapping[str, int], last_seq: int, version: int | None) -> list[Command]:
     """Stores that events were appended which change nothing but how many lines the steps have written."""
-    return [(_MOVE_SEQ, (last_seq, int(bool(lines)), run_id)), *lines_sql(run_id, lines)]
+    return [(_MOVE_SEQ, (last_seq, int(bool(lines)), run_id)), *lines_sql(run_id, lines, version)]
 
 
-def lines_sql(run_id: str, lines: Mapping[str, int]) -> list[Command]:
-    """Stores how many lines steps have written."""
-    return [(_COUNT_LINES, (count, run_id, path)) for path, count in lines.items()]
+def lines_sql(run_id: str, lines: Mapping[str, int], version: int | None) -> list[Command]:
+    """Stores how many lines steps have written; `version` as for `steps_sql`."""
+    return [(_COUNT_LINES, (count, version, run_id, path)) for path, count in lines.items()]
 
 
 def _run_values(state: RunState, last_seq: int, status_seq: int | None) -> tuple[Any, ...]:
@@ -360,8 +364,11 @@ def _run_values(state: RunState, last_seq: int, status_seq: int | None) -> tuple
     )
 
 
-def steps_sql(info: RunInfo, written: Iterable[Touched]) -> list[Command]:
-    """Stores the steps that changed. A step has a row from the moment it leaves PENDING."""
+def steps_sql(info: RunInfo, written: Iterable[Touched], version: int | None) -> list[Command]:
+    """Stores the steps that changed. A step has a row from the moment it leaves PENDING.
+
+    `version` is the run's, for rows of which what changed is read by itself.
+    """
     commands: list[Command] = []
     for one in written:
         before, after, key = one.before, one.after, (info.id, one.step_id)
@@ -377,6 +384,7 @@ def steps_sql(info: RunInfo, written: Iterable[Touched]) -> list[Command]:
             after.deadline_at,
             after.stopping,
             after.lines,
+            version,
         )
         if before is None:
             lane = lane_of(one.planned)
