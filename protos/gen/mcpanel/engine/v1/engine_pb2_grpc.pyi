@@ -36,7 +36,9 @@ class EngineServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EngineServiceAsyncStub: ...
     StartRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.StartRunRequest, _engine_pb2.StartRunResponse]
-    """Starts a run of a workflow. When it returns OK the run is durable.
+    """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+    refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+    pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
     CONCURRENCY_LIMIT.
     """
@@ -175,7 +177,9 @@ class EngineServiceAsyncStub(EngineServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.StartRunRequest, _engine_pb2.StartRunResponse]  # type: ignore[assignment]
-    """Starts a run of a workflow. When it returns OK the run is durable.
+    """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+    refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+    pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
     CONCURRENCY_LIMIT.
     """
@@ -317,7 +321,9 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.StartRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.StartRunResponse, _abc.Awaitable[_engine_pb2.StartRunResponse]]:
-        """Starts a run of a workflow. When it returns OK the run is durable.
+        """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+        refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+        pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
         CONCURRENCY_LIMIT.
         """
