@@ -46,7 +46,8 @@ async def test_a_policy_about_keys_needs_a_key(
 ) -> None:
     peers.registry.workflow({"id": "a"})
 
-    request = engine_pb2.StartRunRequest(workflow="flow", **{field: "refuse"})
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    setattr(request, field, "refuse")
     refusal = await refused(engine.stub.StartRun(request, metadata=as_caller(EDITOR)))
     request.run_key = "order-1"
     run = (await engine.stub.StartRun(request, metadata=as_caller(EDITOR))).run
@@ -54,6 +55,14 @@ async def test_a_policy_about_keys_needs_a_key(
     assert (refusal.reason, list(refusal.fields)) == ("INVALID_FIELD", [field])
     assert "give a run_key too" in refusal.message
     assert run.run_key == "order-1"
+
+
+async def test_a_word_that_is_none_of_the_choices_is_told_what_they_are(engine: Engine) -> None:
+    request = engine_pb2.StartRunRequest(workflow="flow", run_key="k", on_reuse="maybe")
+
+    refusal = await refused(engine.stub.StartRun(request, metadata=as_caller(EDITOR)))
+
+    assert refusal.message == "on_reuse: must be 'allow', 'allow_failed' or 'refuse'; or leave it out"
 
 
 async def test_absurd_times_are_refused_over_the_api(

@@ -116,7 +116,9 @@ async def test_a_type_nobody_runs_is_refused_naming_it(
 
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "NO_WORKER_FOR_TYPE")
     assert refusal.metadata["types"] == "JUPYTER_NOTEBOOK"
-    assert refusal.message.startswith("no connected worker runs components of type JUPYTER_NOTEBOOK; connect one")
+    assert refusal.message.startswith(
+        "no connected worker runs components of type JUPYTER_NOTEBOOK; connect one"
+    )
     assert "GET /api/v1/workers" in refusal.message
     assert "waiting_timeout" in refusal.message
 
