@@ -342,7 +342,8 @@ class EngineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApproveStep(self, request, context):
-        """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+        """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+        Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

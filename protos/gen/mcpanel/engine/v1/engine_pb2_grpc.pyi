@@ -76,7 +76,9 @@ class EngineServiceStub:
     is left out. Errors: INVALID_FILTER.
     """
     ApproveStep: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ApproveStepRequest, _engine_pb2.ApproveStepResponse]
-    """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+    """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+    Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+    """
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListApprovalsRequest, _engine_pb2.ListApprovalsResponse]
     """Lists the steps that wait for the caller's decision, the oldest first."""
     ExplainRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ExplainRunRequest, _engine_pb2.ExplainRunResponse]
@@ -217,7 +219,9 @@ class EngineServiceAsyncStub(EngineServiceStub):
     is left out. Errors: INVALID_FILTER.
     """
     ApproveStep: _aio.UnaryUnaryMultiCallable[_engine_pb2.ApproveStepRequest, _engine_pb2.ApproveStepResponse]  # type: ignore[assignment]
-    """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+    """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+    Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+    """
     ListApprovals: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListApprovalsRequest, _engine_pb2.ListApprovalsResponse]  # type: ignore[assignment]
     """Lists the steps that wait for the caller's decision, the oldest first."""
     ExplainRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.ExplainRunRequest, _engine_pb2.ExplainRunResponse]  # type: ignore[assignment]
@@ -427,7 +431,9 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.ApproveStepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.ApproveStepResponse, _abc.Awaitable[_engine_pb2.ApproveStepResponse]]:
-        """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+        """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+        Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+        """
 
     @_abc_1.abstractmethod
     def ListApprovals(
