@@ -129,12 +129,14 @@ async def test_a_pool_that_is_not_there_is_waited_for(
     peers.registry.workflow({"id": "a", "pool": "gpu", "labels": ["cuda"]})
 
     run = await engine.start_run()
+    shown = await engine.get(run.id)
     special = FakeWorker(engine.address)
     special.pool, special.labels = "gpu", ["cuda"]
     async with special:
         ended = await engine.ended(run.id)
 
-    assert run.status == Run.PENDING
+    assert run.waiting_for == shown.waiting_for
+    assert shown.waiting_for == "a free worker for PYTHON_SCRIPT in pool 'gpu' with label 'cuda'"
     assert (ended.status, len(special.assignments), worker.assignments) == (Run.SUCCESS, 1, [])
 
 

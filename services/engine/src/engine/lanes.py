@@ -38,6 +38,7 @@ def parse(text: str) -> Lane:
     return Lane(kind, place)
 
 
+@lru_cache(maxsize=4096)
 def in_words(lane: str) -> str:
     """What a lane asks of its worker, e.g. `PYTHON_SCRIPT in pool 'gpu' with label 'cuda' and 2 processors`."""
     kind, place = parse(lane)
