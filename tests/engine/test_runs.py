@@ -1,7 +1,7 @@
 """Runs from StartRun to their end, over the real API and the real work stream."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -116,6 +116,50 @@ async def test_a_type_nobody_runs_is_refused_naming_it(
 
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "NO_WORKER_FOR_TYPE")
     assert refusal.metadata["types"] == "JUPYTER_NOTEBOOK"
+    assert refusal.message.startswith(
+        "no connected worker runs components of type JUPYTER_NOTEBOOK; connect one"
+    )
+    assert "GET /api/v1/workers" in refusal.message
+    assert "waiting_timeout" in refusal.message
+
+
+async def test_a_pool_that_is_not_there_is_waited_for(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a", "pool": "gpu", "labels": ["cuda"]})
+
+    run = await engine.start_run()
+    shown = await engine.get(run.id)
+    special = FakeWorker(engine.address)
+    special.pool, special.labels = "gpu", ["cuda"]
+    async with special:
+        ended = await engine.ended(run.id)
+
+    assert run.waiting_for == shown.waiting_for
+    assert shown.waiting_for == "a free worker for PYTHON_SCRIPT in pool 'gpu' with label 'cuda'"
+    assert (ended.status, len(special.assignments), worker.assignments) == (Run.SUCCESS, 1, [])
+
+
+async def test_a_type_is_waited_for_as_long_as_the_step_says(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    notebook = peers.registry.component("book", Type.JUPYTER_NOTEBOOK)
+    peers.registry.workflow({"id": "a", "component": notebook, "waiting_timeout": {"nanos": 200_000_000}})
+
+    ended = await engine.ended((await engine.start_run()).id)
+
+    assert (ended.status, ended.error.kind) == (Run.FAILED, run_pb2.RunError.TIMED_OUT)
+    assert ended.error.message == "no worker took it within 200 ms"
+
+
+async def test_a_run_that_starts_later_needs_its_worker_only_then(engine: Engine, peers: Peers) -> None:
+    peers.registry.workflow({"id": "a"})
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    request.start_at.FromDatetime(datetime.now(UTC) + timedelta(days=1))
+
+    run = (await engine.stub.StartRun(request, metadata=as_caller(EDITOR))).run
+
+    assert run.status == Run.PENDING
 
 
 async def test_a_worker_that_was_here_a_moment_ago_still_counts(engine: Engine, peers: Peers) -> None:

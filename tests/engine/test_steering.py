@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from chassis import jsonvalue
+from mcpanel.audit.v1 import audit_pb2
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.errors import refused
@@ -47,6 +48,22 @@ async def waits_for_decision(engine: Engine, run_id: str, step: str) -> None:
     async with asyncio.timeout(5):
         while (await engine.steps(run_id))[step].status != Step.WAITING_APPROVAL:
             await asyncio.sleep(0.02)
+
+
+async def recorded(peers: Peers, entity_id: str) -> audit_pb2.Record:
+    """The decision about a step, in the action log."""
+    found: list[audit_pb2.Record] = []
+
+    def look() -> bool:
+        found[:] = [
+            one
+            for one in peers.audit.records.values()
+            if (one.action, one.entity_id) == ("STEP_DECIDED", entity_id)
+        ]
+        return bool(found)
+
+    await until(look)
+    return found[0]
 
 
 async def test_a_paused_run_begins_nothing_until_it_is_resumed(
@@ -147,6 +164,23 @@ async def test_only_approvers_may_decide_and_see_it_in_their_inbox(
     assert len(await inbox(engine, ADMIN)) == 1
     await decide(engine, run.id, "a", caller=OTHER_EDITOR)
     assert (await engine.ended(run.id)).status == Run.SUCCESS
+
+
+async def test_an_administrator_may_decide_for_others_and_the_record_says_so(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a", "approval": {"approvers": [OTHER_EDITOR.id]}})
+    run = await engine.start_run()
+
+    step = await decide(engine, run.id, "a", caller=ADMIN)
+    ended = await engine.ended(run.id)
+    record = await recorded(peers, f"{run.id}/a")
+
+    assert ended.status == Run.SUCCESS
+    assert (step.decision.decided_by, step.decision.decided_by_name) == (ADMIN.id, ADMIN.name)
+    assert record.actor.id == ADMIN.id
+    details = jsonvalue.from_struct(record.details)
+    assert (details["comment"], details["decided_for"]) == ("seen", [OTHER_EDITOR.id])
 
 
 async def test_nobody_deciding_in_time_fails_the_step(

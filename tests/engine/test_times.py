@@ -100,6 +100,25 @@ def test_what_cannot_be_read_is_refused_naming_it(expression: str, zone: str, fi
     assert [one.field for one in caught.value.fields] == [f"schedule.cron.{field}"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("60 * * * *", ["the minute of", "cannot be '60'", "0 to 59", "'*/15'"]),
+        ("0 24 * * *", ["the hour of", "cannot be '24'", "0 to 23"]),
+        ("0 0 32 * *", ["the day of the month of", "cannot be '32'", "1 to 31"]),
+        ("0 0 * FOO *", ["the month of", "cannot be 'FOO'", "JAN to DEC"]),
+        ("0 0 * * 8", ["the day of the week of", "cannot be '8'", "'MON-FRI'"]),
+        ("0 0 31 2 *", ["'0 0 31 2 *' never fires", "month '2'", "'0 0 L * *'"]),
+        ("* * * *", ["five fields", "has 4", "'30 6 * * MON-FRI'"]),
+    ],
+)
+def test_a_refusal_names_the_part_what_was_given_and_an_example(expression: str, words: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        times.cron(expression, "")
+
+    assert [word for word in words if word not in caught.value.message] == []
+
+
 @given(
     st.timedeltas(timedelta(seconds=1), timedelta(days=366)),
     MOMENTS,

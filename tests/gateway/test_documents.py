@@ -52,5 +52,11 @@ async def test_an_unknown_path_answers_in_the_form_of_every_error(gateway: Gatew
     assert answer.json() == {
         "code": 5,
         "message": "there is nothing at GET /nowhere; see /docs",
-        "details": [],
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "PATH_NOT_FOUND",
+                "domain": "mcpanel",
+            }
+        ],
     }

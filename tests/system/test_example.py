@@ -59,6 +59,16 @@ def test_a_rerun_runs_only_what_had_not_succeeded(stack: Stack) -> None:
     assert sum(line[1:] == ["train", "|", "training"] for line in lines) == 1
 
 
+def test_what_was_steered_is_shown_and_the_runs_beside_are_cancelled(stack: Stack) -> None:
+    lines = run_example(stack, "steering").stdout.splitlines()
+
+    states = [line.split()[2] for line in lines if line.split()[1:2] == ["run"] and len(line.split()) == 3]
+    assert states[-4:] == ["RUNNING", "PAUSED", "RUNNING", "SUCCESS"]
+    assert any("explain: " in line and "paused" in line for line in lines)
+    assert any(":resume" in line for line in lines)
+    assert 'workflow_name = "steering" AND status = "PENDING": 3 runs to cancel, 3 cancelled' in lines
+
+
 def test_running_it_again_registers_nothing_new_and_leaves_the_stack_up(stack: Stack) -> None:
     run_example(stack)
 

@@ -1,5 +1,7 @@
 """The REST dialect, bullet by bullet (the README's section on REST), at the edge."""
 
+import contextlib
+import http.client
 import json
 import re
 
@@ -93,7 +95,7 @@ async def test_put_updates_a_user(admin: Console) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "http", "code"),
+    ("method", "path", "status", "code"),
     [
         ("GET", f"{DEFINITIONS}/no-such-thing", 404, 5),
         ("GET", "/no/such/path", 404, 5),
@@ -104,15 +106,17 @@ async def test_put_updates_a_user(admin: Console) -> None:
     ],
 )
 async def test_every_error_is_code_message_details(
-    admin: Console, method: str, path: str, http: int, code: int
+    admin: Console, method: str, path: str, status: int, code: int
 ) -> None:
     answer = await admin.http.request(method, path)
 
-    assert answer.status_code == http
+    assert answer.status_code == status
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.json()["code"] == code
     assert answer.json()["message"]
-    assert isinstance(answer.json()["details"], list)
+    info = next(one for one in answer.json()["details"] if one["@type"].endswith(".ErrorInfo"))
+    assert info["reason"]
+    assert info["domain"] == "mcpanel"
 
 
 async def test_an_errors_details_name_the_reason_and_the_field(admin: Console) -> None:
@@ -139,13 +143,39 @@ async def test_a_body_that_is_not_the_message_is_refused(admin: Console, body: s
     assert answer.json()["message"]
 
 
-async def test_a_body_over_4_mib_is_413(admin: Console) -> None:
-    big = {"definition": definition(description="x" * 5_000_000)}
+@pytest.mark.parametrize(
+    ("path", "size", "limit", "said"),
+    [
+        (DEFINITIONS, 5_000_000, 4 * 2**20, "4 MiB"),
+        (DEFINITIONS, 30_000_000, 4 * 2**20, "4 MiB"),
+        ("/api/v1/webhooks/any", 300_000, 256 * 2**10, "256 KiB"),
+        ("/api/v1/webhooks/any", 30_000_000, 256 * 2**10, "256 KiB"),
+        ("/health", 5_000_000, 4 * 2**20, "4 MiB"),
+    ],
+)
+def test_a_body_that_is_too_large_is_413_even_to_who_reads_only_after_sending(
+    stack: Stack, path: str, size: int, limit: int, said: str
+) -> None:
+    with contextlib.closing(http.client.HTTPConnection(stack.address, timeout=30)) as connection:
+        connection.request("POST", path, body=b"x" * size, headers={"content-type": "application/json"})
+        answer = connection.getresponse()
+        error = json.loads(answer.read())
 
-    answer = await admin.http.post(DEFINITIONS, json=big)
+    assert (answer.status, error["code"]) == (413, 8)
+    assert said in error["message"]
+    assert "send less" in error["message"]
+    (info,) = error["details"]
+    assert (info["reason"], info["metadata"]["limit_bytes"]) == ("MESSAGE_TOO_LARGE", str(limit))
 
-    assert answer.status_code == 413
-    assert answer.json() == {"code": 8, "message": "the body is larger than 4 MiB", "details": []}
+
+async def test_json_that_is_too_large_only_as_a_message_is_413_too(admin: Console) -> None:
+    body = {"workflow": "any", "inputs": {"numbers": [1] * 500_000}}
+
+    answer = await admin.http.post("/api/v1/workflow-runs", json=body)
+
+    assert len(answer.request.content) < 4 * 2**20
+    assert (answer.status_code, answer.json()["code"]) == (413, 8)
+    assert answer.json()["details"][0]["reason"] == "MESSAGE_TOO_LARGE"
 
 
 async def test_documents_are_read_strictly_where_messages_are_not(admin: Console) -> None:

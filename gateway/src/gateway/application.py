@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from chassis.client import ServiceChannel
 from chassis.errors import ServiceError
-from gateway import documents, problems
+from gateway import documents, oversize, problems
 from gateway.artifacts import Download
 from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
@@ -44,6 +44,7 @@ def application(
             Route("/api/v1/workflow-runs/stream", RunsStream(engine, draining, keep_alive).respond),
             Route("/api/v1/workflow-runs/{run_id}/stream", RunStream(engine, draining, keep_alive).respond),
             Route("/api/v1/artifacts/{artifact_id}", Download(engine).respond),
+            Route("/edge/too-large/{limit:int}/{rest:path}", oversize.refuse, methods=oversize.METHODS),
             *documents.routes(),
         ],
         exception_handlers={ServiceError: problems.service_error, HTTPException: _http_error},
@@ -57,12 +58,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return problems.plain(
             404,
             grpc.StatusCode.NOT_FOUND,
+            "PATH_NOT_FOUND",
             f"there is nothing at {request.method} {request.url.path}; see /docs",
         )
     if error.status_code == 405:
         return problems.plain(
             405,
             grpc.StatusCode.UNIMPLEMENTED,
+            "METHOD_NOT_OFFERED",
             f"{request.url.path} does not take {request.method}; see /docs",
         )
-    return problems.plain(error.status_code, grpc.StatusCode.UNKNOWN, str(error.detail))
+    return problems.plain(error.status_code, grpc.StatusCode.UNKNOWN, "UNEXPECTED", str(error.detail))

@@ -8,7 +8,7 @@ from google.rpc import status_pb2
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from chassis import contracts
+from chassis import contracts, errors
 from chassis.errors import ServiceError
 from chassis.statuses import to_status
 
@@ -29,11 +29,13 @@ _HTTP: Final = {
 }
 """google/rpc/code.proto's HTTP mapping; everything else is 500."""
 
+_BY_REASON: Final = {"POSITION_OUT_OF_RANGE": 410, "MESSAGE_TOO_LARGE": 413}
+
 
 def http_status(error: ServiceError) -> int:
     """The HTTP status an error is answered with. A pruned position is 410: it will not come back."""
-    if error.reason == "POSITION_OUT_OF_RANGE":
-        return 410
+    if error.reason in _BY_REASON:
+        return _BY_REASON[error.reason]
     return _HTTP.get(grpc.StatusCode[error.code], 500)
 
 
@@ -56,6 +58,7 @@ async def service_error(_: Request, error: Exception) -> Response:
     return JSONResponse(error_json(error), http_status(error), headers)
 
 
-def plain(http: int, code: grpc.StatusCode, message: str) -> Response:
+def plain(http: int, code: grpc.StatusCode, reason: str, message: str) -> Response:
     """An answer for what no service saw, such as an unknown path."""
-    return JSONResponse({"code": code.value[0], "message": message, "details": []}, http)
+    error = errors.BY_CODE.get(code.name, errors.Internal)(reason, message)
+    return JSONResponse(error_json(error), http)

@@ -31,6 +31,9 @@ _KEYS = {
     "workflows",
     "workflow",
     "inputs",
+    "start_in",
+    "steer",
+    "beside",
     "schedule",
     "trigger",
     "send",
@@ -53,6 +56,12 @@ class Example:
     components: list[Json] = field(default_factory=list)
     workflows: list[str] = field(default_factory=list)
     """Documents of workflows that run as its steps."""
+    start_in: float = 0.0
+    """In how many seconds the run is to start."""
+    steer: list[Json] = field(default_factory=list)
+    """What is done to the run, and when: `{when: work RUNNING, do: [pause, explain]}`."""
+    beside: int = 0
+    """How many more runs are started, for in an hour, and cancelled with one call in the end."""
     schedule: Json = field(default_factory=dict)
     """A schedule, as REST takes it, that starts the run; else it is asked for."""
     trigger: Json = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stack import examples, starts
+from stack import examples, starts, steering
 from stack.edge import Edge, Json
 from stack.errors import StackError
 from stack.home import Home
@@ -31,10 +31,12 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         examples.register(
             example, edge, Postgres(home.path, ports.postgres), lambda what, how: say(f"  {what:<34} {how}")
         )
+        others = steering.start_beside(edge, example, say)
         started = starts.start(edge, example)
         finished = _followed(edge, example, started, say)
         if example.rerun:
             finished = _rerun(edge, example, finished, say)
+        steering.cancel_beside(edge, example, others, say)
         _show(edge, home, finished, example.output_names, say)
         say("\n" + "\n  ".join(commands(edge.base_url, key_file, finished["id"], stops=stops)))
         return _verdict(example, finished, say)
@@ -45,9 +47,11 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
 def _followed(edge: Edge, example: examples.Example, started: Json, say: Say) -> Json:
     """Show the run as it happens; the run once it has ended."""
     say(f"run {started['id']} of {example.workflow_name} version {started.get('workflowVersion', 1)}")
+    helmsman = steering.Helmsman(edge, example, say)
     for event, data in edge.events(started["id"]):
         if line := describe(event, data):
             say(line)
+        helmsman.heard(started["id"], event, data)
         if event == "approval" and "decision" not in data and data["stepId"] in example.decide:
             _decide(edge, data, example.decide[data["stepId"]])
     finished: Json = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from stack.edge import Edge, Json, Refused
@@ -28,11 +29,13 @@ def start(edge: Edge, example: Example) -> Json:
         return _by_message(edge, example.trigger, example.send)
     if example.trigger:
         return _after_another(edge, example)
-    return _by_request(edge, example.workflow_name, example.inputs)
+    return _by_request(edge, example.workflow_name, example.inputs, example.start_in)
 
 
-def _by_request(edge: Edge, workflow: str, inputs: Json) -> Json:
+def _by_request(edge: Edge, workflow: str, inputs: Json, start_in: float = 0.0) -> Json:
     body: Json = {"workflow": workflow, "inputs": inputs}
+    if start_in:
+        body["startAt"] = later(start_in)
     started: Json = _with_a_worker(lambda: edge.call("POST", _RUNS, body)["run"])
     return started
 
@@ -49,7 +52,7 @@ def _by_schedule(edge: Edge, schedule: Json) -> Json:
         edge.call("PATCH", path, {"schedule": schedule})
         edge.call("POST", f"{path}:resume", {})
     try:
-        fired: str = _until(lambda: _fired(edge, path, before), "the schedule to fire")
+        fired: str = until(lambda: _fired(edge, path, before), "the schedule to fire")
     finally:
         edge.call("POST", f"{path}:pause", {})
     return _run(edge, fired)
@@ -91,10 +94,15 @@ def _after_another(edge: Edge, example: Example) -> Json:
         edge.call("POST", _TRIGGERS, {"trigger": trigger})
     first = _by_request(edge, trigger["runEnd"]["workflow"], example.inputs)
     query = {"filter": f'triggered_by = "run:{first["id"]}"'}
-    found: Json = _until(
+    found: Json = until(
         lambda: next(iter(edge.call("GET", _RUNS, query=query).get("runs", [])), None), "the run that follows"
     )
     return found
+
+
+def later(seconds: float) -> str:
+    """The moment in so many seconds, as REST takes it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
 def _run(edge: Edge, run_id: str) -> Json:
@@ -114,7 +122,8 @@ def _with_a_worker(call: Callable[[], T]) -> T:
             time.sleep(0.1)
 
 
-def _until(look: Callable[[], T | None], what: str) -> T:
+def until(look: Callable[[], T | None], what: str) -> T:
+    """What `look` finds, as soon as it finds something. Raises StackError when that takes too long."""
     end = time.monotonic() + _PATIENCE
     while not (found := look()):
         if time.monotonic() > end:

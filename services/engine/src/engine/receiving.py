@@ -54,7 +54,8 @@ class Receiving:
         if len(message.body) > triggers.MAX_BODY:
             raise TooLarge(
                 "MESSAGE_TOO_LARGE",
-                f"the body has {len(message.body)} bytes, more than {triggers.MAX_BODY}",
+                f"the body has {len(message.body)} bytes, and a webhook takes {triggers.MAX_BODY // 1024} KiB;"
+                " send less, or where the data lies",
                 metadata={"limit_bytes": str(triggers.MAX_BODY)},
             )
         async with self._db.read() as tx:

@@ -16,7 +16,6 @@ from engine.catalogue import Catalogue, Prepared
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
 from engine.domain import Payload
-from engine.lanes import lane_of
 from engine.records import RunInfo, RunRecord
 from engine.state import CancelRequested, Copy
 from engine.store import hot, limits
@@ -71,6 +70,9 @@ class Starter:
     ) -> tuple[Prepared, Payload]:
         """The workflow, ready to run, and the run's inputs; asks the registry where that is not known yet.
 
+        A type that no worker offers is a mistake more often than a matter of time. Pools, labels and resources are
+        waited for, and so is the worker of a step that says how long.
+
         Raises NotFound WORKFLOW_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
         """
         return await self._runnable(await self.described(workflow, version), given)
@@ -86,12 +88,17 @@ class Starter:
 
     async def _runnable(self, prepared: Prepared, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
         payload = inputs.resolve(prepared.declared, given)
-        lanes = {lane_of(step) for step in prepared.plan.leaves if not step.in_engine and step.version_id}
-        if missing := await self._dispatcher.missing_lanes(lanes):
+        kinds = {
+            step.kind
+            for step in prepared.plan.leaves
+            if not step.in_engine and step.version_id and step.waiting_timeout is None
+        }
+        if missing := await self._dispatcher.missing_kinds(kinds):
             names = ", ".join(sorted(missing))
             raise Precondition(
                 "NO_WORKER_FOR_TYPE",
-                f"no connected worker runs components of type {names}",
+                f"no connected worker runs components of type {names}; connect one that does (GET /api/v1/workers "
+                "lists those there are), or say in the step's waiting_timeout how long to wait for one",
                 metadata={"types": names},
                 resource=("workflow", prepared.name),
             )

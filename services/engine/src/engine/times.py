@@ -1,7 +1,7 @@
 """When schedules fire: by cron and by interval, and what becomes of times that were missed. Pure; moments are UTC."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile
@@ -28,6 +28,14 @@ _ALIASES: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+_FIELDS: Final = (
+    ("minute", "0 to 59", "'30', '0,30' or '*/15'"),
+    ("hour", "0 to 23", "'6', '8-18' or '*/2'"),
+    ("day of the month", "1 to 31, or L for the last", "'1', '1,15' or 'L'"),
+    ("month", "1 to 12, or JAN to DEC", "'12', 'JAN' or '*/3'"),
+    ("day of the week", "0 to 7 (0 and 7 are Sunday), or SUN to SAT", "'MON-FRI', '6,0' or 'MON#1'"),
+)
+"""The fields of an expression: what they are called, what they take, examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +100,39 @@ def cron(expression: str, time_zone: str) -> Cron:
     written = _ALIASES.get(found.expression.lower(), found.expression)
     if written.startswith("@"):
         raise _invalid("expression", f"there is no {written!r}; there is {', '.join(sorted(_ALIASES))}")
-    if len(written.split()) != 5:
-        raise _invalid("expression", "a cron expression has five fields: minute hour day month weekday")
+    parts = written.split()
+    if len(parts) != len(_FIELDS):
+        raise _invalid(
+            "expression",
+            f"a cron expression has five fields: minute hour day-of-month month day-of-week; {written!r} has "
+            f"{len(parts)}; e.g. '30 6 * * MON-FRI' is 6:30 from Monday to Friday",
+        )
+    for number, (part, (name, takes, example)) in enumerate(zip(parts, _FIELDS, strict=True)):
+        if not _reads(["*"] * number + [part] + ["*"] * (len(parts) - number - 1)):
+            raise _invalid(
+                "expression",
+                f"the {name} of {written!r} cannot be {part!r}: it takes {takes}; e.g. {example}",
+            )
     try:
         first = next(found.after(_ANY_DAY), None)
-    except CronSimError as error:
-        raise _invalid("expression", f"the cron expression cannot be read: {error}") from None
-    except (AssertionError, ValueError, TypeError, RecursionError):
-        raise _invalid("expression", "the cron expression cannot be read") from None
+    except (CronSimError, AssertionError, ValueError, TypeError, RecursionError):
+        first = None  # cronsim says of some dates that never come that it cannot read them
     if first is None:
-        raise _invalid("expression", "the cron expression never fires")
+        raise _invalid(
+            "expression",
+            f"{written!r} never fires: no date has day of the month {parts[2]!r}, month {parts[3]!r} and day of the "
+            f"week {parts[4]!r}; the last day of a month is 'L', as in '0 0 L * *'",
+        )
     return found
+
+
+def _reads(parts: Sequence[str]) -> bool:
+    """Whether cron can make sense of the fields."""
+    try:
+        CronSim(" ".join(parts), _ANY_DAY)
+    except (CronSimError, AssertionError, ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def upcoming(times: Times, after: datetime, end: datetime | None, count: int) -> list[datetime]:

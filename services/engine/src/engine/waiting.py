@@ -9,7 +9,8 @@ class Live(NamedTuple):
     """A step that is not made of others, as far as it matters here."""
 
     id: str
-    kind: str
+    worker: str
+    """What the worker of a READY step must be able to do, in words."""
     status: str
     due_at: datetime | None
     worker_id: str
@@ -49,7 +50,7 @@ def _first(ready: list[Live], now: datetime) -> str:
     """What the first of the READY steps waits for; the worker's first, for it is the one that may never come."""
     for one in ready:
         if one.due_at is not None and one.due_at <= now:
-            return f"a free worker for {one.kind}"
+            return f"a free worker for {one.worker}"
     for one in ready:
         if one.gate:
             kind, _, key = one.gate.partition(":")

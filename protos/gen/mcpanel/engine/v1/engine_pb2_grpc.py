@@ -254,7 +254,9 @@ class EngineServiceServicer:
     """
 
     def StartRun(self, request, context):
-        """Starts a run of a workflow. When it returns OK the run is durable.
+        """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+        refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+        pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
         CONCURRENCY_LIMIT.
         """
@@ -340,7 +342,8 @@ class EngineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApproveStep(self, request, context):
-        """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+        """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+        Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class EngineServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EngineServiceAsyncStub: ...
     StartRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.StartRunRequest, _engine_pb2.StartRunResponse]
-    """Starts a run of a workflow. When it returns OK the run is durable.
+    """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+    refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+    pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
     CONCURRENCY_LIMIT.
     """
@@ -74,7 +76,9 @@ class EngineServiceStub:
     is left out. Errors: INVALID_FILTER.
     """
     ApproveStep: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ApproveStepRequest, _engine_pb2.ApproveStepResponse]
-    """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+    """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+    Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+    """
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListApprovalsRequest, _engine_pb2.ListApprovalsResponse]
     """Lists the steps that wait for the caller's decision, the oldest first."""
     ExplainRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ExplainRunRequest, _engine_pb2.ExplainRunResponse]
@@ -175,7 +179,9 @@ class EngineServiceAsyncStub(EngineServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.StartRunRequest, _engine_pb2.StartRunResponse]  # type: ignore[assignment]
-    """Starts a run of a workflow. When it returns OK the run is durable.
+    """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+    refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+    pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
     CONCURRENCY_LIMIT.
     """
@@ -213,7 +219,9 @@ class EngineServiceAsyncStub(EngineServiceStub):
     is left out. Errors: INVALID_FILTER.
     """
     ApproveStep: _aio.UnaryUnaryMultiCallable[_engine_pb2.ApproveStepRequest, _engine_pb2.ApproveStepResponse]  # type: ignore[assignment]
-    """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+    """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+    Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+    """
     ListApprovals: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListApprovalsRequest, _engine_pb2.ListApprovalsResponse]  # type: ignore[assignment]
     """Lists the steps that wait for the caller's decision, the oldest first."""
     ExplainRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.ExplainRunRequest, _engine_pb2.ExplainRunResponse]  # type: ignore[assignment]
@@ -317,7 +325,9 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.StartRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.StartRunResponse, _abc.Awaitable[_engine_pb2.StartRunResponse]]:
-        """Starts a run of a workflow. When it returns OK the run is durable.
+        """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
+        refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
+        pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
         CONCURRENCY_LIMIT.
         """
@@ -421,7 +431,9 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.ApproveStepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.ApproveStepResponse, _abc.Awaitable[_engine_pb2.ApproveStepResponse]]:
-        """Decides about a step that waits for it. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER."""
+        """Decides about a step that waits for it. Administrators may, whoever the approvers are; the record says for whom.
+        Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, STEP_NOT_WAITING, NOT_AN_APPROVER.
+        """
 
     @_abc_1.abstractmethod
     def ListApprovals(

@@ -30,6 +30,9 @@ class Error(_message.Message):
         POSITION_OUT_OF_RANGE: _ClassVar[Error.Reason]
         INVALID_DOCUMENT: _ClassVar[Error.Reason]
         TOO_MANY_REQUESTS: _ClassVar[Error.Reason]
+        REQUEST_MALFORMED: _ClassVar[Error.Reason]
+        PATH_NOT_FOUND: _ClassVar[Error.Reason]
+        METHOD_NOT_OFFERED: _ClassVar[Error.Reason]
         DEFINITION_NOT_FOUND: _ClassVar[Error.Reason]
         DEFINITION_NAME_TAKEN: _ClassVar[Error.Reason]
         VERSION_NOT_FOUND: _ClassVar[Error.Reason]
@@ -114,6 +117,9 @@ class Error(_message.Message):
     POSITION_OUT_OF_RANGE: Error.Reason
     INVALID_DOCUMENT: Error.Reason
     TOO_MANY_REQUESTS: Error.Reason
+    REQUEST_MALFORMED: Error.Reason
+    PATH_NOT_FOUND: Error.Reason
+    METHOD_NOT_OFFERED: Error.Reason
     DEFINITION_NOT_FOUND: Error.Reason
     DEFINITION_NAME_TAKEN: Error.Reason
     VERSION_NOT_FOUND: Error.Reason

@@ -37,7 +37,7 @@ def validate(message: Message | Unreadable) -> None:
         raise Invalid("INVALID_FIELD", "the request cannot be read: it is damaged, or nested too deeply")
     violations = protovalidate.collect_violations(message)
     if violations:
-        fields = [_violation(violation.proto) for violation in violations]
+        fields = [_violation(violation) for violation in violations]
         raise Invalid(
             "INVALID_FIELD", "; ".join(f"{one.field}: {one.description}" for one in fields[:5]), fields=fields
         )
@@ -51,16 +51,24 @@ def validate(message: Message | Unreadable) -> None:
         )
 
 
-def _violation(proto: Any) -> FieldViolation:
-    path = ""
+def _violation(violation: Any) -> FieldViolation:
+    proto, path = violation.proto, ""
     for element in proto.field.elements if proto.field else ():
         path += f".{element.field_name}" if path else str(element.field_name)
         subscript = element.subscript
         if subscript is not None:
             path += f"[{subscript.value!r}]"
-    return FieldViolation(
-        path or "request", proto.message or proto.rule_id, (proto.rule_id or "").upper().replace(".", "_")
-    )
+    text = proto.message or proto.rule_id
+    if proto.rule_id == "string.in":
+        text = _choice(list(violation.rule_value))
+    return FieldViolation(path or "request", text, (proto.rule_id or "").upper().replace(".", "_"))
+
+
+def _choice(words: list[str]) -> str:
+    """`must be 'a', 'b' or 'c'`, and whether it may be left out."""
+    named = [f"'{word}'" for word in words if word]
+    text = " or ".join(part for part in (", ".join(named[:-1]), *named[-1:]) if part)
+    return f"must be {text}" + ("; or leave it out" if "" in words else "")
 
 
 def find_nul(message: Message, prefix: str = "", depth: int = 0) -> str:

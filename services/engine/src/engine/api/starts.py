@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from chassis.context import current
+from chassis.context import current, utcnow
 from chassis.errors import Precondition, ServiceError
 from chassis.jsonvalue import Json
-from engine import failpoints
+from engine import failpoints, requests
 from engine.api.common import Base, Context, reader, record, waits
 from engine.domain import RunStatus
 from engine.records import RunRecord
@@ -28,9 +28,13 @@ class Starts(Base):
     async def StartRun(
         self, request: engine_pb2.StartRunRequest, context: Context
     ) -> engine_pb2.StartRunResponse:
+        now = utcnow()
+        start_at = event_wire.moment(request.start_at) if request.HasField("start_at") else None
+        requests.start(start_at, request.run_key, request.on_conflict, request.on_reuse, now)
+        prepare = self.starter.prepare if start_at is None or start_at <= now else self.starter.checked
         try:
             given = plan_wire.given(request.inputs)
-            prepared, inputs = await self.starter.prepare(request.workflow, request.workflow_version, given)
+            prepared, inputs = await prepare(request.workflow, request.workflow_version, given)
         except ServiceError:
             if current().request_id:
                 async with self.db.begin():  # a repeat is answered as before, whatever has changed since
@@ -39,7 +43,7 @@ class Starts(Base):
         wish = Wish(
             prepared,
             inputs,
-            start_at=event_wire.moment(request.start_at) if request.HasField("start_at") else None,
+            start_at=start_at,
             priority=request.priority if request.HasField("priority") else None,
             run_key=request.run_key,
             on_conflict=request.on_conflict or "refuse",
@@ -64,6 +68,7 @@ class Starts(Base):
     async def RerunRun(
         self, request: engine_pb2.RerunRunRequest, context: Context
     ) -> engine_pb2.RerunRunResponse:
+        requests.rerun(request.from_steps, from_start=request.from_start)
         rerun = Rerun(
             request.run_id,
             from_steps=tuple(request.from_steps),

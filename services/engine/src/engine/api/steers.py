@@ -6,6 +6,7 @@ from chassis import outbox, paging
 from chassis.context import Caller, current
 from chassis.database import Transaction
 from chassis.errors import Denied, NotFound, Precondition
+from chassis.jsonvalue import Json
 from engine import failpoints
 from engine.api.common import Base, Context, is_privileged, reader, record, waits
 from engine.dispatch.unit import Unit
@@ -103,7 +104,7 @@ class Steers(Base):
                 entity=("step", f"{request.run_id}/{request.step_id}"),
                 old={"status": StepStatus.WAITING_APPROVAL.value},
                 new={"status": unit.written[request.step_id].after.status.value, "approved": approved},
-                details={"comment": request.comment} if request.comment else None,
+                details=_of_decision(caller, waiting, request.comment),
             )
             steps = await store.steps(tx, request.run_id, only=[request.step_id])
             planned = unit.written[request.step_id].planned
@@ -151,8 +152,21 @@ def _names(caller: Caller) -> list[str]:
     return [name for name in (caller.id, caller.name, *caller.roles) if name]
 
 
+def _is_asked(caller: Caller, waiting: Waiting) -> bool:
+    """Whether the caller is among those whose decision is waited for."""
+    return not waiting.approvers or not set(waiting.approvers).isdisjoint(_names(caller))
+
+
+def _of_decision(caller: Caller, waiting: Waiting, comment: str) -> dict[str, Json] | None:
+    """What the action log keeps of a decision, beside who made it: why, and for whom an administrator did."""
+    details: dict[str, Json] = {"comment": comment} if comment else {}
+    if not _is_asked(caller, waiting):
+        details["decided_for"] = list(waiting.approvers)
+    return details or None
+
+
 def _refuse_others(caller: Caller, path: str, waiting: Waiting) -> None:
-    if waiting.approvers and not is_privileged(caller) and not set(waiting.approvers) & set(_names(caller)):
+    if not is_privileged(caller) and not _is_asked(caller, waiting):
         raise Denied(
             "NOT_AN_APPROVER",
             f"only {', '.join(waiting.approvers)} may decide about step '{path}'",

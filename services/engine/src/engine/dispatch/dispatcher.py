@@ -248,14 +248,14 @@ class Dispatcher:
             {lane: tuple(one.id for one in workers if one.drained and serves(one, lane)) for lane in lanes},
         )
 
-    async def missing_lanes(self, lanes: set[str]) -> set[str]:
-        """Those of the lanes that no worker serves, here or on another replica."""
-        missing = {one for one in lanes if not any(session.serves(one) for session in self.sessions)}
+    async def missing_kinds(self, kinds: set[str]) -> set[str]:
+        """Those of the component types that no worker offers, here or on another replica, in whatever pool."""
+        missing = kinds - self.sessions.kinds()
         if not missing:
             return missing
         async with self.db.read() as tx:
             others = await workers_store.recent(tx)
-        return {one for one in missing if not any(serves(other, one) for other in others)}
+        return missing.difference(*(other.kinds for other in others))
 
     # For the work stream.
 

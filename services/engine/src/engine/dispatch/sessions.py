@@ -145,6 +145,11 @@ class Sessions:
         """The worker's session here."""
         return self._by_worker.get(worker_id)
 
+    def kinds(self) -> set[str]:
+        """The component types that the workers connected here offer, in whatever pool."""
+        offered = (session.worker.kinds for session in self._by_worker.values() if not session.draining)
+        return set().union(*offered)
+
     def ids(self) -> list[str]:
         """The workers connected here."""
         return list(self._by_worker)

@@ -4,7 +4,7 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
-from engine import waiting
+from engine import lanes, waiting
 from engine.domain import ErrorKind, Failure, Payload, RunStatus, StepStatus
 from engine.machine import starting
 from engine.machine.draft import Draft, ItemsDraft, LevelDraft, Slot, StepsDraft
@@ -148,4 +148,5 @@ def waiting_for(state: RunState, now: datetime) -> str:
 
 
 def _shown(slot: Slot, one: StepState) -> waiting.Live:
-    return waiting.Live(slot.path, slot.planned.kind, one.status, one.due_at, one.worker_id, one.gate)
+    worker = lanes.in_words(lanes.lane_of(slot.planned)) if one.status is StepStatus.READY else ""
+    return waiting.Live(slot.path, worker, one.status, one.due_at, one.worker_id, one.gate)

@@ -1,7 +1,8 @@
 """What people and time do to a run: accept it, pause it, decide, cancel it, let it run out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from engine import durations
 from engine.domain import ErrorKind, Failure, RunStatus, StepStatus
 from engine.machine import running, starting
 from engine.machine.draft import Draft, ItemsDraft, Slot
@@ -158,7 +159,7 @@ def _expire_run(draft: Draft) -> None:
     deadline = draft.state.deadline_at
     if deadline is None or deadline > draft.now or draft.root.cause:
         return
-    failure = Failure(ErrorKind.TIMED_OUT, f"the run took longer than {draft.root.plan.timeout}")
+    failure = Failure(ErrorKind.TIMED_OUT, f"the run took longer than {_limit(draft.root.plan.timeout)}")
     if draft.is_paused:
         draft.run["status"] = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
     stop(draft, draft.root, "failure", failure, never=StepStatus.SKIPPED, reason="the run took too long")
@@ -171,12 +172,16 @@ def _expire(draft: Draft, path: str) -> None:
     one, planned = slot.state, slot.planned
     if one.status is StepStatus.WAITING_APPROVAL:
         wait = None if planned.approval is None else planned.approval.timeout
-        failure = Failure(ErrorKind.TIMED_OUT, f"nobody decided within {wait}", step_id=path)
+        failure = Failure(ErrorKind.TIMED_OUT, f"nobody decided within {_limit(wait)}", step_id=path)
         slot.end(StepStatus.FAILED, failure=failure)
     elif one.status is StepStatus.READY:
-        text = f"no worker took it within {planned.waiting_timeout}"
+        text = f"no worker took it within {_limit(planned.waiting_timeout)}"
         slot.end(StepStatus.FAILED, failure=Failure(ErrorKind.TIMED_OUT, text, step_id=path))
     elif one.status is StepStatus.RUNNING and one.inner is not None and not slot.inner.cause:
-        failure = Failure(ErrorKind.TIMED_OUT, f"it took longer than {planned.timeout}", step_id=path)
+        failure = Failure(ErrorKind.TIMED_OUT, f"it took longer than {_limit(planned.timeout)}", step_id=path)
         reason = f"step '{path}' took too long"
         stop(draft, slot.inner, "failure", failure, never=StepStatus.SKIPPED, reason=reason)
+
+
+def _limit(duration: timedelta | None) -> str:
+    return "its time" if duration is None else durations.in_words(duration)

@@ -12,7 +12,7 @@ from chassis.errors import NotFound
 from chassis.filtering import Filter
 from chassis.filtering.sql import Columns, Field, one_of, where
 from chassis.filtering.tree import And, Comparison
-from engine import waiting
+from engine import lanes, waiting
 from engine.domain import RunStatus
 from engine.records import (
     AttemptRecord,
@@ -193,7 +193,7 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
     columns = (
         *(
             run_steps.c[name]
-            for name in ("run_id", "step_id", "kind", "status", "due_at", "worker_id", "gate")
+            for name in ("run_id", "step_id", "kind", "lane", "status", "due_at", "worker_id", "gate")
         ),
     )
     states = run_steps.c.status.in_(["READY", "RUNNING", "WAITING_APPROVAL"])
@@ -208,7 +208,14 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
         if not one.begun
         else waiting.describe(
             (
-                waiting.Live(row.step_id, row.kind, row.status, row.due_at, row.worker_id, row.gate)
+                waiting.Live(
+                    row.step_id,
+                    lanes.in_words(row.lane or row.kind),
+                    row.status,
+                    row.due_at,
+                    row.worker_id,
+                    row.gate,
+                )
                 for row in by_run[one.id]
                 if row.worker_id or row.status != "RUNNING"
             ),
