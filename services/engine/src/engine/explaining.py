@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from engine.domain import ErrorKind, RunStatus, StepStatus
+from engine.lanes import in_words
 from engine.plan import Plan
 from engine.records import RunRecord, StepRecord, to_failure
 from engine.words import counted
@@ -229,10 +230,11 @@ def _ready(run: RunRecord, plan: Plan, path: str, one: StepRecord, facts: Facts)
     if drained and not free:
         return _drained(path, lane, workers, drained, cancel)
     if not workers:
-        text = f"Step '{path}' waits for a worker that runs {lane}; none is connected."
+        text = f"Step '{path}' waits for a worker that runs {in_words(lane)}; none is connected."
         return Reason("NO_WORKER", text, path, actions=(_WORKERS, *cancel))
     if not free:
-        busy = f"the 1 worker for {lane} is" if workers == 1 else f"all {workers} workers for {lane} are"
+        kind = in_words(lane)
+        busy = f"the 1 worker for {kind} is" if workers == 1 else f"all {workers} workers for {kind} are"
         text = f"Step '{path}' waits for a free slot: {busy} busy"
         ahead = facts.ahead.get(lane, 0)
         text += f", and {counted(ahead, 'step')} wait." if ahead > 1 else "."
@@ -270,7 +272,8 @@ def _drained(
     busy = "the other 1 is busy" if workers == 1 else f"the other {workers} are busy"
     others = busy if workers else "there is no other"
     take = "takes" if len(drained) == 1 else "take"
-    text = f"Step '{path}' waits for a worker that runs {lane}: {names} {take} nothing new, being drained; {others}."
+    kind, why = in_words(lane), f"{names} {take} nothing new, being drained; {others}."
+    text = f"Step '{path}' waits for a worker that runs {kind}: {why}"
     actions = tuple(
         Action(
             f"Let worker {one} take steps again",
