@@ -268,7 +268,8 @@ async def test_every_change_leaves_one_record_for_the_action_log(world: World) -
     await world.call("DeleteDefinition", pb.DeleteDefinitionRequest(definition_id=made.id), ADMIN)
 
     async with db.read() as tx:
-        rows = await tx.execute(outbox.select().where(outbox.c.record["entity_id"].astext == made.id))
+        of_it = outbox.select().where(outbox.c.record["entity_id"].astext == made.id)
+        rows = await tx.execute(of_it.order_by(outbox.c.seq))
         records = [row.record for row in rows]
 
     assert [one["action"] for one in records] == ["MCP_CREATED", "MCP_UPDATED", "MCP_DELETED"]
