@@ -51,7 +51,7 @@ async def test_a_run_beside_a_large_fan_out_waits_for_a_few_of_its_items(
 ) -> None:
     worker.default = ledger = Ledger()
     fan_out(peers)
-    large = await engine.start_run(items=list(range(400)))
+    large = await engine.start_run(items=list(range(200)))
     small(peers)
     while len(ledger.runs) < 20:
         await asyncio.sleep(0.005)
@@ -75,7 +75,7 @@ async def test_a_run_of_another_type_on_the_same_worker_is_not_held_up_either(
     worker.kinds.append(component_pb2.Definition.TYPESCRIPT_SCRIPT)
     worker.default = ledger
     async with worker:
-        large = await engine.start_run(items=list(range(400)))
+        large = await engine.start_run(items=list(range(200)))
         while len(ledger.runs) < 20:
             await asyncio.sleep(0.005)
 

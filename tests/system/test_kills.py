@@ -158,9 +158,11 @@ async def test_a_worker_that_is_killed_with_fifty_running_steps_loses_none(
         {"doubled": [number * 2 for number in range(SLOTS)]},
     )
     for step in await items_of(console, run, items):
-        lost, last = step["attempts"]
-        assert (lost["status"], lost["error"]["kind"], last["status"]) == ("FAILED", "WORKER_LOST", "SUCCESS")
-        assert lost["workerId"] != last["workerId"]
+        first, *more = step["attempts"]
+        *lost, last = more  # on a starved machine the new worker, too, may fall silent for a lease
+        assert {one["error"]["kind"] for one in (first, *lost)} == {"WORKER_LOST"}
+        assert last["status"] == "SUCCESS"
+        assert first["workerId"] != last["workerId"]
     assert_gapless(await console.events(run))
 
 
