@@ -257,7 +257,7 @@ async def test_a_result_that_names_another_steps_artifact_is_none(
 ) -> None:
     peers.registry.workflow({"id": "make"}, outputs={"made": "${{ steps.make.output }}"})
     other = outputs(await engine.ended((await engine.start_run()).id))["made"]["$artifact"]
-    peers.registry.workflow({"id": "steal", "retry": {"max_attempts": 1}}, name="hostile")
+    peers.registry.workflow({"id": "steal"}, name="hostile")
 
     async def steal(attempt: Attempt) -> Any:
         attempt.worker.holding.pop(
@@ -269,7 +269,7 @@ async def test_a_result_that_names_another_steps_artifact_is_none(
 
     worker.code["steal"] = steal
     run = await engine.start_run("hostile")
-    ended = await engine.ended(run.id)
+    ended = await engine.ended(run.id, seconds=20)
 
     assert ended.status == Run.FAILED
     assert ended.error.message == "its output was not stored"
