@@ -1,4 +1,4 @@
-"""Reads on the way to a live stream: those that come together share a round trip, on a connection of their own."""
+"""Reads that happen all the time: those that come together share a round trip, on a connection of their own."""
 
 import asyncio
 from collections.abc import Sequence

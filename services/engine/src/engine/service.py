@@ -73,14 +73,20 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
         heartbeat=timedelta(seconds=config.heartbeat_seconds),
         poll=timedelta(seconds=config.poll_seconds),
     )
+    reads = Reads(Link(config.database_url, "engine-reads"))
     dispatcher = Dispatcher(
-        database_url=config.database_url, db=db, bus=bus, hub=hub, identity=peers.identity, timing=timing
+        database_url=config.database_url,
+        db=db,
+        reads=reads,
+        bus=bus,
+        hub=hub,
+        identity=peers.identity,
+        timing=timing,
     )
     pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
     files = open_store(config.artifacts_url, config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
-    reads = Reads(Link(config.database_url, "engine-reads"))
     owners = Owners(peers.identity, starter)
     firing = Firing(db, starter, owners, config.poll_seconds)
     following = Following(

@@ -37,6 +37,7 @@ from engine.hub import Hub
 from engine.lanes import lane_of
 from engine.link import Link
 from engine.plan import Plan
+from engine.reads import Reads
 from engine.records import RunRecord, StepRecord, WorkerRecord
 from engine.state import Failed, Rejected, Succeeded, Tick
 from engine.store import artifacts as artifacts_store
@@ -73,6 +74,7 @@ class Dispatcher:
         *,
         database_url: str,
         db: Database,
+        reads: Reads,
         bus: Bus,
         hub: Hub,
         identity: ServiceChannel,
@@ -105,6 +107,7 @@ class Dispatcher:
         self._committer = Committer(self._link, self.desk, self.plans, self._wake, self.timing.lease)
         self._recovery = Recovery(
             db,
+            reads,
             self._link,
             self.desk,
             self._committer,

@@ -65,13 +65,8 @@ class Gates:
                     await asyncio.sleep(_RETRY)
                     self._bell.set()
 
-    async def look(self) -> None:
-        """Finds everything that waits; for the recovery loop."""
-        async with self._db.read() as tx:
-            for gate in await cache.gates(tx):
-                self.waits(gate)
-            for key in await limits.keys_with_waiting(tx):
-                self.waits(f"limit:{key}")
+    async def forget_old(self) -> None:
+        """Deletes, now and then, what nobody waits for any more."""
         now = asyncio.get_running_loop().time()
         if now >= self._rarely:
             self._rarely = now + _RARELY

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from chassis.database import Database
@@ -18,6 +20,7 @@ from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
 from engine.domain import Ref
 from engine.link import Link
+from engine.reads import Reads
 from engine.state import Lost, Tick
 from engine.store import recovery as store
 from engine.store import workers as workers_store
@@ -33,6 +36,7 @@ class Recovery:
     def __init__(
         self,
         db: Database,
+        reads: Reads,
         link: Link,
         desk: Desk,
         committer: Committer,
@@ -43,6 +47,7 @@ class Recovery:
         gates: Gates,
     ) -> None:
         self._db = db
+        self._reads = reads
         self._link = link
         self._desk = desk
         self._committer = committer
@@ -61,7 +66,7 @@ class Recovery:
         while True:
             try:
                 await self._look()
-            except (DBAPIError, ServiceError, OSError) as error:
+            except (DBAPIError, psycopg.Error, ServiceError, OSError) as error:
                 log.warning("recovery could not look around", extra={"error": type(error).__name__})
                 self._seen_epoch = -1
             self._soon.clear()
@@ -77,26 +82,23 @@ class Recovery:
         workers = self._desk.sessions.ids()
         telemetry.WORKERS.set(len(workers))
         telemetry.BACKLOG.set(self._desk.backlog.total())
-        async with self._db.read() as tx:
-            expired = await store.expired(tx)
-            overdue = await store.overdue(tx)
-            stopping = await store.stopping(tx, workers)
-            held = await store.held(tx, workers)
-            drained = await workers_store.drained(tx, workers)
-            self._desk.backlog.to_scan.update(await store.ready_lanes(tx))
+        seen = store.seen(await self._reads.run(*store.look_sql(workers)))
+        self._desk.backlog.to_scan.update(seen.lanes)
         failpoints.reach("recover.before")
         for worker_id in workers:
-            self._desk.drain(worker_id, drained=worker_id in drained)
+            self._desk.drain(worker_id, drained=worker_id in seen.drained)
         self._wake.set()
         if time.monotonic() >= self._patient_until:
-            for one in expired:
+            for one in seen.expired:
                 self._committer.submit(Transition(one.run_id, Lost(one)))
-        for run_id in overdue:
+        for run_id in seen.overdue:
             self._committer.submit(Transition(run_id, Tick()))
-        for worker_id, one in stopping:
+        for worker_id, one in seen.stopping:
             self._desk.stop(worker_id, one, "the run is stopping")
-        self._give_up_unheld(held)
-        await self._gates.look()
+        self._give_up_unheld(seen.held)
+        for gate in (*seen.gates, *(f"limit:{key}" for key in seen.keys)):
+            self._gates.waits(gate)
+        await self._gates.forget_old()
         failpoints.reach("recover.after")
         if time.monotonic() >= self._rarely:
             self._rarely = time.monotonic() + _RARELY
@@ -108,7 +110,7 @@ class Recovery:
             self._seen_epoch = self._link.epoch
             self._patient_until = time.monotonic() + self._lease
 
-    def _give_up_unheld(self, held: list[tuple[str, Ref]]) -> None:
+    def _give_up_unheld(self, held: Sequence[tuple[str, Ref]]) -> None:
         """Attempts recorded as running on a worker that is connected here, and does not hold them, are lost."""
         unheld: set[Ref] = set()
         for worker_id, one in held:

@@ -42,12 +42,6 @@ async def waiting(tx: Transaction, gate: str) -> Sequence[tuple[str, str]]:
     return [(row.run_id, row.step_id) for row in await tx.execute(query)]
 
 
-async def gates(tx: Transaction) -> list[str]:
-    """The gates at which steps wait."""
-    query = select(run_steps.c.gate).where(*_AT_A_GATE).distinct().limit(_MOST)
-    return list((await tx.execute(query)).scalars())
-
-
 async def find(tx: Transaction, digest: str) -> Entry | None:
     """What is known of an output that has not expired."""
     alive = step_cache.c.expires_at.is_(None) | (step_cache.c.expires_at > func.now())

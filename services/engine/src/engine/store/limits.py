@@ -62,9 +62,3 @@ async def limit_of(tx: Transaction, key: str) -> int:
         runs.c.limit_key == key, runs.c.limit_key != "", _LIVE, ~runs.c.admitted
     )
     return (await tx.execute(query.order_by(runs.c.id.desc()).limit(1))).scalar_one_or_none() or 0
-
-
-async def keys_with_waiting(tx: Transaction) -> list[str]:
-    """The keys under whose limits somebody waits for a place."""
-    query = select(runs.c.limit_key).where(runs.c.limit_key != "", _LIVE, ~runs.c.admitted)
-    return list((await tx.execute(query.distinct().limit(_MOST))).scalars())

@@ -1,37 +1,94 @@
 """What the recovery loop asks for: attempts whose time is over, cancels nobody confirmed, runs that stand still."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import and_, exists, func, select, text
+from sqlalchemy import and_, exists, func, select
 
 from chassis.database import Transaction
 from engine.domain import Ref
-from engine.tables import attempts, run_steps, runs
+from engine.store.pipeline import Command, Rows
+from engine.tables import run_steps, runs
 
 _LIMIT: Final = 500
+_EXPIRED: Final = """
+SELECT run_id::text, step_id, number, epoch FROM attempts
+WHERE ended_at IS NULL AND lease_expires_at < now() LIMIT %s::int"""
+_OVERDUE: Final = """
+(SELECT DISTINCT run_id::text FROM attempts WHERE ended_at IS NULL AND deadline_at < now() LIMIT %s::int)
+UNION (SELECT id::text FROM runs WHERE wake_at <= now() AND wake_at IS NOT NULL LIMIT %s::int)"""
+_STOPPING: Final = """
+SELECT worker_id, run_id::text, step_id, attempt, epoch FROM run_steps
+WHERE stopping AND worker_id = ANY(%s::text[]) LIMIT %s::int"""
+_HELD: Final = """
+SELECT worker_id, run_id::text, step_id, number, epoch FROM attempts
+WHERE ended_at IS NULL AND worker_id = ANY(%s::text[]) AND started_at < now() - interval '2 seconds'"""
+_DRAINED: Final = "SELECT id FROM workers WHERE id = ANY(%s::text[]) AND drained"
+_READY_LANES: Final = """
+WITH RECURSIVE lanes AS (
+    (SELECT lane FROM run_steps WHERE status = 'READY' AND due_at IS NOT NULL ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (SELECT lane FROM run_steps
+            WHERE status = 'READY' AND due_at IS NOT NULL AND lane > lanes.lane ORDER BY lane LIMIT 1)
+    FROM lanes WHERE lanes.lane IS NOT NULL)
+SELECT lane FROM lanes WHERE lane IS NOT NULL"""
+_GATES: Final = "SELECT DISTINCT gate FROM run_steps WHERE gate <> '' AND due_at IS NULL LIMIT %s::int"
+_KEYS: Final = """
+SELECT DISTINCT limit_key FROM runs
+WHERE limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED') AND NOT admitted LIMIT %s::int"""
 
 
-async def expired(tx: Transaction) -> list[Ref]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look around found."""
+
+    expired: Sequence[Ref]
     """Running attempts whose lease has ended, by the database's clock."""
-    query = select(attempts.c.run_id, attempts.c.step_id, attempts.c.number, attempts.c.epoch).where(
-        attempts.c.ended_at.is_(None), attempts.c.lease_expires_at < func.now()
-    )
-    return [Ref(*tuple(row)) for row in await tx.execute(query.limit(_LIMIT))]
-
-
-async def overdue(tx: Transaction) -> list[str]:
+    overdue: Sequence[str]
     """Runs with an attempt that is far past its timeout, and those that time alone moves on."""
-    late = select(attempts.c.run_id).where(attempts.c.ended_at.is_(None), attempts.c.deadline_at < func.now())
-    due = select(runs.c.id).where(runs.c.wake_at <= func.now(), runs.c.wake_at.is_not(None))
-    query = late.distinct().limit(_LIMIT).union(due.limit(_LIMIT))
-    return list((await tx.execute(query)).scalars())
+    stopping: Sequence[tuple[str, Ref]]
+    """Attempts on the workers that were told to stop and run on, each with its worker."""
+    held: Sequence[tuple[str, Ref]]
+    """Attempts that run on the workers as far as is recorded, begun at least two seconds ago."""
+    drained: Collection[str]
+    """Those of the workers that are drained."""
+    lanes: Collection[str]
+    """The lanes in which a step is READY. One look into the index for each, however many steps there are."""
+    gates: Collection[str]
+    """The gates at which steps wait."""
+    keys: Collection[str]
+    """The keys under whose limits runs wait for a place."""
 
 
-async def ready_lanes(tx: Transaction) -> list[str]:
-    """The lanes in which a step is READY. One look into the index for each lane, however many steps there are."""
-    return list((await tx.execute(_READY_LANES)).scalars())
+def look_sql(worker_ids: Sequence[str]) -> list[Command]:
+    """A look around on behalf of the workers connected here, for `seen`; prepared, as it happens every second."""
+    ids = list(worker_ids)
+    return [
+        (_EXPIRED, (_LIMIT,)),
+        (_OVERDUE, (_LIMIT, _LIMIT)),
+        (_STOPPING, (ids, _LIMIT)),
+        (_HELD, (ids,)),
+        (_DRAINED, (ids,)),
+        (_READY_LANES, ()),
+        (_GATES, (_LIMIT,)),
+        (_KEYS, (_LIMIT,)),
+    ]
+
+
+def seen(answers: Sequence[Rows]) -> Seen:
+    """What `look_sql` read."""
+    expired, overdue, stopping, held, drained, lanes, gates, keys = answers
+    return Seen(
+        [Ref(*row) for row in expired],
+        [row[0] for row in overdue],
+        [(row[0], Ref(*row[1:])) for row in stopping],
+        [(row[0], Ref(*row[1:])) for row in held],
+        {row[0] for row in drained},
+        [row[0] for row in lanes],
+        [row[0] for row in gates],
+        [row[0] for row in keys],
+    )
 
 
 async def ready_counts(tx: Transaction, lanes: Collection[str]) -> dict[str, int]:
@@ -40,31 +97,6 @@ async def ready_counts(tx: Transaction, lanes: Collection[str]) -> dict[str, int
         run_steps.c.status == "READY", run_steps.c.due_at <= func.now(), run_steps.c.lane.in_(lanes)
     )
     return {row.lane: row.ready for row in await tx.execute(query.group_by(run_steps.c.lane))}
-
-
-_READY_LANES: Final = text("""
-WITH RECURSIVE lanes AS (
-    (SELECT lane FROM run_steps WHERE status = 'READY' AND due_at IS NOT NULL ORDER BY lane LIMIT 1)
-    UNION ALL
-    SELECT (SELECT lane FROM run_steps
-            WHERE status = 'READY' AND due_at IS NOT NULL AND lane > lanes.lane ORDER BY lane LIMIT 1)
-    FROM lanes WHERE lanes.lane IS NOT NULL)
-SELECT lane FROM lanes WHERE lane IS NOT NULL""")
-
-
-async def stopping(tx: Transaction, worker_ids: Sequence[str]) -> list[tuple[str, Ref]]:
-    """Attempts on these workers that were told to stop and run on, each with its worker."""
-    if not worker_ids:
-        return []
-    columns = (
-        run_steps.c.worker_id,
-        run_steps.c.run_id,
-        run_steps.c.step_id,
-        run_steps.c.attempt,
-        run_steps.c.epoch,
-    )
-    query = select(*columns).where(run_steps.c.stopping, run_steps.c.worker_id.in_(worker_ids))
-    return [(row[0], Ref(*tuple(row)[1:])) for row in await tx.execute(query.limit(_LIMIT))]
 
 
 async def standing_still(tx: Transaction) -> list[str]:
@@ -78,21 +110,3 @@ async def standing_still(tx: Transaction) -> list[str]:
     live = runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"])
     query = select(runs.c.id).where(live, runs.c.begun, ~moving).limit(_LIMIT)
     return list((await tx.execute(query)).scalars())
-
-
-async def held(tx: Transaction, worker_ids: Sequence[str]) -> list[tuple[str, Ref]]:
-    """Attempts that run on these workers as far as is recorded, begun at least two seconds ago."""
-    if not worker_ids:
-        return []
-    columns = (
-        attempts.c.worker_id,
-        attempts.c.run_id,
-        attempts.c.step_id,
-        attempts.c.number,
-        attempts.c.epoch,
-    )
-    settled = attempts.c.started_at < func.now() - timedelta(seconds=2)
-    query = select(*columns).where(
-        attempts.c.ended_at.is_(None), attempts.c.worker_id.in_(worker_ids), settled
-    )
-    return [(row[0], Ref(*tuple(row)[1:])) for row in await tx.execute(query)]

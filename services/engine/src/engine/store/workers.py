@@ -68,12 +68,6 @@ async def drain(tx: Transaction, worker_id: str, *, drained: bool) -> bool:
     return bool(before)
 
 
-async def drained(tx: Transaction, worker_ids: Collection[str]) -> set[str]:
-    """Those of the workers that are drained."""
-    query = select(workers.c.id).where(workers.c.id.in_(worker_ids), workers.c.drained)
-    return set((await tx.execute(query)).scalars())
-
-
 async def seen(tx: Transaction, worker_id: str, lease: timedelta) -> SeenWorker:
     """The worker, which exists; it is alive when it was seen within a lease."""
     query = _seen(lease).where(workers.c.id == worker_id)
