@@ -91,6 +91,8 @@ class Postgres:
         self.log = home / "logs" / "postgres.log"
         self._settings = _SETTINGS | (_DURABLE if durable else _DISPOSABLE)
         self._durable = durable
+        self._iterations = 4096 if durable else 1
+        """What a login costs; where nothing is kept, there is nothing that a guessed password would give away."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def password(self, role: str) -> str:
@@ -100,6 +102,9 @@ class Postgres:
     def url(self, role: str, database: str | None = None) -> str:
         """The URL with which `role` reaches `database` (its namesake when None)."""
         return f"postgresql://{role}:{self.password(role)}@127.0.0.1:{self.port}/{database or role}"
+
+    def _verifier(self, role: str) -> str:
+        return verifier(self.password(role), iterations=self._iterations)
 
     def initialise(self) -> None:
         """Create the cluster if there is none yet. A half-made one, left by a crash, is made anew."""
@@ -120,6 +125,7 @@ class Postgres:
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
             "--set=unix_socket_directories=",
+            f"--set=scram_iterations={self._iterations}",
             *([] if self._durable else ["--no-sync"]),
         ]
         made = spawn(command, env=base_environment(), log=self.log, as_plain_user=True)
@@ -210,7 +216,7 @@ class Postgres:
             present = {name for (name,) in connection.execute("select datname from pg_database")}
             connection.execute("revoke connect on database postgres, template1 from public")
             for role in roles:
-                name, secret = sql.Identifier(role.name), sql.Literal(verifier(self.password(role.name)))
+                name, secret = sql.Identifier(role.name), sql.Literal(self._verifier(role.name))
                 verb = sql.SQL("alter" if role.name in known else "create")
                 connection.execute(sql.SQL("{} role {} login password {}").format(verb, name, secret))
                 for database in (*role.owns, *role.connects):
