@@ -1,10 +1,13 @@
 """What holds runs and steps back: time, limits, rates, places, outputs that others compute; and how it is explained."""
 
 import asyncio
+import itertools
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
+import pytest
 from google.protobuf import timestamp_pb2
 
 from chassis import jsonvalue
@@ -197,6 +200,34 @@ async def test_a_rate_limit_spreads_attempts_over_time(
         assert wait.reason == "RATE_LIMIT"
         assert wait.started_at == by_id["a"].started_at
         assert wait.ended_at == by_id[f"a[{number}]"].attempts[0].queued_at
+
+
+async def test_runs_that_start_at_once_are_given_one_moment_each_under_a_rate_limit(
+    engine: Engine, engines: Engines, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = {"limit": 1, "period": {"seconds": 3600}, "key": "hourly"}
+    peers.registry.workflow({"id": "a", "rate_limit": rate, "waiting_timeout": {"seconds": 86400}})
+    committer = engine.built.dispatcher._committer
+    apply = committer._apply
+
+    async def slowly(*arguments: Any, **options: Any) -> bool:
+        await asyncio.sleep(0.05)
+        return await apply(*arguments, **options)
+
+    monkeypatch.setattr(committer, "_apply", slowly)
+
+    await asyncio.gather(*(start(engine) for _ in range(12)))
+
+    dues: list[datetime | None] = [None]
+    async with await psycopg.AsyncConnection.connect(engines.url, autocommit=True) as connection:
+        async with asyncio.timeout(20):
+            while None in dues:
+                await asyncio.sleep(0.1)
+                rows = await connection.execute("SELECT due_at FROM run_steps ORDER BY due_at NULLS FIRST")
+                dues = [due for (due,) in await rows.fetchall()]
+    moments = [one for one in dues if one is not None]
+    assert len(moments) == 12
+    assert {after - before for before, after in itertools.pairwise(moments)} == {timedelta(hours=1)}
 
 
 async def test_a_step_that_a_rate_limit_holds_back_is_said_to_be_until_when_and_by_which_and_a_pause_frees_none(

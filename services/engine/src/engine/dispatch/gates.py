@@ -18,7 +18,7 @@ from engine import failpoints
 from engine.dispatch.committer import Transition
 from engine.domain import Payload
 from engine.machine.starting import CACHE, RATE
-from engine.state import Admit, CacheHit, GateOpened
+from engine.state import Admit, CacheHit, GateOpened, Rejected
 from engine.store import cache, hot, limits, rates
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Gates:
         self._submit = submit
         self._names: dict[str, datetime | None] = {}
         """The gates to look at, `limit:<key>` for those of runs, each with the earliest moment somebody wants."""
+        self._given: set[tuple[str, str]] = set()
+        """The steps (run, path) on their way to a moment that a rate limit gave: in the table they wait still."""
         self._bell = asyncio.Event()
         self._rarely = 0.0
 
@@ -88,6 +90,8 @@ class Gates:
             waiting = await cache.waiting(tx, gate)
         by_interval: dict[timedelta, list[tuple[str, str]]] = {}
         for run_id, path in waiting:
+            if (run_id, path) in self._given:
+                continue
             interval = await self._dispatcher.interval(run_id, path)
             if interval is not None:
                 by_interval.setdefault(interval, []).append((run_id, path))
@@ -97,8 +101,18 @@ class Gates:
                 moments = await rates.reserve(tx, key, interval, len(steps), not_before or tx.now)
                 failpoints.reach("rate.before")
             failpoints.reach("rate.after")
-            for (run_id, path), moment in zip(steps, moments, strict=True):
-                self._submit(Transition(run_id, GateOpened(path, gate, moment)))
+            for step, moment in zip(steps, moments, strict=True):
+                self._give(step, gate, moment)
+
+    def _give(self, step: tuple[str, str], gate: str, moment: datetime) -> None:
+        """A moment is given once, also to a step that is looked at again before it has it."""
+        self._given.add(step)
+
+        def done(_: Rejected | None) -> None:
+            self._given.discard(step)
+
+        run_id, path = step
+        self._submit(Transition(run_id, GateOpened(path, gate, moment), done))
 
     async def _look_up(self, gate: str) -> None:
         """Hands a known output to everybody who waits for it, or has the first of them compute it."""
