@@ -41,7 +41,7 @@ from engine.reads import Reads
 from engine.records import RunRecord, StepRecord, WorkerRecord
 from engine.state import Failed, Rejected, Succeeded, Tick
 from engine.store import artifacts as artifacts_store
-from engine.store import hot, limits
+from engine.store import hot, leases, limits
 from engine.store import recovery as recovery_store
 from engine.store import runs as runs_store
 from engine.store import workers as workers_store
@@ -179,9 +179,11 @@ class Dispatcher:
         rows = (await hot.run(connection, [hot.lock_one_sql(run_id)]))[0]
         if not rows:
             raise runs_store.not_found(run_id)
-        info, state = (await self.plans.load(functools.partial(hot.run, connection), [run_id]))[run_id]
         _, version, last_seq, now = rows[0]
-        return Unit(info, state, version, last_seq, now)
+        known = self.desk.cache.get(run_id, version)
+        if known is None:
+            known = (await self.plans.load(functools.partial(hot.run, connection), [run_id]))[run_id]
+        return Unit(*known, version, last_seq, now)
 
     def commands(self, *units: Unit) -> list[hot.Command]:
         """What the units have to write, in the API's own transaction."""
@@ -208,18 +210,6 @@ class Dispatcher:
         """It was recorded that a worker is drained, or is not any more: whoever it is connected to is told."""
         self.desk.drain(worker_id, drained=drained)
         self._publisher.drain(worker_id, drained=drained)
-
-    async def interval(self, run_id: str, path: str) -> timedelta | None:
-        """The time between attempts that the rate limit of a run's step demands."""
-        state = self.desk.cache.peek(run_id)
-        if state is None:
-            async with self.db.read() as tx:
-                loaded = await self.plans.load(functools.partial(hot.run, await tx.raw()), [run_id])
-            if run_id not in loaded:
-                return None
-            state = loaded[run_id][1]
-        planned = state.plan.find(path)
-        return None if planned is None or planned.rate is None else planned.rate.interval
 
     async def facts(
         self, tx: Transaction, run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord]
@@ -269,13 +259,13 @@ class Dispatcher:
         async with self.db.begin(idempotent=False, audited=False) as tx:
             drained = await workers_store.put(tx, worker, VERSION)
             commands = [
-                hot.renew_sql(worker.id, holding, self.timing.lease),
-                hot.gone_sql(worker.id, holding),
+                leases.renew_sql(worker.id, holding, self.timing.lease),
+                leases.gone_sql(worker.id, holding),
             ]
             answers = await hot.run(await tx.raw(), commands)
             failpoints.reach("attach.before")
         failpoints.reach("attach.after")
-        lost = hot.to_refs(answers[1])
+        lost = leases.to_refs(answers[1])
         session = Session(dataclasses.replace(worker, drained=drained), set(holding) - set(lost))
         return session, lost
 

@@ -1,24 +1,25 @@
 """What holds READY steps and new runs back: rate limits, outputs that others compute, places under concurrency limits.
 
-Everything here is decided in transactions of its own, and may be decided twice: what is waiting is in the tables, and
-`look` finds whatever no message announced.
+What is decided is recorded in the same transaction, or may be decided twice: what is waiting is in the tables, and the
+recovery loop finds whatever no message announced.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.errors import ServiceError
 from engine import failpoints
 from engine.dispatch.committer import Transition
-from engine.domain import Payload
+from engine.dispatch.unit import Unit
+from engine.domain import Payload, RunStatus
 from engine.machine.starting import CACHE, RATE
-from engine.state import Admit, CacheHit, GateOpened, Rejected
+from engine.state import Admit, CacheHit, GateOpened
 from engine.store import cache, hot, limits, rates
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ log = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5
 _RARELY: Final = 3600.0
+_AT_ONCE: Final = 64
+"""So many steps are given their moments in one transaction."""
+
+T = TypeVar("T")
 
 
 class Gates:
@@ -40,8 +45,6 @@ class Gates:
         self._submit = submit
         self._names: dict[str, datetime | None] = {}
         """The gates to look at, `limit:<key>` for those of runs, each with the earliest moment somebody wants."""
-        self._given: set[tuple[str, str]] = set()
-        """The steps (run, path) on their way to a moment that a rate limit gave: in the table they wait still."""
         self._bell = asyncio.Event()
         self._rarely = 0.0
 
@@ -85,34 +88,33 @@ class Gates:
             await self._admit(name.removeprefix("limit:"))
 
     async def _reserve(self, gate: str, not_before: datetime | None) -> None:
-        """Gives everybody who waits at a rate limit a moment."""
-        async with self._db.read() as tx:
+        """Gives those who wait at a rate limit a moment each; whoever looks next, here or elsewhere, sees it."""
+        units: dict[str, Unit] = {}
+
+        async def give(tx: Transaction) -> bool:
+            await limits.lock(tx, gate)
             waiting = await cache.waiting(tx, gate)
-        by_interval: dict[timedelta, list[tuple[str, str]]] = {}
-        for run_id, path in waiting:
-            if (run_id, path) in self._given:
-                continue
-            interval = await self._dispatcher.interval(run_id, path)
-            if interval is not None:
-                by_interval.setdefault(interval, []).append((run_id, path))
-        for interval, steps in by_interval.items():
-            async with self._db.begin(idempotent=False, audited=False) as tx:
-                key = gate.removeprefix(RATE)
-                moments = await rates.reserve(tx, key, interval, len(steps), not_before or tx.now)
-                failpoints.reach("rate.before")
-            failpoints.reach("rate.after")
-            for step, moment in zip(steps, moments, strict=True):
-                self._give(step, gate, moment)
+            by_interval: dict[timedelta, list[tuple[Unit, str]]] = {}
+            for run_id, path in waiting[:_AT_ONCE]:
+                unit = units[run_id] = units.get(run_id) or await self._dispatcher.locked(tx, run_id)
+                planned = unit.state.plan.find(path)
+                if unit.state.status is RunStatus.PAUSED:  # it asks anew when it goes on
+                    unit.apply(GateOpened(path, gate, unit.now))
+                elif (
+                    unit.state.ready.get(path, unit.now) is None
+                    and planned is not None
+                    and planned.rate is not None
+                ):
+                    by_interval.setdefault(planned.rate.interval, []).append((unit, path))
+            key = gate.removeprefix(RATE)
+            for interval, steps in by_interval.items():
+                moments = await rates.reserve(tx, key, interval, len(steps), not_before or steps[0][0].now)
+                for (unit, path), moment in zip(steps, moments, strict=True):
+                    unit.apply(GateOpened(path, gate, moment))
+            return len(waiting) > _AT_ONCE
 
-    def _give(self, step: tuple[str, str], gate: str, moment: datetime) -> None:
-        """A moment is given once, also to a step that is looked at again before it has it."""
-        self._given.add(step)
-
-        def done(_: Rejected | None) -> None:
-            self._given.discard(step)
-
-        run_id, path = step
-        self._submit(Transition(run_id, GateOpened(path, gate, moment), done))
+        if await self._record(give, units, "rate"):
+            self.waits(gate, not_before)
 
     async def _look_up(self, gate: str) -> None:
         """Hands a known output to everybody who waits for it, or has the first of them compute it."""
@@ -138,24 +140,37 @@ class Gates:
 
     async def _admit(self, key: str) -> None:
         """Lets in as many runs as there are places under a limit."""
-        units = []
-        async with self._db.begin(idempotent=False, audited=False) as tx:
+        units: dict[str, Unit] = {}
+
+        async def admit(tx: Transaction) -> None:
             await limits.lock(tx, f"limit:{key}")
             places = await limits.limit_of(tx, key) - len(await limits.admitted(tx, key))
             for run_id in await limits.waiting(tx, key, places) if places > 0 else ():
-                unit = await self._dispatcher.locked(tx, run_id)
-                if unit.apply(Admit()) is None:
+                unit = units[run_id] = await self._dispatcher.locked(tx, run_id)
+                unit.apply(Admit())
+
+        await self._record(admit, units, "admit")
+
+    async def _record(
+        self, change: Callable[[Transaction], Awaitable[T]], units: Mapping[str, Unit], point: str
+    ) -> T:
+        """Has `change` lock and change `units`, and records them with the steps that can run at once claimed."""
+        changed: list[Unit] = []
+        try:
+            async with self._db.begin(idempotent=False, audited=False) as tx:
+                result = await change(tx)
+                changed += [unit for unit in units.values() if unit.is_changed]
+                for unit in changed:
                     self._dispatcher.place(unit)
-                    units.append(unit)
-            try:
-                await hot.run(await tx.raw(), self._dispatcher.commands(*units))
-            except BaseException:
-                for unit in units:
-                    self._dispatcher.abandoned(unit)
-                raise
-            if units:
-                failpoints.reach("admit.before")
-        if units:
-            failpoints.reach("admit.after")
-        for unit in units:
+                await hot.run(await tx.raw(), self._dispatcher.commands(*changed))
+                if changed:
+                    failpoints.reach(f"{point}.before")
+        except BaseException:
+            for unit in changed:
+                self._dispatcher.abandoned(unit)
+            raise
+        if changed:
+            failpoints.reach(f"{point}.after")
+        for unit in changed:
             self._dispatcher.committed(unit)
+        return result
