@@ -9,6 +9,7 @@ on where it was; the client sees a pause.
 import asyncio
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, Final, Generic, TypeVar
 
@@ -44,7 +45,7 @@ _HEADERS: Final = {
 M = TypeVar("M", engine_pb2.WatchRunResponse, engine_pb2.WatchRunsResponse)
 
 
-class Stream(Generic[M]):
+class Stream(ABC, Generic[M]):
     """What a watch brings, as a stream of events."""
 
     def __init__(self, engine: ServiceChannel, draining: asyncio.Event, keep_alive: float) -> None:
@@ -61,8 +62,9 @@ class Stream(Generic[M]):
             self._body(watch, first), media_type="text/event-stream", headers=dict(_HEADERS)
         )
 
+    @abstractmethod
     def _watch(self, request: Request) -> "Watch[M]":
-        raise NotImplementedError
+        """The stream that the request asks for."""
 
     async def _body(self, watch: "Watch[M]", first: M) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
@@ -112,7 +114,7 @@ class RunsStream(Stream[engine_pb2.WatchRunsResponse]):
         return RunsWatch(self._stub, wish(request), credentials.metadata(request))
 
 
-class Watch(Generic[M]):
+class Watch(ABC, Generic[M]):
     """A stream of the engine's, across the engine's restarts."""
 
     farewell = ""
@@ -124,21 +126,21 @@ class Watch(Generic[M]):
         self._messages: Any = None
         self._began = False
 
+    @abstractmethod
     def _open(self) -> Any:
         """Calls the engine, from where the client is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _accept(self, message: M) -> bool:
         """Takes note of where the client is after the message; whether it is to be sent on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_over(self, message: M) -> bool:
         """Whether nothing follows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, message: M) -> str:
         """The message as the text of the stream."""
-        raise NotImplementedError
 
     async def next(self) -> M:
         """The next message. Raises the engine's refusal; an engine that is away is asked again for a minute."""

@@ -6,6 +6,7 @@ meant; larger integers travel as strings, since a double cannot hold them.
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -17,14 +18,14 @@ MAX_EXACT: Final = 2**53
 """The largest magnitude up to which every integer has a double of its own."""
 
 
-class Opaque:
+class Opaque(ABC):
     """A value that is somewhere else: it may be passed on, whole or a part of it, but not be looked into."""
 
     __slots__ = ()
 
+    @abstractmethod
     def part(self, key: str) -> "Opaque":
         """What is under a key of it, if there is such a key: nobody knows here."""
-        raise NotImplementedError
 
     @property
     def kind(self) -> str:
@@ -37,9 +38,9 @@ class Opaque:
         return ()
 
     @property
+    @abstractmethod
     def refusal(self) -> str:
         """Why it cannot be computed on, and what to do instead."""
-        raise NotImplementedError
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Json]:

@@ -116,13 +116,6 @@ def name_taken(kind: str, name: str) -> AlreadyExists:
     return AlreadyExists("TRIGGER_NAME_TAKEN", message, resource=(kind, name))
 
 
-def changed_meanwhile(kind: str, name: str) -> Conflict:
-    """Somebody else changed it while this change was checked."""
-    return Conflict(
-        "CONCURRENT_CHANGE", f"{kind} '{name}' was changed at the same time; try again", resource=(kind, name)
-    )
-
-
 def may_not_start(owner_id: str, why: str) -> Precondition:
     """Runs cannot be started on behalf of this owner any more."""
     return Precondition(

@@ -25,7 +25,7 @@ from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Ref
 from engine.link import Link, away
 from engine.state import Event, Failed, Rejected, Succeeded
-from engine.store import hot
+from engine.store import hot, leases
 
 log = logging.getLogger(__name__)
 
@@ -221,14 +221,14 @@ class Committer:
             return
         commands: list[hot.Command] = []
         for one in renewals:
-            commands.append(hot.seen_sql(one.worker_id, draining=one.draining))
-            commands.append(hot.renew_sql(one.worker_id, one.refs, self._lease))
-            commands.append(hot.gone_sql(one.worker_id, one.refs))
+            commands.append(leases.seen_sql(one.worker_id, draining=one.draining))
+            commands.append(leases.renew_sql(one.worker_id, one.refs, self._lease))
+            commands.append(leases.gone_sql(one.worker_id, one.refs))
         failpoints.reach("renew.before")
         answers = await self._link.run(commands)
         failpoints.reach("renew.after")
         for number, one in enumerate(renewals):
-            one.gone(hot.to_refs(answers[3 * number + 2]))
+            one.gone(leases.to_refs(answers[3 * number + 2]))
 
     async def _apply(
         self, items: Sequence[Item], births: Sequence[Birth] = (), *, alone: bool = False

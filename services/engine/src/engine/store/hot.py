@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
+from engine.domain import Failure, Payload, RunStatus, StepStatus
 from engine.lanes import lane_of
 from engine.machine import rebuild
 from engine.plan import Plan
@@ -137,24 +137,6 @@ JOIN triggers t ON t.source_workflow_id = x.workflow_id AND t.source_workflow_id
 WHERE x.status = ANY(t.source_statuses) AND NOT t.paused
 ON CONFLICT DO NOTHING"""
 _INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
-
-_RENEW = """
-WITH held AS (
-    SELECT a.run_id, a.step_id, a.number
-    FROM attempts a JOIN unnest(%s::uuid[], %s::text[], %s::int[], %s::int[]) AS x(run_id, step_id, number, epoch)
-        ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.number = x.number AND a.epoch = x.epoch
-    WHERE a.ended_at IS NULL AND a.worker_id = %s
-    FOR UPDATE OF a SKIP LOCKED)
-UPDATE attempts a SET lease_expires_at = now() + %s::interval FROM held
-WHERE a.run_id = held.run_id AND a.step_id = held.step_id AND a.number = held.number"""
-_GONE = """
-SELECT x.run_id::text, x.step_id, x.number, x.epoch
-FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[]) AS x(run_id, step_id, number, epoch)
-LEFT JOIN attempts a ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.number = x.number AND a.epoch = x.epoch
-    AND a.worker_id = %s
-WHERE a.run_id IS NULL OR a.ended_at IS NOT NULL"""
-_HELD = "SELECT run_id::text, step_id, number, epoch FROM attempts WHERE worker_id = %s AND ended_at IS NULL"
-_SEEN = "UPDATE workers SET last_seen_at = now(), draining = %s WHERE id = %s"
 
 
 def lock_sql(run_ids: Sequence[str]) -> Command:
@@ -502,40 +484,6 @@ def follow_sql(ended: Sequence[tuple[str, str, str]], now: datetime) -> Command:
 def outbox_sql(record: dict[str, Any]) -> Command:
     """Stores an audit record made by `chassis.outbox.record`."""
     return _INSERT_OUTBOX, (record["record_id"], record)
-
-
-def renew_sql(worker_id: str, refs: Sequence[Ref], lease: timedelta) -> Command:
-    """Renews the leases of the attempts that are this worker's still."""
-    return _RENEW, (*_columns(refs), worker_id, lease)
-
-
-def gone_sql(worker_id: str, refs: Sequence[Ref]) -> Command:
-    """Which of the attempts are this worker's no more; rows for `to_refs`."""
-    return _GONE, (*_columns(refs), worker_id)
-
-
-def held_sql(worker_id: str) -> Command:
-    """The attempts that run on the worker as far as is recorded; rows for `to_refs`."""
-    return _HELD, (worker_id,)
-
-
-def seen_sql(worker_id: str, *, draining: bool) -> Command:
-    """Notes a sign of life."""
-    return _SEEN, (draining, worker_id)
-
-
-def to_refs(rows: Rows) -> list[Ref]:
-    """The attempts that rows name."""
-    return [Ref(*row) for row in rows]
-
-
-def _columns(refs: Sequence[Ref]) -> tuple[list[str], list[str], list[int], list[int]]:
-    return (
-        [ref.run_id for ref in refs],
-        [ref.step_id for ref in refs],
-        [ref.attempt for ref in refs],
-        [ref.epoch for ref in refs],
-    )
 
 
 def _raw(payload: Payload | None) -> bytes | None:

@@ -8,6 +8,7 @@ from sqlalchemy import and_, exists, func, select
 
 from chassis.database import Transaction
 from engine.domain import Ref
+from engine.store.leases import to_refs
 from engine.store.pipeline import Command, Rows
 from engine.tables import run_steps, runs
 
@@ -80,7 +81,7 @@ def seen(answers: Sequence[Rows]) -> Seen:
     """What `look_sql` read."""
     expired, overdue, stopping, held, drained, lanes, gates, keys = answers
     return Seen(
-        [Ref(*row) for row in expired],
+        to_refs(expired),
         [row[0] for row in overdue],
         [(row[0], Ref(*row[1:])) for row in stopping],
         [(row[0], Ref(*row[1:])) for row in held],
