@@ -19,6 +19,10 @@ from tests.support.stack import Stack
 from tests.system.console import Console
 
 REPEATS = 60
+FEW = (
+    5_000,
+    100,
+)  # finished and queued: enough that every list's first page is full, so that both answer the same
 FINISHED = 1_000_000
 QUEUED = 10_000
 
@@ -31,7 +35,7 @@ _ID = """(lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0') || '7
 _RUNS = f"""
 INSERT INTO runs (id, workflow_id, workflow_name, started_by, status, created_at, started_at, ended_at, begun,
     {_COLUMNS})
-SELECT {_ID}, 'w' || n %% 50, 'flow-' || n %% 50, 'user-' || n %% 20,
+SELECT {_ID}, 'w' || n %% 50, 'flow-' || n %% 50, %(who)s || n %% 20,
     CASE WHEN n %% 20 = 0 THEN 'FAILED' WHEN n %% 97 = 0 THEN 'ABORTED' ELSE 'SUCCESS' END, made, made,
     made + n %% 1000 * interval '50 ms', true, {_COLUMNS}
 FROM runs, LATERAL (SELECT n, now() - interval '1 minute' - (%(most)s - n) * interval '8 seconds' AS made
@@ -40,21 +44,21 @@ WHERE runs.id = %(run)s"""
 _PARTS = (
     """INSERT INTO run_steps (run_id, step_id, kind, lane, status, attempt, epoch, worker_id, stopping)
        SELECT id, 'only', 'PYTHON_SCRIPT', 'PYTHON_SCRIPT', 'SUCCESS', 1, 1, 'w', false
-       FROM runs WHERE started_by LIKE 'user-%'""",
+       FROM runs WHERE started_by LIKE %(who)s || '%%'""",
     """INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, status, started_at, ended_at)
        SELECT id, 'only', 1, 1, 'w', 'cell', 'SUCCESS', created_at, ended_at
-       FROM runs WHERE started_by LIKE 'user-%'""",
+       FROM runs WHERE started_by LIKE %(who)s || '%%'""",
     """INSERT INTO run_events (run_id, seq, time, kind, body)
        SELECT id, n, created_at, 'run_status_change', '' FROM runs, generate_series(1, 2) AS n
-       WHERE started_by LIKE 'user-%'""",
+       WHERE started_by LIKE %(who)s || '%%'""",
     """INSERT INTO run_ends
        SELECT workflow_id, workflow_name, is_public, owner_id, started_by, status, ended_at,
-           extract(epoch FROM ended_at - created_at) * 1000 FROM runs WHERE started_by LIKE 'user-%'""",
+           extract(epoch FROM ended_at - created_at) * 1000 FROM runs WHERE started_by LIKE %(who)s || '%%'""",
 )
 _QUEUE = f"""
 WITH made AS (
     INSERT INTO runs (id, workflow_id, workflow_name, started_by, status, created_at, begun, {_COLUMNS})
-    SELECT {_ID}, 'w1', 'flow-1', 'user-1', 'PENDING', made, true, {_COLUMNS}
+    SELECT {_ID}, 'w1', 'flow-1', %(who)s || 1, 'PENDING', made, true, {_COLUMNS}
     FROM runs, LATERAL (SELECT n, now() - n * interval '1 ms' AS made
         FROM generate_series(10000001, 10000000 + %(most)s::int) AS n) AS numbers
     WHERE runs.id = %(run)s RETURNING id)
@@ -62,21 +66,20 @@ INSERT INTO run_steps (run_id, step_id, kind, lane, status, attempt, epoch, work
 SELECT id, 'only', 'PYTHON_SCRIPT', 'PYTHON_SCRIPT;pool=nobodys', 'READY', 0, 0, '', false, now(), '{{}}' FROM made"""
 
 
-def fill(stack: Stack, run_id: str, finished: int, queued: int) -> None:
-    """Fills the engine's tables with copies of a run that ended."""
+def fill(stack: Stack, run_id: str, who: str, finished: int, queued: int) -> None:
+    """Fills the engine's tables with copies of a run that ended, and returns when the loop that counts has counted all.
+
+    `who` is whom they are from: another name for each call.
+    """
+    copied = {"run": run_id, "who": who}
     with psycopg.connect(stack.database_url("engine"), autocommit=True) as connection:
         for first in range(1, finished + 1, 100_000):
             last = min(finished, first + 99_999)
-            connection.execute(_RUNS, {"run": run_id, "first": first, "last": last, "most": finished})
+            connection.execute(_RUNS, {**copied, "first": first, "last": last, "most": finished})
         for sql in _PARTS:
-            connection.execute(sql)
-        connection.execute(_QUEUE, {"run": run_id, "most": queued})
+            connection.execute(sql, copied)
+        connection.execute(_QUEUE, {**copied, "most": queued})
         connection.execute("VACUUM ANALYZE")
-
-
-def counted(stack: Stack) -> None:
-    """Returns when the loop that counts runs has counted all."""
-    with psycopg.connect(stack.database_url("engine"), autocommit=True) as connection:
         while connection.execute("SELECT 1 FROM run_ends LIMIT 1").fetchone():
             time.sleep(1)
         connection.execute("VACUUM ANALYZE")
@@ -99,7 +102,7 @@ class Calls:
             "ListRuns, newest 50": "",
             "ListRuns, status FAILED": 'status = "FAILED"',
             "ListRuns, live": 'status = "RUNNING"',
-            "ListRuns, of one workflow": f'workflow_name = "{self._workflow}"',
+            "ListRuns, of one workflow": 'workflow_name = "flow-1"',
             "ListRuns, of one key": 'run_key = "no such key"',
             "ListRuns, of one trigger": 'triggered_by = "schedule:none"',
             "ListRuns, of one limit": 'concurrency_key = "no such key"',
@@ -168,15 +171,15 @@ async def measure(stack: Stack, finished: int, queued: int) -> None:
         run_id = await client.start(workflow)
         assert await client.ended(run_id) == run_pb2.Run.Status.Name(run_pb2.Run.SUCCESS)
         calls = Calls(stack, client, channel, workflow)
-        row(f"{finished} finished, {queued} queued", "full", "empty", "ratio")
+        row(f"{finished} finished, {queued} queued", "full", "few", "ratio")
         row("-" * 50, "-" * 10, "-" * 10, "-" * 6)
+        await asyncio.to_thread(fill, stack, run_id, "few-", *FEW)
         await times(calls, 10)  # what is compiled, planned and connected once is not what is measured
-        empty = await times(calls)
-        await asyncio.to_thread(fill, stack, run_id, finished, queued)
-        await asyncio.to_thread(counted, stack)
+        few = await times(calls)
+        await asyncio.to_thread(fill, stack, run_id, "many-", finished, queued)
         full = await times(calls)
         for name, seconds in full.items():
-            other = empty[name]
+            other = few[name]
             row(name, f"{seconds * 1e3:.2f} ms", f"{other * 1e3:.2f} ms", f"{seconds / other:.2f}")
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
@@ -143,8 +144,8 @@ class Feed:
         self._poll = poll
         self._limit = limit
         self._groups: dict[tuple[str | None, str], Group] = {}
-        self._live: dict[str, int] | None = None
-        self._recent: dict[str, int] = {}
+        self._live: dict[bytes, int] | None = None
+        self._recent: dict[bytes, int] = {}
         self._looking = asyncio.Lock()
 
     async def watch(self, wish: Wish, reader: Reader, draining: asyncio.Event) -> AsyncIterator[Message]:
@@ -156,7 +157,8 @@ class Feed:
         member, sent = Member(self._limit), 0
         group = self._join((reader.caller_id, wish.filter), Group(wanted, reader), member)
         try:
-            await self._look(only_first=True)
+            if self._live is None:
+                await self._look()
             async with self._db.read() as tx:
                 rows = await store.page_after(tx, wanted, reader, None, wish.size)
                 waits = await store.waiting_for(tx, _live(rows))
@@ -230,7 +232,6 @@ class Feed:
         del self._groups[key]
         if not self._groups:
             self._hub.ignore(self._changed)
-            self._live = None
 
     def _changed(self, run_id: str) -> None:
         for group in self._groups.values():
@@ -257,11 +258,15 @@ class Feed:
             await asyncio.sleep(_GATHER)
 
     async def run(self) -> None:
-        """Looks for ever for changes that nobody told of: often while NATS is away, and now and then besides."""
+        """Looks for ever for changes that nobody told of: often while NATS is away, and now and then besides.
+
+        Without watchers too, so that the first need not wait for a look.
+        """
         last = time.monotonic()
         while True:
             await asyncio.sleep(self._poll)
-            if not self._groups or (self._bus.connected and time.monotonic() - last < _POLL_SLOWLY):
+            is_told = self._bus.connected or not self._groups
+            if is_told and time.monotonic() - last < _POLL_SLOWLY:
                 continue
             last = time.monotonic()
             try:
@@ -269,24 +274,23 @@ class Feed:
             except (DBAPIError, ServiceError, OSError) as error:
                 log.warning("changed runs could not be looked for", extra={"error": type(error).__name__})
 
-    async def _look(self, *, only_first: bool = False) -> None:
+    async def _look(self) -> None:
         """Finds the runs that are not as they were when this looked before; the first look only takes note."""
         async with self._looking:
-            if only_first and self._live is not None:
-                return
             async with self._db.read() as tx:
                 live = await store.seqs_of_live(tx, _MOST_KNOWN)
                 recent = await store.seqs_since(tx, tx.now - _SLACK, _MOST_KNOWN)
             before, self._live = self._live, live
             known, self._recent = self._recent, recent
-            if before is None:
+            if before is None or not self._groups:
                 return
             changed = {one for one, seq in live.items() if before.get(one, known.get(one)) != seq}
             changed |= {one for one, seq in recent.items() if known.get(one, before.get(one)) != seq}
             changed |= before.keys() - live.keys()
             if changed:
+                run_ids = [str(UUID(bytes=one)) for one in changed]
                 for group in self._groups.values():
-                    group.add(changed)
+                    group.add(run_ids)
 
 
 def _live(rows: Sequence[RunRecord]) -> list[RunRecord]:

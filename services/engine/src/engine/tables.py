@@ -115,6 +115,7 @@ runs: Final = Table(
     Index("ix_runs_workflow_name", "workflow_name", "id"),
     Index("ix_runs_started_by", "started_by", "id"),
     Index("ix_runs_live", "id", postgresql_where=text("status IN ('PENDING', 'RUNNING', 'PAUSED')")),
+    Index("ix_runs_going", "id", postgresql_where=text("status IN ('RUNNING', 'PAUSED')")),
     Index("ix_runs_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
     Index(
         "ix_runs_limit_key",

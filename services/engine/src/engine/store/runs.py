@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from struct import Struct
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, literal_column, or_, select, true
@@ -53,6 +54,7 @@ _BASIC: Final = (
     "run_key",
 )
 _SLACK: Final = timedelta(seconds=1)
+_SEQ: Final = Struct(">16si")
 _EVENT: Final = tuple(run_events.c[name] for name in EventRecord.__dataclass_fields__)
 FILTERED: Final[Columns] = {
     "status": Field(runs.c.status, one_of(RunStatus)),
@@ -139,18 +141,25 @@ async def among(
     return [_run(row) for row in await tx.execute(query.where(where(wanted, FILTERED)))]
 
 
-async def seqs_of_live(tx: Transaction, limit: int) -> dict[str, int]:
-    """The newest event's number of each live run, at most `limit` of the newest."""
+async def seqs_of_live(tx: Transaction, limit: int) -> dict[bytes, int]:
+    """The newest event's number of each live run, at most `limit` of the newest, by the sixteen bytes of its id."""
     live = runs.c.status.in_([literal_column(f"'{one}'") for one in ("PENDING", "RUNNING", "PAUSED")])
-    query = select(runs.c.id, runs.c.last_seq).where(live).order_by(runs.c.id.desc()).limit(limit)
-    return {row.id: row.last_seq for row in await tx.execute(query)}
+    return await _seqs(tx, live, limit)
 
 
-async def seqs_since(tx: Transaction, moment: datetime, limit: int) -> dict[str, int]:
-    """The newest event's number of each run made since then, at most `limit` of the newest."""
-    query = select(runs.c.id, runs.c.last_seq).where(runs.c.id >= ids.earliest(moment))
-    rows = await tx.execute(query.order_by(runs.c.id.desc()).limit(limit))
-    return {row.id: row.last_seq for row in rows}
+async def seqs_since(tx: Transaction, moment: datetime, limit: int) -> dict[bytes, int]:
+    """The same of each run made since then."""
+    return await _seqs(tx, runs.c.id >= ids.earliest(moment), limit)
+
+
+async def _seqs(tx: Transaction, which: ColumnElement[bool], limit: int) -> dict[bytes, int]:
+    """Answered as one value: thousands of rows would take the process a multiple of the time."""
+    newest = (
+        select(runs.c.id, runs.c.last_seq).where(which).order_by(runs.c.id.desc()).limit(limit).subquery()
+    )
+    each = func.uuid_send(newest.c.id).op("||")(func.int4send(newest.c.last_seq))
+    packed = (await tx.execute(select(func.string_agg(each, literal_column("''::bytea"))))).scalar_one()
+    return dict(_SEQ.iter_unpack(packed or b""))
 
 
 async def live_ids(tx: Transaction, wanted: Filter | None, reader: Reader, limit: int) -> list[str]:
