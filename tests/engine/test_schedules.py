@@ -313,6 +313,31 @@ async def test_what_makes_no_schedule_is_refused_naming_it(engine: Engine, peers
     assert unknown.code == "NOT_FOUND"
 
 
+async def test_an_end_that_has_passed_cannot_be_set_and_may_stay(
+    engine: Engine, engines: Engines, peers: Peers
+) -> None:
+    quick(peers)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    await create(engine)
+
+    created = await refused(create(engine, name="b", end_at=yesterday))
+    updated = await refused(update(engine, mask="end_at", end_at=yesterday))
+    await update(engine, mask="end_at", end_at=datetime.now(UTC) + timedelta(days=1))
+    async with await psycopg.AsyncConnection.connect(engines.url, autocommit=True) as connection:
+        await connection.execute("UPDATE schedules SET end_at = now() - interval '1 minute'")
+    over = await get(engine)
+    described = await update(engine, mask="description end_at", description="over", end_at=over.end_at)
+
+    for one in (created, updated):
+        assert (one.code, one.reason, list(one.fields)) == (
+            "INVALID_ARGUMENT",
+            "INVALID_FIELD",
+            ["schedule.end_at"],
+        )
+    assert (described.description, described.end_at) == ("over", over.end_at)
+    assert (await refused(get(engine, "b"))).code == "NOT_FOUND"
+
+
 async def test_lists_have_pages_and_filters_and_what_is_deleted_is_gone(engine: Engine, peers: Peers) -> None:
     quick(peers)
     for number in range(3):

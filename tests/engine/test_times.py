@@ -150,12 +150,28 @@ def test_missed_times_are_made_up_for_as_the_policy_says(
     assert due.next == at("2026-11-21T12:00")
 
 
-@pytest.mark.parametrize("policy", ["NONE", "LATEST"])
-def test_a_time_that_just_came_is_not_missed(policy: str) -> None:
-    due = times.due(times.cron("*/10 * * * *", ""), at("2026-11-21T11:30"), None, policy, NOW)
+@pytest.mark.parametrize("policy", ["NONE", "LATEST", "ALL"])
+def test_what_came_within_the_last_minute_is_only_late_and_fires(policy: str) -> None:
+    every = Every(timedelta(seconds=20), at("2026-11-21T00:00"))
 
-    assert due.fires == (at("2026-11-21T12:00"),)
-    assert due.skipped == 3
+    due = times.due(every, at("2026-11-21T11:59:40"), None, policy, NOW)
+
+    assert [one.strftime("%H:%M:%S") for one in due.fires] == ["11:59:40", "12:00:00", "12:00:20"]
+    assert (due.skipped, due.next) == (0, at("2026-11-21T12:00:40"))
+
+
+@pytest.mark.parametrize(("policy", "count"), [("NONE", 0), ("LATEST", 1), ("ALL", 31)])
+@pytest.mark.parametrize("interval", [timedelta(minutes=1), timedelta(seconds=10)])
+def test_what_came_last_is_missed_with_what_was_missed_before_it(
+    policy: str, count: int, interval: timedelta
+) -> None:
+    first = at("2026-11-21T12:00:00") - 30 * interval
+
+    due = times.due(Every(interval, first), first, None, policy, at("2026-11-21T12:00:05"))
+
+    assert due.fires == tuple(first + number * interval for number in range(31 - count, 31))
+    assert due.skipped == 31 - count
+    assert due.next == at("2026-11-21T12:00:00") + interval
 
 
 def test_all_makes_up_for_the_latest_hundred_at_most_however_long_ago() -> None:

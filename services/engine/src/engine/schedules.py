@@ -102,14 +102,25 @@ def checked(schedule: Schedule) -> Schedule:
     return schedule
 
 
+def refuse_past_end(schedule: Schedule, now: datetime) -> None:
+    """Raises Invalid INVALID_FIELD when the schedule would never fire, for its end is over."""
+    if schedule.end_at is not None and schedule.end_at <= now:
+        raise _invalid("schedule.end_at", f"has passed; it is {now:%Y-%m-%d %H:%M:%S} UTC")
+
+
 def change(old: Schedule, sent: Mapping[str, Any], fields: Collection[str], now: datetime) -> Schedule:
-    """The schedule with the sent values of `fields` (columns by field); the same one when nothing changes."""
+    """The schedule with the sent values of `fields` (columns by field); the same one when nothing changes.
+
+    Raises Invalid INVALID_FIELD naming what is wrong; an end that passed may stay, and may not be set.
+    """
     values = {name: value for field in fields for name, value in sent.get(field, {}).items()}
     if {"cron", "interval"} & set(fields) and not values.get("cron") and values.get("every") is None:
         raise _invalid("schedule.times", "is required: cron or interval")
     changed = checked(replace(old, **values))
     if changed == old:
         return old
+    if changed.end_at != old.end_at:
+        refuse_past_end(changed, now)
     return replace(changed, revision=old.revision + 1, updated_at=now).planned(now)
 
 

@@ -13,7 +13,7 @@ from cronsim import CronSim, CronSimError
 from chassis.errors import FieldViolation, Invalid
 
 GRACE: Final = timedelta(minutes=1)
-"""A fire time older than this was missed."""
+"""Once the first fire time that nobody acted upon is older than this, fire times were missed."""
 MOST_CAUGHT_UP: Final = 100
 """How many missed times ALL makes up for."""
 _MOST_COUNTED: Final = 1000
@@ -148,19 +148,19 @@ def upcoming(times: Times, after: datetime, end: datetime | None, count: int) ->
 def due(times: Times, first: datetime, end: datetime | None, catch_up: str, now: datetime) -> Due:
     """What to do about `first`, the fire time that was promised and has come, and those after it up to `now`.
 
-    `catch_up` is NONE, LATEST or ALL. Passed over are counted up to a thousand at a time.
+    Nothing was missed while `first` is at most GRACE old: what has come is only late, and all of it fires. Otherwise
+    `catch_up` (NONE, LATEST or ALL) decides about all that has come, also about what came just now: it was promised by
+    the same silence. Passed over are counted up to a thousand at a time.
     """
     until = now if end is None else min(now, end)
     latest = _latest(times, first, until)
-    recent = [one for one in latest if now - one <= GRACE]
-    missed = [one for one in latest if now - one > GRACE]
-    match catch_up:
-        case "ALL":
-            fires = latest
-        case "NONE":
-            fires = recent
-        case _:
-            fires = recent or missed[-1:]
+    is_late = now - first <= GRACE
+    if catch_up == "NONE" and not is_late:
+        fires = []
+    elif catch_up == "LATEST" and not is_late:
+        fires = latest[-1:]
+    else:
+        fires = latest
     passed = takewhile(lambda one: one <= until, chain((first,), times.after(first)))
     total = sum(1 for _ in islice(passed, _MOST_COUNTED + MOST_CAUGHT_UP))
     following = next(times.after(now), None)

@@ -10,7 +10,7 @@ from engine import failpoints, standing
 from engine.api.common import Base, Context, known_to, may_change, mine
 from engine.api.starts import shown
 from engine.firing import last_fire
-from engine.schedules import KIND, TARGET, Schedule, change, checked, pause
+from engine.schedules import KIND, TARGET, Schedule, change, checked, pause, refuse_past_end
 from engine.store import schedules as store
 from engine.wire import schedules as wire
 from mcpanel.engine.v1 import schedule_pb2 as pb
@@ -40,6 +40,7 @@ class Schedules(Base):
                     **values,
                 )
             ).planned(tx.now)
+            refuse_past_end(new, tx.now)
             if not await store.insert_new(tx, new):
                 raise standing.name_taken(KIND, new.name)
             await outbox.add(tx, entity=(KIND, new.id), new=new.facts())
