@@ -1,6 +1,7 @@
 """Pausing, deciding, repeating, comparing, and many at once."""
 
 import asyncio
+import time
 from typing import Any
 
 from chassis import jsonvalue
@@ -11,6 +12,7 @@ from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
 from tests.engine.test_dispatch import Gate, until
+from tests.engine.test_limits import explain, in_seconds, start
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER, as_caller
 
 Run = run_pb2.Run
@@ -95,6 +97,25 @@ async def test_a_paused_run_begins_nothing_until_it_is_resumed(
     assert seen == [Run.PENDING, Run.RUNNING, Run.PAUSED, Run.RUNNING, Run.SUCCESS]
     refusal = await refused(pause(engine, run.id))
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "RUN_ENDED")
+
+
+async def test_a_run_that_is_paused_before_it_begins_waits_for_somebody_to_resume_it(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"})
+    run = await start(engine, start_at=in_seconds(1))
+
+    before = await pause(engine, run.id)
+    await until(lambda: time.time() > run.start_at.ToNanoseconds() / 1e9)
+    after = await engine.get(run.id)
+    (reason,) = (await explain(engine, run.id)).reasons
+    again = await pause(engine, run.id)
+    await resume(engine, run.id)
+
+    assert before.waiting_for.startswith("somebody to resume it, and its start time, 20")
+    assert [one.waiting_for for one in (after, again)] == ["somebody to resume it"] * 2
+    assert reason.kind == "PAUSED"
+    assert (await engine.ended(run.id)).status == Run.SUCCESS
 
 
 async def test_a_step_waits_for_a_decision_across_restarts_and_says_who_took_it(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_RESUMED: Final = "somebody to resume it"
 
 
 class Live(NamedTuple):
@@ -17,11 +19,16 @@ class Live(NamedTuple):
     gate: str = ""
 
 
-def to_begin(start_at: datetime | None, limit_key: str, now: datetime) -> str:
+def to_begin(start_at: datetime | None, limit_key: str, now: datetime, *, is_paused: bool = False) -> str:
     """What a run waits for that has not begun; `limit_key` when it has no place under its limit."""
+    then = ""
     if start_at is not None and start_at > now:
-        return f"its start time, {start_at:%Y-%m-%d %H:%M:%S} UTC"
-    return f"a place under the concurrency limit '{limit_key}'" if limit_key else ""
+        then = f"its start time, {start_at:%Y-%m-%d %H:%M:%S} UTC"
+    elif limit_key:
+        then = f"a place under the concurrency limit '{limit_key}'"
+    if not is_paused:
+        return then
+    return f"{_RESUMED}, and {then}" if then else _RESUMED
 
 
 def describe(steps: Iterable[Live], now: datetime, *, is_stopping: bool, is_paused: bool = False) -> str:
@@ -40,7 +47,7 @@ def describe(steps: Iterable[Live], now: datetime, *, is_stopping: bool, is_paus
         names = ", ".join(f"'{one.id}' on worker {one.worker_id}" for one in running)
         return f"step {names} to stop" if names else ""
     if is_paused:
-        return "somebody to resume it"
+        return _RESUMED
     if running or not (ready or undecided):
         return ""
     return _first(ready, now) or f"a decision about step '{undecided[0].id}'"

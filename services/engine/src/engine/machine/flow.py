@@ -138,13 +138,13 @@ def waiting_for(state: RunState, now: datetime) -> str:
     """What the run waits for, in a few words for people; empty while it simply runs, and at its end."""
     if state.status.ended:
         return ""
+    is_paused = state.status is RunStatus.PAUSED
     if not state.begun and not state.cause:
-        return waiting.to_begin(state.start_at, state.limit_key if not state.admitted else "", now)
+        limit_key = "" if state.admitted else state.limit_key
+        return waiting.to_begin(state.start_at, limit_key, now, is_paused=is_paused)
     draft = Draft(state, now)
     live = (_shown(slot, slot.state) for slot in draft.walk() if not slot.planned.is_composite)
-    return waiting.describe(
-        live, now, is_stopping=bool(state.cause), is_paused=state.status is RunStatus.PAUSED
-    )
+    return waiting.describe(live, now, is_stopping=bool(state.cause), is_paused=is_paused)
 
 
 def _shown(slot: Slot, one: StepState) -> waiting.Live:

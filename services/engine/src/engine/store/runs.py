@@ -213,7 +213,12 @@ async def waiting_for(tx: Transaction, live: Sequence[RunRecord]) -> dict[str, s
     for row in await tx.execute(query.order_by(run_steps.c.run_id, run_steps.c.step_id)):
         by_run[row.run_id].append(row)
     return {
-        one.id: waiting.to_begin(one.start_at, "" if one.admitted else one.limit_key, tx.now)
+        one.id: waiting.to_begin(
+            one.start_at,
+            "" if one.admitted else one.limit_key,
+            tx.now,
+            is_paused=one.status == RunStatus.PAUSED,
+        )
         if not one.begun
         else waiting.describe(
             (
