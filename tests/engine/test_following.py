@@ -92,7 +92,10 @@ async def test_a_chain_of_runs_has_an_end(engine: Engine, peers: Peers) -> None:
 
     error = await eventually(stopped, 20)
     assert "CHAIN_TOO_LONG" in error
-    assert len(await runs(engine)) == LONGEST_CHAIN + 1
+    started = await runs(engine)
+    assert len(started) == LONGEST_CHAIN + 1
+    last = max(started, key=lambda one: one.id)
+    assert f"run '{last.id}' is the last of {len(started)} runs in a row" in error
 
 
 async def test_what_cannot_follow_is_recorded_and_the_next_does(engine: Engine, peers: Peers) -> None:

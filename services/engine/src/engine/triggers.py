@@ -17,7 +17,7 @@ KIND: Final = "trigger"
 TARGET: Final = frozenset({"workflow", "workflow_version", "inputs"})
 CHANGEABLE: Final = TARGET | {"description", "paused", "run_end"}
 LONGEST_CHAIN: Final = 20
-"""How many runs may start each other in a row."""
+"""How many runs may follow one that was started otherwise, each started by the end of the one before."""
 MAX_BODY: Final = 256 * 1024
 """The largest body of a webhook's message, in bytes."""
 
@@ -137,11 +137,11 @@ def last_start(time_: str, cause: str, run_id: str, error: str) -> dict[str, str
 
 
 def check_depth(depth: int, run_id: str) -> None:
-    """Raises Precondition CHAIN_TOO_LONG when the run `run_id` is the last that others may have started."""
+    """Raises Precondition CHAIN_TOO_LONG when `depth` runs in a row led to the run `run_id`: none follows it."""
     if depth >= LONGEST_CHAIN:
         raise Precondition(
             "CHAIN_TOO_LONG",
-            f"run '{run_id}' is the last of {depth} runs that started each other; none follows it",
+            f"run '{run_id}' is the last of {depth + 1} runs in a row that started each other; none follows it",
             metadata={"depth": str(depth)},
             resource=("run", run_id),
         )
