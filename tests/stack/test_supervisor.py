@@ -4,6 +4,8 @@ import contextlib
 import errno
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,10 +16,10 @@ import pytest
 
 from stack import status
 from stack.__main__ import require_python
-from stack.errors import StackError
+from stack.errors import InUseError, StackError
 from stack.home import Home, Lock, explain
 from stack.memory import descendants, is_alive
-from stack.ports import Ports
+from stack.ports import Ports, become_free
 from stack.supervisor import rotate
 from tests.support.tiny import journal, sweep
 
@@ -218,6 +220,61 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(tiny: Tiny) -> Non
     assert f"(pid {tiny.pid('front')})" in output
     assert "MCPANEL_PORT=…" in output
     assert running.poll() is None
+
+
+@pytest.fixture
+def connection(tiny: Tiny) -> Iterator[socket.socket]:
+    """An outgoing connection from the port of `back`, which leaves it at once when it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.bind(("127.0.0.1", tiny.ports.registry))
+        client.connect(server.getsockname())
+        yield client
+
+
+def test_an_outgoing_connection_from_one_of_our_ports_is_waited_for(
+    tiny: Tiny, connection: socket.socket
+) -> None:
+    running = tiny.command("up")
+    assert running.stdout is not None
+    said = [running.stdout.readline() for _ in range(2)]
+    connection.close()
+    eventually(lambda: status.is_ready(tiny.home, running.pid))
+
+    running.send_signal(signal.SIGTERM)
+    output, _ = running.communicate(timeout=30)
+
+    held = f"port {tiny.ports.registry} (registry) is held by an outgoing connection of "
+    assert said[1].startswith(held)
+    assert f"(pid {os.getpid()}); waiting up to" in said[1]
+    assert held not in output
+    assert running.returncode == 0
+
+
+def test_a_start_that_waits_for_a_port_can_be_stopped(tiny: Tiny, connection: socket.socket) -> None:
+    running = tiny.command("up")
+    assert running.stdout is not None
+    while "is held by" not in running.stdout.readline():
+        pass
+
+    running.send_signal(signal.SIGTERM)
+    output, _ = running.communicate(timeout=30)
+
+    assert output == "stopped\n"
+    assert journal(tiny.home.path) == []
+
+
+async def test_an_outgoing_connection_that_does_not_end_is_named_with_the_setting(
+    tiny: Tiny, connection: socket.socket
+) -> None:
+    said: list[str] = []
+
+    with pytest.raises(InUseError) as caught:
+        await become_free("registry", tiny.ports.registry, said.append, patience=0.3)
+
+    assert f"port {tiny.ports.registry} (registry) is held by an outgoing connection" in str(caught.value)
+    assert str(caught.value).endswith("or choose another port with MCPANEL_REGISTRY_PORT=…")
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,23 @@
 """The ports of a stack: the documented ones, or free ones for tests."""
 
+import asyncio
 import contextlib
 import random
 import re
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
 from stack.errors import InUseError, StackError
+from stack.health import listens
 
 MOST_REPLICAS = 16
+PATIENCE = 65.0
+"""Seconds that an outgoing connection may hold a port of ours; one that has ended holds it for 60."""
+_LISTEN = "0A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,28 +128,60 @@ def setting(name: str) -> str:
     return "MCPANEL_PORT" if name == "edge" else f"MCPANEL_{name.upper()}_PORT"
 
 
-def require_free(name: str, port: int) -> None:
+async def refuse_listener(name: str, port: int) -> None:
     """Raise InUseError, naming the port and the setting that moves it, when something listens there."""
+    if not is_free(port) and await listens(port):
+        raise _in_use(name, port, f"is taken by {holder(port) or 'another program'}: stop it")
+
+
+async def become_free(name: str, port: int, say: Callable[[str], None], patience: float = PATIENCE) -> None:
+    """Return once no outgoing connection holds the port any more. Raise InUseError when one does so for longer than
+    `patience` seconds.
+
+    Systems take ports for outgoing connections from a range in which some of ours lie; most connections soon pass.
+    """
+    end = time.monotonic() + patience
+    is_told = False
+    while not is_free(port) and not await listens(port):
+        whose = holder(port, listening=False)
+        what = f"an outgoing connection of {whose}" if whose else "another program's outgoing connection"
+        if time.monotonic() > end:
+            raise _in_use(name, port, f"is held by {what}: end it")
+        if not is_told:
+            is_told = True
+            say(f"port {port} ({_words(name)}) is held by {what}; waiting up to {patience:.0f} s for its end")
+        await asyncio.sleep(0.1)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise InUseError(
-                f"port {port} ({name.replace('_', ' ')}) is taken by {holder(port) or 'another program'}: "
-                f"stop it, or choose another port with {setting(name)}=…"
-            ) from error
+            return True
+    return False
 
 
-def holder(port: int) -> str:
-    """Who listens on a TCP port here, as `name (pid 123)`; empty when this system or user cannot tell."""
-    listening = "0A"
+def _in_use(name: str, port: int, what: str) -> InUseError:
+    return InUseError(f"port {port} ({_words(name)}) {what}, or choose another port with {setting(name)}=…")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def holder(port: int, *, listening: bool = True) -> str:
+    """Who listens on a TCP port here, or else is connected from it, as `name (pid 123)`; empty when this system or user
+    cannot tell.
+    """
     inodes = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         with contextlib.suppress(OSError):
             rows = [line.split() for line in table.read_text().splitlines()[1:]]
             ours = f":{port:04X}"
-            inodes |= {row[9] for row in rows if row[1].endswith(ours) and row[3] == listening}
+            inodes |= {row[9] for row in rows if row[1].endswith(ours) and (row[3] == _LISTEN) == listening}
+    inodes.discard("0")  # of a connection that has ended, which is nobody's any more
     for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
         with contextlib.suppress(OSError):
             if str(link.readlink()).removeprefix("socket:[").removesuffix("]") in inodes:

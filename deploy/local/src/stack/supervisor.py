@@ -20,7 +20,7 @@ from stack.child import kill_group
 from stack.errors import StackError
 from stack.health import listens, measures, serves_grpc
 from stack.home import Lock, explain
-from stack.ports import require_free
+from stack.ports import become_free, refuse_listener
 from stack.table import Entry, Preparation, Process, Site, log_of
 
 START_TIMEOUT = 60.0  # seconds a process may take to become ready
@@ -55,6 +55,7 @@ class Supervisor:
         self.site = site
         self.nodes = {entry.name: Node(entry) for entry in table}
         self.say = say
+        self._cleared = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ready = False
 
@@ -67,9 +68,6 @@ class Supervisor:
         lock = Lock(self.site.home)
         lock.acquire()
         try:
-            for node in self.nodes.values():
-                for name in node.entry.listens if isinstance(node.entry, Process) else ():
-                    require_free(name, self.site.port(name))
             with self._signals():
                 await self._supervise(on_ready)
         except OSError as error:
@@ -91,6 +89,7 @@ class Supervisor:
     async def _supervise(self, on_ready: Callable[[], None]) -> None:
         stopped = asyncio.create_task(self._stopping.wait())
         tasks = [
+            asyncio.create_task(self._clear_ports()),
             *(asyncio.create_task(self._keep(node)) for node in self.nodes.values()),
             asyncio.create_task(self._all_ready(on_ready)),
             asyncio.create_task(self._rotate()),
@@ -108,6 +107,15 @@ class Supervisor:
             await asyncio.gather(stopped, *tasks, return_exceptions=True)
             await self._drain()
 
+    async def _clear_ports(self) -> None:
+        """Let entries start once nobody else has their ports. Raises InUseError."""
+        entries = [node.entry for node in self.nodes.values()]
+        names = [name for entry in entries if isinstance(entry, Process) for name in entry.listens]
+        for name in names:
+            await refuse_listener(name, self.site.port(name))
+        await asyncio.gather(*(become_free(name, self.site.port(name), self.say) for name in names))
+        self._cleared.set()
+
     async def _all_ready(self, on_ready: Callable[[], None]) -> None:
         for node in self.nodes.values():
             await node.ready.wait()
@@ -117,6 +125,7 @@ class Supervisor:
 
     async def _keep(self, node: Node) -> None:
         """Start an entry when its needs are ready; a process is kept alive until the task is cancelled."""
+        await self._cleared.wait()
         entry = node.entry
         for need in entry.needs:
             await self.nodes[need].ready.wait()
@@ -140,6 +149,8 @@ class Supervisor:
     async def _start(self, node: Node, entry: Process) -> Running:
         if entry.before is not None:
             await asyncio.to_thread(entry.before, self.site)
+        for name in entry.listens:  # a connection may have taken one since
+            await become_free(name, self.site.port(name), self.say)
         node.process = process = entry.start(self.site)
         node.started_at = time.time()
         self._set(node, "starting")
