@@ -8,7 +8,9 @@ from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
 from tests.engine.test_dispatch import Gate, until
 from tests.engine.test_limits import explain, in_seconds, start
+from tests.engine.test_steering import waits_for_decision
 from tests.engine.test_workers import drain
+from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER
 
 
 def methods(reason: engine_pb2.ExplainRunResponse.Reason) -> list[str]:
@@ -81,6 +83,40 @@ async def test_every_reason_that_somebody_can_do_something_about_names_the_call(
     ]
     assert stopping[0].HasField("until")
     assert "UTC at the latest" in stopping[0].message
+
+
+async def test_a_decision_is_offered_to_who_may_take_it_and_others_are_told_who_may(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow(
+        {"id": "named", "approval": {"approvers": [OTHER_EDITOR.id, "Chief"], "message": "go?"}},
+        {"id": "open", "approval": {}},
+        {"id": "after", "needs": ["named"]},
+    )
+    run = await start(engine)
+    await waits_for_decision(engine, run.id, "open")
+
+    found = {
+        caller.name: {one.step_id: one for one in (await explain(engine, run.id, caller)).reasons}
+        for caller in (OTHER_EDITOR, ADMIN, EDITOR, VIEWER)
+    }
+
+    asked = f"Step 'named' waits for a decision by {OTHER_EDITOR.id}, Chief"
+    only = f"{asked}; only they and administrators may decide"
+    lacking = "; it takes the permission runs.approve, which you do not hold"
+    decide = ["ApproveStep", "ApproveStep"]
+    assert {
+        name: [(one.message, methods(one)) for one in (of["named"], of["open"])] for name, of in found.items()
+    } == {
+        OTHER_EDITOR.name: [(f"{asked}: go?", decide), ("Step 'open' waits for a decision.", decide)],
+        ADMIN.name: [(f"{asked}: go?", decide), ("Step 'open' waits for a decision.", decide)],
+        EDITOR.name: [(f"{only}: go?", ["CancelRun"]), ("Step 'open' waits for a decision.", decide)],
+        VIEWER.name: [
+            (f"{only}{lacking}: go?", ["CancelRun"]),
+            (f"Step 'open' waits for a decision{lacking}.", ["CancelRun"]),
+        ],
+    }
+    assert methods(found[EDITOR.name]["after"]) == ["CancelRun"]
 
 
 async def test_why_a_run_waits_or_failed_is_told_with_the_calls_that_move_it_on(

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import timestamp_pb2
 
+from chassis.context import Caller
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from mcpanel.registry.v1 import workflow_pb2
 from tests.engine.conftest import Engine, Engines
@@ -25,9 +26,9 @@ async def start(engine: Engine, inputs: dict[str, Any] | None = None, **fields: 
     return (await engine.stub.StartRun(request, metadata=as_caller(EDITOR))).run
 
 
-async def explain(engine: Engine, run_id: str) -> engine_pb2.ExplainRunResponse:
+async def explain(engine: Engine, run_id: str, caller: Caller = EDITOR) -> engine_pb2.ExplainRunResponse:
     request = engine_pb2.ExplainRunRequest(run_id=run_id)
-    return await engine.stub.ExplainRun(request, metadata=as_caller(EDITOR))
+    return await engine.stub.ExplainRun(request, metadata=as_caller(caller))
 
 
 def in_seconds(seconds: float) -> timestamp_pb2.Timestamp:

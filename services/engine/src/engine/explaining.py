@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from engine.deciding import PERMISSION, Decider
 from engine.domain import ErrorKind, RunStatus, StepStatus
 from engine.lanes import in_words
 from engine.plan import Plan
@@ -75,8 +76,10 @@ class Explanation:
     reasons: tuple[Reason, ...]
 
 
-def explain(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts) -> Explanation:
-    """Why the run is where it is."""
+def explain(
+    run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts, reader: Decider
+) -> Explanation:
+    """Why the run is where it is. A decision is offered to a reader who may take it; others are told who may."""
     status = RunStatus(run.status)
     if status is RunStatus.SUCCESS:
         return Explanation("It succeeded; nothing holds it up.", ())
@@ -84,7 +87,7 @@ def explain(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: 
         return _ended(run, plan, steps)
     reasons = [*_of_run(run, facts)]
     if run.begun:
-        reasons += _of_steps(run, plan, steps, facts)
+        reasons += _of_steps(run, plan, steps, facts, reader)
     summary = reasons[0].message if reasons else "It moves on by itself right now."
     return Explanation(summary, tuple(reasons[:_MOST]))
 
@@ -147,9 +150,11 @@ def _of_run(run: RunRecord, facts: Facts) -> Iterator[Reason]:
         yield Reason("CONCURRENCY_LIMIT", text, actions=actions)
 
 
-def _of_steps(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts) -> Iterator[Reason]:
+def _of_steps(
+    run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts, reader: Decider
+) -> Iterator[Reason]:
     found: dict[str, list[Reason]] = {}
-    for one in _of_begun(run, plan, steps, facts):
+    for one in _of_begun(run, plan, steps, facts, reader):
         yield one
         found.setdefault(_top(one.step_id), []).append(one)
     for planned in plan.steps:
@@ -163,11 +168,13 @@ def _of_steps(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts
                 yield _upstream(run, planned.id, missing, found)
 
 
-def _of_begun(run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts) -> Iterator[Reason]:
+def _of_begun(
+    run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord], facts: Facts, reader: Decider
+) -> Iterator[Reason]:
     for path, one in steps.items():
         match StepStatus(one.status):
             case StepStatus.WAITING_APPROVAL:
-                yield _undecided(run, path, one)
+                yield _undecided(run, path, one, reader)
             case StepStatus.READY if run.status != RunStatus.PAUSED:
                 yield _ready(run, plan, path, one, facts)
             case StepStatus.RUNNING if one.worker_id:
@@ -208,9 +215,16 @@ def _stopping(run: RunRecord, path: str, one: StepRecord) -> Reason:
     return Reason("STOPPING", text, path, one.deadline_at, (_look_at(run, path), _WORKERS))
 
 
-def _undecided(run: RunRecord, path: str, one: StepRecord) -> Reason:
+def _undecided(run: RunRecord, path: str, one: StepRecord, reader: Decider) -> Reason:
     who = f" by {', '.join(one.approvers)}" if one.approvers else ""
     said = f": {one.message}" if one.message else "."
+    if not reader.may_decide(one.approvers):
+        who += "; only they and administrators may decide" if one.approvers else ""
+        who += (
+            "" if reader.has_permission else f"; it takes the permission {PERMISSION}, which you do not hold"
+        )
+        text = f"Step '{path}' waits for a decision{who}{said}"
+        return Reason("APPROVAL", text, path, one.expires_at, (_cancel_it(run),))
     suffix = f"/steps/{quote(path)}:decide"
     actions = tuple(
         _action(f"{word.capitalize()} it", "ApproveStep", run, suffix, step_id=path, decision=word)

@@ -13,6 +13,7 @@ from chassis.errors import ServiceError
 from engine import machine
 from engine.artifacts import ArtifactStore
 from engine.catalogue import Prepared
+from engine.deciding import Decider
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
 from engine.domain import RunStatus
@@ -142,6 +143,12 @@ def known_to() -> str | None:
 def is_privileged(caller: Caller) -> bool:
     """Administrators and the suite's own services see every run and may decide everything."""
     return sees_all(caller)
+
+
+def decider() -> Decider:
+    """The caller, as somebody who might decide about steps."""
+    caller = current().caller.effective
+    return Decider.of(caller, is_privileged=is_privileged(caller))
 
 
 def reader() -> Reader:

@@ -4,7 +4,7 @@ from chassis import filtering, paging
 from chassis.database import Transaction
 from chassis.errors import Invalid
 from engine import explaining
-from engine.api.common import Base, Context, live, reader
+from engine.api.common import Base, Context, decider, live, reader
 from engine.domain import RunStatus
 from engine.records import RunRecord
 from engine.store import artifacts as artifact_store
@@ -82,7 +82,7 @@ class Reads(Base):
             plan = await self.plan(tx, run)
             facts = await self.dispatcher.facts(tx, run, plan, steps)
             waits = await store.waiting_for(tx, live([run]))
-        explanation = explaining.explain(run, plan, steps, facts)
+        explanation = explaining.explain(run, plan, steps, facts, decider())
         return explanations.response(run_wire.run(run, waits.get(run.id, "")), explanation)
 
     async def ListArtifacts(

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from chassis import outbox, paging
-from chassis.context import Caller, current
+from chassis.context import current
 from chassis.database import Transaction
 from chassis.errors import Denied, NotFound, Precondition
 from chassis.jsonvalue import Json
 from engine import failpoints
-from engine.api.common import Base, Context, is_privileged, reader, record, waits
+from engine.api.common import Base, Context, decider, reader, record, waits
+from engine.deciding import Decider
 from engine.dispatch.unit import Unit
 from engine.domain import RunStatus, StepStatus
 from engine.machine.draft import Draft
@@ -95,7 +96,8 @@ class Steers(Base):
             await store.get(tx, request.run_id, reader(), full=False)
             unit = await self.dispatcher.locked(tx, request.run_id)
             waiting = await self._waiting(tx, unit, request.step_id)
-            _refuse_others(caller, request.step_id, waiting)
+            one = decider()
+            _refuse_others(one, request.step_id, waiting)
             decision = Decision(approved, caller.id, caller.name or caller.id, unit.now, request.comment)
             unit.apply(Decided(request.step_id, decision))
             await hot.run(await tx.raw(), self.dispatcher.commands(unit))
@@ -104,7 +106,7 @@ class Steers(Base):
                 entity=("step", f"{request.run_id}/{request.step_id}"),
                 old={"status": StepStatus.WAITING_APPROVAL.value},
                 new={"status": unit.written[request.step_id].after.status.value, "approved": approved},
-                details=_of_decision(caller, waiting, request.comment),
+                details=_of_decision(one, waiting, request.comment),
             )
             steps = await store.steps(tx, request.run_id, only=[request.step_id])
             planned = unit.written[request.step_id].planned
@@ -137,8 +139,8 @@ class Steers(Base):
         self, request: engine_pb2.ListApprovalsRequest, context: Context
     ) -> engine_pb2.ListApprovalsResponse:
         page = paging.parse(request)
-        caller = current().caller.effective
-        names = None if is_privileged(caller) else _names(caller)
+        one = decider()
+        names = None if one.is_privileged else list(one.names)
         async with self.db.read() as tx:
             rows = await approvals.page_after(tx, reader(), names, page.after, page.limit)
         found, token = page.cut(rows, key=lambda one: (one.run_id, one.step_id))
@@ -147,26 +149,16 @@ class Steers(Base):
         )
 
 
-def _names(caller: Caller) -> list[str]:
-    """What an approver may be called who is this caller."""
-    return [name for name in (caller.id, caller.name, *caller.roles) if name]
-
-
-def _is_asked(caller: Caller, waiting: Waiting) -> bool:
-    """Whether the caller is among those whose decision is waited for."""
-    return not waiting.approvers or not set(waiting.approvers).isdisjoint(_names(caller))
-
-
-def _of_decision(caller: Caller, waiting: Waiting, comment: str) -> dict[str, Json] | None:
+def _of_decision(one: Decider, waiting: Waiting, comment: str) -> dict[str, Json] | None:
     """What the action log keeps of a decision, beside who made it: why, and for whom an administrator did."""
     details: dict[str, Json] = {"comment": comment} if comment else {}
-    if not _is_asked(caller, waiting):
+    if not one.is_asked(waiting.approvers):
         details["decided_for"] = list(waiting.approvers)
     return details or None
 
 
-def _refuse_others(caller: Caller, path: str, waiting: Waiting) -> None:
-    if not is_privileged(caller) and not _is_asked(caller, waiting):
+def _refuse_others(one: Decider, path: str, waiting: Waiting) -> None:
+    if not one.may_decide(waiting.approvers):
         raise Denied(
             "NOT_AN_APPROVER",
             f"only {', '.join(waiting.approvers)} may decide about step '{path}'",
