@@ -271,6 +271,74 @@ def test_a_value_that_is_somewhere_else_is_passed_on_whole_and_in_part() -> None
     assert (value["b"][0].at, value["n"]) == ("/x/y/z", 1)
 
 
+class Large(Opaque):
+    """A value that is somewhere else, of which the fields are known, by their pointers, and what they are."""
+
+    def __init__(self, kinds: dict[str, str], at: str = "") -> None:
+        self.kinds = kinds
+        self.at = at
+
+    def part(self, key: str) -> "Large":
+        return Large(self.kinds, f"{self.at}/{key}")
+
+    @property
+    def kind(self) -> str:
+        return self.kinds.get(self.at, "")
+
+    @property
+    def fields(self) -> list[str]:
+        found = (at.removeprefix(f"{self.at}/") for at in self.kinds if at.startswith(f"{self.at}/"))
+        return [name for name in found if "/" not in name]
+
+    @property
+    def refusal(self) -> str:
+        return "it is too large"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("has(steps.a.output.rows)", True),
+        ("has(steps.a.output.zzz)", False),
+        ("!has(steps.a.output.zzz) && steps.a.status == 'SUCCESS'", True),
+        ("has(steps.a.output.meta) && has(steps.a.output.meta.day)", True),
+        ("has(steps.a.output.meta.zzz) || has(steps.a.output)", True),
+        ("[1].all(n, has(steps.a.output.rows))", True),
+        ("has(steps.a.output.rows) ? 'rows' : 'none'", "rows"),
+        ("has(inputs.b) && has(inputs.b.c) && inputs.b.c == 1", True),
+        ("has(inputs.zzz)", False),
+        ("has(inputs.b.zzz) ? inputs.b.zzz : inputs.b.c", 1),
+    ],
+)
+def test_has_tells_which_fields_there_are_also_of_a_value_that_is_somewhere_else(
+    text: str, expected: Json
+) -> None:
+    kinds = {"": "object", "/rows": "list", "/meta": "object", "/meta/day": "string"}
+    variables: Any = {
+        "inputs": {"b": {"c": 1}},
+        "steps": {"a": {"output": Large(kinds), "status": "SUCCESS"}},
+    }
+
+    assert Expression.parse(text).evaluate(variables) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "has(steps.a.output.rows.zzz)",
+        "has(steps.a.output.deep.zzz)",
+        "has(steps.a.output.rows) && size(steps.a.output.rows) > 0",
+        "has(steps.a.output.rows) ? steps.a.output.rows : []",
+    ],
+)
+def test_has_is_refused_where_nobody_knows_and_beside_what_would_compute(text: str) -> None:
+    kinds = {"": "object", "/rows": "list", "/deep": ""}
+    variables: Any = {"steps": {"a": {"output": Large(kinds)}}}
+
+    with pytest.raises(EvaluationError, match="it is too large"):
+        Expression.parse(text).evaluate(variables)
+
+
 @pytest.mark.parametrize(
     "text",
     [

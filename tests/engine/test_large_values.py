@@ -20,6 +20,7 @@ from tests.engine.test_artifacts import files_in, grow_old, read
 from tests.support.callers import EDITOR, as_caller
 
 Run = run_pb2.Run
+Step = run_pb2.StepExecution
 ROWS: list[Any] = [{"id": number, "text": "x" * 10_000} for number in range(40)]
 
 
@@ -90,6 +91,22 @@ async def test_an_expression_that_computes_on_it_fails_its_step_and_says_what_to
         assert run.status == Run.FAILED
         assert "bytes, and expressions compute on 262,144 at most; pass it on" in run.error.message
         assert (run.error.kind, run.error.step_id) == (run_pb2.RunError.INVALID_INPUT, "use")
+
+
+async def test_a_condition_may_ask_which_fields_a_large_output_has(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow(
+        {"id": "make"},
+        {"id": "use", "needs": ["make"], "if_": "${{ has(steps.make.output.rows) }}"},
+        {"id": "skip", "needs": ["make"], "if_": "${{ has(steps.make.output.nope) }}"},
+    )
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert run.status == Run.SUCCESS, run.error_message
+    steps = await engine.steps(run.id)
+    assert (steps["use"].status, steps["skip"].status) == (Step.SUCCESS, Step.SKIPPED)
 
 
 async def test_a_field_that_a_large_output_does_not_have_fails_the_run_as_it_does_with_a_small_one(

@@ -12,7 +12,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
 from chassis.expressions.errors import EvaluationError, ExpressionError
-from chassis.expressions.syntax import Path, plain_path, references
+from chassis.expressions.syntax import Path, only_tested, plain_path, references
 from chassis.jsonvalue import Json, Opaque
 
 DEFAULT_ROOTS: Final = ("inputs", "steps", "item", "index", "run", "env", "trigger")
@@ -52,14 +52,17 @@ _JSON_TYPES: Final = {
 class Expression:
     """A compiled expression; immutable, and safe to share."""
 
-    __slots__ = ("_plain_path", "_program", "references", "source")
+    __slots__ = ("_plain_path", "_program", "_read", "_tested", "references", "source")
 
-    def __init__(self, source: str, program: Any, paths: tuple[Path, ...], plain: Path | None) -> None:
+    def __init__(self, source: str, program: Any) -> None:
+        serialized = program.serialize()
         self.source = source
-        self.references = paths
+        self.references: tuple[Path, ...] = references(serialized)
         """Every variable path it reads, such as `("steps", "extract", "output")`."""
         self._program = program
-        self._plain_path = plain
+        self._plain_path = plain_path(serialized)
+        self._tested = only_tested(serialized)
+        self._read = tuple(path for path in self.references if path not in self._tested)
 
     @staticmethod
     def parse(source: str, roots: tuple[str, ...] = DEFAULT_ROOTS) -> "Expression":
@@ -82,7 +85,7 @@ class Expression:
         if self._plain_path is not None:
             return self._look_up(self._plain_path, variables)
         # Only what the expression reads: the library converts everything it is given, for every evaluation.
-        data = _pruned(variables, self.references)
+        data = _pruned(variables, self._read, self._tested)
         try:
             value = self._program.eval(data=data)
             failed = value.type() == cel.Type.ERROR
@@ -186,13 +189,11 @@ def _compiled(source: str, roots: tuple[str, ...]) -> Expression:
         raise ExpressionError(f"the expression is longer than {MAX_SOURCE} characters", source[:200])
     try:
         program = _environment(roots).compile(source)
-        serialized = program.serialize()
-        paths, plain = references(serialized), plain_path(serialized)
+        return Expression(source, program)
     except RuntimeError as error:
         raise _syntax_error(str(error), source, roots) from None
     except (UnicodeError, RecursionError) as error:
         raise ExpressionError(f"the expression cannot be read: {error}", source) from None
-    return Expression(source, program, paths, plain)
 
 
 def _syntax_error(text: str, source: str, roots: tuple[str, ...]) -> ExpressionError:
@@ -245,8 +246,12 @@ def _operator(signature: str) -> str:
     return f"{symbol}({types}" if types and symbol else signature
 
 
-def _pruned(variables: Mapping[str, Json], paths: tuple[Path, ...]) -> dict[str, Any]:
-    """The parts of `variables` that lie on `paths`; what is not there stays out."""
+def _pruned(
+    variables: Mapping[str, Json], paths: tuple[Path, ...], tested: frozenset[Path]
+) -> dict[str, Any]:
+    """The parts of `variables` that lie on `paths`, and that there are those that `has()` asks for; what is not there
+    stays out.
+    """
     kept: dict[str, Any] = {}
     whole: set[int] = set()  # the mappings taken over as they are, which must not be added to
     for path in sorted(paths, key=len):
@@ -263,7 +268,33 @@ def _pruned(variables: Mapping[str, Json], paths: tuple[Path, ...]) -> dict[str,
             if id(target.get(key)) in whole:
                 break
             target = target.setdefault(key, {})
+    for path in sorted(tested, key=len, reverse=True):
+        _add_tested(kept, whole, variables, path)
     return kept
+
+
+def _add_tested(kept: dict[str, Any], whole: set[int], variables: Mapping[str, Json], path: Path) -> None:
+    """Adds null at `path` where there is something, also inside a value that is somewhere else, as far as its fields
+    are known; where they are not, that value.
+    """
+    source: Any = variables
+    target = kept
+    for key in path[:-1]:
+        if not _has(source, key):
+            return
+        source = source.part(key) if isinstance(source, Opaque) else source[key]
+        is_object = source.kind == "object" if isinstance(source, Opaque) else isinstance(source, Mapping)
+        inside = target.setdefault(key, {} if is_object else source)
+        if not is_object or id(inside) in whole or not isinstance(inside, dict):
+            return
+        target = inside
+    if _has(source, path[-1]):
+        target.setdefault(path[-1], None)
+
+
+def _has(value: Any, key: str) -> bool:
+    """Whether an object has a key."""
+    return key in value.fields if isinstance(value, Opaque) else isinstance(value, Mapping) and key in value
 
 
 def _refusal(value: Any) -> str:

@@ -79,8 +79,20 @@ def references(serialized: bytes) -> tuple[Path, ...]:
     A path goes as deep as constant keys lead: `steps['a'].output.rows[0].x` is `("steps", "a", "output",
     "rows")`. Variables that macros such as `map` bind are left out; their ranges are not.
     """
+    return tuple(dict.fromkeys(path for path, _ in _paths(serialized)))
+
+
+def only_tested(serialized: bytes) -> frozenset[Path]:
+    """Those of the paths that `has()` asks for, and that nothing else reads."""
+    found = list(_paths(serialized))
+    return frozenset(path for path, is_test in found if is_test) - {
+        path for path, is_test in found if not is_test
+    }
+
+
+def _paths(serialized: bytes) -> Iterator[tuple[Path, bool]]:
     checked = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
-    return tuple(dict.fromkeys(_walk(checked.expr, frozenset())))
+    return _walk(checked.expr, frozenset())
 
 
 def plain_path(serialized: bytes) -> Path | None:
@@ -99,11 +111,12 @@ def plain_path(serialized: bytes) -> Path | None:
     return (expr.ident.name, *reversed(keys))
 
 
-def _walk(expr: Any, bound: frozenset[str]) -> Iterator[Path]:
+def _walk(expr: Any, bound: frozenset[str]) -> Iterator[tuple[Path, bool]]:
+    """Each path, and whether it is only asked for by `has()` there."""
     path = _path(expr)
     if path is not None:
         if path[0] not in bound:
-            yield path
+            yield path, bool(expr.HasField("select") and expr.select.test_only)
         return
     kind = next((field.name for field, _ in expr.ListFields()), "")
     if kind == "select":
