@@ -99,6 +99,26 @@ async def test_somebody_who_may_not_log_in_may_do_nothing(world: World) -> None:
     assert person[1].reason == "INTERNAL_ONLY"
 
 
+async def test_names_that_are_nobodys_or_lack_a_permission_are_told(world: World) -> None:
+    ada = await world.register("Ada@example.com", "Editor")
+    bob = await world.register("bob@example.com", "Viewer")
+    gone = await world.register("gone@example.com", "Editor")
+    change = pb.UpdateUserRequest(user_id=gone.id, user=pb.User(is_active=False))
+    await world.stub.UpdateUser(change, metadata=world.admin)
+    operator = await authenticate(world, world.key("admin"))
+    fine = [ada.id, "Ada@example.com", "Admin", "Editor", operator.id, "admin"]
+    unknown = [gone.id, "gone@example.com", "ada@example.com", "Chief", "editor", "x' or true --"]
+    lacking = [bob.id, "bob@example.com", "Viewer", "worker"]
+    request = pb.CheckNamesRequest(names=[*fine, *unknown, *lacking, "Chief"], permission="runs.approve")
+
+    found = await world.stub.CheckNames(request, metadata=bearer(world.key("registry")))
+    person = await failure(world.stub.CheckNames(request, metadata=world.admin))
+
+    assert (list(found.unknown), list(found.lacking)) == (unknown, lacking)
+    assert list(found.roles) == ["Admin", "Editor"]
+    assert person[1].reason == "INTERNAL_ONLY"
+
+
 async def test_a_run_token_reads_the_runs_data_sources_for_an_hour(world: World) -> None:
     request = pb.IssueRunTokenRequest(
         run_id=RUN, subject_id="u1", subject_name="ada@example.com", data_source_ids=["d1", "d2"]

@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from chassis.errors import ServiceError
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
-from tests.registry.conftest import World
+from tests.registry.conftest import Start, World
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER
 
 Update = pb.UpdateWorkflowRequest
@@ -38,6 +38,47 @@ async def test_a_workflow_is_saved_with_its_components_pinned(world: World) -> N
         newer.id,
     )
     assert step.component_type == component_pb2.Definition.PYTHON_SCRIPT
+
+
+def approved_by(name: str, *approvers: str) -> str:
+    """A workflow with a step that waits for these."""
+    return f"name: {name}\nsteps:\n  - {{id: go, approval: {{approvers: [{', '.join(approvers)}]}}}}\n"
+
+
+async def test_approvers_who_are_nobody_or_may_not_decide_are_refused_naming_the_field(world: World) -> None:
+    name = world.name("flow")
+    made = await world.workflow(approved_by(name, "Admin", "ada@example.com", EDITOR.id))
+    source = approved_by(name, "Admin", "nobody@example.com", "Editr", "Viewer")
+
+    created = await world.refused("CreateWorkflow", pb.CreateWorkflowRequest(source=source))
+    updated = await world.refused("UpdateWorkflow", Update(workflow_id=made.id, source=source))
+    told = await world.call("ValidateWorkflow", pb.ValidateWorkflowRequest(source=source))
+    shown = (await world.call("GetWorkflow", pb.GetWorkflowRequest(workflow_id=made.id))).workflow
+
+    paths = [f"steps[0].approval.approvers[{number}]" for number in (1, 2, 3)]
+    for one in (created, updated):
+        assert (one.code, one.reason) == ("INVALID_ARGUMENT", "WORKFLOW_INVALID")
+        assert [field.field for field in one.fields] == [f"source.{path}" for path in paths]
+    fix = "name a user's id or e-mail address, or a role: Admin, Editor"
+    assert [(one.step, one.field, one.message, one.fix) for one in told.problems] == [
+        ("go", paths[0], "there is no active user and no role 'nobody@example.com'", fix),
+        ("go", paths[1], "there is no active user and no role 'Editr'", fix),
+        ("go", paths[2], "'Viewer' may not decide, without the permission runs.approve", fix),
+    ]
+    assert shown == made
+
+
+async def test_without_identity_only_workflows_that_name_approvers_wait_for_it(start: Start) -> None:
+    world = await start(MCPANEL_IDENTITY_ADDRESS="unix:/nowhere/identity")
+
+    refused = await world.refused(
+        "CreateWorkflow", pb.CreateWorkflowRequest(source=approved_by(world.name("flow"), "Admin"))
+    )
+    made = await world.workflow(approved_by(world.name("flow")))
+
+    assert (refused.code, refused.reason) == ("UNAVAILABLE", "DEPENDENCY_UNAVAILABLE")
+    assert "identity" in refused.message
+    assert made.version == 1
 
 
 async def test_the_basic_view_of_a_workflow_leaves_out_its_content(world: World) -> None:

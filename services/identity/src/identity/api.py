@@ -222,6 +222,17 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             found = await store.principals.get(tx, request.principal_id)
         return pb.GetPrincipalResponse(principal=wire.principal(found))
 
+    async def CheckNames(self, request: pb.CheckNamesRequest, _: Any) -> pb.CheckNamesResponse:
+        async with self._db.read() as tx:
+            held = await store.principals.permissions_by_name(tx, request.names)
+            every = await store.roles.every(tx)
+        names, holders = dict.fromkeys(request.names), roles.holders(held, request.permission)
+        return pb.CheckNamesResponse(
+            unknown=[name for name in names if name not in held],
+            lacking=[name for name in names if name in held and name not in holders],
+            roles=[one.name for one in every if request.permission in one.permissions],
+        )
+
     async def IssueRunToken(self, request: pb.IssueRunTokenRequest, _: Any) -> pb.IssueRunTokenResponse:
         now = utcnow().replace(microsecond=0)
         subject = (request.subject_id, request.subject_name)

@@ -14,7 +14,7 @@ from registry.component_types import component_types
 from registry.domain import definitions, versions, workflows
 from registry.domain.common import Viewer, check_etag, search_words
 from registry.inspection import Inspector
-from registry.links import DataSources
+from registry.links import DataSources, People
 from registry.store.lookup import Wanted, orders, position
 
 ADMINISTRATOR = "Admin"
@@ -29,9 +29,10 @@ def viewer() -> Viewer:
 class Registry(RegistryServiceServicer):
     """Answers RegistryService."""
 
-    def __init__(self, db: Database, data_sources: DataSources, inspector: Inspector) -> None:
+    def __init__(self, db: Database, data_sources: DataSources, people: People, inspector: Inspector) -> None:
         self.db = db
         self.data_sources = data_sources
+        self.people = people
         self.inspector = inspector
 
     async def CreateDefinition(
@@ -159,8 +160,9 @@ class Registry(RegistryServiceServicer):
 
     async def CreateWorkflow(self, request: pb.CreateWorkflowRequest, _: Any) -> pb.CreateWorkflowResponse:
         sent = drafts.read(request, has_workflow=request.HasField("workflow"))
+        strangers = await self.people.strangers(sent.draft.content)
         async with self.db.begin() as tx:
-            found = await drafts.check(tx, sent, sent.draft.content, viewer(), lock=True)
+            found = await drafts.check(tx, sent, sent.draft.content, viewer(), strangers=strangers, lock=True)
             sent.refuse(found.problems)
             new = workflows.create(
                 sent.draft, found.content, id=uuid7(tx.now), owner_id=viewer().id, now=tx.now
@@ -187,12 +189,15 @@ class Registry(RegistryServiceServicer):
     async def UpdateWorkflow(self, request: pb.UpdateWorkflowRequest, _: Any) -> pb.UpdateWorkflowResponse:
         sent = drafts.read(request, has_workflow=request.HasField("workflow"))
         fields = sent.changed(request.update_mask, request.workflow)
+        strangers = await self.people.strangers(sent.draft.content)
         async with self.db.begin() as tx:
             old = await store.workflows.get(tx, request.workflow_id, viewer(), lock="change")
             wanted, is_other = workflows.merged(old, sent.draft, fields)
             found = drafts.unchanged(sent, old)
             if is_other:
-                found = await drafts.check(tx, sent, wanted.content, viewer(), old, lock=True)
+                found = await drafts.check(
+                    tx, sent, wanted.content, viewer(), old, strangers=strangers, lock=True
+                )
             sent.refuse(found.problems)
             new = workflows.update(old, workflows.with_content(wanted, found.content), tx.now)
             if new.version != old.version:
@@ -217,8 +222,9 @@ class Registry(RegistryServiceServicer):
         self, request: pb.ValidateWorkflowRequest, _: Any
     ) -> pb.ValidateWorkflowResponse:
         sent = drafts.read(request, has_workflow=request.HasField("workflow"))
+        strangers = await self.people.strangers(sent.draft.content)
         async with self.db.read() as tx:
-            found = await drafts.check(tx, sent, sent.draft.content, viewer())
+            found = await drafts.check(tx, sent, sent.draft.content, viewer(), strangers=strangers)
         answer = pb.ValidateWorkflowResponse(
             valid=not found.problems, problems=wire.workflows.problems(found.problems)
         )

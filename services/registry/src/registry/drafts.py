@@ -1,7 +1,7 @@
 """A workflow on its way in: read from a message or a document, then checked against what there is."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -91,16 +91,19 @@ async def check(
     viewer: Viewer,
     old: Workflow | None = None,
     *,
+    strangers: Mapping[str, tuple[str, str]],
     lock: bool = False,
 ) -> Checked:
     """The content, pinned, with every problem of what was sent, in the order of the document.
 
-    `old` is the workflow as it was before, if it was; `lock` keeps what the content runs from being deleted meanwhile.
+    `strangers` are the approvers who cannot decide, see Catalog. `old` is the workflow as it was before, if it was;
+    `lock` keeps what the content runs from being deleted meanwhile.
     """
     if sent.unreadable is not None:
         return Checked(content, [sent.unreadable], Uses())
     try:
         content, catalog = await _look_up(tx, content, viewer, lock=lock)
+        catalog = replace(catalog, strangers=strangers)
     except TooLargeError:
         message = f"the workflows inside are larger than {nesting.MAX_BYTES // 1024**2} MiB together"
         return Checked(content, flaws(sent, [Problem("", "steps", message, "run fewer of them")]), Uses())

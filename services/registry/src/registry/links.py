@@ -1,10 +1,20 @@
-"""The data sources a version names, asked of their own service."""
+"""What others know: the data sources that a version names, and who a workflow's approvers are."""
 
 import asyncio
 from collections.abc import Iterable
+from itertools import islice
+from typing import Final
 
+from chassis.context import use
 from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
+from registry.domain.content import Content
 from registry.domain.versions import Link
+
+_APPROVE: Final = "runs.approve"
+_MOST_NAMES: Final = 5000
+_LONGEST_NAME: Final = 200
+_SECONDS: Final = 5.0
 
 
 class DataSources:
@@ -26,3 +36,30 @@ class DataSources:
         request = datasources_pb2.GetDataSourceRequest(data_source_id=key)
         answer = await self._stub.GetDataSource(request)
         return Link(answer.data_source.id, answer.data_source.name)
+
+
+class People:
+    """Finds out who may decide, on the registry's own behalf."""
+
+    def __init__(self, stub: "identity_pb2_grpc.IdentityServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def strangers(self, content: Content) -> dict[str, tuple[str, str]]:
+        """The approvers of the steps who cannot decide, by name: why not, and what to write instead.
+
+        Raises Unavailable naming identity when it does not answer. Calls no one when no step names an approver.
+        """
+        named = (name for step in content.steps if step.approval for name in step.approval.approvers)
+        names = list(
+            islice(dict.fromkeys(one for one in named if 0 < len(one) <= _LONGEST_NAME), _MOST_NAMES)
+        )
+        if not names:
+            return {}
+        request = identity_pb2.CheckNamesRequest(names=names, permission=_APPROVE)
+        with use(None):
+            answer = await self._stub.CheckNames(request, timeout=_SECONDS)
+        fix = f"name a user's id or e-mail address, or a role: {', '.join(answer.roles)}"
+        found = {name: (f"there is no active user and no role {name!r}", fix) for name in answer.unknown}
+        for name in answer.lacking:
+            found[name] = (f"{name!r} may not decide, without the permission {_APPROVE}", fix)
+        return found

@@ -5,11 +5,12 @@ from chassis.client import channel
 from chassis.database import Database
 from chassis.server import Server
 from mcpanel.datasources.v1.datasources_pb2_grpc import DataSourceServiceStub
+from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from mcpanel.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from registry.api import Registry
 from registry.config import RegistryConfig
 from registry.inspection import Inspector
-from registry.links import DataSources
+from registry.links import DataSources, People
 from registry.tables import metadata
 
 
@@ -21,7 +22,12 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
     identity = channel(settings.identity_address, peer="identity", key_file=settings.key_file)
     audit = channel(settings.audit_address, peer="audit", key_file=settings.key_file)
     datasources = channel(settings.datasources_address, peer="datasources", key_file=settings.key_file)
-    servicer = Registry(db, DataSources(DataSourceServiceStub(datasources)), Inspector())
+    servicer = Registry(
+        db,
+        DataSources(DataSourceServiceStub(datasources)),
+        People(IdentityServiceStub(identity)),
+        Inspector(),
+    )
     return Server(
         settings,
         [(add_RegistryServiceServicer_to_server, servicer)],

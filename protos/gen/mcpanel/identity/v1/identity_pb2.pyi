@@ -329,6 +329,24 @@ class GetPrincipalResponse(_message.Message):
     principal: Principal
     def __init__(self, principal: _Optional[_Union[Principal, _Mapping]] = ...) -> None: ...
 
+class CheckNamesRequest(_message.Message):
+    __slots__ = ("names", "permission")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    permission: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., permission: _Optional[str] = ...) -> None: ...
+
+class CheckNamesResponse(_message.Message):
+    __slots__ = ("unknown", "lacking", "roles")
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    LACKING_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    lacking: _containers.RepeatedScalarFieldContainer[str]
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, unknown: _Optional[_Iterable[str]] = ..., lacking: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class IssueRunTokenRequest(_message.Message):
     __slots__ = ("run_id", "subject_id", "subject_name", "data_source_ids")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]

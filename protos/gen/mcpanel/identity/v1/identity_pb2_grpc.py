@@ -110,6 +110,11 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalResponse.FromString,
                 _registered_method=True)
+        self.CheckNames = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/CheckNames',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CheckNamesRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CheckNamesResponse.FromString,
+                _registered_method=True)
         self.IssueRunToken = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/IssueRunToken',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.IssueRunTokenRequest.SerializeToString,
@@ -242,6 +247,14 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckNames(self, request, context):
+        """Says which of some names are nobody's, and which belong to those who lack a permission. For services that keep such
+        names, as a workflow's approvers are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueRunToken(self, request, context):
         """Issues the token with which a worker reads a run's data sources, and nothing else.
         """
@@ -333,6 +346,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.GetPrincipal,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalResponse.SerializeToString,
+            ),
+            'CheckNames': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckNames,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CheckNamesRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CheckNamesResponse.SerializeToString,
             ),
             'IssueRunToken': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueRunToken,
@@ -751,6 +769,33 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/GetPrincipal',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetPrincipalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckNames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/CheckNames',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CheckNamesRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CheckNamesResponse.FromString,
             options,
             channel_credentials,
             insecure,

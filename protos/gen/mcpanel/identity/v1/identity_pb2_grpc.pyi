@@ -84,6 +84,10 @@ class IdentityServiceStub:
     """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
     inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
     """
+    CheckNames: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CheckNamesRequest, _identity_pb2.CheckNamesResponse]
+    """Says which of some names are nobody's, and which belong to those who lack a permission. For services that keep such
+    names, as a workflow's approvers are.
+    """
     IssueRunToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.IssueRunTokenRequest, _identity_pb2.IssueRunTokenResponse]
     """Issues the token with which a worker reads a run's data sources, and nothing else."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetJwksRequest, _identity_pb2.GetJwksResponse]
@@ -144,6 +148,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     GetPrincipal: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]  # type: ignore[assignment]
     """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
     inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
+    """
+    CheckNames: _aio.UnaryUnaryMultiCallable[_identity_pb2.CheckNamesRequest, _identity_pb2.CheckNamesResponse]  # type: ignore[assignment]
+    """Says which of some names are nobody's, and which belong to those who lack a permission. For services that keep such
+    names, as a workflow's approvers are.
     """
     IssueRunToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.IssueRunTokenRequest, _identity_pb2.IssueRunTokenResponse]  # type: ignore[assignment]
     """Issues the token with which a worker reads a run's data sources, and nothing else."""
@@ -292,6 +300,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.GetPrincipalResponse, _abc.Awaitable[_identity_pb2.GetPrincipalResponse]]:
         """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
         inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckNames(
+        self,
+        request: _identity_pb2.CheckNamesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.CheckNamesResponse, _abc.Awaitable[_identity_pb2.CheckNamesResponse]]:
+        """Says which of some names are nobody's, and which belong to those who lack a permission. For services that keep such
+        names, as a workflow's approvers are.
         """
 
     @_abc_1.abstractmethod

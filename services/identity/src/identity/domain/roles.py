@@ -1,6 +1,6 @@
 """Permissions, and the roles that hold them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,11 @@ BUILT_IN: Final = (
     Role(VIEWER, "Looks: sees components, workflows, runs and data sources.", _READS),
 )
 """The roles a new installation has. The table `roles` is what counts afterwards."""
+
+
+def holders(held: Mapping[str, Iterable[frozenset[str]]], permission: str) -> frozenset[str]:
+    """The names of which somebody holds the permission; `held`: what those who go by a name hold, each of them."""
+    return frozenset(name for name, each in held.items() if any(permission in one for one in each))
 
 
 def only(held: frozenset[str]) -> str:

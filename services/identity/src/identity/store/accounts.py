@@ -1,9 +1,10 @@
 """Service accounts: the operator, the services, the worker."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
@@ -28,6 +29,12 @@ async def find(tx: Transaction, account_id: str) -> Account | None:
         await tx.execute(select(service_accounts).where(service_accounts.c.id == account_id))
     ).one_or_none()
     return None if row is None else Account(**row._mapping)
+
+
+async def called(tx: Transaction, names: Collection[str]) -> list[Account]:
+    """The accounts with one of these ids or names."""
+    named = or_(service_accounts.c.id.in_(names), service_accounts.c.name.in_(names))
+    return [Account(**row._mapping) for row in await tx.execute(select(service_accounts).where(named))]
 
 
 async def ensure(tx: Transaction, account: Account) -> tuple[Account, bool]:

@@ -1,9 +1,32 @@
 """Whoever may do something, by id: a user or a service account."""
 
+from collections.abc import Collection
+
 from chassis.database import Transaction
 from chassis.errors import NotFound
 from identity.domain.api_keys import Principal, principal_of_account, principal_of_user
 from identity.store import accounts, roles, users
+
+
+async def permissions_by_name(tx: Transaction, names: Collection[str]) -> dict[str, list[frozenset[str]]]:
+    """What those hold who go by these names, as workflows name who may approve: by a user's id or e-mail address, an
+    account's id or name, or a role. Names that are nobody's are left out, and so are users who are inactive.
+    """
+    granted = {role.name: role for role in await roles.every(tx)}
+    found = [(role.name, role.permissions) for role in granted.values()]
+    for user in await users.called(tx, names):
+        held = granted[user.role_name].permissions
+        found += [(user.id, held), (user.email, held)]
+    for account in await accounts.called(tx, names):
+        role = granted[account.role_name] if account.role_name else None
+        held = principal_of_account(account.id, account.kind, account.name, role).permissions
+        found += [(account.id, held), (account.name, held)]
+    wanted = frozenset(names)
+    by_name: dict[str, list[frozenset[str]]] = {}
+    for name, held in found:
+        if name in wanted:
+            by_name.setdefault(name, []).append(held)
+    return by_name
 
 
 async def get(tx: Transaction, principal_id: str) -> Principal:

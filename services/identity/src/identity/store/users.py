@@ -1,9 +1,10 @@
 """Users."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -40,6 +41,12 @@ async def lock_if_present(tx: Transaction, user_id: str) -> User | None:
 async def find_by_email(tx: Transaction, key: str) -> User | None:
     """The user with this `email_key`, or None."""
     return _one((await tx.execute(select(users).where(users.c.email_key == key))).one_or_none())
+
+
+async def called(tx: Transaction, names: Collection[str]) -> list[User]:
+    """The active users with one of these ids or e-mail addresses, in the addresses' own spelling."""
+    named = or_(users.c.id.in_(names), users.c.email.in_(names))
+    return [User(**row._mapping) for row in await tx.execute(select(users).where(users.c.is_active, named))]
 
 
 async def any_exists(tx: Transaction) -> bool:

@@ -97,6 +97,7 @@ class _Check:
         yield from running.component(step, f"{path}.component", self.catalog)
         yield from running.workflow(step, f"{path}.workflow", self.catalog, self.name)
         yield from shape.problems(step, path, interface.effect, waits=waits)
+        yield from self._approvers(step, f"{path}.approval.approvers")
         for leaf in found.inside:
             yield from self._leaf(leaf, step.id, found.inner)
         for leaf in found.outside:
@@ -107,6 +108,11 @@ class _Check:
         yield from yields.condition(step, f"{path}.if", self.scope)
         yield from yields.items(step, f"{path}.for_each", self.scope)
         yield from self._needed(step, f"{path}.needs")
+
+    def _approvers(self, step: Step, path: str) -> Iterator[Problem]:
+        for number, name in enumerate(step.approval.approvers if step.approval is not None else ()):
+            if name in self.catalog.strangers:
+                yield Problem(step.id, f"{path}[{number}]", *self.catalog.strangers[name])
 
     def _needed(self, step: Step, path: str) -> Iterator[Problem]:
         for number, need in enumerate(step.needs):

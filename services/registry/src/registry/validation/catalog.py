@@ -29,6 +29,8 @@ class Catalog:
     nested: Nested = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     """The ids of definitions that the workflows in `nested` run, and that were deleted."""
+    strangers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """The approvers who cannot decide, by name: why not, and what to write instead."""
     component_names: Sequence[str] = ()
     """Every name there is, to suggest from."""
     workflow_names: Sequence[str] = ()
