@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from chassis import errors
 from chassis.context import current
 from chassis.database import Database
+from chassis.interceptors.validation import validate
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
@@ -180,6 +181,25 @@ async def test_an_internal_method_is_for_services_and_not_even_for_administrator
     for caller in (ADMIN, WORKER):
         code, error = await failure(stub.Authenticate(request, metadata=as_caller(caller)))
         assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "INTERNAL_ONLY")
+
+
+@pytest.mark.parametrize(
+    ("run_id", "told"),
+    [
+        (
+            f"{RUN_ID}:explian",
+            "; there is no call ':explian' here, there is GET :compare, GET :explain, GET :watch, ",
+        ),
+        ("no-uuid", ""),
+    ],
+)
+def test_an_id_that_ends_with_a_mistyped_call_is_told_the_calls_there_are(run_id: str, told: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        validate(engine_pb2.GetRunRequest(run_id=run_id))
+
+    (field,) = caught.value.fields
+    assert (field.field, field.description.startswith(f"must be a valid UUID{told}")) == ("run_id", True)
+    assert ("POST :cancel" in field.description) == bool(told)
 
 
 async def test_an_invalid_field_is_named(serve: Serve) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from gateway import openapi
@@ -43,6 +44,54 @@ async def test_the_pages_load_nothing_from_elsewhere(gateway: Gateway) -> None:
         for asset in assets:
             assert asset.startswith("/")
             assert (await gateway.http.get(asset)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v1/workflow-runs", "GET, POST"),
+        ("DELETE", "/api/v1/workflow-runs/0198-x", "GET"),
+        ("POST", "/api/v1/workflow-runs/0198-x:explain", "GET"),
+        ("GET", "/api/v1/workflow-runs/0198-x:cancel", "POST"),
+        ("POST", "/api/v1/workflow-runs/0198-x/steps/each[3]/load", "GET"),
+        ("GET", "/api/v1/workflow-runs/0198-x/steps/each[3]/load:decide", "POST"),
+        ("OPTIONS", "/users", "GET"),
+        ("POST", "/health", "GET, HEAD"),
+    ],
+)
+async def test_a_known_path_names_the_methods_that_it_takes(
+    gateway: Gateway, method: str, path: str, allowed: str
+) -> None:
+    answer = await gateway.http.request(method, path)
+
+    error = answer.json()
+    assert (answer.status_code, error["code"]) == (405, 12)
+    assert answer.headers["allow"] == allowed
+    assert error["message"] == f"{path} does not take {method}, but {allowed}; see /docs"
+    assert error["details"][0]["reason"] == "METHOD_NOT_OFFERED"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v1/schedules/x:puase", "':puase' here; there is POST :pause, POST :resume, POST :trigger"),
+        (
+            "/api/v1/workflow-runs/0198-x:canel",
+            "POST :cancel, GET :compare, GET :explain, POST :pause, POST :rerun, POST :resume, GET :watch",
+        ),
+        ("/api/v1/workflow-runs:conut", "POST :cancel, GET :count, POST :rerun, GET :watch"),
+        ("/api/v1/roles:x", "there is nothing at POST /api/v1/roles:x; see /docs"),
+        ("/api/v1/workflow-runs/0198-x:cancel/x", "there is nothing at POST"),
+        ("/:", "there is nothing at POST /:; see /docs"),
+    ],
+)
+async def test_a_call_that_there_is_not_is_told_which_there_are(
+    gateway: Gateway, path: str, said: str
+) -> None:
+    answer = await gateway.http.post(path)
+
+    assert (answer.status_code, answer.json()["details"][0]["reason"]) == (404, "PATH_NOT_FOUND")
+    assert said in answer.json()["message"]
 
 
 async def test_an_unknown_path_answers_in_the_form_of_every_error(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """The HTTP side: which path is served by what."""
 
 import asyncio
+from collections.abc import Iterable
 
 import grpc
 from starlette.applications import Starlette
@@ -11,7 +12,7 @@ from starlette.routing import Route
 
 from chassis.client import ServiceChannel
 from chassis.errors import ServiceError
-from gateway import documents, oversize, problems
+from gateway import documents, oversize, paths, problems
 from gateway.artifacts import Download
 from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
@@ -54,18 +55,22 @@ def application(
 async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    if error.status_code == 404:
-        return problems.plain(
-            404,
-            grpc.StatusCode.NOT_FOUND,
-            "PATH_NOT_FOUND",
-            f"there is nothing at {request.method} {request.url.path}; see /docs",
-        )
+    path = request.url.path
     if error.status_code == 405:
-        return problems.plain(
-            405,
-            grpc.StatusCode.UNIMPLEMENTED,
-            "METHOD_NOT_OFFERED",
-            f"{request.url.path} does not take {request.method}; see /docs",
-        )
+        return _not_offered(request, (error.headers or {}).get("Allow", "").split(", "))
+    if error.status_code == 404 and (methods := paths.offered(path)):
+        return _not_offered(request, methods)
+    if error.status_code == 404:
+        text = f"there is nothing at {request.method} {path}; see /docs"
+        if calls := paths.calls(path):
+            text = f"there is no ':{path.rpartition(':')[2]}' here; there is {', '.join(calls)}"
+        return problems.plain(404, grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", text)
     return problems.plain(error.status_code, grpc.StatusCode.UNKNOWN, "UNEXPECTED", str(error.detail))
+
+
+def _not_offered(request: Request, methods: Iterable[str]) -> Response:
+    allowed = ", ".join(sorted(methods))
+    text = f"{request.url.path} does not take {request.method}, but {allowed}; see /docs"
+    answer = problems.plain(405, grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_OFFERED", text)
+    answer.headers["allow"] = allowed
+    return answer

@@ -75,6 +75,13 @@ def document() -> Json:
     }
 
 
+def routes() -> Iterator[tuple[str, str]]:
+    """Every REST route of the contracts: its HTTP method in lower case, and its path's template."""
+    for _, rule in _rest_methods():
+        for method, template, _ in _bindings(rule):
+            yield method, template
+
+
 class _Builder:
     def __init__(self) -> None:
         self.schemas: dict[str, Json] = {"Error": _ERROR}

@@ -1,11 +1,13 @@
 """The method rules: what the contract says each RPC needs, read from its descriptor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from mcpanel.policy.v1 import policy_pb2
@@ -63,6 +65,31 @@ def rule_of(method: MethodDescriptor) -> policy_pb2.Rule:
     extensions: Any = method.GetOptions().Extensions
     rule: policy_pb2.Rule = extensions[policy_pb2.rule]
     return rule
+
+
+@cache
+def calls_beside(request: Descriptor) -> tuple[str, ...]:
+    """What may stand behind the id in the REST path of the method that takes `request`, e.g. `GET :explain`."""
+    routes = [
+        (method, verb.upper(), path)
+        for service in request.file.services_by_name.values()
+        for method in service.methods
+        for verb, path in _routes(method)
+    ]
+    own = tuple(
+        f"{path}:" for method, _, path in routes if method.input_type is request and path.endswith("}")
+    )
+    return tuple(
+        sorted(f"{verb} :{path.rpartition(':')[2]}" for _, verb, path in routes if path.startswith(own))
+    )
+
+
+def _routes(method: MethodDescriptor) -> Iterator[tuple[str, str]]:
+    extensions: Any = method.GetOptions().Extensions
+    first: http_pb2.HttpRule = extensions[annotations_pb2.http]
+    for rule in (first, *first.additional_bindings):
+        if (verb := rule.WhichOneof("pattern")) is not None and verb != "custom":
+            yield verb, getattr(rule, verb)
 
 
 def _problem(rule: policy_pb2.Rule) -> str:

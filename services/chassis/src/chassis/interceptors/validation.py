@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import FieldViolation, Invalid
+from chassis.rules import calls_beside
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def validate(message: Message | Unreadable) -> None:
         raise Invalid("INVALID_FIELD", "the request cannot be read: it is damaged, or nested too deeply")
     violations = protovalidate.collect_violations(message)
     if violations:
-        fields = [_violation(violation) for violation in violations]
+        fields = [_violation(message, violation) for violation in violations]
         raise Invalid(
             "INVALID_FIELD", "; ".join(f"{one.field}: {one.description}" for one in fields[:5]), fields=fields
         )
@@ -51,7 +52,7 @@ def validate(message: Message | Unreadable) -> None:
         )
 
 
-def _violation(violation: Any) -> FieldViolation:
+def _violation(message: Message, violation: Any) -> FieldViolation:
     proto, path = violation.proto, ""
     for element in proto.field.elements if proto.field else ():
         path += f".{element.field_name}" if path else str(element.field_name)
@@ -61,6 +62,10 @@ def _violation(violation: Any) -> FieldViolation:
     text = proto.message or proto.rule_id
     if proto.rule_id == "string.in":
         text = _choice(list(violation.rule_value))
+    if proto.rule_id == "string.uuid" and (calls := calls_beside(message.DESCRIPTOR)):
+        # In a path `{id}:cancle` is an id to the edge: no call is called so.
+        _, colon, word = str(violation.field_value).partition(":")
+        text += f"; there is no call ':{word[:40]}' here, there is {', '.join(calls)}" if colon else ""
     return FieldViolation(path or "request", text, (proto.rule_id or "").upper().replace(".", "_"))
 
 
