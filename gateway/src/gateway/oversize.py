@@ -17,7 +17,7 @@ async def refuse(request: Request) -> Response:
     """Reads the body to its end, keeps nothing of it, and raises TooLarge MESSAGE_TOO_LARGE with the path's limit.
 
     A client that is still sending when its connection is closed sees a broken connection instead of the answer. The
-    edge sends bodies of at most 64 MiB; one that does not come within 20 s is waited for no longer.
+    edge sends bodies of at most 1 GiB; one that does not come within 20 s is waited for no longer.
     """
     limit: int = request.path_params["limit"]
     with contextlib.suppress(TimeoutError, ClientDisconnect):
