@@ -548,5 +548,5 @@ async def test_the_handler_knows_trace_deadline_and_client(serve: Serve) -> None
     [call] = servicer.calls
     assert call.trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert call.client_address == "203.0.113.7"
-    assert 0 < call.remaining() <= 20
+    assert 0 < call.remaining() <= 20.5  # on its way a timeout is rounded up, by at most two percent
     assert call.rpc == "GetDefinition"
