@@ -1,7 +1,8 @@
 """Random workflows under random events, true and false ones: the machine keeps its promises, whatever the order."""
 
 import dataclasses
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,7 @@ from engine.state import (
     Event,
     Failed,
     GateOpened,
+    GivenBack,
     Items,
     Level,
     Lost,
@@ -40,6 +42,7 @@ from engine.state import (
     Steps,
     StepState,
     Succeeded,
+    Taken,
     Tick,
     Touched,
 )
@@ -125,6 +128,8 @@ class RunModel(RuleBasedStateMachine):
         self.outcomes: dict[str, StepStatus] = {}
         self.executions: dict[str, int] = {}
         self.rows: dict[str, StepState] = {}
+        self.moments: Counter[datetime] = Counter()
+        """Those under the rate limit that steps have."""
         self.older: RunState | None = None
         """What another replica saw last, when `changed` was written since."""
         self.changed: dict[str, StepState] = {}
@@ -169,6 +174,10 @@ class RunModel(RuleBasedStateMachine):
             assert path not in self.outcomes
             self.opened.append(Ref(RUN, path, effect.attempt, effect.epoch))
             self.check_needs(path, effect)
+        if isinstance(effect, Taken) and effect.used_at is None:
+            self.moments[effect.at] += 1
+        if isinstance(effect, GivenBack) or (isinstance(effect, Taken) and effect.used_at is not None):
+            self.moments[effect.at] -= 1
         if isinstance(effect, AttemptClosed):
             assert effect.status.ended
         if isinstance(effect, StepChanged) and effect.status.ended:  # I3
@@ -301,6 +310,12 @@ class RunModel(RuleBasedStateMachine):
             assert again.timers == self.state.timers
         for path, status in self.outcomes.items():
             assert self.rows[path].status is status  # what ended stays
+
+    @invariant()
+    def a_moment_under_a_rate_limit_is_had_by_a_step_or_was_used_or_returned(self) -> None:
+        rated = (one for one in self.rows.values() if one.gate.startswith("rate:"))
+        assert +self.moments == Counter(one.due_at for one in rated if one.due_at is not None)
+        assert min(self.moments.values(), default=0) >= 0
 
     @invariant()
     def a_run_has_ended_when_all_its_steps_have(self) -> None:

@@ -35,6 +35,8 @@ class Facts:
     """The runs that have the places under the run's concurrency limit."""
     lanes: Mapping[str, str] = field(default_factory=dict)
     """By path: the lane of each READY step."""
+    turns: Mapping[str, datetime | None] = field(default_factory=dict)
+    """By path of steps in a rate limit's queue: when it is probably their turn; None: those before them are late."""
     drained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By lane: the drained workers that would serve it."""
 
@@ -237,7 +239,7 @@ def _undecided(run: RunRecord, path: str, one: StepRecord, reader: Decider) -> R
 def _ready(run: RunRecord, plan: Plan, path: str, one: StepRecord, facts: Facts) -> Reason:
     cancel = (_cancel_it(run),)
     if one.due_at is None or one.due_at > facts.now:
-        return _held_back(run, plan, path, one)
+        return _held_back(run, plan, path, one, facts)
     lane = facts.lanes.get(path, one.kind)
     workers, free = facts.slots.get(lane, (0, 0))
     drained = facts.drained.get(lane, ())
@@ -257,7 +259,7 @@ def _ready(run: RunRecord, plan: Plan, path: str, one: StepRecord, facts: Facts)
     return Reason("READY", text, path, one.due_at, (_WORKERS, *cancel))
 
 
-def _held_back(run: RunRecord, plan: Plan, path: str, one: StepRecord) -> Reason:
+def _held_back(run: RunRecord, plan: Plan, path: str, one: StepRecord, facts: Facts) -> Reason:
     """Why no worker may have a READY step yet: a gate, or what its retry policy demands."""
     cancel = (_cancel_it(run),)
     gate, _, key = one.gate.partition(":")
@@ -265,18 +267,30 @@ def _held_back(run: RunRecord, plan: Plan, path: str, one: StepRecord) -> Reason
         text = f"Step '{path}' waits for another run that computes the same."
         return Reason("CACHE", text, path, actions=cancel)
     failure, planned = to_failure(one.error), plan.find(path)
-    at = "" if one.due_at is None else f" at {one.due_at:%H:%M:%S} UTC"
+    until = one.due_at or facts.turns.get(path)
+    at = "" if until is None else f" at {_moment(until, facts.now)}"
     again = "" if failure is None else f" It is tried again after: {failure.message}"
     if gate == "rate" or (failure is None and planned is not None and planned.rate is not None):
         which = f"the rate limit '{key}'" if key else "its rate limit"
+        if path in facts.turns and until is None:
+            lane = in_words(facts.lanes.get(path, one.kind))
+            turn = f"Step '{path}' waits for its turn under {which}"
+            text = f"{turn}: the steps before it wait for a worker that runs {lane}.{again}"
+            return Reason("RATE_LIMIT", text, path, actions=(_WORKERS, *cancel))
         lets = f", which lets it run{at}" if at else ""
         text = f"Step '{path}' waits for {which}{lets}.{again}"
-        return Reason("RATE_LIMIT", text, path, one.due_at, cancel)
+        return Reason("RATE_LIMIT", text, path, until, cancel)
     if failure is None:
         text = f"Step '{path}' may be given to a worker{at}."
         return Reason("READY", text, path, one.due_at, (_WORKERS, *cancel))
     text = f"Step '{path}' is tried again{at} after: {failure.message}"
     return Reason("BACKOFF", text, path, one.due_at, cancel)
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    """The moment in words; its day where that is another one."""
+    day = "" if moment.date() == now.date() else f"{moment:%Y-%m-%d} "
+    return f"{day}{moment:%H:%M:%S} UTC"
 
 
 def _drained(

@@ -87,6 +87,8 @@ class StepRecord:
     stopping: bool
     expires_at: datetime | None = None
     gate: str = ""
+    not_before: datetime | None = None
+    """Under a rate limit: its place in the queue, and when it may be let through at the earliest."""
     copied_from: str = ""
     message: str = ""
     approvers: Sequence[str] = ()

@@ -14,6 +14,9 @@ from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
 from engine.plan import Plan, PlannedStep
 
 StopCause: TypeAlias = Literal["", "failure", "cancel"]
+CACHE: Final = "cache:"
+RATE: Final = "rate:"
+"""How the names of gates begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class StepState:
     """While READY: when it may be claimed; None while it may not, for the run is paused or a gate is closed."""
     gate: str = ""
     """While READY: what else has to let it through, e.g. `rate:mails`; with a `due_at`, what named that moment."""
+    not_before: datetime | None = None
+    """While READY under a rate limit: its place in the queue, and when it may be let through at the earliest."""
     worker_id: str = ""
     """While RUNNING: who runs it."""
     deadline_at: datetime | None = None
@@ -365,6 +370,26 @@ class Gated:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A step was given a moment under a rate limit, or begins in it: nothing else may there for an `interval`."""
+
+    gate: str
+    at: datetime
+    interval: timedelta
+    used_at: datetime | None = None
+    """When the attempt began; None while the moment is only given."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A step does not need the moment that a rate limit gave it."""
+
+    gate: str
+    at: datetime
+    interval: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Cached:
     """What came of a step whose output may be reused for `ttl`; None: nothing."""
 
@@ -400,6 +425,8 @@ Effect: TypeAlias = (
     | AttemptClosed
     | StopAttempt
     | Gated
+    | Taken
+    | GivenBack
     | Cached
     | Touched
     | Rejected

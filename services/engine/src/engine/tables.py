@@ -156,6 +156,7 @@ run_steps: Final = Table(
     Column("lines", Integer, nullable=False, server_default="0", comment="recorded of its newest attempt"),
     _time("expires_at", comment="when its waiting, or a sub-workflow, is ended"),
     Column("gate", Text, nullable=False, server_default="", comment="what else has to let it through"),
+    _time("not_before", comment="its place in a rate limit's queue, which lets it through no earlier"),
     Column(
         "cache_digest", Text, nullable=False, server_default="", comment="whose computation others wait for"
     ),
@@ -174,7 +175,16 @@ run_steps: Final = Table(
         "due_at",
         postgresql_where=text("status = 'READY' AND due_at IS NOT NULL"),
     ),
-    Index("ix_run_steps_gate", "gate", postgresql_where=text("gate <> '' AND due_at IS NULL")),
+    Index(
+        "ix_run_steps_gate",
+        "gate",
+        text("priority DESC"),
+        text("not_before NULLS FIRST"),
+        "run_id",
+        "step_id",
+        postgresql_where=text("gate <> '' AND due_at IS NULL"),
+    ),
+    Index("ix_run_steps_moments", "gate", postgresql_where=text("gate <> '' AND due_at IS NOT NULL")),
     Index("ix_run_steps_undecided", "run_id", postgresql_where=text("status = 'WAITING_APPROVAL'")),
     Index("ix_run_steps_stopping", "worker_id", postgresql_where=text("stopping")),
     Index("ix_run_steps_version", "run_id", "version", postgresql_where=text("version IS NOT NULL")),
@@ -305,7 +315,7 @@ rate_limits: Final = Table(
     "rate_limits",
     metadata,
     Column("key", Text, primary_key=True),
-    _time("next_at", required=True, comment="when the next attempt may begin"),
+    _time("next_at", required=True, comment="the next moment that nobody has"),
 )
 
 workers: Final = Table(

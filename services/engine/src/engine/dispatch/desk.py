@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Final, NamedTuple, Protocol
 
 from chassis.signals import Signal
@@ -15,8 +15,17 @@ from engine.dispatch.sessions import Session, Sessions
 from engine.dispatch.unit import Unit
 from engine.domain import Ref
 from engine.events import Publisher
-from engine.machine.starting import CACHE
-from engine.state import AttemptClosed, AttemptOpened, Cached, Claim, Gated, StopAttempt
+from engine.state import (
+    CACHE,
+    AttemptClosed,
+    AttemptOpened,
+    Cached,
+    Claim,
+    Gated,
+    GivenBack,
+    StopAttempt,
+    Taken,
+)
 from engine.tokens import Tokens
 from engine.wire import events as wire
 from engine.wire import work
@@ -24,6 +33,8 @@ from engine.wire import work
 log = logging.getLogger(__name__)
 
 
+_AT_ONCE: Final = timedelta(0)
+_LATE: Final = timedelta(seconds=0.05)
 _SOON: Final = 3600.0
 """Timers that are due later, in seconds, are left to the recovery loop."""
 
@@ -31,9 +42,14 @@ _SOON: Final = 3600.0
 class Waits(Protocol):
     """Who opens gates."""
 
-    def waits(self, gate: str, not_before: datetime | None = None) -> None:
-        """Somebody waits at a gate, or it may have opened."""
+    def waits(self, gate: str, after: timedelta = _AT_ONCE) -> None:
+        """Somebody waits at a gate, or it may have opened, or may `after` some time."""
         ...
+
+
+def _is_late(taken: Taken) -> bool:
+    """Whether an attempt begins so late that its rate limit may have had others wait for it."""
+    return taken.used_at is not None and taken.used_at - taken.at > _LATE
 
 
 class Candidate(NamedTuple):
@@ -171,7 +187,9 @@ class Desk:
                 one = Ref(unit.info.id, effect.step_id, effect.attempt, effect.epoch)
                 self.stop(effect.worker_id, one, effect.reason, tell_others=True)
             elif isinstance(effect, Gated):
-                self._gates.waits(effect.gate, effect.not_before)
+                self._gates.waits(effect.gate, effect.not_before - unit.now)
+            elif isinstance(effect, GivenBack) or (isinstance(effect, Taken) and _is_late(effect)):
+                self._gates.waits(effect.gate)
             elif isinstance(effect, Cached):
                 self._gates.waits(CACHE + effect.digest)
         if unit.has_ended:

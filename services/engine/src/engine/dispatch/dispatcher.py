@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import metadata
 from typing import Final
 
@@ -39,9 +39,9 @@ from engine.link import Link
 from engine.plan import Plan
 from engine.reads import Reads
 from engine.records import RunRecord, StepRecord, WorkerRecord
-from engine.state import Failed, Rejected, Succeeded, Tick
+from engine.state import RATE, Failed, Rejected, Succeeded, Tick
 from engine.store import artifacts as artifacts_store
-from engine.store import hot, leases, limits
+from engine.store import hot, leases, limits, rates
 from engine.store import recovery as recovery_store
 from engine.store import runs as runs_store
 from engine.store import workers as workers_store
@@ -53,6 +53,10 @@ log = logging.getLogger(__name__)
 
 _AUDIT_DELAY: Final = 0.25
 _AGAIN: Final = 0.5
+_MOST_QUEUES: Final = 10
+_MOST_WAITING: Final = 10_000
+_A_WHILE: Final = timedelta(seconds=1)
+"""A moment under a rate limit that nobody was given for so long, somebody could not be given."""
 VERSION: Final = metadata.version("mcpanel-engine")
 """The engine's own version."""
 
@@ -238,8 +242,30 @@ class Dispatcher:
             await recovery_store.ready_counts(tx, lanes) if lanes else {},
             tuple(await limits.admitted(tx, run.limit_key)) if waiting else (),
             ready,
+            await self._turns(tx, run, plan, steps),
             {lane: tuple(one.id for one in workers if one.drained and serves(one, lane)) for lane in lanes},
         )
+
+    async def _turns(
+        self, tx: Transaction, run: RunRecord, plan: Plan, steps: Mapping[str, StepRecord]
+    ) -> dict[str, datetime | None]:
+        """When the steps in queues of rate limits will probably be let through; None: when those before it were."""
+        found: dict[str, datetime | None] = {}
+        waiting = {
+            path: one for path, one in steps.items() if one.gate.startswith(RATE) and one.due_at is None
+        }
+        for key in sorted({one.gate.removeprefix(RATE) for one in waiting.values()})[:_MOST_QUEUES]:
+            free = await rates.next_free(tx, key)
+            for path, before in (await rates.places(tx, key, run.id, _MOST_WAITING)).items():
+                planned = plan.find(path)
+                if path not in waiting or planned is None or planned.rate is None:
+                    continue
+                first = max(free, waiting[path].not_before or free)
+                turn = max(
+                    first, tx.now + before * planned.rate.interval, free + before * planned.rate.interval
+                )
+                found[path] = turn if first >= tx.now - _A_WHILE else None
+        return found
 
     async def missing_kinds(self, kinds: set[str]) -> set[str]:
         """Those of the component types that no worker offers, here or on another replica, in whatever pool."""

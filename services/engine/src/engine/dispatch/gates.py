@@ -5,9 +5,10 @@ recovery loop finds whatever no message announced.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -18,8 +19,8 @@ from engine import failpoints
 from engine.dispatch.committer import Transition
 from engine.dispatch.unit import Unit
 from engine.domain import Payload, RunStatus
-from engine.machine.starting import CACHE, RATE
-from engine.state import Admit, CacheHit, GateOpened
+from engine.plan import Rate
+from engine.state import CACHE, RATE, Admit, CacheHit, GateOpened
 from engine.store import cache, hot, limits, rates
 
 if TYPE_CHECKING:
@@ -29,10 +30,23 @@ log = logging.getLogger(__name__)
 
 _RETRY: Final = 0.5
 _RARELY: Final = 3600.0
-_AT_ONCE: Final = 64
-"""So many steps are given their moments in one transaction."""
+_AT_ONCE: Final = 16
+"""So many steps are let through a rate limit in one transaction, at most."""
+_NOW: Final = timedelta(0)
 
 T = TypeVar("T")
+
+
+def _is_full(given: Mapping[tuple[str, int], int], one: rates.Waiting, rate: Rate) -> bool:
+    """Whether so many wait for the same workers, with a moment of their own, as may begin in a period.
+
+    (Or, where that is less, as are given one beforehand.)
+    """
+    ahead = 0 if rate.interval >= 2 * rates.AHEAD else rates.AHEAD // rate.interval + 2
+    before = sum(
+        count for (lane, priority), count in given.items() if lane == one.lane and priority >= one.priority
+    )
+    return before >= max(rate.limit, ahead)
 
 
 class Gates:
@@ -43,17 +57,30 @@ class Gates:
         self._db = db
         self._dispatcher = dispatcher
         self._submit = submit
-        self._names: dict[str, datetime | None] = {}
-        """The gates to look at, `limit:<key>` for those of runs, each with the earliest moment somebody wants."""
+        self._names: dict[str, None] = {}
+        """The gates to look at, `limit:<key>` for those of runs."""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        """The gates to look at later, each once. (The recovery loop does, should this process not live to.)"""
         self._bell = asyncio.Event()
         self._rarely = 0.0
 
-    def waits(self, gate: str, not_before: datetime | None = None) -> None:
-        """Somebody waits at a gate, or it may have opened."""
-        known = self._names.get(gate)
-        if known is None or (not_before is not None and not_before < known):
-            self._names[gate] = not_before
-        self._bell.set()
+    def waits(self, gate: str, after: timedelta = _NOW) -> None:
+        """Somebody waits at a gate, or it may have opened, or may `after` some time."""
+        if after <= rates.AHEAD:
+            self._names[gate] = None
+            self._bell.set()
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + (after - rates.AHEAD).total_seconds()
+        known = self._timers.get(gate)
+        if known is None or at < known.when():
+            if known is not None:
+                known.cancel()
+            self._timers[gate] = loop.call_at(at, self._later, gate)
+
+    def _later(self, gate: str) -> None:
+        del self._timers[gate]
+        self.waits(gate)
 
     async def run(self) -> None:
         """Opens gates for ever."""
@@ -61,12 +88,12 @@ class Gates:
             await self._bell.wait()
             self._bell.clear()
             names, self._names = self._names, {}
-            for name, not_before in names.items():
+            for name in names:
                 try:
-                    await self._open(name, not_before)
+                    await self._open(name)
                 except (DBAPIError, ServiceError, OSError) as error:
                     log.warning("a gate could not be looked at", extra={"error": type(error).__name__})
-                    self._names.setdefault(name, not_before)
+                    self._names[name] = None
                     await asyncio.sleep(_RETRY)
                     self._bell.set()
 
@@ -79,42 +106,62 @@ class Gates:
                 await cache.forget_expired(tx)
                 await rates.forget_old(tx)
 
-    async def _open(self, name: str, not_before: datetime | None) -> None:
+    async def _open(self, name: str) -> None:
         if name.startswith(CACHE):
             await self._look_up(name)
         elif name.startswith(RATE):
-            await self._reserve(name, not_before)
+            await self._let_through(name)
         else:
             await self._admit(name.removeprefix("limit:"))
 
-    async def _reserve(self, gate: str, not_before: datetime | None) -> None:
-        """Gives those who wait at a rate limit a moment each; whoever looks next, here or elsewhere, sees it."""
-        units: dict[str, Unit] = {}
+    async def _let_through(self, gate: str) -> None:
+        """Gives the next moments under a rate limit to those who are next; whoever looks then sees it.
 
-        async def give(tx: Transaction) -> bool:
-            await limits.lock(tx, gate)
-            waiting = await cache.waiting(tx, gate)
-            by_interval: dict[timedelta, list[tuple[Unit, str]]] = {}
-            for run_id, path in waiting[:_AT_ONCE]:
-                unit = units[run_id] = units.get(run_id) or await self._dispatcher.locked(tx, run_id)
-                planned = unit.state.plan.find(path)
-                if unit.state.status is RunStatus.PAUSED:  # it asks anew when it goes on
-                    unit.apply(GateOpened(path, gate, unit.now))
-                elif (
-                    unit.state.ready.get(path, unit.now) is None
-                    and planned is not None
-                    and planned.rate is not None
-                ):
-                    by_interval.setdefault(planned.rate.interval, []).append((unit, path))
-            key = gate.removeprefix(RATE)
-            for interval, steps in by_interval.items():
-                moments = await rates.reserve(tx, key, interval, len(steps), not_before or steps[0][0].now)
-                for (unit, path), moment in zip(steps, moments, strict=True):
-                    unit.apply(GateOpened(path, gate, moment))
-            return len(waiting) > _AT_ONCE
+        Who was let through and finds no worker keeps the moment. But when there are as many of them as may begin in a
+        period, nobody else who needs such a worker is let through: once there is one, no more than those begin at once.
+        """
+        key, full = gate.removeprefix(RATE), set[str]()
+        after: timedelta | None = _NOW
+        while after == _NOW:
+            units: dict[str, Unit] = {}
+            after = await self._record(functools.partial(self._give, key, full, units), units, "rate")
+        if after is not None:
+            self.waits(gate, after)
 
-        if await self._record(give, units, "rate"):
-            self.waits(gate, not_before)
+    async def _give(
+        self, key: str, full: set[str], units: dict[str, Unit], tx: Transaction
+    ) -> timedelta | None:
+        """Gives moments to the first in the queue; returns after which time the next can be given, None without a next.
+
+        `full`: the lanes that are found to have too many who were given one and have not begun.
+        """
+        gate, known = RATE + key, len(full)
+        await limits.lock(tx, gate)
+        given = await rates.given(tx, key)  # before what those who begin just now make of the next moment
+        free = max(tx.now, await rates.next_free(tx, key))
+        if free > tx.now + rates.AHEAD:
+            return free - tx.now
+        waiting = await rates.queue(tx, key, full, _AT_ONCE)
+        for run_id in sorted({one.run_id for one in waiting}):
+            units[run_id] = await self._dispatcher.locked(tx, run_id)
+        for one in waiting:
+            unit = units[one.run_id]
+            planned = unit.state.plan.find(one.step_id)
+            if unit.state.status is RunStatus.PAUSED:  # it asks anew when it goes on
+                unit.apply(GateOpened(one.step_id, gate, tx.now))
+            elif one.lane in full or planned is None or planned.rate is None:
+                continue
+            elif _is_full(given, one, planned.rate):
+                full.add(one.lane)
+            elif free > tx.now + rates.AHEAD:
+                return free - tx.now
+            else:
+                moment = max(free, one.not_before or free)
+                if unit.apply(GateOpened(one.step_id, gate, moment)) is None:
+                    free = moment + planned.rate.interval
+                    given[one.lane, one.priority] = given.get((one.lane, one.priority), 0) + 1
+        changed = len(full) > known or any(unit.is_changed for unit in units.values())
+        return _NOW if len(waiting) == _AT_ONCE and changed else None
 
     async def _look_up(self, gate: str) -> None:
         """Hands a known output to everybody who waits for it, or has the first of them compute it."""

@@ -14,14 +14,16 @@ from engine.state import (
     Cached,
     Effect,
     Event,
+    GivenBack,
     Rejected,
     RunChanged,
     RunState,
     Said,
     StepChanged,
+    Taken,
     Touched,
 )
-from engine.store import hot
+from engine.store import hot, rates
 from engine.wire import events as wire
 
 StoredEvent = tuple[str, int, str, bytes]
@@ -218,4 +220,5 @@ def write(units: Sequence[Unit], lease: timedelta) -> list[hot.Command]:
     ]
     if ended:
         commands.append(hot.follow_sql(ended, units[0].now))
-    return commands
+    moments = [one for unit in units for one in unit.effects if isinstance(one, (Taken, GivenBack))]
+    return [*commands, *rates.moments_sql(moments)] if moments else commands

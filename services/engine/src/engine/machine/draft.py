@@ -12,8 +12,10 @@ from engine.domain import Failure, Payload, Ref, Reference, RunStatus, StepStatu
 from engine.plan import Plan, PlannedStep, StepView
 from engine.state import (
     NEVER_RUN,
+    RATE,
     AttemptClosed,
     Effect,
+    GivenBack,
     Items,
     Rejected,
     RunChanged,
@@ -22,6 +24,7 @@ from engine.state import (
     Steps,
     StepState,
     StopCause,
+    Taken,
     Touched,
 )
 
@@ -75,6 +78,7 @@ class Slot:
             ended_at=draft.now,
             due_at=None,
             gate="",
+            not_before=None,
             worker_id="",
             deadline_at=None,
             expires_at=None,
@@ -443,6 +447,22 @@ class Draft:
                 self._ready.pop(path, None)
         if before.expires_at is not after.expires_at:
             self.set_timer(path, after.expires_at)
+        if before.gate or after.gate:
+            self._keep_rate(slot.planned, before, after)
+
+    def _keep_rate(self, planned: PlannedStep, before: StepState, after: StepState) -> None:
+        """Notes which moment under a rate limit is taken by the change, and which is free again."""
+        had = before.due_at if before.gate.startswith(RATE) else None
+        has = after.due_at if after.gate.startswith(RATE) else None
+        if planned.rate is None or had == has:
+            return
+        interval = planned.rate.interval
+        if has is not None:
+            self.effects.append(Taken(after.gate, has, interval))
+        elif had is not None and after.status is StepStatus.RUNNING:
+            self.effects.append(Taken(before.gate, had, interval, used_at=self.now))
+        elif had is not None:
+            self.effects.append(GivenBack(before.gate, had, interval))
 
     def set_timer(self, path: str, at: datetime | None) -> None:
         """Notes when time alone changes something at a path; None: not any more."""

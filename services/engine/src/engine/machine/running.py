@@ -8,7 +8,7 @@ from engine.domain import ErrorKind, Failure, Payload, SideEffect, StepStatus
 from engine.machine import starting
 from engine.machine.draft import Draft, Slot
 from engine.plan import EvaluationFailed
-from engine.state import Cached, CacheHit, Claim, Gated, GateOpened, Lost
+from engine.state import CACHE, Cached, CacheHit, Claim, GateOpened, Lost
 
 SUITE_ATTEMPTS: Final = 5
 """How many attempts a step gets when the suite lost them, at least."""
@@ -86,19 +86,15 @@ def fail(draft: Draft, slot: Slot, failure: Failure, *, began: bool = True) -> N
 
 def repeat(draft: Draft, slot: Slot, failure: Failure | None, due: datetime) -> None:
     """Has the step tried again from `due` on."""
-    planned = slot.planned
-    gate = ""
-    if planned.rate is not None:
-        try:
-            gate = starting.rate_gate(slot)
-        except EvaluationFailed as error:
-            starting.unusable(slot, error)
-            return
-    wait = planned.waiting_timeout
+    try:
+        gate = starting.rate_gate(slot)
+    except EvaluationFailed as error:
+        starting.unusable(slot, error)
+        return
+    wait = slot.planned.waiting_timeout
     slot.change(
         status=StepStatus.READY,
-        due_at=None if gate or draft.is_paused else due,
-        gate=gate,
+        **starting.queued(draft, slot, gate, due),
         failure=failure,
         worker_id="",
         deadline_at=None,
@@ -106,8 +102,7 @@ def repeat(draft: Draft, slot: Slot, failure: Failure | None, due: datetime) -> 
         stopping=False,
     )
     draft.say(slot, due)
-    if gate:
-        draft.effects.append(Gated(slot.path, planned, gate, due))
+    starting.announce(draft, slot, due)
 
 
 def open_gate(draft: Draft, event: GateOpened) -> None:
@@ -115,23 +110,13 @@ def open_gate(draft: Draft, event: GateOpened) -> None:
     slot = _at_gate(draft, event.step_id, event.gate)
     if slot is None:
         return
-    planned = slot.planned
-    if event.gate.startswith(starting.CACHE):
-        slot.change(cache_digest=event.gate.removeprefix(starting.CACHE))
-        if planned.rate is not None:
-            try:
-                gate = starting.rate_gate(slot)
-            except EvaluationFailed as error:
-                starting.unusable(slot, error)
-                return
-            slot.change(gate=gate)
-            draft.effects.append(Gated(slot.path, planned, gate, event.due_at))
-            return
-    if draft.is_paused:
+    if event.gate.startswith(CACHE):
+        slot.change(cache_digest=event.gate.removeprefix(CACHE))
+        go_on(draft, slot, event.due_at)
+    elif draft.is_paused:
         slot.change(gate="", due_at=None)
     else:  # what named the moment stays on record until an attempt begins
-        gate = event.gate if event.gate.startswith(starting.RATE) else ""
-        slot.change(gate=gate, due_at=event.due_at)
+        slot.change(due_at=event.due_at)
 
 
 def reuse(draft: Draft, event: CacheHit) -> None:
@@ -146,18 +131,16 @@ def reuse(draft: Draft, event: CacheHit) -> None:
         )
 
 
-def go_on(draft: Draft, slot: Slot) -> None:
-    """Has a READY step that a pause held back run. The moment that its rate limit gave it is not its own any more."""
-    if slot.planned.rate is None:
-        slot.change(due_at=draft.now)
-        return
+def go_on(draft: Draft, slot: Slot, due: datetime) -> None:
+    """Lets a READY step run from `due` on, or its rate limit say when; in whose queue it keeps the place it had."""
     try:
         gate = starting.rate_gate(slot)
     except EvaluationFailed as error:
         starting.unusable(slot, error)
         return
-    slot.change(gate=gate)
-    draft.effects.append(Gated(slot.path, slot.planned, gate, draft.now))
+    due = slot.state.not_before or due
+    slot.change(**starting.queued(draft, slot, gate, due))
+    starting.announce(draft, slot, due)
 
 
 def _at_gate(draft: Draft, path: str, gate: str) -> Slot | None:

@@ -9,11 +9,9 @@ from engine.blocks import Blocks
 from engine.domain import ErrorKind, Failure, Join, Payload, Reference, StepStatus
 from engine.machine.draft import Draft, ItemsDraft, Slot, StepsDraft
 from engine.plan import APPROVAL, EvaluationFailed, Plan, PlannedStep
-from engine.state import NEVER_RUN, ApprovalAsked, AttemptOpened, Gated, Items, Steps
+from engine.state import CACHE, NEVER_RUN, RATE, ApprovalAsked, AttemptOpened, Gated, Items, Steps
 
 MAX_ITEMS: Final = 100_000
-CACHE: Final = "cache:"
-RATE: Final = "rate:"
 
 
 def consider(draft: Draft, slot: Slot) -> None:
@@ -210,26 +208,43 @@ def _compute(draft: Draft, slot: Slot, inputs: Payload) -> None:
 def make_ready(draft: Draft, slot: Slot) -> None:
     """Lets workers have the step, as soon as its gates do."""
     planned = slot.planned
-    gate = ""
-    if planned.cache_ttl is not None:
-        gate = CACHE + _digest(slot)
-    elif planned.rate is not None:
-        gate = rate_gate(slot)
-    expires_at = None if planned.waiting_timeout is None else draft.now + planned.waiting_timeout
+    gate = CACHE + _digest(slot) if planned.cache_ttl is not None else rate_gate(slot)
     slot.change(
         status=StepStatus.READY,
-        gate=gate,
-        due_at=None if gate or draft.is_paused else draft.now,
-        expires_at=expires_at,
+        **queued(draft, slot, gate, draft.now),
+        expires_at=None if planned.waiting_timeout is None else draft.now + planned.waiting_timeout,
     )
     draft.say(slot)
-    if gate:
-        draft.effects.append(Gated(slot.path, planned, gate, draft.now))
+    announce(draft, slot, draft.now)
 
 
 def rate_gate(slot: Slot) -> str:
-    """The gate of the step's rate limit."""
+    """The gate of the step's rate limit; empty without one."""
+    if slot.planned.rate is None:
+        return ""
     return RATE + slot.level.plan.evaluator.rate_key(slot.level.number(slot.key), slot.level.scope(slot.key))
+
+
+def queued(draft: Draft, slot: Slot, gate: str, due: datetime) -> dict[str, Any]:
+    """The fields of a READY step that may run from `due` on, if its gate lets it, and while the run is not paused.
+
+    Who waits under a rate limit holds nothing: a paused step leaves the queue, and keeps its place in it.
+    """
+    limited = slot.planned.rate is not None and not gate.startswith(CACHE)
+    if draft.is_paused and limited:
+        gate = ""
+    return {
+        "gate": gate,
+        "due_at": None if gate or draft.is_paused else due,
+        "not_before": due if limited else None,
+    }
+
+
+def announce(draft: Draft, slot: Slot, due: datetime) -> None:
+    """Has the gate at which the step waits, if it does, looked at."""
+    one = slot.state
+    if one.gate and one.due_at is None:
+        draft.effects.append(Gated(slot.path, slot.planned, one.gate, due))
 
 
 def _digest(slot: Slot) -> str:
@@ -254,6 +269,7 @@ def opened(draft: Draft, slot: Slot, worker_id: str, isolation: str, deadline_at
         started_at=one.started_at or draft.now,
         due_at=None,
         gate="",
+        not_before=None,
         expires_at=None,
         failure=None,
         worker_id=worker_id,

@@ -7,7 +7,7 @@ from engine.domain import ErrorKind, Failure, RunStatus, StepStatus
 from engine.machine import running, starting
 from engine.machine.draft import Draft, ItemsDraft, Slot
 from engine.machine.stopping import stop
-from engine.state import ApprovalAsked, CancelRequested, Decided, RunChanged, StopAttempt
+from engine.state import RATE, ApprovalAsked, CancelRequested, Decided, RunChanged, StopAttempt
 
 
 def accept(draft: Draft) -> None:
@@ -68,7 +68,8 @@ def pause(draft: Draft) -> None:
         draft.run["status"] = RunStatus.PAUSED
         draft.effects.append(RunChanged(RunStatus.PAUSED))
         for slot in draft.walk():
-            if slot.state.status is StepStatus.READY and slot.state.due_at is not None:
+            one = slot.state
+            if one.status is StepStatus.READY and (one.due_at is not None or one.gate.startswith(RATE)):
                 slot.change(due_at=None, gate="")
 
 
@@ -82,7 +83,7 @@ def resume(draft: Draft) -> None:
     draft.effects.append(RunChanged(status))
     for slot in list(draft.walk()):
         if slot.state.status is StepStatus.READY and not slot.state.gate:
-            running.go_on(draft, slot)
+            running.go_on(draft, slot, draft.now)
     _begin_if_due(draft)
 
 

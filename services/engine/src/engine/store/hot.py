@@ -55,7 +55,7 @@ SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_
 FROM runs WHERE id = ANY(%s::uuid[])"""
 _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
-    deadline_at, stopping, lines, expires_at, gate, cache_digest, copied_from, decision
+    deadline_at, stopping, lines, expires_at, gate, not_before, cache_digest, copied_from, decision
 FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
 _LOAD_CHANGES = _LOAD_STEPS.replace("run_id = ANY(%s::uuid[])", "run_id = %s::uuid AND version > %s::int")
 _LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%s::bytea[])"
@@ -101,7 +101,8 @@ UPDATE run_steps SET status = %s, attempt = %s, epoch = %s, error = %s, started_
     worker_id = %s, deadline_at = %s, stopping = %s, lines = %s, version = %s
 WHERE run_id = %s::uuid AND step_id = %s"""
 _UPDATE_STEP_WAITING = """
-UPDATE run_steps SET inputs = %s, expires_at = %s, gate = %s, cache_digest = %s, copied_from = %s, decision = %s
+UPDATE run_steps SET inputs = %s, expires_at = %s, gate = %s, not_before = %s, cache_digest = %s, copied_from = %s,
+    decision = %s
 WHERE run_id = %s::uuid AND step_id = %s"""
 _ASK = "UPDATE run_steps SET message = %s, approvers = %s::text[] WHERE run_id = %s::uuid AND step_id = %s"
 _UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
@@ -239,9 +240,10 @@ def _step_state(row: tuple[Any, ...]) -> StepState:
         lines=row[14],
         expires_at=row[15],
         gate=row[16],
-        cache_digest=row[17],
-        copied_from=row[18],
-        decision=to_decision(row[19]),
+        not_before=row[17],
+        cache_digest=row[18],
+        copied_from=row[19],
+        decision=to_decision(row[20]),
     )
 
 
@@ -385,7 +387,8 @@ def steps_sql(info: RunInfo, written: Iterable[Touched], version: int | None) ->
 
 
 def _rare(state: StepState) -> tuple[Any, ...]:
-    return state.expires_at, state.gate, state.cache_digest, state.copied_from, state.decision
+    waits = state.expires_at, state.gate, state.not_before
+    return *waits, state.cache_digest, state.copied_from, state.decision
 
 
 def asked_sql(run_id: str, asked: ApprovalAsked) -> Command:

@@ -8,6 +8,7 @@ from sqlalchemy import and_, exists, func, select
 
 from chassis.database import Transaction
 from engine.domain import Ref
+from engine.store import rates
 from engine.store.leases import to_refs
 from engine.store.pipeline import Command, Rows
 from engine.tables import run_steps, runs
@@ -34,7 +35,15 @@ WITH RECURSIVE lanes AS (
             WHERE status = 'READY' AND due_at IS NOT NULL AND lane > lanes.lane ORDER BY lane LIMIT 1)
     FROM lanes WHERE lanes.lane IS NOT NULL)
 SELECT lane FROM lanes WHERE lane IS NOT NULL"""
-_GATES: Final = "SELECT DISTINCT gate FROM run_steps WHERE gate <> '' AND due_at IS NULL LIMIT %s::int"
+_GATES: Final = """
+WITH RECURSIVE gates AS (
+    (SELECT gate FROM run_steps WHERE gate <> '' AND due_at IS NULL ORDER BY gate LIMIT 1)
+    UNION ALL
+    SELECT (SELECT gate FROM run_steps
+            WHERE gate <> '' AND due_at IS NULL AND gate > gates.gate ORDER BY gate LIMIT 1)
+    FROM gates WHERE gates.gate IS NOT NULL)
+SELECT gate FROM gates LEFT JOIN rate_limits r ON starts_with(gate, 'rate:') AND r.key = substr(gate, 6)
+WHERE gate IS NOT NULL AND (r.next_at IS NULL OR r.next_at <= now() + %s::interval) LIMIT %s::int"""
 _KEYS: Final = """
 SELECT DISTINCT limit_key FROM runs
 WHERE limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED') AND NOT admitted LIMIT %s::int"""
@@ -57,7 +66,7 @@ class Seen:
     lanes: Collection[str]
     """The lanes in which a step is READY. One look into the index for each, however many steps there are."""
     gates: Collection[str]
-    """The gates at which steps wait."""
+    """The gates at which steps wait that may be let through now."""
     keys: Collection[str]
     """The keys under whose limits runs wait for a place."""
 
@@ -72,7 +81,7 @@ def look_sql(worker_ids: Sequence[str]) -> list[Command]:
         (_HELD, (ids,)),
         (_DRAINED, (ids,)),
         (_READY_LANES, ()),
-        (_GATES, (_LIMIT,)),
+        (_GATES, (rates.AHEAD, _LIMIT)),
         (_KEYS, (_LIMIT,)),
     ]
 
