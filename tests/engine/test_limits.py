@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Any
 
 from google.protobuf import timestamp_pb2
@@ -14,6 +15,7 @@ from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker
 from tests.engine.test_dispatch import Gate, until
+from tests.engine.test_steering import pause, resume
 from tests.support.callers import EDITOR, as_caller
 
 Run = run_pb2.Run
@@ -76,7 +78,58 @@ async def test_a_step_that_no_worker_takes_in_time_fails(engine: Engine, peers: 
         await engine.cancel(run.id)
 
     assert (ended.status, ended.error.kind) == (Run.FAILED, run_pb2.RunError.TIMED_OUT)
-    assert "no worker took it" in ended.error.message
+    assert ended.error.message.startswith(
+        "no worker took it within 300 ms: it waited for a free worker for PYTHON_SCRIPT; connect one"
+    )
+
+
+async def test_a_step_whose_turn_under_a_rate_limit_does_not_come_in_time_fails_and_says_so(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    rate = {"limit": 1, "period": {"seconds": 3600}, "key": "mails"}
+    peers.registry.workflow({"id": "a", "rate_limit": rate, "waiting_timeout": {"nanos": 300_000_000}})
+    await engine.ended((await start(engine)).id)
+
+    ended = await engine.ended((await start(engine)).id)
+
+    assert (ended.status, ended.error.kind) == (Run.FAILED, run_pb2.RunError.TIMED_OUT)
+    assert ended.error.message.startswith(
+        "it waited 300 ms for its turn under the rate limit 'mails' (1 in 1 h); raise its waiting_timeout"
+    )
+
+
+async def test_the_time_of_a_pause_does_not_count_as_waiting(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a", "pool": "later", "waiting_timeout": {"nanos": 400_000_000}})
+    run = await start(engine)
+    await pause(engine, run.id)
+    paused = (await engine.steps(run.id))["a"]
+    await resume(engine, run.id)
+    resumed = (await engine.steps(run.id))["a"]
+
+    ended = await engine.ended(run.id)
+
+    assert not paused.HasField("expires_at")
+    assert resumed.expires_at.ToDatetime() - run.created_at.ToDatetime() > timedelta(seconds=0.4)
+    assert ended.error.kind == run_pb2.RunError.TIMED_OUT
+    assert ended.ended_at.ToDatetime() >= resumed.expires_at.ToDatetime()
+
+
+async def test_a_run_whose_time_ends_while_it_waits_says_for_what(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    peers.registry.workflow({"id": "a"}, concurrency=Concurrency(limit=1))
+    worker.code["a"] = Attempt.hang
+    first = await start(engine)
+    limits: dict[str, Any] = {"concurrency": Concurrency(limit=1), "timeout": {"nanos": 300_000_000}}
+    peers.registry.workflow({"id": "a"}, **limits)
+    second = await engine.ended((await start(engine)).id)
+    await engine.cancel(first.id)
+
+    assert second.error.message == (
+        "the run took longer than 300 ms: it waited for a place under the concurrency limit 'flow'"
+    )
 
 
 async def test_no_more_runs_run_at_once_than_the_limit_says_whoever_starts_them(

@@ -134,7 +134,7 @@ class PlannedStep:
     timeout: timedelta | None = DEFAULT_TIMEOUT
     """How long one attempt may run; of a sub-workflow, the whole of it. None only there: no limit."""
     waiting_timeout: timedelta | None = None
-    """How long it may wait for a worker."""
+    """How long it may wait, once it is READY, until an attempt begins."""
     heartbeat_timeout: timedelta | None = None
     """How long its code may say nothing."""
     in_engine: bool = False

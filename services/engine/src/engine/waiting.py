@@ -1,8 +1,11 @@
 """What a run waits for, in words."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+
+from engine.durations import in_words
+from engine.plan import Rate
 
 _RESUMED: Final = "somebody to resume it"
 
@@ -29,6 +32,30 @@ def to_begin(start_at: datetime | None, limit_key: str, now: datetime, *, is_pau
     if not is_paused:
         return then
     return f"{_RESUMED}, and {then}" if then else _RESUMED
+
+
+def in_vain(one: Live, limit: timedelta, since: datetime, now: datetime, rate: Rate | None) -> str:
+    """What a READY step waited for, longer than it may; `since`: when it began to. Names what can be done about it."""
+    kind, _, key = one.gate.partition(":")
+    if kind == "cache":
+        return (
+            f"it waited {in_words(limit)} for another run, which computes the same; raise its waiting_timeout, or do "
+            "without its cache"
+        )
+    which = "" if rate is None else f"the rate limit '{key}' ({rate.limit} in {in_words(rate.period)})"
+    if one.due_at is None or one.due_at > now:
+        if not which:
+            return f"it waited {in_words(limit)}; raise its waiting_timeout"
+        return (
+            f"it waited {in_words(limit)} for its turn under {which}; raise its waiting_timeout or the limit, or have "
+            "fewer steps share it"
+        )
+    before = max(one.due_at - since, timedelta(0))
+    first = f"{in_words(before)} for {which} and then " if which and before >= limit / 100 else ""
+    return (
+        f"no worker took it within {in_words(limit)}: it waited {first}for a free worker for {one.worker}; connect one "
+        "(ListWorkers lists those there are), or raise its waiting_timeout"
+    )
 
 
 def describe(steps: Iterable[Live], now: datetime, *, is_stopping: bool, is_paused: bool = False) -> str:

@@ -91,14 +91,13 @@ def repeat(draft: Draft, slot: Slot, failure: Failure | None, due: datetime) -> 
     except EvaluationFailed as error:
         starting.unusable(slot, error)
         return
-    wait = slot.planned.waiting_timeout
     slot.change(
         status=StepStatus.READY,
         **starting.queued(draft, slot, gate, due),
         failure=failure,
         worker_id="",
         deadline_at=None,
-        expires_at=None if wait is None else due + wait,
+        expires_at=starting.waits_until(draft, slot, due),
         stopping=False,
     )
     draft.say(slot, due)

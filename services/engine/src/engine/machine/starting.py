@@ -212,7 +212,7 @@ def make_ready(draft: Draft, slot: Slot) -> None:
     slot.change(
         status=StepStatus.READY,
         **queued(draft, slot, gate, draft.now),
-        expires_at=None if planned.waiting_timeout is None else draft.now + planned.waiting_timeout,
+        expires_at=waits_until(draft, slot, draft.now),
     )
     draft.say(slot)
     announce(draft, slot, draft.now)
@@ -238,6 +238,12 @@ def queued(draft: Draft, slot: Slot, gate: str, due: datetime) -> dict[str, Any]
         "due_at": None if gate or draft.is_paused else due,
         "not_before": due if limited else None,
     }
+
+
+def waits_until(draft: Draft, slot: Slot, due: datetime) -> datetime | None:
+    """When the waiting of a READY step that may run from `due` on is ended; None: never, or not while it is paused."""
+    wait = slot.planned.waiting_timeout
+    return None if wait is None or draft.is_paused else due + wait
 
 
 def announce(draft: Draft, slot: Slot, due: datetime) -> None:

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from engine import durations
+from engine import durations, lanes, waiting
 from engine.domain import ErrorKind, Failure, RunStatus, StepStatus
-from engine.machine import running, starting
+from engine.machine import flow, running, starting
 from engine.machine.draft import Draft, ItemsDraft, Slot
 from engine.machine.stopping import stop
 from engine.state import RATE, ApprovalAsked, CancelRequested, Decided, RunChanged, StopAttempt
@@ -69,8 +69,11 @@ def pause(draft: Draft) -> None:
         draft.effects.append(RunChanged(RunStatus.PAUSED))
         for slot in draft.walk():
             one = slot.state
-            if one.status is StepStatus.READY and (one.due_at is not None or one.gate.startswith(RATE)):
-                slot.change(due_at=None, gate="")
+            if (
+                one.status is StepStatus.READY
+            ):  # the time of the pause is not its own: it counts anew afterwards
+                gate = "" if one.due_at is not None or one.gate.startswith(RATE) else one.gate
+                slot.change(due_at=None, gate=gate, expires_at=None)
 
 
 def resume(draft: Draft) -> None:
@@ -84,6 +87,9 @@ def resume(draft: Draft) -> None:
     for slot in list(draft.walk()):
         if slot.state.status is StepStatus.READY and not slot.state.gate:
             running.go_on(draft, slot, draft.now)
+        if slot.state.status is StepStatus.READY:
+            due = max(draft.now, slot.state.not_before or draft.now)
+            slot.change(expires_at=starting.waits_until(draft, slot, due))
     _begin_if_due(draft)
 
 
@@ -160,7 +166,9 @@ def _expire_run(draft: Draft) -> None:
     deadline = draft.state.deadline_at
     if deadline is None or deadline > draft.now or draft.root.cause:
         return
-    failure = Failure(ErrorKind.TIMED_OUT, f"the run took longer than {_limit(draft.root.plan.timeout)}")
+    what = flow.waiting_for(draft.state, draft.now)
+    text = f"the run took longer than {_limit(draft.root.plan.timeout)}"
+    failure = Failure(ErrorKind.TIMED_OUT, f"{text}: it waited for {what}" if what else text)
     if draft.is_paused:
         draft.run["status"] = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
     stop(draft, draft.root, "failure", failure, never=StepStatus.SKIPPED, reason="the run took too long")
@@ -175,8 +183,14 @@ def _expire(draft: Draft, path: str) -> None:
         wait = None if planned.approval is None else planned.approval.timeout
         failure = Failure(ErrorKind.TIMED_OUT, f"nobody decided within {_limit(wait)}", step_id=path)
         slot.end(StepStatus.FAILED, failure=failure)
+    elif one.status is StepStatus.READY and draft.is_paused:
+        slot.change(expires_at=None)
     elif one.status is StepStatus.READY:
-        text = f"no worker took it within {_limit(planned.waiting_timeout)}"
+        limit = planned.waiting_timeout or timedelta(0)
+        worker = lanes.in_words(lanes.lane_of(planned))
+        live = waiting.Live(path, worker, one.status, one.due_at, one.worker_id, one.gate)
+        since = (one.expires_at or draft.now) - limit
+        text = waiting.in_vain(live, limit, since, draft.now, planned.rate)
         slot.end(StepStatus.FAILED, failure=Failure(ErrorKind.TIMED_OUT, text, step_id=path))
     elif one.status is StepStatus.RUNNING and one.inner is not None and not slot.inner.cause:
         failure = Failure(ErrorKind.TIMED_OUT, f"it took longer than {_limit(planned.timeout)}", step_id=path)

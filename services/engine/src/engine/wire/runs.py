@@ -150,7 +150,7 @@ def step(
         error=error(to_failure(record.error)),
         started_at=timestamp(record.started_at),
         ended_at=timestamp(record.ended_at),
-        next_attempt_at=timestamp(record.due_at) if waits else None,
+        next_attempt_at=timestamp(record.due_at or record.not_before) if waits else None,
         copied_from=record.copied_from,
         approval_message=record.message,
         decision=decision(to_decision(record.decision)),
