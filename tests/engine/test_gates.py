@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,12 +38,20 @@ async def moments(engines: Engines, count: int) -> set[str]:
     return found
 
 
-async def held(engine: Engine, run_id: str, *paths: str) -> dict[str, Any]:
+async def timeline(engine: Engine, run_id: str) -> Sequence[engine_pb2.Wait]:
+    """What the run's first step waits for."""
+    request = engine_pb2.GetRunTimelineRequest(run_id=run_id)
+    return (await engine.stub.GetRunTimeline(request, metadata=as_caller(EDITOR))).steps[0].waits
+
+
+async def held(engine: Engine, run_id: str, *paths: str, said: str = "") -> dict[str, Any]:
     """The reasons of a run's steps, as soon as these are held back until some moment."""
     async with asyncio.timeout(5):
         while True:
             why = {one.step_id: one for one in (await explain(engine, run_id)).reasons}
-            if set(why) == set(paths) and all(one.HasField("until") for one in why.values()):
+            if set(why) == set(paths) and all(
+                one.HasField("until") and said in one.message for one in why.values()
+            ):
                 return why
             await asyncio.sleep(0.02)
 
@@ -145,6 +154,29 @@ async def test_the_moment_of_a_step_that_does_not_run_goes_to_the_next_whoever_t
             await engine.cancel(first.id)
 
 
+async def test_the_timeline_tells_the_rate_limit_and_pauses_apart_also_of_a_step_whose_time_was_over(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    waiting = {"nanos": 300_000_000}
+    peers.registry.workflow({"id": "a", "rate_limit": HOURLY, "waiting_timeout": waiting})
+    await engine.ended((await start(engine)).id)
+    run = await start(engine)
+    await pause(engine, run.id)
+    paused = await timeline(engine, run.id)
+    await resume(engine, run.id)
+    await engine.ended(run.id)
+
+    waits = await timeline(engine, run.id)
+
+    assert [(one.reason, one.HasField("ended_at")) for one in paused] == [
+        ("RATE_LIMIT", True),
+        ("PAUSED", False),
+    ]
+    assert [one.reason for one in waits] == ["RATE_LIMIT", "PAUSED", "RATE_LIMIT"]
+    assert [one.ended_at for one in waits[:-1]] == [one.started_at for one in waits[1:]]
+    assert waits[-1].ended_at == (await engine.steps(run.id))["a"].ended_at
+
+
 async def test_a_moment_that_nobody_has_yet_is_the_next_ones_when_who_was_first_in_the_queue_is_cancelled(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:
@@ -194,7 +226,7 @@ async def test_a_retry_that_backs_off_holds_nobody_else_under_its_rate_limit_up(
 
     worker.code["a"] = code
     first = await start(engine)
-    why = await held(engine, first.id, "a")
+    why = await held(engine, first.id, "a", said="again")
     second = await engine.ended((await start(engine)).id)
     await engine.cancel(first.id)
 

@@ -1,7 +1,10 @@
 """What a step waited for, told apart on the time axis."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from engine.domain import Retry
 from engine.outline import Entry
@@ -81,3 +84,76 @@ def test_an_item_is_ready_when_those_before_it_leave_room_whichever_end_first() 
 
     assert [one.ready_at for one in found] == [at(10), at(10), at(20), at(30), at(50)]
     assert {wait[0] for one in found for wait in shown(one.waits)} == {"RATE_LIMIT"}
+
+
+def waits_of(
+    planned: PlannedStep,
+    record: StepRecord,
+    *attempts: AttemptRecord,
+    now: float,
+    pauses: tuple[float, ...] = (),
+) -> list[tuple[str, float, float | None]]:
+    run = dataclasses.replace(RUN, pauses=[at(moment) for moment in pauses])
+    marks = {"a": Mark(record.status, None, record.ended_at)}
+    scene = Scene(run, [Entry("a", planned)], marks, at(now))
+    return shown(times(scene, scene.entries[0], record, attempts).waits)
+
+
+LIMITED = PlannedStep("a", rate=RATE)
+QUEUED = step("a", "READY", gate="rate:a")
+
+
+@pytest.mark.parametrize(
+    ("record", "pauses", "waits"),
+    [
+        (QUEUED, (), [("RATE_LIMIT", 0, None)]),
+        (step("a", "READY"), (10,), [("RATE_LIMIT", 0, 10), ("PAUSED", 10, None)]),
+        (QUEUED, (10, 20), [("RATE_LIMIT", 0, 10), ("PAUSED", 10, 20), ("RATE_LIMIT", 20, None)]),
+        (
+            step("a", "READY", gate="rate:a", due_at=at(25)),
+            (0, 20),
+            [("PAUSED", 0, 20), ("RATE_LIMIT", 20, 25), ("WORKER", 25, None)],
+        ),
+        (step("a", "FAILED", ended_at=at(9)), (), [("RATE_LIMIT", 0, 9)]),
+        (step("a", "FAILED", ended_at=at(9), due_at=at(7)), (), [("RATE_LIMIT", 0, 7), ("WORKER", 7, 9)]),
+        (step("a", "ABORTED", ended_at=at(9)), (5, 9), [("RATE_LIMIT", 0, 5), ("PAUSED", 5, 9)]),
+        (step("a", "SKIPPED", ended_at=at(9), has_begun=False), (), []),
+    ],
+)
+def test_each_span_of_a_rate_limited_steps_waiting_has_its_reason_also_when_no_attempt_follows(
+    record: StepRecord, pauses: tuple[float, ...], waits: list[tuple[str, float, float | None]]
+) -> None:
+    assert waits_of(LIMITED, record, now=30, pauses=pauses) == waits
+
+
+def test_a_pause_during_a_backoff_is_told_apart_from_it() -> None:
+    planned = PlannedStep("a", retry=Retry(3, timedelta(seconds=20), 1.0), rate=RATE)
+
+    found = waits_of(planned, QUEUED, attempt("a", 1, 0, 10), now=60, pauses=(15, 25, 40, 45))
+
+    spans = [("BACKOFF", 10, 15), ("PAUSED", 15, 25), ("BACKOFF", 25, 30), ("RATE_LIMIT", 30, 40)]
+    assert found == [*spans, ("PAUSED", 40, 45), ("RATE_LIMIT", 45, None)]
+
+
+def test_a_step_that_waited_for_a_worker_when_its_run_was_paused_is_said_to_have() -> None:
+    record = step("a", "RUNNING")
+    began = dataclasses.replace(attempt("a", 1, 20, 30), started_at=at(25), ended_at=None, status=None)
+
+    assert waits_of(PlannedStep("a"), record, began, now=40, pauses=(10, 20)) == [
+        ("WORKER", 0, 10),
+        ("PAUSED", 10, 20),
+        ("WORKER", 20, 25),
+    ]
+
+
+def test_after_a_decision_a_step_may_wait_for_more() -> None:
+    decision = {"approved": True, "by": "u", "by_name": "U", "at": at(5).isoformat(), "comment": ""}
+    record = step("a", "READY", gate="rate:a", message="go?", decision=decision)
+
+    assert waits_of(LIMITED, record, now=9) == [("APPROVAL", 0, 5), ("RATE_LIMIT", 5, None)]
+
+
+def test_an_output_that_another_run_computed_was_waited_for() -> None:
+    planned = PlannedStep("a", cache_ttl=timedelta(minutes=1))
+
+    assert waits_of(planned, step("a", "CACHED", ended_at=at(4)), now=9) == [("CACHE", 0, 4)]

@@ -318,6 +318,12 @@ class RunModel(RuleBasedStateMachine):
         assert min(self.moments.values(), default=0) >= 0
 
     @invariant()
+    def a_pause_is_on_record_from_its_beginning_to_its_end(self) -> None:
+        if hasattr(self, "state"):
+            assert len(self.state.pauses) % 2 == (self.state.status.value == "PAUSED")
+            assert list(self.state.pauses) == sorted(self.state.pauses)
+
+    @invariant()
     def a_run_has_ended_when_all_its_steps_have(self) -> None:
         if hasattr(self, "state"):
             all_ended = all(one.status.ended for one in self.state.steps)

@@ -65,6 +65,8 @@ class RunRecord:
     rerun_from: Sequence[str] = ()
     triggered_by: str = ""
     run_key: str = ""
+    pauses: Sequence[datetime] = ()
+    """When it was paused and when it went on, in turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,8 @@ class RunState:
     """What it shares its concurrency limit with; empty: no limit."""
     admitted: bool = True
     """Whether it has a place under the limit."""
+    pauses: tuple[datetime, ...] = ()
+    """When it was paused and when it went on, in turn."""
     ready: Mapping[str, datetime | None] = field(default_factory=dict)
     """The READY steps, each with its `due_at`."""
     timers: Mapping[str, datetime] = field(default_factory=dict)

@@ -95,6 +95,13 @@ runs: Final = Table(
     Column(
         "admitted", Boolean, nullable=False, server_default="true", comment="it has a place under its limit"
     ),
+    Column(
+        "pauses",
+        ARRAY(DateTime(timezone=True)),
+        nullable=False,
+        server_default="{}",
+        comment="when it was paused and when it went on, in turn",
+    ),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("run_key", Text, nullable=False, server_default="", comment="the caller's own name for it"),
     Column("rerun_of", Uuid(as_uuid=False)),

@@ -144,7 +144,7 @@ def _waits(
             yield decided
             at = decided.ended_at
         if at is not None and queued > at:
-            yield from _held_back(planned, _backs_off_until(scene, entry, failed), at, queued, scene.now)
+            yield from _held_back(scene, planned, _backs_off_until(scene, entry, failed), at, queued)
         if one.worker_id and one.started_at > queued:
             yield Wait(WORKER, queued, one.started_at)
         at, failed = one.ended_at, one
@@ -153,8 +153,16 @@ def _waits(
     decided = _decision(scene, record, at, None)
     if decided is not None:
         yield decided
-    elif record.status == StepStatus.READY:
-        yield from _waits_now(scene, planned, record, at, _backs_off_until(scene, entry, failed))
+        at = decided.ended_at
+    if at is None or planned.is_composite:
+        return
+    backs_off_until = _backs_off_until(scene, entry, failed)
+    if record.status == StepStatus.READY:
+        yield from _waits_on(scene, planned, record, at, until=None, backs_off_until=backs_off_until)
+    elif record.has_begun and record.ended_at is not None and record.ended_at > at:
+        yield from _waits_on(
+            scene, planned, record, at, until=record.ended_at, backs_off_until=backs_off_until
+        )
 
 
 def _decision(
@@ -172,38 +180,79 @@ def _decision(
     return Wait(APPROVAL, since, ended)
 
 
-def _waits_now(
-    scene: Scene, planned: PlannedStep, record: StepRecord, since: datetime, backs_off_until: datetime | None
+def _waits_on(
+    scene: Scene,
+    planned: PlannedStep,
+    record: StepRecord,
+    since: datetime,
+    *,
+    until: datetime | None,
+    backs_off_until: datetime | None,
 ) -> Iterator[Wait]:
-    """What a READY step waits for."""
-    due = record.due_at
-    if due is not None:
-        if due > since:
-            yield from _held_back(planned, backs_off_until, since, due, scene.now)
-        if due <= scene.now:
-            yield Wait(WORKER, max(since, due), None)
-    elif record.gate:
-        yield Wait(RATE_LIMIT if record.gate.startswith("rate:") else CACHE, since, None)
-    else:
-        yield Wait(PAUSED, since, None)
+    """What a step waits for, or waited for in vain `until` it ended, that no attempt followed upon."""
+    due, over = record.due_at, until or scene.now
+    held_until = until if due is None or due > over else due
+    if held_until is None or held_until > since:
+        is_cached = record.status == StepStatus.CACHED or record.gate.startswith("cache:")
+        yield from _held_back(
+            scene, planned, backs_off_until, since, held_until, known=CACHE if is_cached else ""
+        )
+    if due is not None and due <= over:
+        yield Wait(WORKER, max(since, due), until)
 
 
 def _held_back(
-    planned: PlannedStep, backs_off_until: datetime | None, since: datetime, until: datetime, now: datetime
+    scene: Scene,
+    planned: PlannedStep,
+    backs_off_until: datetime | None,
+    since: datetime,
+    until: datetime | None,
+    *,
+    known: str = "",
 ) -> Iterator[Wait]:
-    """What a step waits for that no worker could have taken before `until`."""
-    over = until if until <= now else None
-    if backs_off_until is not None and backs_off_until > since:
-        if backs_off_until >= min(until, now):
-            yield Wait(BACKOFF, since, over)
-            return
-        yield Wait(BACKOFF, since, backs_off_until)
-        since = backs_off_until
+    """What a step waits for that no worker could have taken before `until`, which may be to come, or None.
+
+    `known` is the reason, beside pauses and backoff, where it is; else it follows from what is planned.
+    """
+    end = None if until is None or until > scene.now else until
+    parts = list(_parts(scene.run.pauses, since, end))
+    reason = known or _reason(planned, backs_off_until, was_paused=any(paused for paused, _, _ in parts))
+    for paused, start, over in parts:
+        if paused:
+            yield Wait(PAUSED, start, over)
+            continue
+        last = over or scene.now
+        rest = start if backs_off_until is None else max(start, min(backs_off_until, last))
+        if rest > start:
+            yield Wait(BACKOFF, start, over if rest == last else rest)
+        if rest < last or rest == start:
+            yield Wait(reason, rest, over)
+
+
+def _reason(planned: PlannedStep, backs_off_until: datetime | None, *, was_paused: bool) -> str:
     if planned.rate is not None:
-        yield Wait(RATE_LIMIT, since, over)
-    else:  # only first attempts ask for what others compute
-        is_first = backs_off_until is None
-        yield Wait(CACHE if is_first and planned.cache_ttl is not None else PAUSED, since, over)
+        return RATE_LIMIT
+    if (
+        planned.cache_ttl is not None and backs_off_until is None
+    ):  # only first attempts ask for what others compute
+        return CACHE
+    return WORKER if was_paused else PAUSED
+
+
+def _parts(
+    pauses: Sequence[datetime], since: datetime, until: datetime | None
+) -> Iterator[tuple[bool, datetime, datetime | None]]:
+    """The time from `since` to `until`, None for what lasts, cut where the run was paused and went on."""
+    paused, start = False, since
+    for number, moment in enumerate(pauses):
+        if until is not None and moment >= until:
+            break
+        if moment > start:
+            yield paused, start, moment
+            start = moment
+        paused = number % 2 == 0
+    if until is None or until > start:
+        yield paused, start, until
 
 
 def _backs_off_until(scene: Scene, entry: Entry, failed: AttemptRecord | None) -> datetime | None:

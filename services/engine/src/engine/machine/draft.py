@@ -71,12 +71,12 @@ class Slot:
         return after
 
     def end(self, status: StepStatus, **fields: Any) -> None:
-        """Gives the step its final status."""
-        draft = self.level.draft
+        """Gives the step its final status. Of one that no worker took it stays on record when one might have."""
+        draft, before = self.level.draft, self.state
         ended = self.change(
             status=status,
             ended_at=draft.now,
-            due_at=None,
+            due_at=before.due_at if before.status is StepStatus.READY else None,
             gate="",
             not_before=None,
             worker_id="",

@@ -1,6 +1,7 @@
 """What people and time do to a run: accept it, pause it, decide, cancel it, let it run out."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from engine import durations, lanes, waiting
 from engine.domain import ErrorKind, Failure, RunStatus, StepStatus
@@ -8,6 +9,8 @@ from engine.machine import flow, running, starting
 from engine.machine.draft import Draft, ItemsDraft, Slot
 from engine.machine.stopping import stop
 from engine.state import RATE, ApprovalAsked, CancelRequested, Decided, RunChanged, StopAttempt
+
+_MOST_PAUSES: Final = 1000
 
 
 def accept(draft: Draft) -> None:
@@ -66,6 +69,7 @@ def pause(draft: Draft) -> None:
         draft.reject("the run is PAUSED", duplicate=True)
     else:
         draft.run["status"] = RunStatus.PAUSED
+        _note_pause(draft)
         draft.effects.append(RunChanged(RunStatus.PAUSED))
         for slot in draft.walk():
             one = slot.state
@@ -81,9 +85,8 @@ def resume(draft: Draft) -> None:
     if not draft.is_paused:
         draft.reject(f"the run is {draft.status}", duplicate=True)
         return
-    status = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
-    draft.run["status"] = status
-    draft.effects.append(RunChanged(status))
+    _end_pause(draft)
+    draft.effects.append(RunChanged(draft.status))
     for slot in list(draft.walk()):
         if slot.state.status is StepStatus.READY and not slot.state.gate:
             running.go_on(draft, slot, draft.now)
@@ -91,6 +94,17 @@ def resume(draft: Draft) -> None:
             due = max(draft.now, slot.state.not_before or draft.now)
             slot.change(expires_at=starting.waits_until(draft, slot, due))
     _begin_if_due(draft)
+
+
+def _end_pause(draft: Draft) -> None:
+    draft.run["status"] = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
+    _note_pause(draft)
+
+
+def _note_pause(draft: Draft) -> None:
+    """Notes that a pause begins or ends; of very many the newest are kept."""
+    pauses = (*draft.state.pauses, draft.now)
+    draft.run["pauses"] = pauses if len(pauses) <= _MOST_PAUSES else pauses[2:]
 
 
 def decide(draft: Draft, event: Decided) -> None:
@@ -126,7 +140,7 @@ def cancel(draft: Draft, event: CancelRequested) -> None:
     if not draft.root.cause:
         failure = Failure(ErrorKind.CANCELLED, event.reason or "the run was cancelled")
         if draft.is_paused:
-            draft.run["status"] = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
+            _end_pause(draft)
         stop(draft, draft.root, "cancel", failure, never=StepStatus.ABORTED, reason="the run was cancelled")
 
 
@@ -170,7 +184,7 @@ def _expire_run(draft: Draft) -> None:
     text = f"the run took longer than {_limit(draft.root.plan.timeout)}"
     failure = Failure(ErrorKind.TIMED_OUT, f"{text}: it waited for {what}" if what else text)
     if draft.is_paused:
-        draft.run["status"] = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
+        _end_pause(draft)
     stop(draft, draft.root, "failure", failure, never=StepStatus.SKIPPED, reason="the run took too long")
 
 

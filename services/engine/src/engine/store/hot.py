@@ -51,7 +51,7 @@ _LOAD_RUNS = """
 SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
     started_by_name, trace_id, priority, limit_count, rerun_of::text, to_jsonb(rerun_from), triggered_by, run_key,
     plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at, cancel_requested_at,
-    begun, start_at, deadline_at, limit_key, admitted
+    begun, start_at, deadline_at, limit_key, admitted, to_jsonb(pauses)
 FROM runs WHERE id = ANY(%s::uuid[])"""
 _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
@@ -80,7 +80,9 @@ UPDATE runs SET run_key = %s, rerun_of = %s::uuid, rerun_from = %s::text[], trig
     limit_count = %s
 WHERE id = %s::uuid"""
 _UPDATE_WAITING = """
-UPDATE runs SET begun = %s, start_at = %s, deadline_at = %s, wake_at = %s, admitted = %s WHERE id = %s::uuid"""
+UPDATE runs SET begun = %s, start_at = %s, deadline_at = %s, wake_at = %s, admitted = %s,
+    pauses = %s::timestamptz[]
+WHERE id = %s::uuid"""
 _UPDATE_RUN = """
 UPDATE runs SET status = %s, cause = %s, outputs = %s, error = %s, started_at = %s, ended_at = %s,
     cancel_requested_at = %s, steps_ended = %s, last_seq = %s, status_seq = coalesce(%s, status_seq),
@@ -210,6 +212,7 @@ def to_states(
             deadline_at=rest[12],
             limit_key=rest[13],
             admitted=rest[14],
+            pauses=tuple(datetime.fromisoformat(one) for one in rest[15]),
         )
         found[info.id] = (info, rebuild.waits(state, known, base))
     return found
@@ -316,7 +319,8 @@ def ended_sql(info: RunInfo, state: RunState, now: datetime) -> Command:
 
 
 def _waits(state: RunState) -> tuple[Any, ...]:
-    return state.begun, state.start_at, state.deadline_at, state.wake_at, state.admitted
+    moments = state.start_at, state.deadline_at, state.wake_at
+    return state.begun, *moments, state.admitted, list(state.pauses)
 
 
 def _waiting_sql(state: RunState) -> Command:

@@ -52,6 +52,7 @@ _BASIC: Final = (
     "rerun_from",
     "triggered_by",
     "run_key",
+    "pauses",
 )
 _SLACK: Final = timedelta(seconds=1)
 _SEQ: Final = Struct(">16si")
