@@ -12,10 +12,10 @@ from engine.counting import BASE, Count, summed
 from engine.tally import Tally
 from mcpanel.engine.v1 import engine_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.engine.test_dispatch import Gate, until
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, as_caller
 
 

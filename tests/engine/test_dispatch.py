@@ -13,31 +13,13 @@ from engine.machine import running
 from engine.store import hot
 from mcpanel.engine.v1 import run_pb2, worker_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, until
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, echo
 
 Run = run_pb2.Run
 Step = run_pb2.StepExecution
 Message = worker_pb2.WorkerMessage
-
-
-async def until(condition: Any, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-class Gate:
-    """Code that waits for the test."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.entered = 0
-
-    async def __call__(self, attempt: Attempt) -> Any:
-        self.entered += 1
-        await self.open.wait()
-        return attempt.number
 
 
 async def test_a_silent_workers_step_goes_to_another_and_its_late_result_is_rejected(

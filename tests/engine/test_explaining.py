@@ -4,12 +4,9 @@ from typing import Any
 
 from mcpanel.engine.v1 import engine_pb2
 from tests.engine.conftest import Engine
+from tests.engine.support.calls import Gate, drain, explain, in_seconds, start, until, waits_for_decision
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.engine.test_dispatch import Gate, until
-from tests.engine.test_limits import explain, in_seconds, start
-from tests.engine.test_steering import waits_for_decision
-from tests.engine.test_workers import drain
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER
 
 

@@ -12,10 +12,10 @@ from engine.store.runs import Reader
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from stack.nats import Nats
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import FakeWorker
-from tests.engine.test_dispatch import Gate, until
 from tests.support.callers import EDITOR, OTHER_EDITOR, as_caller
 
 Run = run_pb2.Run

@@ -12,11 +12,9 @@ import pytest
 from chassis import jsonvalue
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, explain, pause, resume, start, until
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.engine.test_dispatch import Gate, until
-from tests.engine.test_limits import explain, start
-from tests.engine.test_steering import pause, resume
 from tests.support.callers import EDITOR, as_caller
 
 Run = run_pb2.Run

@@ -1,42 +1,20 @@
 """What holds runs and steps back: time, limits, places."""
 
 import asyncio
-import time
 from datetime import timedelta
 from typing import Any
 
-from google.protobuf import timestamp_pb2
-
-from chassis.context import Caller
-from mcpanel.engine.v1 import engine_pb2, run_pb2
+from mcpanel.engine.v1 import run_pb2
 from mcpanel.registry.v1 import workflow_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, explain, in_seconds, pause, resume, start, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker
-from tests.engine.test_dispatch import Gate, until
-from tests.engine.test_steering import pause, resume
-from tests.support.callers import EDITOR, as_caller
 
 Run = run_pb2.Run
 Step = run_pb2.StepExecution
 Concurrency = workflow_pb2.Concurrency
-
-
-async def start(engine: Engine, inputs: dict[str, Any] | None = None, **fields: Any) -> run_pb2.Run:
-    request = engine_pb2.StartRunRequest(workflow="flow", inputs=inputs or {}, **fields)
-    return (await engine.stub.StartRun(request, metadata=as_caller(EDITOR))).run
-
-
-async def explain(engine: Engine, run_id: str, caller: Caller = EDITOR) -> engine_pb2.ExplainRunResponse:
-    request = engine_pb2.ExplainRunRequest(run_id=run_id)
-    return await engine.stub.ExplainRun(request, metadata=as_caller(caller))
-
-
-def in_seconds(seconds: float) -> timestamp_pb2.Timestamp:
-    moment = timestamp_pb2.Timestamp()
-    moment.FromNanoseconds(int((time.time() + seconds) * 1e9))
-    return moment
 
 
 async def test_a_run_begins_at_its_time_and_not_before(

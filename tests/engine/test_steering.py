@@ -8,48 +8,26 @@ from chassis import jsonvalue
 from mcpanel.audit.v1 import audit_pb2
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import (
+    Gate,
+    decide,
+    explain,
+    in_seconds,
+    inbox,
+    pause,
+    rerun,
+    resume,
+    start,
+    until,
+    waits_for_decision,
+)
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.engine.test_dispatch import Gate, until
-from tests.engine.test_limits import explain, in_seconds, start
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER, as_caller
 
 Run = run_pb2.Run
 Step = run_pb2.StepExecution
-
-
-async def pause(engine: Engine, run_id: str) -> run_pb2.Run:
-    request = engine_pb2.PauseRunRequest(run_id=run_id)
-    return (await engine.stub.PauseRun(request, metadata=as_caller(EDITOR))).run
-
-
-async def resume(engine: Engine, run_id: str) -> run_pb2.Run:
-    request = engine_pb2.ResumeRunRequest(run_id=run_id)
-    return (await engine.stub.ResumeRun(request, metadata=as_caller(EDITOR))).run
-
-
-async def decide(
-    engine: Engine, run_id: str, step: str, decision: str = "approve", caller: Any = EDITOR
-) -> run_pb2.StepExecution:
-    request = engine_pb2.ApproveStepRequest(run_id=run_id, step_id=step, decision=decision, comment="seen")
-    return (await engine.stub.ApproveStep(request, metadata=as_caller(caller))).step_execution
-
-
-async def inbox(engine: Engine, caller: Any = EDITOR) -> list[tuple[str, str]]:
-    answer = await engine.stub.ListApprovals(engine_pb2.ListApprovalsRequest(), metadata=as_caller(caller))
-    return [(one.step_id, one.message) for one in answer.approvals]
-
-
-async def rerun(engine: Engine, run_id: str, **fields: Any) -> run_pb2.Run:
-    request = engine_pb2.RerunRunRequest(run_id=run_id, **fields)
-    return (await engine.stub.RerunRun(request, metadata=as_caller(EDITOR))).run
-
-
-async def waits_for_decision(engine: Engine, run_id: str, step: str) -> None:
-    async with asyncio.timeout(5):
-        while (await engine.steps(run_id))[step].status != Step.WAITING_APPROVAL:
-            await asyncio.sleep(0.02)
 
 
 async def recorded(peers: Peers, entity_id: str) -> audit_pb2.Record:

@@ -7,12 +7,10 @@ import psycopg
 
 from mcpanel.engine.v1 import engine_pb2, run_pb2, worker_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, decide, drain, undrain, until, waits_for_decision
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.engine.test_dispatch import Gate, until
-from tests.engine.test_steering import decide, waits_for_decision
-from tests.engine.test_workers import drain, undrain
 from tests.support.callers import EDITOR, OTHER_EDITOR, as_caller
 
 Step = run_pb2.StepExecution

@@ -8,11 +8,10 @@ from chassis import jsonvalue
 from chassis.jsonvalue import Json
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine
+from tests.engine.support.calls import rerun, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import FakeWorker
-from tests.engine.test_dispatch import until
-from tests.engine.test_steering import rerun
 from tests.support.callers import EDITOR, OTHER_EDITOR, VIEWER, as_caller
 
 Run = run_pb2.Run

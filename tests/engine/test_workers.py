@@ -5,32 +5,17 @@ from typing import Any
 
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
+from tests.engine.support.calls import Gate, drain, explain, undrain, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import FakeWorker
-from tests.engine.test_dispatch import Gate, until
-from tests.support.callers import ADMIN, EDITOR, VIEWER, as_caller
+from tests.support.callers import EDITOR, VIEWER, as_caller
 
 
 async def workers(engine: Engine, caller: Any = VIEWER, **fields: Any) -> dict[str, engine_pb2.Worker]:
     request = engine_pb2.ListWorkersRequest(**fields)
     answer = await engine.stub.ListWorkers(request, metadata=as_caller(caller))
     return {one.id: one for one in answer.workers}
-
-
-async def drain(engine: Engine, worker_id: str, **fields: Any) -> engine_pb2.Worker:
-    request = engine_pb2.DrainWorkerRequest(worker_id=worker_id, **fields)
-    return (await engine.stub.DrainWorker(request, metadata=as_caller(ADMIN))).worker
-
-
-async def undrain(engine: Engine, worker_id: str) -> engine_pb2.Worker:
-    request = engine_pb2.UndrainWorkerRequest(worker_id=worker_id)
-    return (await engine.stub.UndrainWorker(request, metadata=as_caller(ADMIN))).worker
-
-
-async def explain(engine: Engine, run_id: str) -> engine_pb2.ExplainRunResponse:
-    request = engine_pb2.ExplainRunRequest(run_id=run_id)
-    return await engine.stub.ExplainRun(request, metadata=as_caller(EDITOR))
 
 
 def session_is_drained(engine: Engine, worker: FakeWorker, wanted: bool = True) -> bool:

@@ -28,6 +28,7 @@ from engine.state import (
     Touched,
 )
 
+_MOST_PAUSES: Final = 1000
 _PART: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[(0|[1-9][0-9]{0,6})\])?")
 
 
@@ -348,6 +349,11 @@ class Draft:
     def begun(self) -> bool:
         begun: bool = self.run.get("begun", self.state.begun)
         return begun
+
+    def note_pause(self) -> None:
+        """Notes that a pause begins or ends; of very many the newest are kept."""
+        pauses = (*self.state.pauses, self.now)
+        self.run["pauses"] = pauses if len(pauses) <= _MOST_PAUSES else pauses[2:]
 
     def run_on(self) -> None:
         """Something begins to run."""

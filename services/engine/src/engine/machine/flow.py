@@ -112,6 +112,8 @@ def _finish_run(draft: Draft) -> None:
         except EvaluationFailed as error:
             cause, failure = "failure", Failure(ErrorKind.INVALID_INPUT, str(error))
     status = {"": RunStatus.SUCCESS, "failure": RunStatus.FAILED, "cancel": RunStatus.ABORTED}[cause]
+    if draft.is_paused:  # the last decision was about something that a pause does not hold back
+        draft.note_pause()
     draft.run |= {
         "ended_at": draft.now,
         "status": status,

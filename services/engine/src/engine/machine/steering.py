@@ -1,7 +1,6 @@
 """What people and time do to a run: accept it, pause it, decide, cancel it, let it run out."""
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from engine import durations, lanes, waiting
 from engine.domain import ErrorKind, Failure, RunStatus, StepStatus
@@ -9,8 +8,6 @@ from engine.machine import flow, running, starting
 from engine.machine.draft import Draft, ItemsDraft, Slot
 from engine.machine.stopping import stop
 from engine.state import RATE, ApprovalAsked, CancelRequested, Decided, RunChanged, StopAttempt
-
-_MOST_PAUSES: Final = 1000
 
 
 def accept(draft: Draft) -> None:
@@ -69,7 +66,7 @@ def pause(draft: Draft) -> None:
         draft.reject("the run is PAUSED", duplicate=True)
     else:
         draft.run["status"] = RunStatus.PAUSED
-        _note_pause(draft)
+        draft.note_pause()
         draft.effects.append(RunChanged(RunStatus.PAUSED))
         for slot in draft.walk():
             one = slot.state
@@ -98,13 +95,7 @@ def resume(draft: Draft) -> None:
 
 def _end_pause(draft: Draft) -> None:
     draft.run["status"] = RunStatus.PENDING if draft.state.started_at is None else RunStatus.RUNNING
-    _note_pause(draft)
-
-
-def _note_pause(draft: Draft) -> None:
-    """Notes that a pause begins or ends; of very many the newest are kept."""
-    pauses = (*draft.state.pauses, draft.now)
-    draft.run["pauses"] = pauses if len(pauses) <= _MOST_PAUSES else pauses[2:]
+    draft.note_pause()
 
 
 def decide(draft: Draft, event: Decided) -> None:
