@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis import errors
+from chassis.connecting import connect
 from chassis.context import Call, current_or_none, utcnow
 from chassis.guards import ContractBroken, ReplayAnswer, open_transaction
 from chassis.signals import Signal
@@ -195,6 +196,7 @@ class Database:
             pool_recycle=1800,
             pool_use_lifo=True,
             connect_args={
+                "async_creator_fn": connect,
                 "application_name": name,
                 "options": options,
                 "connect_timeout": 5,

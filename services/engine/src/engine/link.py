@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from chassis.connecting import connect
 from chassis.database import UNHEARD_MS
 from chassis.errors import Unavailable
 from engine.store import hot
@@ -33,7 +34,7 @@ class Link:
         delay = 0.05
         while self._connection is None or self._connection.closed:
             try:
-                self._connection = await psycopg.AsyncConnection.connect(
+                self._connection = await connect(
                     self._url,
                     autocommit=True,
                     prepare_threshold=None,

@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import pq
 
+from chassis import connecting
 from datasources.addresses import Target
 from datasources.connectors import failures, values, valve
 from datasources.connectors.valve import Valve
@@ -116,7 +117,7 @@ async def connect(source: DataSource, target: Target, secret: str, roots: Path |
     if verified:
         options["sslrootcert"] = str(roots or system_roots() or "system")
     try:
-        connection = await psycopg.AsyncConnection.connect(
+        connection = await connecting.connect(
             # The names come from the data source; a conninfo string never does.
             "",
             autocommit=True,
