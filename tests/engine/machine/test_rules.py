@@ -12,6 +12,7 @@ from engine.state import (
     Begin,
     CancelRequested,
     Lost,
+    PauseRequested,
     Rejected,
     RunChanged,
     RunState,
@@ -191,3 +192,13 @@ def test_an_attempt_far_past_its_timeout_is_ended_by_the_engine() -> None:
     assert any(isinstance(effect, StopAttempt) for effect in effects)
     assert state.failure is not None
     assert state.failure.kind is ErrorKind.TIMED_OUT
+
+
+def test_a_run_that_ends_while_it_is_paused_is_paused_no_more() -> None:
+    state, _ = advance(begun(plan(PlannedStep("a"))), claim("a"), PauseRequested())
+    assert state.pauses == (NOW,)
+
+    state, _ = advance(state, ok("a"))
+
+    assert state.status is RunStatus.SUCCESS
+    assert state.pauses == (NOW, NOW)
