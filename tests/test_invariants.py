@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData
 
+from chassis import contracts
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.guards import ContractBroken
@@ -37,6 +38,22 @@ def test_errors_are_mapped_to_statuses_in_one_place() -> None:
     }
 
     assert aborts == MAY_ABORT
+
+
+def test_no_permission_and_no_role_is_named_but_in_the_contracts() -> None:
+    """Identity alone knows the roles' names: they are its data."""
+    words = {*contracts.permissions(), *(name.capitalize() for name in contracts.Rule.Role.keys()[1:])}
+    named = {
+        f"{_name(path)}: {text}"
+        for path in SOURCES
+        for text in _texts(path)
+        for word in words
+        if re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", text)
+    }
+
+    assert named == {
+        f"services/identity/src/identity/domain/roles.py: {name}" for name in ("Admin", "Editor", "Viewer")
+    }
 
 
 def test_no_handler_catches_to_hide() -> None:
@@ -88,6 +105,15 @@ def _impurities(path: Path) -> Iterator[str]:
             (".now", ".utcnow", ".today", "uuid7")
         ):
             yield ast.unparse(node)
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """The texts in a file's code; not what documents it."""
+    tree = ast.parse(path.read_text())
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+            yield node.value
 
 
 def _hides(node: ast.AST) -> bool:

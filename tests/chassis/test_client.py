@@ -67,7 +67,8 @@ async def test_the_user_is_passed_on_by_the_second_service_too(serve: Serve) -> 
 
 async def test_a_call_outside_any_call_has_a_deadline_of_its_own(serve: Serve) -> None:
     servicer = Registry()
-    link = await connect(serve, registry_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
+    add = registry_pb2_grpc.add_RegistryServiceServicer_to_server
+    link = await connect(serve, add, servicer, key=VIEWER.credential)
 
     await registry_pb2_grpc.RegistryServiceStub(link).GetDefinition(GET)
 
@@ -93,7 +94,8 @@ async def test_no_call_is_made_without_time(serve: Serve) -> None:
 
 async def test_what_the_peer_says_passes_through(serve: Serve) -> None:
     raised = errors.NotFound("DEFINITION_NOT_FOUND", "no 'x'", resource=("definition", "x"))
-    link = await connect(serve, registry_pb2_grpc.add_RegistryServiceServicer_to_server, Registry(raised))
+    add = registry_pb2_grpc.add_RegistryServiceServicer_to_server
+    link = await connect(serve, add, Registry(raised), key=VIEWER.credential)
 
     with pytest.raises(errors.NotFound) as caught:
         await registry_pb2_grpc.RegistryServiceStub(link).GetDefinition(GET)
@@ -123,10 +125,10 @@ async def test_a_key_file_may_appear_later(serve: Serve, tmp_path: Path) -> None
 
     with pytest.raises(errors.Unauthenticated):
         await stub.GetDefinition(GET)
-    path.write_text(f"{SERVICE.credential}\n")
+    path.write_text(f"{VIEWER.credential}\n")
     await stub.GetDefinition(GET)
 
-    assert servicer.calls[0].caller.id == SERVICE.id
+    assert servicer.calls[0].caller.id == VIEWER.id
     await link.close()
 
 

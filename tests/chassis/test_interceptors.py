@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from chassis import errors
-from chassis.context import current
+from chassis.context import Caller, current
 from chassis.database import Database
 from chassis.interceptors.validation import validate
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
@@ -19,7 +19,7 @@ from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 from tests.chassis.conftest import Serve
 from tests.chassis.probes import failure, read
-from tests.support.callers import ADMIN, EDITOR, SERVICE, VIEWER, WORKER, as_caller
+from tests.support.callers import ADMIN, EDITOR, GATEWAY, GUEST, SERVICE, VIEWER, WORKER, as_caller
 
 RUN_ID = "018f0000-0000-7000-8000-000000000000"
 
@@ -42,6 +42,10 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
                 id=request.definition_id, name=current().caller.effective.name
             )
         )
+
+    async def GetVersion(self, request: Any, context: Any) -> Any:
+        self.calls.append(current())
+        return registry_pb2.GetVersionResponse()
 
     async def CreateDefinition(self, request: Any, context: Any) -> Any:
         self.calls.append(current())
@@ -178,7 +182,7 @@ async def test_an_internal_method_is_for_services_and_not_even_for_administrator
     request = identity_pb2.AuthenticateRequest(credential="x")
 
     await stub.Authenticate(request, metadata=as_caller(SERVICE))
-    for caller in (ADMIN, WORKER):
+    for caller in (ADMIN, WORKER, GATEWAY):
         code, error = await failure(stub.Authenticate(request, metadata=as_caller(caller)))
         assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "INTERNAL_ONLY")
 
@@ -200,6 +204,46 @@ def test_an_id_that_ends_with_a_mistyped_call_is_told_the_calls_there_are(run_id
     (field,) = caught.value.fields
     assert (field.field, field.description.startswith(f"must be a valid UUID{told}")) == ("run_id", True)
     assert ("POST :cancel" in field.description) == bool(told)
+
+
+async def test_a_service_calls_as_itself_what_names_it_and_nothing_else(serve: Serve) -> None:
+    servicer = Registry()
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(servicer)))
+    version = registry_pb2.GetVersionRequest(version_id="x")
+
+    await stub.GetVersion(version, metadata=as_caller(SERVICE))
+    refused = [
+        await failure(stub.GetVersion(version, metadata=as_caller(GATEWAY))),
+        await failure(stub.GetDefinition(GET, metadata=as_caller(SERVICE))),
+        await failure(stub.GetVersion(version, metadata=as_caller(SERVICE, on_behalf_of=GUEST))),
+    ]
+
+    assert {(code, error.reason) for code, error in refused} == {
+        (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
+    }
+    assert len(servicer.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("caller", "on_behalf_of", "reaches"),
+    [
+        (ADMIN, None, True),
+        (EDITOR, None, False),
+        (SERVICE, None, True),
+        (SERVICE, EDITOR, False),
+        (SERVICE, ADMIN, True),
+    ],
+)
+async def test_the_rule_says_who_reaches_what_is_somebody_elses(
+    serve: Serve, caller: Caller, on_behalf_of: Caller | None, reaches: bool
+) -> None:
+    servicer = Registry()
+    stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(servicer)))
+    version = registry_pb2.GetVersionRequest(version_id="x")
+
+    await stub.GetVersion(version, metadata=as_caller(caller, on_behalf_of=on_behalf_of))
+
+    assert servicer.calls[0].may_others() is reaches
 
 
 async def test_an_invalid_field_is_named(serve: Serve) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis import contracts, errors
+from chassis import contracts, errors, rules
 from identity.domain import roles
 from mcpanel.errors.v1 import errors_pb2
 from tests.contracts import walk
@@ -66,12 +66,41 @@ def test_a_rule_names_a_permission_exactly_where_one_is_asked_for() -> None:
     assert broken(needs + ignores) == []
 
 
-def test_every_permission_is_held_by_a_role() -> None:
+def test_every_permission_is_held_by_one_role_or_by_workers() -> None:
     held = frozenset().union(*(role.permissions for role in roles.BUILT_IN), roles.WORKER_PERMISSIONS)
-    named = {rpc.rule.permission for rpc in walk.rpcs() if rpc.rule.permission}
+    named = {one for rpc in walk.rpcs() for one in (rpc.rule.permission, rpc.rule.others) if one}
 
-    assert named - held == set()
-    assert named - roles.PERMISSIONS == set()
+    assert named == held == roles.PERMISSIONS
+    assert [one for one in named if not re.fullmatch(r"[a-z_]+\.[a-z]+", one)] == []
+
+
+def test_every_rule_can_govern_its_rpc() -> None:
+    problems = {
+        rpc.name: rules.problem_of(
+            rpc.rule, contracts.pool().FindMessageTypeByName(rpc.method.input_type[1:])
+        )
+        for rpc in walk.rpcs()
+    }
+
+    assert {name: problem for name, problem in problems.items() if problem} == {}
+
+
+def test_every_rpc_that_is_asked_about_one_thing_of_somebodys_says_so() -> None:
+    """What its path names is what it acts on; the exceptions belong to nobody."""
+    silent = [
+        rpc.name
+        for rpc in walk.rpcs()
+        if rpc.rule.access not in (Rule.PUBLIC, Rule.INTERNAL)
+        and any(walk.variables(path) for _, path, _ in rpc.routes)
+        and not rpc.rule.resources
+    ]
+
+    assert silent == [
+        "AuditService.GetActionLog",
+        "AuditService.GetInclusionProof",
+        "EngineService.DrainWorker",
+        "EngineService.UndrainWorker",
+    ]
 
 
 def test_every_rpc_is_mapped_to_rest_or_internal() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pb2
@@ -32,9 +33,39 @@ GEN = Path(generate.__file__).parent / "gen"
 def test_a_service_refuses_to_start_without_the_rule_of_one_rpc(
     package: str, module: str, rpc: str, tmp_path: Path
 ) -> None:
+    output = _refusal(tmp_path, package, module, rpc, policy_pb2.Rule())
+
+    assert "refusing to start" in output
+    assert f"{rpc} has no rule" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({"callers": [99]}, "names an unknown caller, 99"),
+        ({"resources": [{"kind": 1, "level": 1, "field": "definition"}]}, "names the field definition"),
+    ],
+)
+def test_a_service_refuses_to_start_with_a_rule_that_cannot_be(
+    rule: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    module, rpc = "mcpanel.registry.v1.registry_pb2", "RegistryService.GetDefinition"
+    broken = policy_pb2.Rule(
+        access="PERMISSION", permission="definitions.read", role="VIEWER", others="a.b", **rule
+    )
+
+    output = _refusal(tmp_path, "registry", module, rpc, broken)
+
+    assert f"{rpc} {why}" in output
+    assert "Traceback" not in output
+
+
+def _refusal(tmp_path: Path, package: str, module: str, rpc: str, rule: policy_pb2.Rule) -> str:
+    """What the service says, which does not start when its RPC has this rule."""
     generated = tmp_path / "gen"
     shutil.copytree(GEN, generated, ignore=shutil.ignore_patterns("__pycache__"))
-    _remove_rule(generated, module, rpc)
+    _replace_rule(generated, module, rpc, rule)
     keyfiles.write(tmp_path / "keys" / "signing.key", SigningKey.generate().pem())  # identity reads it first
 
     done = subprocess.run(
@@ -48,13 +79,11 @@ def test_a_service_refuses_to_start_without_the_rule_of_one_rpc(
 
     output = done.stdout + done.stderr
     assert done.returncode == 1, output
-    assert "refusing to start" in output
-    assert rpc in output
-    assert "Traceback" not in output
+    return output
 
 
-def _remove_rule(generated: Path, module: str, rpc: str) -> None:
-    """Writes the generated module anew, as it would be without the rule."""
+def _replace_rule(generated: Path, module: str, rpc: str, rule: policy_pb2.Rule) -> None:
+    """Writes the generated module anew, as it would be with this rule; without one where it is empty."""
     path = generated / (module.replace(".", "/") + ".py")
     content = importlib.import_module(module).DESCRIPTOR.serialized_pb
     file = descriptor_pb2.FileDescriptorProto.FromString(content)
@@ -64,7 +93,10 @@ def _remove_rule(generated: Path, module: str, rpc: str) -> None:
         for method in service.method
         if f"{service.name}.{method.name}" == rpc
     )
-    method.options.ClearExtension(policy_pb2.rule)  # type: ignore[arg-type]  # the stubs know it as a descriptor
+    extension: Any = policy_pb2.rule
+    method.options.ClearExtension(extension)
+    if rule.ByteSize():
+        method.options.Extensions[extension].CopyFrom(rule)
     literal = re.compile(r"AddSerializedFile\(b'.*'\)$", re.MULTILINE)
     text, count = literal.subn(lambda _: f"AddSerializedFile({file.SerializeToString()!r})", path.read_text())
     assert count == 1

@@ -110,7 +110,7 @@ def test_a_users_key_never_does_more_than_the_user_may_now(
     ("kind", "granted", "expected", "permissions"),
     [
         ("operator", ADMIN, "api_key", ADMIN.permissions),
-        ("service", None, "service", roles.SERVICE_PERMISSIONS),
+        ("service", None, "service", frozenset()),
         ("worker", None, "worker", {"worker.connect"}),
         ("service", VIEWER, "api_key", VIEWER.permissions),  # a key made through the API is no service's own
         ("operator", None, "api_key", frozenset()),

@@ -25,8 +25,8 @@ async def authenticate(world: World, credential: str, caller: str = "engine") ->
     ("name", "kind", "permissions"),
     [
         ("admin", pb.Principal.API_KEY, roles.BUILT_IN[0].permissions),
-        ("registry", pb.Principal.SERVICE, roles.SERVICE_PERMISSIONS),
-        ("gateway", pb.Principal.SERVICE, roles.SERVICE_PERMISSIONS),
+        ("registry", pb.Principal.SERVICE, frozenset()),
+        ("gateway", pb.Principal.SERVICE, frozenset()),
         ("worker", pb.Principal.WORKER, {"worker.connect"}),
     ],
 )
@@ -51,8 +51,8 @@ async def test_a_credential_that_is_none_is_refused_without_blaming_the_caller(
     assert error.metadata.get("subject") != "caller"
 
 
-@pytest.mark.parametrize("caller", ["admin", "worker"])
-async def test_internal_methods_are_for_services_only(world: World, caller: str) -> None:
+@pytest.mark.parametrize("caller", ["admin", "worker", "gateway"])
+async def test_internal_methods_are_for_the_services_they_name(world: World, caller: str) -> None:
     token = pb.IssueRunTokenRequest(run_id=RUN, subject_id="u", data_source_ids=["d"])
 
     answers = [
@@ -63,6 +63,26 @@ async def test_internal_methods_are_for_services_only(world: World, caller: str)
     assert {(code, error.reason) for code, error in answers} == {
         (grpc.StatusCode.PERMISSION_DENIED, "INTERNAL_ONLY")
     }
+
+
+async def test_a_service_administers_nobody(world: World) -> None:
+    ada = await world.register("ada@example.com")
+    acting = bearer(world.key("registry"))
+    change = pb.UpdateUserRequest(user_id=ada.id, user=pb.User(role_name="Admin"))
+
+    answers = [
+        await failure(world.stub.DeleteUser(pb.DeleteUserRequest(user_id=ada.id), metadata=acting)),
+        await failure(world.stub.UpdateUser(change, metadata=acting)),
+        await failure(
+            world.stub.CreateApiKey(pb.CreateApiKeyRequest(name="k", role_name="Viewer"), metadata=acting)
+        ),
+    ]
+
+    assert [error.reason for _, error in answers] == [
+        "PERMISSION_MISSING",
+        "PERMISSION_MISSING",
+        "ROLE_NOT_GRANTABLE",
+    ]
 
 
 async def principal(world: World, principal_id: str, caller: str = "engine") -> pb.Principal:

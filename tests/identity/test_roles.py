@@ -1,21 +1,16 @@
 """Roles and permissions, and the migrated database that holds them."""
 
+import asyncio
+
 import pytest
+from sqlalchemy import delete
 
 from chassis import errors, migrations
 from chassis.database import Database
-from chassis.rules import methods
-from identity import store
+from identity import built_in, store
 from identity.domain import roles
-
-SERVICES = (
-    "mcpanel.registry.v1.RegistryService",
-    "mcpanel.engine.v1.EngineService",
-    "mcpanel.engine.v1.WorkerService",
-    "mcpanel.datasources.v1.DataSourceService",
-    "mcpanel.audit.v1.AuditService",
-    "mcpanel.identity.v1.IdentityService",
-)
+from identity.tables import metadata
+from tests.identity.records import records
 
 
 def role(name: str) -> roles.Role:
@@ -27,6 +22,7 @@ def test_each_role_holds_what_the_one_below_it_holds() -> None:
 
     assert viewer.permissions < editor.permissions < admin.permissions
     assert roles.PERMISSIONS - admin.permissions == {"worker.connect"}
+    assert {"resources.all", "users.update"} <= admin.permissions - editor.permissions
 
 
 def test_an_editor_deletes_nothing_but_automation_and_sees_neither_audit_nor_users() -> None:
@@ -39,17 +35,6 @@ def test_an_editor_deletes_nothing_but_automation_and_sees_neither_audit_nor_use
 
 def test_a_viewer_only_reads() -> None:
     assert all(one.endswith(".read") for one in role("Viewer").permissions)
-
-
-def test_every_permission_that_a_contract_needs_exists() -> None:
-    from mcpanel.audit.v1 import audit_pb2  # noqa: F401, PLC0415  # registers its descriptors
-    from mcpanel.datasources.v1 import datasources_pb2  # noqa: F401, PLC0415
-    from mcpanel.engine.v1 import engine_pb2, worker_pb2  # noqa: F401, PLC0415
-    from mcpanel.registry.v1 import registry_pb2  # noqa: F401, PLC0415
-
-    needed = {method.rule.permission for method in methods(SERVICES).values() if method.rule.permission}
-
-    assert needed <= roles.PERMISSIONS
 
 
 @pytest.mark.parametrize(("held", "wanted"), [("Viewer", "Editor"), ("Editor", "Admin"), ("Viewer", "Admin")])
@@ -68,11 +53,25 @@ def test_an_unknown_role_names_the_known_ones() -> None:
     assert refused.value.fields[0].field == "role_name"
 
 
-async def test_the_migration_fills_in_the_built_in_roles(db: Database) -> None:
-    async with db.read() as tx:
-        stored = await store.roles.every(tx)
+async def test_a_start_makes_the_built_in_roles_hold_what_the_contracts_say(fresh_url: str) -> None:
+    db = Database(fresh_url, metadata)
+    await built_in.ensure(db)
+    async with db.begin(idempotent=False, audited=False) as tx:
+        await store.roles.put(tx, roles.Role("Editor", "Edits.", frozenset({"runs.read", "gone.away"})))
+        await store.roles.put(tx, roles.Role("Custom", "Ours.", frozenset({"runs.read"})))
+        await tx.execute(delete(db.tables.outbox))
 
-    assert stored == sorted(roles.BUILT_IN, key=lambda one: one.name)
+    await asyncio.gather(built_in.ensure(db), built_in.ensure(db))
+
+    async with db.read() as tx:
+        stored = {role.name: role for role in await store.roles.every(tx)}
+    custom = stored.pop("Custom")
+    assert set(stored.values()) == set(roles.BUILT_IN)
+    assert custom.permissions == {"runs.read"}
+    (record,) = await records(db, "ROLE_UPDATED")
+    assert record["entity_id"] == "Editor"
+    assert record["details"]["old"]["permissions"] == ["gone.away", "runs.read"]
+    await db.close()
 
 
 def test_the_migrations_make_the_tables_of_the_code(fresh_url: str) -> None:

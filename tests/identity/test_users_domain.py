@@ -22,6 +22,7 @@ def change(user: User, values: dict[str, Any], **how: Any) -> Change:
         "new_password_hash": None,
         "oneself": False,
         "proved": False,
+        "needed": "users.update",
         "administers": True,
         "now": LATER,
     }

@@ -10,7 +10,7 @@ from chassis.errors import ServiceError
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from tests.registry.conftest import PYTHON, World
-from tests.support.callers import ADMIN, ANONYMOUS, EDITOR, OTHER_EDITOR, SERVICE, VIEWER
+from tests.support.callers import ADMIN, ANONYMOUS, EDITOR, OTHER_EDITOR, VIEWER
 
 
 def updating(key: str, *paths: str, **fields: Any) -> pb.UpdateDefinitionRequest:
@@ -131,7 +131,7 @@ async def test_validate_only_checks_and_leaves_nothing(world: World) -> None:
     assert missing.code == "NOT_FOUND"
 
 
-async def test_a_private_definition_is_nowhere_for_others_but_administrators_and_services(
+async def test_a_private_definition_is_nowhere_for_others_but_administrators(
     world: World,
 ) -> None:
     private = await world.definition()
@@ -144,7 +144,7 @@ async def test_a_private_definition_is_nowhere_for_others_but_administrators_and
         assert not (await world.call("ListDefinitions", listing, caller)).definitions
         changing = updating(private.id, description="mine now")
         assert (await world.refused("UpdateDefinition", changing, OTHER_EDITOR)).code == "NOT_FOUND"
-    for caller in (EDITOR, ADMIN, SERVICE):
+    for caller in (EDITOR, ADMIN):
         assert (await world.call("GetDefinition", request, caller)).definition == private
 
 

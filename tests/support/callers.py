@@ -37,9 +37,22 @@ SERVICE: Final = Caller(
     id="00000000-0000-7000-8000-000000000010",
     kind="service",
     name="engine",
-    permissions=roles.SERVICE_PERMISSIONS,
     credential="service-token",
     credential_id="service-key",
+)
+GATEWAY: Final = Caller(
+    id="00000000-0000-7000-8000-000000000012",
+    kind="service",
+    name="gateway",
+    credential="gateway-token",
+    credential_id="gateway-key",
+)
+GUEST: Final = Caller(
+    id="00000000-0000-7000-8000-000000000013",
+    kind="user",
+    name="guest@example.com",
+    credential="guest-token",
+    credential_id="guest-jti",
 )
 WORKER: Final = Caller(
     id="00000000-0000-7000-8000-000000000011",
@@ -50,7 +63,7 @@ WORKER: Final = Caller(
     credential_id="worker-key",
 )
 ANONYMOUS: Final = Caller(id="", kind="anonymous", name="anonymous")
-ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, SERVICE, WORKER)
+ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, SERVICE, GATEWAY, GUEST, WORKER)
 
 
 class TestAuthenticator:

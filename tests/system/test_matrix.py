@@ -72,7 +72,8 @@ async def keys(stack: Stack) -> dict[str, str]:
         "anonymous": "",
         "admin": stack.admin_key,
         "worker": stack.key("worker"),
-        "service": stack.key("engine"),
+        "engine": stack.key("engine"),
+        "gateway": stack.key("gateway"),
     }
     async with stack.http() as http:
         admin = Console(http)
@@ -101,8 +102,10 @@ async def test_every_rpc_lets_in_whom_its_rule_names_and_nobody_else(
         "Editor": held["Editor"],
         "Viewer": held["Viewer"],
         "worker": {"worker.connect"},
-        "service": {"*"},
+        "engine": set[str](),
+        "gateway": set[str](),
     }
+    named = {policy_pb2.Rule.Service.Name(one).lower() for one in rule.callers}
 
     expected = {}
     for caller in keys:
@@ -114,10 +117,10 @@ async def test_every_rpc_lets_in_whom_its_rule_names_and_nobody_else(
             case policy_pb2.Rule.AUTHENTICATED:
                 expected[caller] = ""
             case policy_pb2.Rule.INTERNAL:
-                let_in = caller == "service" or (rule.permission and rule.permission in permissions[caller])
+                let_in = caller in named or (rule.permission and rule.permission in permissions[caller])
                 expected[caller] = "" if let_in else "INTERNAL_ONLY"
             case _:
-                let_in = caller == "service" or rule.permission in permissions[caller]
+                let_in = caller in named or rule.permission in permissions[caller]
                 expected[caller] = "" if let_in else "PERMISSION_MISSING"
 
     assert {caller: await refusal(stack, path, key) for caller, key in keys.items()} == expected

@@ -28,6 +28,11 @@ class Caller:
     credential_id: str = ""
     """The id of the API key or token (jti) that was shown; never the secret itself."""
     session_id: str = ""
+    """The login session the credential belongs to; empty where there is none."""
+    scopes: frozenset[str] = frozenset()
+    """What the credential was narrowed to by whoever made it; empty when it was not. `permissions` are narrowed
+    already.
+    """
     expires_at: datetime | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """A verified token's claims; empty for a key. What narrows a token further, its service reads here."""
@@ -87,6 +92,24 @@ class Call:
     def action(self) -> str:
         """The audit action that the method's rule names, or empty."""
         return "" if self.rule is None else str(self.rule.audit)
+
+    @property
+    def is_from_named_service(self) -> bool:
+        """Whether one of the services that the rule names in `callers` sent the request."""
+        rule, caller = self.rule, self.caller
+        if rule is None or caller.kind != "service":
+            return False
+        return caller.name in (rule.Service.Name(one).lower() for one in rule.callers)
+
+    def may_others(self) -> bool:
+        """Whether the effective caller reaches what is somebody else's: it holds the rule's `others`, or is one of the
+        services in `callers` that acts for no user.
+        """
+        if self.rule is None:
+            return False
+        if self.caller.on_behalf_of is None and self.is_from_named_service:
+            return True
+        return bool(self.rule.others) and self.caller.may(self.rule.others)
 
     def remaining(self) -> float | None:
         """Seconds until the caller stops waiting (never negative), or None when it waits for ever."""

@@ -1,9 +1,20 @@
 """The committed contracts as descriptors, comments included: what documentation and forms are derived from."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from types import MappingProxyType
+from typing import Any
 
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from buf.validate import validate_pb2
+from mcpanel.policy.v1 import policy_pb2
+
+Rule = policy_pb2.Rule
+OPTIONS = (annotations_pb2, policy_pb2, validate_pb2)
+"""What the contracts' options are written in: known before the descriptor set is read, or they stay unread in it."""
 
 
 @cache
@@ -37,6 +48,42 @@ def comments() -> dict[str, str]:
             if name and location.leading_comments:
                 lines = location.leading_comments.splitlines()
                 found[name] = "\n".join(line.removeprefix(" ") for line in lines).strip()
+    return found
+
+
+@cache
+def rules() -> Mapping[str, policy_pb2.Rule]:
+    """The rule of every RPC by its path without the first slash, `mcpanel.registry.v1.RegistryService/GetVersion`."""
+    extension: Any = policy_pb2.rule
+    return MappingProxyType(
+        {
+            f"{file.package}.{service.name}/{method.name}": method.options.Extensions[extension]
+            for file in descriptor_set().file
+            for service in file.service
+            for method in service.method
+        }
+    )
+
+
+@cache
+def permissions() -> Mapping[str, int]:
+    """Every permission there is, with the least built-in role that holds it (`Rule.Role`).
+
+    ROLE_UNSPECIFIED stands for those of no role, which only INTERNAL methods need; what only lets a caller reach what
+    is somebody else's is an administrator's. Raises ValueError naming a permission that is given to two roles.
+    """
+    return MappingProxyType(holders(rules()))
+
+
+def holders(rules: Mapping[str, policy_pb2.Rule]) -> dict[str, int]:
+    """The permissions that these rules name, as `permissions` tells them."""
+    found: dict[str, int] = {}
+    for path, rule in rules.items():
+        if rule.permission and found.setdefault(rule.permission, rule.role) != rule.role:
+            raise ValueError(f"{path} gives {rule.permission} to another role than the methods before it")
+    for rule in rules.values():
+        if rule.others:
+            found.setdefault(rule.others, Rule.ADMIN)
     return found
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from mcpanel.policy.v1 import policy_pb2
 
 Rule = policy_pb2.Rule
+Resource = policy_pb2.Resource
 
 
 class MissingRuleError(Exception):
@@ -48,7 +49,7 @@ def methods(services: Iterable[str]) -> dict[str, Method]:
         descriptor: ServiceDescriptor = pool.FindServiceByName(service)
         for method in descriptor.methods:
             rule = rule_of(method)
-            if problem := _problem(rule):
+            if problem := problem_of(rule, method.input_type):
                 problems.append(f"{method.full_name} {problem}")
             one = _method(descriptor, method, rule)
             found[one.path] = one
@@ -92,12 +93,57 @@ def _routes(method: MethodDescriptor) -> Iterator[tuple[str, str]]:
             yield verb, getattr(rule, verb)
 
 
-def _problem(rule: policy_pb2.Rule) -> str:
+def problem_of(rule: policy_pb2.Rule, request: Descriptor) -> str:
+    """Why the rule cannot govern an RPC with this request, as the end of a sentence; empty when it can."""
     if rule.access == Rule.ACCESS_UNSPECIFIED:
         return "has no rule"
+    if rule.access not in Rule.Access.values():
+        return f"has the unknown access {rule.access}"
     if rule.access == Rule.PERMISSION and not rule.permission:
         return "needs a permission and names none"
+    if rule.access == Rule.PERMISSION and rule.role not in _known(Rule.Role):
+        return f"names no role that holds {rule.permission}"
+    if rule.access != Rule.PERMISSION and rule.role:
+        return "names a role, but needs no permission that one could hold"
+    if rule.access in (Rule.PUBLIC, Rule.AUTHENTICATED) and rule.permission:
+        return f"names the permission {rule.permission}, but does not need it"
+    if rule.access == Rule.INTERNAL and not (rule.callers or rule.permission):
+        return "is internal and names no caller"
+    if rule.access in (Rule.PUBLIC, Rule.AUTHENTICATED) and rule.callers:
+        return "names callers, but lets in everybody"
+    if unknown := set(rule.callers) - _known(Rule.Service):
+        return f"names an unknown caller, {min(unknown)}"
+    if rule.resources and not rule.others:
+        return "acts on what is somebody's and names no permission for others"
+    return next(filter(None, (_resource_problem(one, request) for one in rule.resources)), "")
+
+
+def _resource_problem(resource: policy_pb2.Resource, request: Descriptor) -> str:
+    if resource.kind not in _known(Resource.Kind):
+        return f"acts on an unknown kind, {resource.kind}"
+    if resource.level not in _known(Resource.Level):
+        return f"does something unknown to it, {resource.level}"
+    if not resource.field:
+        return "" if resource.listed else "acts on something that no field names"
+    if _text_field(request, resource.field) is None:
+        return f"names the field {resource.field}, which is no text in {request.name}"
     return ""
+
+
+def _text_field(message: Descriptor, path: str) -> FieldDescriptor | None:
+    """The string, or list of strings, at a path of fields; None when there is no such one."""
+    name, _, rest = path.partition(".")
+    field: FieldDescriptor | None = message.fields_by_name.get(name)
+    if field is None:
+        return None
+    if rest:
+        return None if field.message_type is None else _text_field(field.message_type, rest)
+    return field if field.type == FieldDescriptor.TYPE_STRING else None
+
+
+def _known(enum: Any) -> set[int]:
+    """The numbers of an enum that mean something."""
+    return set(enum.values()) - {0}
 
 
 def _method(service: ServiceDescriptor, method: MethodDescriptor, rule: policy_pb2.Rule) -> Method:

@@ -59,6 +59,7 @@ class Server:
         audit: ServiceChannel | None = None,
         record_sources: Sequence[RecordSource] = (),
         refusals: RefusalHook | None = None,
+        on_start: Sequence[Background] = (),
         background: Sequence[Background] = (),
         on_stop: Sequence[Background] = (),
         migrations_package: str = "",
@@ -67,10 +68,11 @@ class Server:
         """`servicers` are (add_XServicer_to_server, servicer) pairs.
 
         With `db`, refused calls are recorded and old answers purged; with `audit` (a channel) too, the outbox
-        is relayed. `background` are endless coroutines started with the server and started again when they
-        fail; `on_stop` run after the last call, in order. With `migrations_package` the server refuses to
-        start on a database that is not at head. `grace` is how many seconds calls have to finish. Raises
-        MissingRuleError naming every RPC without a rule.
+        is relayed. `on_start` are done, in order, before the first call can arrive. `background` are endless
+        coroutines started with the server and started again when they fail; `on_stop` run after the last
+        call, in order. With `migrations_package` the server refuses to start on a database that is not at
+        head. `grace` is how many seconds calls have to finish. Raises MissingRuleError naming every RPC
+        without a usable rule.
         """
         self.config = config
         self.db = db
@@ -80,6 +82,7 @@ class Server:
         self._grace = grace
         self._migrations_package = migrations_package
         self._background: list[Background] = list(background)
+        self._on_start = tuple(on_start)
         self._on_stop = tuple(on_stop)
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_requested = asyncio.Event()
@@ -109,6 +112,8 @@ class Server:
         """Checks the database's revision, binds, and serves. Raises StartError with one clear sentence."""
         if self.db is not None and self._migrations_package:
             await migrations.require_head(self.db, self._migrations_package)
+        for prepare in self._on_start:
+            await prepare()
         refuse_taken(self.config.listen)
         try:
             self.port = self._server.add_insecure_port(str(self.config.listen))

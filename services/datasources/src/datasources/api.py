@@ -161,11 +161,9 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             await self.queries.finish(query)
 
     async def CancelQuery(self, request: pb.CancelQueryRequest, context: Any) -> pb.CancelQueryResponse:
-        caller = current().caller
+        any_owner = current().may_others()
         async with self.db.begin() as tx:
-            query = self.queries.get(
-                request.query_id, owner_id=_caller().id, any_owner=caller.may("datasources.update")
-            )
+            query = self.queries.get(request.query_id, owner_id=_caller().id, any_owner=any_owner)
             await outbox.add(tx, entity=("query", request.query_id))
             answer = tx.reply(pb.CancelQueryResponse())
         query.stop(Stop.CANCELLED)
@@ -218,7 +216,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
 
     async def _loopback(self, draft: Draft, host: str | None = None) -> bool:
         """Whether the host is this machine, once its address and the draft's secret reference are acceptable."""
-        if draft.secret_ref and _caller().is_administrator:
+        if draft.secret_ref and _caller().may_others:
             self.references.read(draft.secret_ref)
         return await self.connections.is_loopback(draft.host if host is None else host)
 
@@ -240,8 +238,8 @@ async def _sealed(tx: Transaction, source: DataSource) -> Any:
 
 
 def _caller() -> Caller:
-    who = current().caller.effective
-    return Caller(who.id, domain.ADMIN in who.roles)
+    call = current()
+    return Caller(call.caller.effective.id, call.rule.others, call.may_others())
 
 
 def _scope() -> frozenset[str] | None:
@@ -260,7 +258,7 @@ def _require(key: str, within: bool) -> None:
         raise Denied(
             "PERMISSION_MISSING",
             f"this credential is for other data sources than {key!r}; link it to the component's version",
-            metadata={"permission": "datasources.query"},
+            metadata={"permission": current().rule.permission},
         )
 
 

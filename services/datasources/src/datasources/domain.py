@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from chassis.errors import Conflict, Denied, FieldViolation, Invalid
 
-ADMIN: Final = "Admin"
-"""The role of administrators."""
 DEFAULT_PORT: Final = 5432
 
 
@@ -79,7 +77,10 @@ class Caller:
     """What counts about who asks."""
 
     id: str
-    is_administrator: bool
+    others: str
+    """The permission with which one reaches what is somebody else's."""
+    may_others: bool
+    """Whether the caller holds it."""
 
 
 CHANGEABLE: Final = frozenset(
@@ -108,7 +109,7 @@ def create(draft: Draft, *, id: str, owner: Caller, now: datetime, loopback: boo
     if missing:
         raise _invalid(dict.fromkeys(missing, "is required"))
     if draft.secret_ref:
-        _require_administrator(owner, "a secret reference")
+        _require_others(owner, "a secret reference")
     return DataSource(
         id=id,
         name=draft.name,
@@ -157,13 +158,7 @@ def update(
     values |= _secret(old, draft, fields, caller)
     new = dataclasses.replace(old, **values, revision=old.revision + 1, updated_at=now)
     moved = any(getattr(old, field) != getattr(new, field) for field in _WHERE)
-    if (
-        moved
-        and old.has_secret
-        and new.has_secret
-        and not _renews(draft, fields)
-        and not caller.is_administrator
-    ):
+    if moved and old.has_secret and new.has_secret and not _renews(draft, fields) and not caller.may_others:
         raise _invalid({"secret_value": "must be sent again when the host, the port or the TLS mode changes"})
     return new
 
@@ -187,7 +182,7 @@ def _secret(old: DataSource, draft: Draft, fields: Collection[str], caller: Call
     if keeps_stored_value(draft, fields):
         return {}
     if draft.secret_ref and "secret_ref" in fields:
-        _require_administrator(caller, "a secret reference")
+        _require_others(caller, "a secret reference")
         return {"secret_ref": draft.secret_ref, "has_secret": True}
     return {"secret_ref": "", "has_secret": bool(draft.secret_value and "secret_value" in fields)}
 
@@ -204,10 +199,13 @@ def _tls(mode: str, *, loopback: bool) -> str:
     return TlsMode(mode)
 
 
-def _require_administrator(caller: Caller, what: str) -> None:
-    if not caller.is_administrator:
+def _require_others(caller: Caller, what: str) -> None:
+    """What the operator keeps is nobody's own."""
+    if not caller.may_others:
         raise Denied(
-            "PERMISSION_MISSING", f"{what} may be set by administrators only", metadata={"role": ADMIN}
+            "PERMISSION_MISSING",
+            f"{what} may be set with the permission {caller.others} only, as administrators hold it",
+            metadata={"permission": caller.others},
         )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Self
 
+from chassis import contracts
 from chassis.context import Caller
 
-PERMISSION: Final = "runs.approve"
+PERMISSION: Final = contracts.rules()["mcpanel.engine.v1.EngineService/ApproveStep"].permission
+"""What it takes to decide at all."""
 
 
 @dataclass(frozen=True, slots=True)

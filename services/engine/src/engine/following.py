@@ -16,7 +16,7 @@ from chassis.jsonvalue import Json
 from chassis.signals import Signal
 from engine import failpoints, standing, triggers
 from engine.firing import run_of
-from engine.owners import Owners, in_parallel, sees_all
+from engine.owners import Owners, in_parallel
 from engine.reads import Reads
 from engine.starting import Started, Starter, Wish
 from engine.store import triggers as store
@@ -128,7 +128,7 @@ class Following:
     async def _wish(self, one: FollowUp, call: Call) -> Wish:
         run, caller = one.run, call.caller
         mine = caller.id in (run.started_by, run.owner_id)
-        if not (run.is_public or mine or sees_all(caller)):
+        if not (run.is_public or mine or call.may_others()):
             raise standing.may_not_start(caller.id, f"run '{run.id}' is private to somebody else")
         given = triggers.inputs_for(one.trigger, happened(run))
         trigger = one.trigger

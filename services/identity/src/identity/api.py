@@ -1,9 +1,9 @@
 """The IdentityService: who may do what."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from chassis import filtering, outbox, paging
+from chassis import contracts, filtering, outbox, paging
 from chassis.context import Caller, current, utcnow
 from chassis.database import Database, Transaction
 from chassis.errors import Denied, NotFound
@@ -18,6 +18,9 @@ from identity.passwords import Passwords
 from identity.signing import Signer
 from mcpanel.identity.v1 import identity_pb2 as pb
 from mcpanel.identity.v1 import identity_pb2_grpc
+
+_OF_RUNS: Final = "mcpanel.datasources.v1.DataSourceService/ExecuteQuery"
+"""The one method that a run's token is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         self._registration_open = parts.registration_open
 
     async def RegisterUser(self, request: pb.RegisterUserRequest, _: Any) -> pb.RegisterUserResponse:
-        caller = current().caller
-        chooses = caller.may("users.update")
+        caller, chooses = current().caller, current().may_others()
         if not chooses and not self._registration_open:
             raise users.registration_closed()
         if not chooses:
@@ -112,7 +114,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
     async def GetUser(self, request: pb.GetUserRequest, _: Any) -> pb.GetUserResponse:
         caller = current().caller
         user_id = _named(caller, request.user_id)
-        if user_id != caller.effective.id and not caller.may("users.read"):
+        if user_id != caller.effective.id and not current().may_others():
             raise NotFound("USER_NOT_FOUND", f"user {user_id!r} does not exist", resource=("user", user_id))
         async with self._db.read() as tx:
             user = await store.users.get(tx, user_id)
@@ -121,12 +123,12 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
     async def UpdateUser(self, request: pb.UpdateUserRequest, _: Any) -> pb.UpdateUserResponse:
         call = current()
         user_id = _named(call.caller, request.user_id)
-        oneself, administers = user_id == call.caller.effective.id, call.caller.may("users.update")
+        oneself, administers = user_id == call.caller.effective.id, call.may_others()
         if not oneself and not administers:
             raise Denied(
                 "PERMISSION_MISSING",
-                "changing another user needs the permission users.update",
-                metadata={"permission": "users.update"},
+                f"changing another user needs the permission {call.rule.others}",
+                metadata={"permission": call.rule.others},
             )
         values = wire.changes(request)
         proved, new_hash = await self._new_password(user_id, request, oneself=oneself)
@@ -141,6 +143,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
                 oneself=oneself,
                 proved=proved == before.password_hash,
                 administers=administers,
+                needed=call.rule.others,
                 now=tx.now,
             )
             after = change.user
@@ -196,7 +199,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, _: Any) -> pb.ListApiKeysResponse:
         caller = current().caller
-        owner = None if caller.may("users.read") else caller.effective.id
+        owner = None if current().may_others() else caller.effective.id
         page = paging.parse(request, bound=("api_keys", owner))
         async with self._db.read() as tx:
             rows = await store.keys.page(tx, owner, _before(page), page.limit)
@@ -205,7 +208,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, _: Any) -> pb.RevokeApiKeyResponse:
         caller = current().caller
-        owner = None if caller.may("users.update") else caller.effective.id
+        owner = None if current().may_others() else caller.effective.id
         async with self._db.begin() as tx:
             key = await store.keys.lock(tx, request.api_key_id, owner)
             revoked = key if key.revoked_at else await store.keys.revoke(tx, key)
@@ -236,7 +239,15 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
     async def IssueRunToken(self, request: pb.IssueRunTokenRequest, _: Any) -> pb.IssueRunTokenResponse:
         now = utcnow().replace(microsecond=0)
         subject = (request.subject_id, request.subject_name)
-        claims = tokens.run_claims(request.run_id, subject, request.data_source_ids, uuid7(now), now)
+        permission = contracts.rules()[_OF_RUNS].permission
+        claims = tokens.run_claims(
+            request.run_id,
+            subject,
+            request.data_source_ids,
+            permissions=(permission,),
+            jti=uuid7(now),
+            now=now,
+        )
         return pb.IssueRunTokenResponse(
             token=self._signer.key.sign(claims), expires_at=wire.time(now + tokens.RUN_LIFE)
         )

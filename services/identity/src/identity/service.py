@@ -9,6 +9,7 @@ from chassis.database import Database
 from chassis.errors import ServiceError
 from chassis.interceptors import RefusalLog
 from chassis.server import Server
+from identity import built_in
 from identity.api import IdentityService, Parts
 from identity.authenticator import LocalAuthenticator
 from identity.config import IdentityConfig
@@ -63,6 +64,7 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
         db=db,
         audit=audit,
         refusals=_Refusals(db),
+        on_start=[lambda: built_in.ensure(db)],
         background=[key_use.run, purge.run],
         on_stop=[key_use.close, passwords.close, db.close],
         migrations_package="identity",

@@ -17,13 +17,11 @@ from registry.inspection import Inspector
 from registry.links import DataSources, People
 from registry.store.lookup import Wanted, orders, position
 
-ADMINISTRATOR = "Admin"
-
 
 def viewer() -> Viewer:
-    """Who looks: administrators and the suite's own services see everything."""
-    caller = current().caller.effective
-    return Viewer(caller.id, ADMINISTRATOR in caller.roles or caller.kind == "service")
+    """Who looks."""
+    call = current()
+    return Viewer(call.caller.effective.id, call.may_others())
 
 
 class Registry(RegistryServiceServicer):

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from chassis import contracts
 from chassis.context import use
 from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from registry.domain.content import Content
 from registry.domain.versions import Link
 
-_APPROVE: Final = "runs.approve"
+_APPROVE: Final = contracts.rules()["mcpanel.engine.v1.EngineService/ApproveStep"].permission
 _MOST_NAMES: Final = 5000
 _LONGEST_NAME: Final = 200
 _SECONDS: Final = 5.0

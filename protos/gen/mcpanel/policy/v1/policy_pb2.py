@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emcpanel/policy/v1/policy.proto\x12\x11mcpanel.policy.v1\x1a google/protobuf/descriptor.proto\"\xd1\x01\n\x04Rule\x12.\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0e\x32\x1e.mcpanel.policy.v1.Rule.Access\x12\x12\n\npermission\x18\x02 \x01(\t\x12\r\n\x05\x61udit\x18\x03 \x01(\t\x12\x17\n\x0fsecret_response\x18\x04 \x01(\x08\"]\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\n\n\x06PUBLIC\x10\x01\x12\x11\n\rAUTHENTICATED\x10\x02\x12\x0e\n\nPERMISSION\x10\x03\x12\x0c\n\x08INTERNAL\x10\x04:G\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xd9\xa7\x05 \x01(\x0b\x32\x17.mcpanel.policy.v1.Ruleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emcpanel/policy/v1/policy.proto\x12\x11mcpanel.policy.v1\x1a google/protobuf/descriptor.proto\"\xa5\x04\n\x04Rule\x12.\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0e\x32\x1e.mcpanel.policy.v1.Rule.Access\x12\x12\n\npermission\x18\x02 \x01(\t\x12\r\n\x05\x61udit\x18\x03 \x01(\t\x12\x17\n\x0fsecret_response\x18\x04 \x01(\x08\x12.\n\tresources\x18\x05 \x03(\x0b\x32\x1b.mcpanel.policy.v1.Resource\x12\x30\n\x07\x63\x61llers\x18\x06 \x03(\x0e\x32\x1f.mcpanel.policy.v1.Rule.Service\x12\x0e\n\x06others\x18\x07 \x01(\t\x12*\n\x04role\x18\x08 \x01(\x0e\x32\x1c.mcpanel.policy.v1.Rule.Role\"]\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\n\n\x06PUBLIC\x10\x01\x12\x11\n\rAUTHENTICATED\x10\x02\x12\x0e\n\nPERMISSION\x10\x03\x12\x0c\n\x08INTERNAL\x10\x04\"?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\n\n\x06VIEWER\x10\x01\x12\n\n\x06\x45\x44ITOR\x10\x02\x12\t\n\x05\x41\x44MIN\x10\x03\"s\n\x07Service\x12\x17\n\x13SERVICE_UNSPECIFIED\x10\x00\x12\x0c\n\x08REGISTRY\x10\x01\x12\n\n\x06\x45NGINE\x10\x02\x12\x0f\n\x0b\x44\x41TASOURCES\x10\x03\x12\t\n\x05\x41UDIT\x10\x04\x12\x0c\n\x08IDENTITY\x10\x05\x12\x0b\n\x07GATEWAY\x10\x06\"\xfa\x02\n\x08Resource\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .mcpanel.policy.v1.Resource.Kind\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x30\n\x05level\x18\x03 \x01(\x0e\x32!.mcpanel.policy.v1.Resource.Level\x12\x0e\n\x06listed\x18\x04 \x01(\x08\"\xac\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nDEFINITION\x10\x01\x12\x0b\n\x07VERSION\x10\x02\x12\x0c\n\x08WORKFLOW\x10\x03\x12\x0f\n\x0b\x44\x41TA_SOURCE\x10\x04\x12\t\n\x05QUERY\x10\x05\x12\x07\n\x03RUN\x10\x06\x12\x0c\n\x08\x41RTIFACT\x10\x07\x12\x0c\n\x08SCHEDULE\x10\x08\x12\x0b\n\x07TRIGGER\x10\t\x12\x08\n\x04USER\x10\n\x12\x0b\n\x07\x41PI_KEY\x10\x0b\">\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x08\n\x04VIEW\x10\x01\x12\x08\n\x04\x45\x44IT\x10\x02\x12\n\n\x06\x44\x45LETE\x10\x03:G\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xd9\xa7\x05 \x01(\x0b\x32\x17.mcpanel.policy.v1.Ruleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mcpanel.policy.v1.policy_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RULE']._serialized_start=88
-  _globals['_RULE']._serialized_end=297
-  _globals['_RULE_ACCESS']._serialized_start=204
-  _globals['_RULE_ACCESS']._serialized_end=297
+  _globals['_RULE']._serialized_end=637
+  _globals['_RULE_ACCESS']._serialized_start=362
+  _globals['_RULE_ACCESS']._serialized_end=455
+  _globals['_RULE_ROLE']._serialized_start=457
+  _globals['_RULE_ROLE']._serialized_end=520
+  _globals['_RULE_SERVICE']._serialized_start=522
+  _globals['_RULE_SERVICE']._serialized_end=637
+  _globals['_RESOURCE']._serialized_start=640
+  _globals['_RESOURCE']._serialized_end=1018
+  _globals['_RESOURCE_KIND']._serialized_start=782
+  _globals['_RESOURCE_KIND']._serialized_end=954
+  _globals['_RESOURCE_LEVEL']._serialized_start=956
+  _globals['_RESOURCE_LEVEL']._serialized_end=1018
 # @@protoc_insertion_point(module_scope)

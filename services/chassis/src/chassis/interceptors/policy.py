@@ -15,19 +15,26 @@ def allow(call: Call) -> None:
     if rule.access == Rule.AUTHENTICATED:
         return
     if rule.access == Rule.PERMISSION:
-        if not caller.may(rule.permission):
-            raise _missing(call, rule.permission)
-        return
+        if caller.may(rule.permission) or (caller.on_behalf_of is None and call.is_from_named_service):
+            return
+        raise _missing(call, rule.permission)
     if rule.access == Rule.INTERNAL:
         # Only by name: `*` stands for everything a person may do, and this is nothing a person does.
-        if caller.kind == "service" or (rule.permission and rule.permission in caller.permissions):
+        if call.is_from_named_service or (rule.permission and rule.permission in caller.permissions):
             return
         raise Denied(
             "INTERNAL_ONLY",
-            f"{call.rpc} is for the suite's own services",
+            f"{call.rpc} is for {_who(rule)} only",
             metadata={"permission": rule.permission} if rule.permission else None,
         )
     raise _missing(call, rule.permission)
+
+
+def _who(rule: Rule) -> str:
+    """Who may call an INTERNAL method, in words."""
+    names = [Rule.Service.Name(one).lower() for one in rule.callers]
+    holders = [f"holders of {rule.permission}"] if rule.permission else []
+    return " and ".join([*names, *holders])
 
 
 def _missing(call: Call, permission: str) -> Denied:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import grpc.aio
 
 from chassis import jsonvalue
-from chassis.context import Caller, current
+from chassis.context import current
 from chassis.database import Database, Transaction
 from chassis.errors import ServiceError
 from engine import machine
@@ -20,7 +20,7 @@ from engine.domain import RunStatus
 from engine.feed import Feed
 from engine.firing import Firing
 from engine.outline import Entry, outline
-from engine.owners import ADMIN, Owners, sees_all
+from engine.owners import Owners
 from engine.plan import Plan
 from engine.receiving import Receiving
 from engine.records import RunRecord
@@ -123,38 +123,32 @@ def _columns(prepared: Prepared) -> dict[str, Any]:
 
 def mine() -> dict[str, Any]:
     """The columns that say on whose behalf something acts: the caller's."""
-    caller = current().caller.effective
-    return {"owner_id": caller.id, "owner_is_admin": ADMIN in caller.roles}
+    call = current()
+    return {"owner_id": call.caller.effective.id, "owner_is_admin": call.may_others()}
 
 
 def may_change(one: Standing, kind: str, etag: str) -> None:
     """Raises Denied NOT_THE_OWNER, and Conflict ETAG_MISMATCH when somebody changed it since the caller read it."""
-    caller = current().caller.effective
-    one.check_owner(caller.id, kind, privileged=is_privileged(caller))
+    call = current()
+    one.check_owner(call.caller.effective.id, kind, privileged=call.may_others())
     one.check_etag(etag, kind)
 
 
 def known_to() -> str | None:
-    """Whom schedules and triggers are looked up for; None for who sees all."""
-    caller = current().caller.effective
-    return None if is_privileged(caller) else caller.id
-
-
-def is_privileged(caller: Caller) -> bool:
-    """Administrators and the suite's own services see every run and may decide everything."""
-    return sees_all(caller)
+    """For whom something is looked up; None for whoever reaches what is somebody else's."""
+    call = current()
+    return None if call.may_others() else call.caller.effective.id
 
 
 def decider() -> Decider:
     """The caller, as somebody who might decide about steps."""
-    caller = current().caller.effective
-    return Decider.of(caller, is_privileged=is_privileged(caller))
+    call = current()
+    return Decider.of(call.caller, is_privileged=call.may_others())
 
 
 def reader() -> Reader:
     """The caller, as a reader of runs."""
-    caller = current().caller.effective
-    return Reader(None if is_privileged(caller) else caller.id)
+    return Reader(known_to())
 
 
 def live(runs: list[RunRecord]) -> list[RunRecord]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from identity.domain.roles import SERVICE_PERMISSIONS, WORKER_PERMISSIONS, Role
+from identity.domain.roles import WORKER_PERMISSIONS, Role
 
 PREFIX: Final = "mcp_"
 RANDOM_BYTES: Final = 8 + 32
@@ -148,9 +148,12 @@ def principal_of_account_key(key: ApiKey, kind: Kind, name: str, granted: Role |
 
 
 def principal_of_account(account_id: str, kind: Kind, name: str, granted: Role | None) -> Principal:
-    """What a service account may do: the operator what its role holds, the others what their kind does."""
+    """What a service account may do: the operator what its role holds, a worker what workers do.
+
+    A service holds nothing: the methods that it may call as itself name it, and for a user it does what they may.
+    """
     if kind == "service" and granted is None:
-        return Principal(account_id, "service", name, frozenset(), SERVICE_PERMISSIONS)
+        return Principal(account_id, "service", name, frozenset(), frozenset())
     if kind == "worker" and granted is None:
         return Principal(account_id, "worker", name, frozenset(), WORKER_PERMISSIONS)
     roles = frozenset({granted.name}) if granted else frozenset[str]()

@@ -1,66 +1,15 @@
-"""Permissions, and the roles that hold them."""
+"""Permissions, and the roles that hold them, as the contracts say."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from chassis import contracts
 from chassis.errors import Denied, FieldViolation, Invalid
 
 ADMIN: Final = "Admin"
 EDITOR: Final = "Editor"
 VIEWER: Final = "Viewer"
-WORKER_PERMISSION: Final = "worker.connect"
-
-_READS: Final = frozenset(
-    {
-        "definitions.read",
-        "workflows.read",
-        "runs.read",
-        "schedules.read",
-        "triggers.read",
-        "datasources.read",
-        "workers.read",
-    }
-)
-_EDITS: Final = frozenset(
-    {
-        "definitions.create",
-        "definitions.update",
-        "workflows.create",
-        "workflows.update",
-        "runs.start",
-        "runs.cancel",
-        "runs.approve",
-        "schedules.create",
-        "schedules.update",
-        "schedules.delete",
-        "triggers.create",
-        "triggers.update",
-        "triggers.delete",
-        "datasources.create",
-        "datasources.update",
-        "datasources.query",
-        "datasources.scan",
-    }
-)
-_ADMINISTERS: Final = frozenset(
-    {
-        "definitions.delete",
-        "workflows.delete",
-        "datasources.delete",
-        "audit.read",
-        "users.read",
-        "users.update",
-        "users.delete",
-        "metrics.read",
-        "workers.drain",
-    }
-)
-
-PERMISSIONS: Final = _READS | _EDITS | _ADMINISTERS | {WORKER_PERMISSION}
-"""Every permission there is, as `noun.verb`."""
-SERVICE_PERMISSIONS: Final = PERMISSIONS
-WORKER_PERMISSIONS: Final = frozenset({WORKER_PERMISSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +21,25 @@ class Role:
     permissions: frozenset[str]
 
 
-BUILT_IN: Final = (
-    Role(ADMIN, "May do everything.", _READS | _EDITS | _ADMINISTERS),
-    Role(
-        EDITOR,
-        "Builds and runs: creates and changes components, workflows and data sources.",
-        _READS | _EDITS,
-    ),
-    Role(VIEWER, "Looks: sees components, workflows, runs and data sources.", _READS),
+def built_in(holders: Mapping[str, int]) -> tuple[Role, ...]:
+    """The roles every installation has, given the number of the least of them that holds each permission."""
+    return tuple(
+        Role(name, description, frozenset(one for one, least in holders.items() if 0 < least <= number))
+        for number, name, description in _LADDER
+    )
+
+
+_LADDER: Final = (
+    (3, ADMIN, "May do everything."),
+    (2, EDITOR, "Builds and runs: creates and changes components, workflows and data sources."),
+    (1, VIEWER, "Looks: sees components, workflows, runs and data sources."),
 )
-"""The roles a new installation has. The table `roles` is what counts afterwards."""
+"""The built-in roles; each holds what those with a smaller number hold. The numbers are the contract's `Rule.Role`."""
+PERMISSIONS: Final = frozenset(contracts.permissions())
+"""Every permission there is, as `noun.verb`: those that the methods' rules name."""
+BUILT_IN: Final = built_in(contracts.permissions())
+WORKER_PERMISSIONS: Final = frozenset(one for one, least in contracts.permissions().items() if not least)
+"""What workers hold, and no role: the permissions that internal methods need."""
 
 
 def holders(held: Mapping[str, Iterable[frozenset[str]]], permission: str) -> frozenset[str]:

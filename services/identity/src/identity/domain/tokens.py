@@ -14,7 +14,6 @@ from identity.domain.users import User
 ISSUER: Final = "mcpanel"
 AUDIENCE: Final = "mcpanel"
 RUN_AUDIENCE: Final = "datasources"
-RUN_PERMISSIONS: Final = ("datasources.query",)
 ACCESS_LIFE: Final = timedelta(minutes=10)
 RUN_LIFE: Final = timedelta(minutes=60)
 KEPT_AFTER_RETIREMENT: Final = RUN_LIFE + timedelta(minutes=10)
@@ -61,15 +60,21 @@ def access_claims(user: User, role: Role, session_id: str, jti: str, now: dateti
 
 
 def run_claims(
-    run_id: str, subject: tuple[str, str], data_source_ids: Sequence[str], jti: str, now: datetime
+    run_id: str,
+    subject: tuple[str, str],
+    data_source_ids: Sequence[str],
+    *,
+    permissions: Sequence[str],
+    jti: str,
+    now: datetime,
 ) -> dict[str, Any]:
-    """What a run's token says: it reads these data sources for `subject` (id, name), and nothing else."""
+    """What a run's token says: it may do this with these data sources for `subject` (id, name), and nothing else."""
     return {
         **_common(RUN_AUDIENCE, subject[0], jti, now, RUN_LIFE),
         "kind": "user",
         "name": subject[1] or subject[0],
         "roles": [],
-        "permissions": list(RUN_PERMISSIONS),
+        "permissions": list(permissions),
         "run_id": run_id,
         "data_source_ids": list(data_source_ids),
     }

@@ -127,13 +127,15 @@ def change(
     oneself: bool,
     proved: bool,
     administers: bool,
+    needed: str,
     now: datetime,
 ) -> Change:
     """The user with `values` set.
 
     `oneself` says that the caller is this user, `proved` that it showed the present password, `administers` that it
-    holds `users.update`. Raises Conflict ETAG_MISMATCH, Denied PERMISSION_MISSING for what the caller may not change,
-    Denied LOGIN_FAILED for a new password without the present one, Invalid for a value that cannot be.
+    holds the permission `needed` to change what others keep. Raises Conflict ETAG_MISMATCH, Denied PERMISSION_MISSING
+    for what the caller may not change, Denied LOGIN_FAILED for a new password without the present one, Invalid for a
+    value that cannot be.
     """
     if etag and etag != user.etag:
         raise Conflict(
@@ -146,8 +148,8 @@ def change(
     if not administers and (kept := sorted(changed.keys() - _OWN)):
         raise Denied(
             "PERMISSION_MISSING",
-            f"changing {', '.join(kept)} needs the permission users.update",
-            metadata={"permission": "users.update"},
+            f"changing {', '.join(kept)} needs the permission {needed}",
+            metadata={"permission": needed},
         )
     if new_password_hash is not None and oneself and not proved:
         raise Denied(
