@@ -1,6 +1,7 @@
 """Transactions that know the call they serve: the change, its record and its answer commit together."""
 
 import asyncio
+import dataclasses
 import os
 import socket
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,10 @@ from sqlalchemy import func, insert, select, text, update
 
 from chassis import outbox
 from chassis.client import channel
-from chassis.context import Call, use
+from chassis.context import Call, Caller, use, utcnow
 from chassis.database import Database, request_hash
 from chassis.guards import ContractBroken
+from chassis.relay import to_record
 from mcpanel.datasources.v1 import datasources_pb2
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
@@ -359,10 +361,17 @@ async def test_a_background_task_must_say_who_acts(db: Database) -> None:
 
 
 async def test_the_record_names_both_the_service_and_whom_it_called_for(db: Database) -> None:
-    call = Call(method="/x.Y/Z", trace_id="t1", caller=acting_for(SERVICE, EDITOR))
+    call = Call(
+        method="/x.Y/Z",
+        trace_id="t1",
+        caller=acting_for(SERVICE, EDITOR),
+        user_agent="a" * 300,
+        request_id="r1",
+    )
+    values = {"password": "x", "max_tokens": 3, "email": "e"}
     with use(call):
-        async with db.begin() as tx:
-            await outbox.add(tx, entity=("run", "1"), new={"password": "x", "max_tokens": 3}, action="DONE")
+        async with db.begin(idempotent=False) as tx:
+            await outbox.add(tx, entity=("run", "1"), new=values, action="DONE", personal=("email",))
     async with db.read() as tx:
         entry = (await tx.execute(select(db.tables.outbox.c.record))).scalar_one()
 
@@ -373,5 +382,28 @@ async def test_the_record_names_both_the_service_and_whom_it_called_for(db: Data
         "client_address": "",
         "on_behalf_of_id": EDITOR.id,
         "on_behalf_of_name": EDITOR.name,
+        "session_id": EDITOR.session_id,
+        "user_agent": "a" * 256,
     }
-    assert entry["details"]["new"] == {"password": "***", "max_tokens": 3}
+    assert entry["details"]["new"] == {"password": "***", "max_tokens": 3, "email": "e"}
+    sent = to_record(entry)
+    assert (sent.request_id, list(sent.personal)) == ("r1", ["email"])
+    assert (sent.actor.session_id, sent.actor.user_agent) == (EDITOR.session_id, "a" * 256)
+
+
+@pytest.mark.parametrize("through", [None, SERVICE])
+async def test_the_record_names_the_key_or_the_runs_token_that_was_used(
+    through: Caller | None,
+) -> None:
+    key = dataclasses.replace(EDITOR, kind="api_key", credential_id="k1", session_id="")
+    token = dataclasses.replace(EDITOR, session_id="", claims={"run_id": "run-1"})
+    found = []
+    for user in (key, token):
+        caller = user if through is None else acting_for(through, user)
+        entry = outbox.record("DONE", utcnow(), Call(method="/x.Y/Z", caller=caller))
+        found.append(to_record(entry).actor)
+
+    assert [(one.api_key_id, one.run_id, one.session_id) for one in found] == [
+        ("k1", "", ""),
+        ("", "run-1", ""),
+    ]

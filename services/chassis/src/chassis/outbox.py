@@ -1,7 +1,7 @@
 """What changed, written in the transaction that changed it; `chassis.relay` carries it to audit afterwards."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +27,7 @@ _SECRET_WORDS: Final = (
 )
 _NOT_SECRET: Final = ("secret_ref", "token_count", "max_tokens", "page_token", "tokens")
 _LONGEST_TEXT: Final = 8192
+_LONGEST_AGENT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,13 @@ async def add(
     actor: Actor | None = None,
     details: Mapping[str, Any] | None = None,
     outcome: str = "OK",
+    personal: Collection[str] = (),
 ) -> None:
     """Records, in `tx`, that `entity` (type, id) went from `old` to `new`; None means that it did not exist.
 
     The action is the rule's, the actor the current call's; outside a call both must be given. `outcome` is an
-    error's reason where what was tried failed. Fields whose names speak of secrets are masked, long texts cut.
+    error's reason where what was tried failed. Fields whose names speak of secrets are masked, long texts cut;
+    `personal` names those, at any depth, whose values are about a person.
     """
     call = tx.call
     name = action or (call.action if call is not None else "")
@@ -72,7 +75,9 @@ async def add(
         body["new"] = masked(new)
     if details:
         body |= _object(masked(details))
-    entry = record(name, tx.now, call, actor=actor, entity=entity, details=body, outcome=outcome)
+    entry = record(
+        name, tx.now, call, actor=actor, entity=entity, details=body, outcome=outcome, personal=personal
+    )
     await tx.execute(add_statement(entry, tx.tables.outbox))
     tx.outboxed += 1
     covered(tx)
@@ -94,6 +99,7 @@ def record(
     entity: tuple[str, str] = ("", ""),
     details: Mapping[str, Json] | None = None,
     outcome: str = "OK",
+    personal: Collection[str] = (),
 ) -> dict[str, Json]:
     """One audit record as it lies in the outbox. The field names are those of `mcpanel.audit.v1.Record`."""
     return {
@@ -107,6 +113,8 @@ def record(
         "entity_type": entity[0],
         "entity_id": entity[1],
         "details": dict(details or {}),
+        "request_id": call.request_id if call is not None else "",
+        "personal": [*sorted(personal)],
     }
 
 
@@ -146,24 +154,28 @@ def _object(value: Json) -> dict[str, Json]:
 
 
 def _actor(call: Call | None, actor: Actor | None) -> dict[str, Json]:
-    if actor is not None:
-        address = call.client_address if call is not None else ""
-        return {"id": actor.id, "kind": actor.kind, "name": actor.name, "client_address": address}
-    caller = call.caller if call is not None else None
-    if caller is None or call is None:
+    if actor is None and call is None:
         return {}
-    return _of_caller(caller, call.client_address)
+    found: dict[str, Json] = {}
+    if actor is not None:
+        found |= {"id": actor.id, "kind": actor.kind, "name": actor.name}
+    elif call is not None:
+        found |= _of_caller(call.caller)
+    found["client_address"] = call.client_address if call is not None else ""
+    if call is not None and call.user_agent:
+        found["user_agent"] = call.user_agent.replace("\x00", "")[:_LONGEST_AGENT]
+    return found
 
 
-def _of_caller(caller: Caller, address: str) -> dict[str, Json]:
-    found: dict[str, Json] = {
-        "id": caller.id,
-        "kind": caller.kind,
-        "name": caller.name,
-        "client_address": address,
-    }
-    if caller.kind == "api_key":
-        found["api_key_id"] = caller.credential_id
+def _of_caller(caller: Caller) -> dict[str, Json]:
+    who = caller.effective
+    found: dict[str, Json] = {"id": caller.id, "kind": caller.kind, "name": caller.name}
+    if who.kind == "api_key":
+        found["api_key_id"] = who.credential_id
+    if who.session_id:
+        found["session_id"] = who.session_id
+    if "run_id" in who.claims:
+        found["run_id"] = str(who.claims["run_id"])
     if caller.on_behalf_of is not None:
         found["on_behalf_of_id"] = caller.on_behalf_of.id
         found["on_behalf_of_name"] = caller.on_behalf_of.name

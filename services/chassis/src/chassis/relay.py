@@ -157,6 +157,8 @@ def to_record(entry: dict[str, Any]) -> audit_pb2.Record:
         details=jsonvalue.to_struct(details),
         trace_id=entry.get("trace_id", ""),
         method=entry.get("method", ""),
+        request_id=entry.get("request_id", ""),
+        personal=entry.get("personal", ()),
     )
 
 

@@ -76,7 +76,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
                 now=tx.now,
             )
             await store.users.add(tx, user)
-            await outbox.add(tx, entity=("user", user.id), new=user.facts())
+            await outbox.add(tx, entity=("user", user.id), new=user.facts(), personal=users.PERSONAL)
             return tx.reply(pb.RegisterUserResponse(user=wire.user(user)))
 
     async def Login(self, request: pb.LoginRequest, _: Any) -> pb.LoginResponse:
@@ -161,7 +161,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             user = await store.users.lock(tx, user_id)
             users.keep_an_administrator(user, None, await store.users.count_administrators(tx))
             await store.users.remove(tx, user.id)
-            await outbox.add(tx, entity=("user", user.id), old=user.facts())
+            await outbox.add(tx, entity=("user", user.id), old=user.facts(), personal=users.PERSONAL)
             return tx.reply(pb.DeleteUserResponse())
 
     async def ListRoles(self, request: pb.ListRolesRequest, _: Any) -> pb.ListRolesResponse:
@@ -286,7 +286,12 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             await store.attempts.forget(tx, throttling.email_subject(after.email_key))
         details = {"also_changed": ["password"]} if change.password_changed else None
         await outbox.add(
-            tx, entity=("user", after.id), old=before.facts(), new=after.facts(), details=details
+            tx,
+            entity=("user", after.id),
+            old=before.facts(),
+            new=after.facts(),
+            details=details,
+            personal=users.PERSONAL,
         )
 
 

@@ -126,6 +126,7 @@ class Logins:
                 tx,
                 entity=("user", user.id),
                 new={"session_id": session.id, "user_agent": session.user_agent},
+                personal=("user_agent",),
                 actor=_as(user),
             )
             return await self._issue(tx, user, session.id, token)
@@ -162,6 +163,7 @@ class Logins:
                 entity=("user", user.id if user else ""),
                 details={"email": shown, "user_agent": call.user_agent[:256]},
                 outcome="LOGIN_FAILED",
+                personal=("email", "user_agent"),
             )
             await tx.execute(outbox.add_statement(entry, tx.tables.outbox))
             tx.outboxed += 1

@@ -89,6 +89,8 @@ def caller(value: Caller) -> pb.Principal:
         roles=sorted(value.roles),
         permissions=sorted(value.permissions),
         api_key_id="" if value.kind == "user" else value.credential_id,
+        session_id=value.session_id,
+        scopes=sorted(value.scopes),
     )
 
 

@@ -15,7 +15,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Actor(_message.Message):
-    __slots__ = ("id", "kind", "name", "on_behalf_of_id", "on_behalf_of_name", "client_address", "api_key_id")
+    __slots__ = ("id", "kind", "name", "on_behalf_of_id", "on_behalf_of_name", "client_address", "api_key_id", "session_id", "user_agent", "run_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,9 @@ class Actor(_message.Message):
     ON_BEHALF_OF_NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     API_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: str
     name: str
@@ -30,10 +33,13 @@ class Actor(_message.Message):
     on_behalf_of_name: str
     client_address: str
     api_key_id: str
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., on_behalf_of_id: _Optional[str] = ..., on_behalf_of_name: _Optional[str] = ..., client_address: _Optional[str] = ..., api_key_id: _Optional[str] = ...) -> None: ...
+    session_id: str
+    user_agent: str
+    run_id: str
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., on_behalf_of_id: _Optional[str] = ..., on_behalf_of_name: _Optional[str] = ..., client_address: _Optional[str] = ..., api_key_id: _Optional[str] = ..., session_id: _Optional[str] = ..., user_agent: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("record_id", "time", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method")
+    __slots__ = ("record_id", "time", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method", "request_id", "personal")
     RECORD_ID_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +50,8 @@ class Record(_message.Message):
     DETAILS_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSONAL_FIELD_NUMBER: _ClassVar[int]
     record_id: str
     time: _timestamp_pb2.Timestamp
     action: str
@@ -54,7 +62,9 @@ class Record(_message.Message):
     details: _struct_pb2.Struct
     trace_id: str
     method: str
-    def __init__(self, record_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ...) -> None: ...
+    request_id: str
+    personal: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, record_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ..., request_id: _Optional[str] = ..., personal: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ActionLog(_message.Message):
     __slots__ = ("id", "index", "time", "recorded_at", "service", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method", "leaf_hash")

@@ -97,6 +97,8 @@ def caller_from_principal(principal: identity_pb2.Principal, credential: str) ->
         permissions=frozenset(principal.permissions),
         credential=credential,
         credential_id=principal.api_key_id,
+        session_id=principal.session_id,
+        scopes=frozenset(principal.scopes),
     )
 
 

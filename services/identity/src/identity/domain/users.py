@@ -19,6 +19,8 @@ from identity.domain.roles import ADMIN, VIEWER
 
 CHANGEABLE: Final = ("email", "full_name", "role_name", "is_active")
 """The fields an update may name."""
+PERSONAL: Final = ("email", "full_name")
+"""The facts of a user that are about the person."""
 _OWN: Final = frozenset({"full_name"})
 
 
