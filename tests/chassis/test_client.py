@@ -11,6 +11,7 @@ import pytest
 from chassis import errors
 from chassis.client import channel
 from chassis.context import Call, current, use
+from identity import keyfiles
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
 from tests.chassis.conftest import Serve
@@ -129,6 +130,24 @@ async def test_a_key_file_may_appear_later(serve: Serve, tmp_path: Path) -> None
     await stub.GetDefinition(GET)
 
     assert servicer.calls[0].caller.id == VIEWER.id
+    await link.close()
+
+
+async def test_a_key_file_that_is_replaced_is_read_again(serve: Serve, tmp_path: Path) -> None:
+    servicer = Registry()
+    path = tmp_path / "engine.key"
+    keyfiles.write(path, f"{VIEWER.credential}\n")
+    add = registry_pb2_grpc.add_RegistryServiceServicer_to_server
+    link = await connect(serve, add, servicer, key=None, key_file=path)
+    stub = registry_pb2_grpc.RegistryServiceStub(link)
+
+    await stub.GetDefinition(GET)
+    keyfiles.write(path, f"{EDITOR.credential}\n")
+    await stub.GetDefinition(GET)
+    path.unlink()
+    await stub.GetDefinition(GET)
+
+    assert [call.caller.id for call in servicer.calls] == [VIEWER.id, EDITOR.id, EDITOR.id]
     await link.close()
 
 

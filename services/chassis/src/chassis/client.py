@@ -61,11 +61,11 @@ def channel(
 ) -> "ServiceChannel":
     """A channel to the service at `address` (`host:port`, or a gRPC target such as `dns:///registry:50051`).
 
-    `key_file` holds this service's API key and is read at each first use and whenever it was missing, so that
-    a service starts before its key exists; `key` gives it directly. `peer` is the name errors use (default:
-    the address). `timeout` in seconds applies to unary calls made without one outside any call; streams have
-    none unless given. `on_behalf_of=False` never forwards the user's credential. Close it with `await
-    channel.close()`.
+    `key_file` holds this service's API key and is read when it is first needed and whenever it has changed, so
+    that a service starts before its key exists and goes on when it is replaced; `key` gives it directly.
+    `peer` is the name errors use (default: the address). `timeout` in seconds applies to unary calls made
+    without one outside any call; streams have none unless given. `on_behalf_of=False` never forwards the
+    user's credential. Close it with `await channel.close()`.
     """
     target = str(address)
     inner = grpc.aio.insecure_channel(target, options=list(_OPTIONS))
@@ -75,20 +75,25 @@ def channel(
 
 
 class _Key:
-    """This service's API key, read from its file when it is first needed."""
+    """This service's API key, read from its file when it is first needed and when the file has changed."""
 
     def __init__(self, value: str | None, path: Path | None) -> None:
         self._value = value
         self._path = path
+        self._version: tuple[int, ...] = ()
 
     def get(self) -> str | None:
-        if self._value is None and self._path is not None:
-            try:
-                self._value = self._path.read_text().strip() or None
-            except FileNotFoundError:
-                return None
-            if self._value:
-                logs.masker.add(self._value)
+        """The key; the one known while there is no file, None while there was none yet."""
+        if self._path is None:
+            return self._value
+        try:
+            found = self._path.stat()
+            version = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if version != self._version and (value := self._path.read_text().strip()):
+                logs.masker.add(value)
+                self._value, self._version = value, version
+        except FileNotFoundError:
+            pass
         return self._value
 
 

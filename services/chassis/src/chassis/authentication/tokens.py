@@ -1,5 +1,6 @@
 """Access tokens: EdDSA-signed JWTs (RFC 9068), verified offline with identity's public keys."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from chassis.context import Caller, Kind
 from chassis.errors import Unauthenticated
+from chassis.sharing import Shared
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +25,8 @@ _KINDS: Final[dict[str, Kind]] = {
     "service": "service",
     "worker": "worker",
 }
-_REFRESH_EVERY: Final = 5.0
-"""Seconds between two fetches of the keys, however many unknown key ids come in."""
+_PACE: Final = 0.5
+"""Seconds from one fetch of the keys to the next, however many unknown key ids come in: they wait for it."""
 _MAX_AGE: Final = 300.0
 _MAX_CACHED: Final = 4096
 
@@ -37,13 +39,17 @@ def looks_like_token(credential: str) -> bool:
 class Jwks:
     """Identity's public keys, fetched when first needed and again for an unknown key id or after five
     minutes.
+
+    Nobody is told that a key is unknown from what was fetched before they asked, so that a new key counts from the
+    first token it signs.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[Sequence[Mapping[str, str]]]]) -> None:
         """`fetch` returns the keys of a JSON Web Key Set (RFC 7517)."""
         self._fetch = fetch
         self._keys: dict[str, Any] = {}
-        self._fetched = 0.0
+        self._fetched = -_MAX_AGE
+        self._shared: Shared[None, None] = Shared()
 
     async def key(self, kid: str) -> Any:
         """The public key `kid`, or None when identity has no such key. Raises Unavailable when nothing is
@@ -52,11 +58,11 @@ class Jwks:
         age = time.monotonic() - self._fetched
         if kid in self._keys and age < _MAX_AGE:
             return self._keys[kid]
-        if not self._keys or age > _REFRESH_EVERY:
-            await self._refresh()
+        await self._shared.get(None, self._refresh)
         return self._keys.get(kid)
 
     async def _refresh(self) -> None:
+        await asyncio.sleep(self._fetched + _PACE - time.monotonic())
         try:
             found = await self._fetch()
         except Exception as error:
