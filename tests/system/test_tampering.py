@@ -1,8 +1,11 @@
 """Somebody with the database in hand edits the action log: VerifyLog names the entry. What was edited is put back."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -54,3 +57,28 @@ async def test_an_edited_entry_is_named(stack: Stack, admin: Console, edit: Edit
     assert [problem["index"] for problem in found["problems"]] == [entry["index"]]
     assert found["problems"][0]["actionLogId"] == entry["id"]
     assert mended["ok"]
+
+
+async def test_an_export_over_rest_is_verified_offline_with_the_key_of_the_log(
+    stack: Stack, admin: Console, tmp_path: Path
+) -> None:
+    export, edited = tmp_path / "export.ndjson", tmp_path / "edited.ndjson"
+    export.write_text((await admin.http.get("/api/v1/action-logs:export")).text)
+    lines = export.read_text().splitlines()
+    place = next(at for at, line in enumerate(lines) if '"outcome":"OK"' in line)
+    lines[place] = lines[place].replace('"outcome":"OK"', '"outcome":"INTERNAL"')
+    edited.write_text("\n".join(lines))
+
+    key = _python("-m", "audit", "key", str(stack.home.path / "keys" / "audit.signing.key")).stdout.strip()
+    whole = _python("-I", "-m", "audit.verify", str(export), "--key", key)
+    forged = _python("-I", "-m", "audit.verify", str(edited), "--key", key)
+
+    assert (whole.returncode, whole.stderr) == (0, "")
+    count = sum('{"entry":' in line for line in lines)
+    assert whole.stdout.startswith(f"verified: {count} entries of mcpanel.local/audit from 0")
+    assert (forged.returncode, forged.stdout.split(" ")[0]) == (1, "ENTRY_CHANGED")
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a process says that has nothing of the suite's environment."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env={})

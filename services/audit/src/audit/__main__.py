@@ -1,6 +1,7 @@
-"""`python -m audit` serves; `python -m audit migrate` migrates the database."""
+"""`python -m audit` serves; `… migrate` migrates the database; `… key FILE` prints the key to pin."""
 
 import sys
+from pathlib import Path
 
 from audit import keys
 from audit.api import AuditServicer
@@ -45,7 +46,7 @@ def build(
 
 
 def run(arguments: list[str]) -> int:
-    """Serves or migrates; returns the exit code."""
+    """Serves, migrates or prints the public half of a signing key; returns the exit code."""
     try:
         match arguments:
             case []:
@@ -54,8 +55,10 @@ def run(arguments: list[str]) -> int:
                 main("audit", config, lambda: serve(config, signer))
             case ["migrate"]:
                 migrations.upgrade(load(Config).database_url, "audit")
+            case ["key", file]:
+                sys.stdout.write(f"{keys.read(Path(file)).verifier}\n")
             case _:
-                sys.stderr.write("usage: python -m audit [migrate]\n")
+                sys.stderr.write("usage: python -m audit [migrate | key FILE]\n")
                 return 2
     except (ConfigError, keys.KeyFileError) as error:
         sys.stderr.write(f"{error}\n")

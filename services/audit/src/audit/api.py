@@ -1,14 +1,16 @@
 """The AuditService."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc.aio
 
-from audit import log, merkle, store, verification, wire
+from audit import exporting, log, merkle, store, verification, wire
 from audit.checkpoint import Signer
-from chassis import filtering, paging
+from audit.domain import Exported
+from chassis import filtering, outbox, paging
 from chassis.context import current
 from chassis.database import Database
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -84,6 +86,21 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         return audit_pb2.GetConsistencyProofResponse(
             first_size=first, second_size=second, hashes=wire.hexes(hashes)
         )
+
+    async def ExportActionLogs(
+        self, request: audit_pb2.ExportActionLogsRequest, context: Context
+    ) -> AsyncIterator[audit_pb2.ExportActionLogsResponse]:
+        wanted = filtering.parse(request.filter)
+        condition = store.fulfilling(wanted, wire.OUTCOMES) if wanted is not None else None
+        async with self._db.begin() as tx:
+            scope = await exporting.scope(tx, request.from_index, request.until_index, self._signer)
+            await outbox.add(tx, entity=("action_log", ""), details=exporting.about(scope, request.filter))
+        yield wire.export_header(scope, request.filter, tx.now, self._signer.verifier)
+        entries = 0
+        async for part in exporting.export(self._db, scope, condition):
+            entries += isinstance(part, Exported)
+            yield wire.exported(part, self._signer.verifier)
+        yield wire.export_end(entries)
 
     async def VerifyLog(
         self, request: audit_pb2.VerifyLogRequest, context: Context

@@ -70,6 +70,35 @@ class Checkpoint:
     signed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A checkpoint as an export holds it; with its complete subtrees, a verifier can go on from there."""
+
+    checkpoint: Checkpoint
+    frontier: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an export covers: the entries after the tree of `start`, or all, up to that of `end`."""
+
+    start: Milestone | None
+    end: Checkpoint
+
+    @property
+    def first(self) -> int:
+        """The first entry's index."""
+        return self.start.checkpoint.tree_size if self.start is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An entry as an export holds it; where others are left out, with the inclusion proof in the export's tree."""
+
+    leaf: Leaf
+    proof: tuple[bytes, ...] = ()
+
+
 class ProblemKind(Enum):
     """What can be wrong with the log; the words of the contract."""
 

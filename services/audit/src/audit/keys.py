@@ -23,16 +23,24 @@ def load_or_create(folder: Path, origin: str) -> Signer:
     try:
         if not path.exists():
             _create(path, Signer.generate(origin))
-        signer = Signer.parse(path.read_text().strip())
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be read or made: {error.strerror}") from error
-    except KeyInvalid as error:
-        raise KeyFileError(f"{path} is not a signing key: {error}") from None
+        raise KeyFileError(f"{path} cannot be made: {error.strerror}") from error
+    signer = read(path)
     if signer.verifier.name != origin:
         raise KeyFileError(
             f"{path} is the key of the log {signer.verifier.name!r}, but MCPANEL_AUDIT_ORIGIN is {origin!r}"
         )
     return signer
+
+
+def read(path: Path) -> Signer:
+    """The key in a file. Raises KeyFileError."""
+    try:
+        return Signer.parse(path.read_text().strip())
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    except (KeyInvalid, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path} is not a signing key: {error}") from None
 
 
 def _create(path: Path, signer: Signer) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Label, Row, Text, case, cast, func, insert, select, text, true
+from sqlalchemy import ColumnElement, Label, Row, Text, case, cast, func, insert, select, text, true
 
 from audit import canonical, merkle
 from audit.domain import Checkpoint, Entry, Leaf, StoredEntry
@@ -17,6 +17,8 @@ from chassis import errors
 from chassis.database import Transaction
 from chassis.filtering import Filter
 from chassis.filtering.sql import Field, one_of, where
+
+Condition = ColumnElement[bool]
 
 _SEQUENCER: Final = 0x6D63_7061_7564_6974  # "mcpaudit": one appender at a time
 _TIMES: Final = ("time", "recorded_at")
@@ -113,10 +115,9 @@ async def page_before(
 
     Raises Invalid INVALID_FILTER for unknown fields and unfit values; an outcome is one of `outcomes`.
     """
-    filtered = _FILTERED | {"outcome": Field(entries.c.outcome, one_of(outcomes))}
     statement = (
         select(*_COLUMNS)
-        .where(where(wanted, filtered))
+        .where(fulfilling(wanted, outcomes))
         .where(true() if before is None else entries.c.index < before)
         .order_by(entries.c.index.desc())
         .limit(limit)
@@ -124,10 +125,32 @@ async def page_before(
     return [_leaf(row) for row in await tx.execute(statement)]
 
 
+def fulfilling(wanted: Filter | None, outcomes: Sequence[str]) -> Condition:
+    """The condition of a filter; an outcome is one of `outcomes`.
+
+    Raises Invalid INVALID_FILTER for unknown fields and unfit values.
+    """
+    return where(wanted, _FILTERED | {"outcome": Field(entries.c.outcome, one_of(outcomes))})
+
+
 async def newest_checkpoint(tx: Transaction) -> Checkpoint | None:
     """The checkpoint of the largest tree, or None when nothing was ever appended."""
     newest = select(checkpoints).order_by(checkpoints.c.tree_size.desc()).limit(1)
     row = (await tx.execute(newest)).one_or_none()
+    return None if row is None else _checkpoint(row)
+
+
+async def checkpoint_upto(tx: Transaction, size: int) -> Checkpoint | None:
+    """The checkpoint of the largest tree of at most `size` entries, if there is one."""
+    statement = select(checkpoints).where(checkpoints.c.tree_size <= size)
+    row = (await tx.execute(statement.order_by(checkpoints.c.tree_size.desc()).limit(1))).one_or_none()
+    return None if row is None else _checkpoint(row)
+
+
+async def checkpoint_from(tx: Transaction, size: int) -> Checkpoint | None:
+    """The checkpoint of the smallest tree of at least `size` entries, if there is one."""
+    statement = select(checkpoints).where(checkpoints.c.tree_size >= size)
+    row = (await tx.execute(statement.order_by(checkpoints.c.tree_size).limit(1))).one_or_none()
     return None if row is None else _checkpoint(row)
 
 
@@ -144,7 +167,7 @@ async def checkpoints_between(tx: Transaction, after: int, until: int) -> list[C
 async def hashes_over(tx: Transaction, ranges: Sequence[merkle.Range]) -> list[bytes]:
     """The tree's hashes over ranges of leaves, as proofs need them. Raises DataLoss LOG_DAMAGED for lost nodes."""
     covers = [[subtree.number for subtree in merkle.cover(*found)] for found in ranges]
-    wanted = [number for cover in covers for number in cover]
+    wanted = list({number for cover in covers for number in cover})
     rows = await tx.execute(select(nodes.c.number, nodes.c.hash).where(nodes.c.number.in_(wanted)))
     stored = {row.number: bytes(row.hash) for row in rows}
     if len(stored) < len(wanted):
@@ -158,14 +181,18 @@ async def nodes_between(tx: Transaction, start: int, end: int) -> dict[int, byte
     return {row.number: bytes(row.hash) for row in await tx.execute(statement)}
 
 
-async def stored_between(tx: Transaction, start: int, end: int) -> dict[int, StoredEntry]:
-    """The rows from index `start` to `end`, exclusive, as they are; those that are gone are absent.
+async def stored_between(
+    tx: Transaction, start: int, end: int, condition: Condition | None = None
+) -> dict[int, StoredEntry]:
+    """The rows from index `start` to `end`, exclusive, as they are, by index; those that are gone are absent.
 
-    Nothing a row may have been edited into makes this fail.
+    With a `condition`, made by `fulfilling`, only the rows that fulfil it. Nothing a row may have been edited into
+    makes this fail.
     """
     statement = (
         select(*(column for column in _COLUMNS if column.key not in _TIMES), *map(_readable, _TIMES))
         .where(entries.c.index >= start, entries.c.index < end)
+        .where(true() if condition is None else condition)
         .order_by(entries.c.index)
     )
     found = [_stored(row) for row in await tx.execute(statement)]

@@ -8,12 +8,14 @@ from google.protobuf import struct_pb2
 
 from audit import canonical
 from audit.checkpoint import Verifier
-from audit.domain import Checkpoint, Json, Leaf, Problem, Record, Verdict
+from audit.domain import Checkpoint, Exported, Json, Leaf, Milestone, Problem, Record, Scope, Verdict
 from chassis import errors, jsonvalue
 from chassis.paging import Page, token
 from mcpanel.audit.v1 import audit_pb2
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.errors.v1 import errors_pb2
+
+Piece = audit_pb2.ExportActionLogsResponse
 
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 """A page ends where it would grow larger than this."""
@@ -101,9 +103,44 @@ def verdict(found: Verdict) -> audit_pb2.VerifyLogResponse:
     )
 
 
+def export_header(scope: Scope, wanted: str, now: datetime, verifier: Verifier) -> Piece:
+    """What an export begins with."""
+    header = Piece.Header(
+        origin=verifier.name,
+        verifier_key=str(verifier),
+        checkpoint=checkpoint(scope.end, verifier),
+        filter=wanted,
+        exported_at=now,
+    )
+    if scope.start is not None:
+        header.start.CopyFrom(_signed(scope.start, verifier))
+    return Piece(header=header)
+
+
+def exported(part: Exported | Milestone, verifier: Verifier) -> Piece:
+    """An entry or a checkpoint of an export."""
+    if isinstance(part, Milestone):
+        return Piece(signed=_signed(part, verifier))
+    entry = part.leaf.entry
+    return Piece(
+        entry=Piece.Entry(action_log=action_log(part.leaf), format=entry.format, hashes=hexes(part.proof))
+    )
+
+
+def export_end(entries: int) -> Piece:
+    """What an export ends with."""
+    return Piece(end=Piece.End(entries=entries))
+
+
 def hexes(hashes: Sequence[bytes]) -> list[str]:
     """Hashes as lower-case hex."""
     return [value.hex() for value in hashes]
+
+
+def _signed(milestone: Milestone, verifier: Verifier) -> Piece.Signed:
+    return Piece.Signed(
+        checkpoint=checkpoint(milestone.checkpoint, verifier), frontier=hexes(milestone.frontier)
+    )
 
 
 def _record(record: audit_pb2.Record, service: str, place: int) -> Record:

@@ -204,6 +204,64 @@ class GetConsistencyProofResponse(_message.Message):
     hashes: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, first_size: _Optional[int] = ..., second_size: _Optional[int] = ..., hashes: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ExportActionLogsRequest(_message.Message):
+    __slots__ = ("from_index", "until_index", "filter")
+    FROM_INDEX_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_INDEX_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    from_index: int
+    until_index: int
+    filter: str
+    def __init__(self, from_index: _Optional[int] = ..., until_index: _Optional[int] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ExportActionLogsResponse(_message.Message):
+    __slots__ = ("header", "entry", "signed", "end")
+    class Header(_message.Message):
+        __slots__ = ("origin", "verifier_key", "start", "checkpoint", "filter", "exported_at")
+        ORIGIN_FIELD_NUMBER: _ClassVar[int]
+        VERIFIER_KEY_FIELD_NUMBER: _ClassVar[int]
+        START_FIELD_NUMBER: _ClassVar[int]
+        CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+        FILTER_FIELD_NUMBER: _ClassVar[int]
+        EXPORTED_AT_FIELD_NUMBER: _ClassVar[int]
+        origin: str
+        verifier_key: str
+        start: ExportActionLogsResponse.Signed
+        checkpoint: Checkpoint
+        filter: str
+        exported_at: _timestamp_pb2.Timestamp
+        def __init__(self, origin: _Optional[str] = ..., verifier_key: _Optional[str] = ..., start: _Optional[_Union[ExportActionLogsResponse.Signed, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., filter: _Optional[str] = ..., exported_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    class Entry(_message.Message):
+        __slots__ = ("action_log", "format", "hashes")
+        ACTION_LOG_FIELD_NUMBER: _ClassVar[int]
+        FORMAT_FIELD_NUMBER: _ClassVar[int]
+        HASHES_FIELD_NUMBER: _ClassVar[int]
+        action_log: ActionLog
+        format: int
+        hashes: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, action_log: _Optional[_Union[ActionLog, _Mapping]] = ..., format: _Optional[int] = ..., hashes: _Optional[_Iterable[str]] = ...) -> None: ...
+    class Signed(_message.Message):
+        __slots__ = ("checkpoint", "frontier")
+        CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+        FRONTIER_FIELD_NUMBER: _ClassVar[int]
+        checkpoint: Checkpoint
+        frontier: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., frontier: _Optional[_Iterable[str]] = ...) -> None: ...
+    class End(_message.Message):
+        __slots__ = ("entries",)
+        ENTRIES_FIELD_NUMBER: _ClassVar[int]
+        entries: int
+        def __init__(self, entries: _Optional[int] = ...) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    header: ExportActionLogsResponse.Header
+    entry: ExportActionLogsResponse.Entry
+    signed: ExportActionLogsResponse.Signed
+    end: ExportActionLogsResponse.End
+    def __init__(self, header: _Optional[_Union[ExportActionLogsResponse.Header, _Mapping]] = ..., entry: _Optional[_Union[ExportActionLogsResponse.Entry, _Mapping]] = ..., signed: _Optional[_Union[ExportActionLogsResponse.Signed, _Mapping]] = ..., end: _Optional[_Union[ExportActionLogsResponse.End, _Mapping]] = ...) -> None: ...
+
 class VerifyLogRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -65,6 +65,11 @@ class AuditServiceStub:
                 request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.ExportActionLogs = channel.unary_stream(
+                '/mcpanel.audit.v1.AuditService/ExportActionLogs',
+                request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsResponse.FromString,
+                _registered_method=True)
         self.VerifyLog = channel.unary_unary(
                 '/mcpanel.audit.v1.AuditService/VerifyLog',
                 request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.VerifyLogRequest.SerializeToString,
@@ -122,6 +127,18 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportActionLogs(self, request, context):
+        """Streams the log, or a part of it, with the signed checkpoints that prove it: a header, the entries in the
+        log's order, each checkpoint behind the last entry it covers, and an end, without which the export is
+        incomplete. Over REST it is newline-delimited JSON, which `python -m audit.verify` checks offline. What is
+        exported begins and ends where a checkpoint does, so that a part may hold more than was asked for. With a
+        `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
+        Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyLog(self, request, context):
         """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
         that do not fit.
@@ -162,6 +179,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'ExportActionLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportActionLogs,
+                    request_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsRequest.FromString,
+                    response_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsResponse.SerializeToString,
             ),
             'VerifyLog': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyLog,
@@ -332,6 +354,33 @@ class AuditService:
             '/mcpanel.audit.v1.AuditService/GetConsistencyProof',
             mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
             mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportActionLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mcpanel.audit.v1.AuditService/ExportActionLogs',
+            mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsRequest.SerializeToString,
+            mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,

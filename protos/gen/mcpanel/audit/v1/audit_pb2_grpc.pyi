@@ -53,6 +53,14 @@ class AuditServiceStub:
     """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
     Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
+    ExportActionLogs: _grpc.UnaryStreamMultiCallable[_audit_pb2.ExportActionLogsRequest, _audit_pb2.ExportActionLogsResponse]
+    """Streams the log, or a part of it, with the signed checkpoints that prove it: a header, the entries in the
+    log's order, each checkpoint behind the last entry it covers, and an end, without which the export is
+    incomplete. Over REST it is newline-delimited JSON, which `python -m audit.verify` checks offline. What is
+    exported begins and ends where a checkpoint does, so that a part may hold more than was asked for. With a
+    `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
+    Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
+    """
     VerifyLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]
     """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
     that do not fit.
@@ -82,6 +90,14 @@ class AuditServiceAsyncStub(AuditServiceStub):
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
     Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
+    """
+    ExportActionLogs: _aio.UnaryStreamMultiCallable[_audit_pb2.ExportActionLogsRequest, _audit_pb2.ExportActionLogsResponse]  # type: ignore[assignment]
+    """Streams the log, or a part of it, with the signed checkpoints that prove it: a header, the entries in the
+    log's order, each checkpoint behind the last entry it covers, and an end, without which the export is
+    incomplete. Over REST it is newline-delimited JSON, which `python -m audit.verify` checks offline. What is
+    exported begins and ends where a checkpoint does, so that a part may hold more than was asked for. With a
+    `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
+    Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
     VerifyLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]  # type: ignore[assignment]
     """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
@@ -145,6 +161,20 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_pb2.GetConsistencyProofResponse, _abc.Awaitable[_audit_pb2.GetConsistencyProofResponse]]:
         """Returns the proof that one tree is the beginning of a later one (RFC 6962 §2.1.2).
         Errors: TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportActionLogs(
+        self,
+        request: _audit_pb2.ExportActionLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_pb2.ExportActionLogsResponse], _abc.AsyncIterator[_audit_pb2.ExportActionLogsResponse]]:
+        """Streams the log, or a part of it, with the signed checkpoints that prove it: a header, the entries in the
+        log's order, each checkpoint behind the last entry it covers, and an end, without which the export is
+        incomplete. Over REST it is newline-delimited JSON, which `python -m audit.verify` checks offline. What is
+        exported begins and ends where a checkpoint does, so that a part may hold more than was asked for. With a
+        `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
+        Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
         """
 
     @_abc_1.abstractmethod
