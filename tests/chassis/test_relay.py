@@ -1,4 +1,4 @@
-"""Records reach audit at least once, and refused callers leave a trace."""
+"""Records reach audit at least once."""
 
 import asyncio
 from typing import Any
@@ -8,16 +8,12 @@ from sqlalchemy import select
 
 from chassis import outbox
 from chassis.client import channel
-from chassis.context import Call
 from chassis.database import Database
-from chassis.errors import Denied, Invalid, Unauthenticated, Unavailable
-from chassis.interceptors import RefusalLog
+from chassis.errors import Invalid, Unavailable
 from chassis.relay import OutboxRelay
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
-from mcpanel.registry.v1 import registry_pb2, registry_pb2_grpc
-from tests.chassis.conftest import Serve, metadata
-from tests.chassis.probes import failure
-from tests.support.callers import SERVICE, VIEWER, as_caller
+from tests.chassis.conftest import Serve
+from tests.support.callers import SERVICE
 
 ENGINE = outbox.Actor("engine", "service", "engine")
 
@@ -125,45 +121,3 @@ async def test_the_relay_wakes_on_commit_and_outlives_audits_absence(serve: Serv
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await to_audit.close()
-
-
-async def test_refused_calls_are_recorded(serve: Serve, db: Database) -> None:
-    refusals = RefusalLog(db)
-    pair = (
-        registry_pb2_grpc.add_RegistryServiceServicer_to_server,
-        registry_pb2_grpc.RegistryServiceServicer(),
-    )
-    stub = registry_pb2_grpc.RegistryServiceStub(await serve(pair, refusals=refusals))
-
-    for _ in range(3):
-        await failure(stub.GetDefinition(registry_pb2.GetDefinitionRequest(), metadata=()))
-    await failure(stub.CreateDefinition(registry_pb2.CreateDefinitionRequest(), metadata=as_caller(VIEWER)))
-    await refusals.flush(everything=True)
-
-    table = db.tables.outbox
-    async with db.read() as tx:
-        records = (await tx.execute(select(table.c.record).order_by(table.c.seq))).scalars().all()
-    unknown, denied, repeats = records
-    assert (denied["action"], denied["actor"]["id"]) == ("ACCESS_DENIED", VIEWER.id)
-    assert (denied["outcome"], denied["entity_id"]) == ("PERMISSION_MISSING", "CreateDefinition")
-    assert (unknown["action"], unknown["outcome"]) == ("AUTHENTICATION_REFUSED", "CREDENTIALS_MISSING")
-    assert (repeats["action"], repeats["details"]["count"]) == ("AUTHENTICATION_REFUSED", 2)
-
-
-async def test_refusals_survive_an_absent_database_and_a_flood() -> None:
-    away = Database("postgresql://u:p@127.0.0.1:1/none", metadata)
-    refusals = RefusalLog(away)
-    call = Call(method="/x.Y/Z", caller=VIEWER)
-    stranger = Call(method="/x.Y/Z", client_address="203.0.113.7")
-
-    for _ in range(5000):
-        refusals(call, Denied("PERMISSION_MISSING", "no"))
-        refusals(stranger, Unauthenticated("CREDENTIALS_INVALID", "no"))
-    await refusals.flush(everything=True)
-
-    assert len(refusals._records) == 1000
-    assert sum(group.count for group in refusals._groups.values()) in (
-        5000 - 1,
-        5000 - 2,
-    )  # the first of each minute
-    await away.close()

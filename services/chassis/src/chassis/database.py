@@ -234,6 +234,8 @@ class Database:
                     return
                 await tx._before_commit(idempotent=idempotent, audited=audited)
                 await connection.commit()
+                if tx.audited and call is not None:
+                    call.audited = True
             finally:
                 tx.open = False
                 open_transaction.reset(token)

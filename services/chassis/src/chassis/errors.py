@@ -64,6 +64,8 @@ class NotFound(ServiceError):
     """The named thing does not exist, or the caller may not know that it does."""
 
     code = "NOT_FOUND"
+    hidden = False
+    """Whether it does exist. The caller is not told; the action log is."""
 
 
 class AlreadyExists(ServiceError):

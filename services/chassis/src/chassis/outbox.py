@@ -86,8 +86,6 @@ async def add(
 def covered(tx: Transaction) -> None:
     """Says that the audit record of this transaction's change exists elsewhere (the engine's run events)."""
     tx.audited = True
-    if tx.call is not None:
-        tx.call.audited = True
 
 
 def record(

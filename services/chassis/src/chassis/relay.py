@@ -14,7 +14,7 @@ from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.errors import Invalid, ServiceError, TooLarge
 from chassis.jsonvalue import Json
-from chassis.telemetry import OUTBOX_AGE, OUTBOX_ROWS, OUTBOX_SENT
+from chassis.telemetry import OUTBOX_AGE, OUTBOX_REFUSED, OUTBOX_ROWS, OUTBOX_SENT
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 
 log = logging.getLogger(__name__)
@@ -122,6 +122,9 @@ class _Outbox:
             waiting = len(rows)
             if waiting == limit:
                 waiting = await tx.scalar(select(func.count()).select_from(table))
+            else:
+                refused = select(func.count()).where(table.c.refused.is_not(None))
+                OUTBOX_REFUSED.set(await tx.scalar(refused))
         OUTBOX_ROWS.set(waiting)
         OUTBOX_AGE.set((datetime.now(UTC) - rows[0].created_at).total_seconds() if rows else 0)
         return [to_record(row.record) for row in rows]

@@ -23,6 +23,7 @@ DURATION: Final = Histogram(
 )
 IN_FLIGHT: Final = Gauge("mcp_grpc_requests_in_flight", "RPCs being answered now.", ("service", "method"))
 REFUSALS: Final = Counter("mcp_refusals", "Calls refused for their caller.", ("code",))
+REFUSALS_WAITING: Final = Gauge("mcp_refusals_waiting", "Failed calls that are not in the outbox yet.")
 DB_OPERATIONS: Final = Counter("mcp_db_operations", "Database transactions.", ("kind", "outcome"))
 DB_DURATION: Final = Histogram(
     "mcp_db_operation_duration_seconds",
@@ -33,6 +34,9 @@ DB_DURATION: Final = Histogram(
 DB_POOL: Final = Gauge("mcp_db_connections_in_use", "Connections checked out of the pool.")
 OUTBOX_ROWS: Final = Gauge("mcp_outbox_rows", "Audit records not yet accepted by audit.")
 OUTBOX_AGE: Final = Gauge("mcp_outbox_oldest_seconds", "Age of the oldest record not yet accepted by audit.")
+OUTBOX_REFUSED: Final = Gauge(
+    "mcp_outbox_refused", "Audit records that audit refused; they wait for a person."
+)
 OUTBOX_SENT: Final = Counter("mcp_outbox_sent", "Audit records accepted by audit.")
 BUS_CONNECTED: Final = Gauge("mcp_bus_connected", "1 while NATS is connected.")
 BUS_DROPPED: Final = Counter("mcp_bus_dropped", "Messages not published or not delivered.", ("why",))

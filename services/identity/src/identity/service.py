@@ -4,10 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from chassis.client import ServiceChannel
-from chassis.context import Call
 from chassis.database import Database
-from chassis.errors import ServiceError
-from chassis.interceptors import RefusalLog
 from chassis.server import Server
 from identity import built_in
 from identity.api import IdentityService, Parts
@@ -29,14 +26,6 @@ class Service:
     db: Database
     key_use: KeyUse
     purge: Purge
-
-
-class _Refusals(RefusalLog):
-    """Failed logins are recorded one by one, with the email, where they happen: not once more here."""
-
-    def __call__(self, call: Call, error: ServiceError) -> None:
-        if not (error.reason == "LOGIN_FAILED" and call.rpc == "Login"):
-            super().__call__(call, error)
 
 
 def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits | None = None) -> Service:
@@ -63,7 +52,6 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
         authenticator=authenticator,
         db=db,
         audit=audit,
-        refusals=_Refusals(db),
         on_start=[lambda: built_in.ensure(db)],
         background=[key_use.run, purge.run],
         on_stop=[key_use.close, passwords.close, db.close],

@@ -17,7 +17,7 @@ from chassis.interceptors import context as context_layer
 from chassis.interceptors.authentication import authenticate
 from chassis.interceptors.errors import answer, translate
 from chassis.interceptors.policy import allow
-from chassis.interceptors.refusals import RefusalHook, note_refusal
+from chassis.interceptors.refusals import RefusalHook, note_failure
 from chassis.interceptors.telemetry import observed
 from chassis.interceptors.validation import Unreadable, reader, validate
 from chassis.rules import Method
@@ -150,7 +150,7 @@ class Pipeline(_Interceptor):
                 Exception
             ) as error:  # every failure becomes a status; unknown ones are logged with their traceback
                 failure = translate(error, call)
-            note_refusal(self._refusals, call, failure)
+            await note_failure(self._refusals, call, failure)
             return await answer(context, call, failure)
 
     async def _admit(
@@ -161,6 +161,8 @@ class Pipeline(_Interceptor):
         allow(call)
         if method.client_streaming:
             return _validated(request), CheckedContext(context)
+        if isinstance(request, Message):
+            call.request = request  # for the record, should it be refused
         validate(request)
         context_layer.adopt(call, request, repeatable=not method.server_streaming)
         return request, context
