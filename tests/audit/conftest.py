@@ -132,6 +132,7 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
                 listen=Address(f"unix:{sockets}/{len(running)}"),
                 metrics_listen=None,
                 database_url=url,
+                origin=ORIGIN,
             )
             db = Database(url, metadata, name="audit")
             itself = channel(config.listen, peer="audit", key=SERVICE.credential) if relaying else None

@@ -43,6 +43,29 @@ def test_the_bytes_of_format_1_never_change() -> None:
     )
 
 
+def test_the_bytes_of_format_2_never_change() -> None:
+    entry = dataclasses.replace(
+        ENTRY, format=2, request_id="q1", session_id="s1", user_agent="c2:00", run_id="run1", details={}
+    )
+
+    assert canonical.encode(entry).decode() == (
+        "mcpanel-audit-entry/2\n"
+        '{"action":"MCP_CREATED","actor_id":"u1","actor_kind":"","actor_name":"Zoë \u2028","api_key_id":"",'
+        '"client_address":"","details":{},"entity_id":"","entity_type":"","index":7,'
+        '"method":"","on_behalf_of_id":"","on_behalf_of_name":"","outcome":"OK","record_id":"r7",'
+        '"recorded_at":"2026-01-31T12:00:01.000000Z","request_id":"q1","run_id":"run1","service":"registry",'
+        '"session_id":"s1","time":"2026-01-31T12:00:00.000005Z","trace_id":"","user_agent":"c2:00"}'
+    )
+
+
+@pytest.mark.parametrize("field", ["request_id", "session_id", "user_agent", "run_id"])
+def test_an_entry_of_format_1_has_nothing_that_its_bytes_do_not_cover(field: str) -> None:
+    changes: Any = {field: "x"}
+
+    with pytest.raises(canonical.UnknownFormat, match="an entry of format 1 has no"):
+        canonical.encode(dataclasses.replace(ENTRY, **changes))
+
+
 def test_a_leaf_hash_is_over_a_zero_byte_and_the_canonical_bytes() -> None:
     expected = hashlib.sha256(b"\x00" + canonical.encode(ENTRY)).digest()
 
@@ -50,8 +73,8 @@ def test_a_leaf_hash_is_over_a_zero_byte_and_the_canonical_bytes() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(canonical.UnknownFormat, match="no entry format 2"):
-        canonical.encode(dataclasses.replace(ENTRY, format=2))
+    with pytest.raises(canonical.UnknownFormat, match="no entry format 3"):
+        canonical.encode(dataclasses.replace(ENTRY, format=3))
 
 
 @pytest.mark.parametrize(
@@ -62,9 +85,9 @@ def test_every_field_is_part_of_the_bytes(field: str) -> None:
     others: dict[type, Any] = {str: f"{value}!", int: 8, dict: {"x": 1}}
     other: Any = value + timedelta(microseconds=1) if isinstance(value, datetime) else others[type(value)]
 
-    changed = dataclasses.replace(ENTRY, **{field: other})
+    entry = dataclasses.replace(ENTRY, format=canonical.NEWEST)
 
-    assert canonical.encode(changed) != canonical.encode(ENTRY)
+    assert canonical.encode(dataclasses.replace(entry, **{field: other})) != canonical.encode(entry)
 
 
 JSON = st.recursive(

@@ -28,7 +28,7 @@ def shape(pieces: list[Piece]) -> list[str]:
         "signed": lambda one: f"signed {one.signed.checkpoint.tree_size}",
         "end": lambda one: f"end {one.end.entries}",
     }
-    return [words[str(one.WhichOneof("piece"))](one) for one in pieces]
+    return [words[kind](one) for one in pieces if (kind := str(one.WhichOneof("piece"))) in words]
 
 
 async def test_a_whole_export_is_every_entry_with_the_checkpoint_behind_its_batch(log_of_9: World) -> None:
@@ -54,7 +54,7 @@ async def test_a_whole_export_is_every_entry_with_the_checkpoint_behind_its_batc
     assert problems(pieces, log_of_9.signer.verifier) == []
     listed = (await log_of_9.page(page_size=1000)).action_logs
     exported = [one.entry.action_log for one in pieces if one.WhichOneof("piece") == "entry"]
-    assert exported == listed[::-1]
+    assert [one.leaf_hash for one in exported] == [one.leaf_hash for one in listed[::-1]]
 
 
 async def test_a_part_begins_and_ends_where_a_checkpoint_does(log_of_9: World) -> None:

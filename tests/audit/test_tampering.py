@@ -57,7 +57,12 @@ async def test_an_edited_entry_is_named(log_of_23: World, index: int) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "format = 2",
+        "format = 1",
+        "format = 3",
+        "request_id = 'x'",
+        "session_id = 'x'",
+        "user_agent = 'x'",
+        "run_id = 'x'",
         "record_id = 'x'",
         "time = time + interval '1 microsecond'",
         "time = 'infinity'",

@@ -201,7 +201,8 @@ def test_a_hostile_line_is_a_problem_and_no_crash(verify: Verify, name: str) -> 
         ('"id": "r1"', '"id": "eve", "id": "r1"'),
         ("00.000005Z", "00.000005001Z"),
         ("00.000005Z", "00.000005+01:00"),
-        ('"format": 1', '"format": 99'),
+        ('"format": 2', '"format": 1'),
+        ('"format": 2', '"format": 99'),
     ],
 )
 def test_nothing_stands_in_an_entry_that_its_hash_does_not_cover(verify: Verify, old: str, new: str) -> None:

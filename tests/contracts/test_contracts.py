@@ -100,6 +100,7 @@ def test_every_rpc_that_is_asked_about_one_thing_of_somebodys_says_so() -> None:
     assert silent == [
         "AuditService.GetActionLog",
         "AuditService.GetInclusionProof",
+        "AuditService.EraseSubject",
         "EngineService.DrainWorker",
         "EngineService.UndrainWorker",
     ]

@@ -1,18 +1,20 @@
 """The AuditService."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc.aio
 
-from audit import exporting, log, merkle, store, verification, wire
+from audit import exporting, log, merkle, personal, store, verification, wire
 from audit.checkpoint import Signer
-from audit.domain import Exported
+from audit.domain import Exported, Record
+from audit.personal import Delivery
 from chassis import filtering, outbox, paging
 from chassis.context import current
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -21,24 +23,32 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
     """Owns the log: one sequencer appends, everybody reads."""
 
-    def __init__(self, db: Database, signer: Signer) -> None:
+    def __init__(
+        self,
+        db: Database,
+        signer: Signer,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`random` makes the salts of commitments."""
         self._db = db
         self._signer = signer
+        self._random = random
         self._turn = asyncio.Lock()
         """Keeps appenders of this process out of the connection pool while they wait for their turn."""
 
     async def AppendRecords(
         self, request: audit_pb2.AppendRecordsRequest, context: Context
     ) -> audit_pb2.AppendRecordsResponse:
-        records = wire.records(request, service=current().caller.name)
+        delivered = wire.deliveries(request, service=current().caller.name)
         async with self._turn, self._db.begin() as tx:
             now = await store.become_sequencer(tx)
             tree = log.tree_to_extend(
                 await store.newest_checkpoint(tx), await store.extent(tx), self._signer.verifier
             )
-            fresh = log.fresh(records, await store.known(tx, [record.record_id for record in records]))
+            fresh = log.fresh(delivered, await store.known(tx, [one.record.record_id for one in delivered]))
             if fresh:
-                await store.append(tx, log.extend(tree, fresh, now, self._signer))
+                records = await self._committed(tx, fresh)
+                await store.append(tx, log.extend(tree, records, now, self._signer))
             return audit_pb2.AppendRecordsResponse(appended=len(fresh))
 
     async def ListActionLogs(
@@ -48,14 +58,16 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         page = paging.parse(request, bound=request.filter)
         async with self._db.read() as tx:
             leaves = await store.page_before(tx, wanted, wire.OUTCOMES, wire.before(page), page.limit)
-        return wire.action_logs(leaves, page)
+            found = await store.disclosures(tx, wire.tokens(leaves))
+        return wire.action_logs(leaves, page, personal.values(found))
 
     async def GetActionLog(
         self, request: audit_pb2.GetActionLogRequest, context: Context
     ) -> audit_pb2.GetActionLogResponse:
         async with self._db.read() as tx:
             leaf = await store.get(tx, request.action_log_id)
-        return audit_pb2.GetActionLogResponse(action_log=wire.action_log(leaf))
+            found = await store.disclosures(tx, wire.tokens([leaf]))
+        return audit_pb2.GetActionLogResponse(action_log=wire.action_log(leaf, personal.values(found)))
 
     async def GetCheckpoint(
         self, request: audit_pb2.GetCheckpointRequest, context: Context
@@ -63,7 +75,9 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         async with self._db.read() as tx:
             newest = await store.newest_checkpoint(tx)
         signed = newest or log.signed(merkle.Frontier(), datetime.now(UTC), self._signer)
-        return audit_pb2.GetCheckpointResponse(checkpoint=wire.checkpoint(signed, self._signer.verifier))
+        return audit_pb2.GetCheckpointResponse(
+            checkpoint=wire.checkpoint(signed, self._signer.verifier),
+        )
 
     async def GetInclusionProof(
         self, request: audit_pb2.GetInclusionProofRequest, context: Context
@@ -101,6 +115,27 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             entries += isinstance(part, Exported)
             yield wire.exported(part, self._signer.verifier)
         yield wire.export_end(entries)
+
+    async def EraseSubject(
+        self, request: audit_pb2.EraseSubjectRequest, context: Context
+    ) -> audit_pb2.EraseSubjectResponse:
+        async with self._db.begin() as tx:
+            await store.become_sequencer(tx)
+            erased = await store.erase(tx, request.subject_id)
+            await outbox.add(tx, entity=personal.subject(request.subject_id), details={"values": erased})
+            return tx.reply(audit_pb2.EraseSubjectResponse(erased_values=erased))
+
+    async def _committed(self, tx: Transaction, delivered: list[Delivery]) -> list[Record]:
+        """The records with commitments to what in them is about a person; what is new of that is kept."""
+        pairs = personal.pairs(delivered)
+        known = await store.commitments(tx, pairs) if pairs else {}
+        new = [
+            personal.disclose(pair, self._random(personal.SALT_BYTES))
+            for pair in sorted(pairs - known.keys())
+        ]
+        await store.disclose(tx, new)
+        known |= {(one.subject_id, one.value): one.commitment for one in new}
+        return [personal.committed(one, known) for one in delivered]
 
     async def VerifyLog(
         self, request: audit_pb2.VerifyLogRequest, context: Context

@@ -1,13 +1,17 @@
 """The canonical bytes of an entry: what its leaf hash is over. Pure, and frozen for ever once a log was written.
 
-Format 1 is the line `mcpanel-audit-entry/1` followed by one JSON object:
+Format 2 is the line `mcpanel-audit-entry/2` followed by one JSON object:
 
 - UTF-8, no spaces, keys in the order of their code points, non-ASCII characters as they are, `"`, `\\` and control
   characters escaped as Python's `json` does. Strings are taken as given: no Unicode normalisation.
-- every field of the entry but `format`, also where it is empty;
+- every field of the entry but `format`, also where it is empty; what is about a person as its commitment
+  (`audit.personal`);
 - times in UTC with six decimals, `2026-01-31T12:00:00.000000Z`;
 - numbers in `details` are doubles: an integral one up to 2^53 is written without a fraction, every other in the
   shortest form that reads back the same. NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity".
+
+Format 1 is the same with its own first line, without `request_id`, `run_id`, `session_id` and `user_agent`, which its
+entries do not have, and with personal values in the open.
 
 Readers of a log know every format it was ever written in; a new one gets a new number and a new first line.
 """
@@ -19,19 +23,20 @@ from typing import Final
 
 from audit.domain import Entry, Json
 
-NEWEST: Final = 1
+NEWEST: Final = 2
 """The format new entries are written in."""
-_FIRST_LINE: Final = b"mcpanel-audit-entry/1\n"
+_FIRST_LINE: Final = {1: b"mcpanel-audit-entry/1\n", 2: b"mcpanel-audit-entry/2\n"}
+_SINCE_2: Final = ("request_id", "run_id", "session_id", "user_agent")
 _EXACT: Final = 2**53
 
 
 class UnknownFormat(ValueError):
-    """The entry names a format that never existed."""
+    """The entry names a format that never existed, or has what its format has not."""
 
 
 def encode(entry: Entry) -> bytes:
     """The entry's canonical bytes. Raises UnknownFormat."""
-    if entry.format != 1:
+    if entry.format not in _FIRST_LINE:
         raise UnknownFormat(f"there is no entry format {entry.format}")
     body = {
         "action": entry.action,
@@ -54,8 +59,13 @@ def encode(entry: Entry) -> bytes:
         "time": _time(entry.time),
         "trace_id": entry.trace_id,
     }
+    since = {name: getattr(entry, name) for name in _SINCE_2}
+    if entry.format > 1:
+        body |= since
+    elif any(since.values()):
+        raise UnknownFormat("an entry of format 1 has no request, session, user agent or run")
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return _FIRST_LINE + text.encode()
+    return _FIRST_LINE[entry.format] + text.encode()
 
 
 def normal(value: Json) -> Json:

@@ -29,6 +29,10 @@ class Record:
     details: dict[str, Json]
     trace_id: str = ""
     method: str = ""
+    request_id: str = ""
+    session_id: str = ""
+    user_agent: str = ""
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from audit import log, merkle, store
 from audit.checkpoint import Signer
 from audit.domain import Checkpoint, Exported, Json, Leaf, Milestone, Scope
 from audit.merkle import Frontier
+from audit.personal import Disclosure, tokens
 from chassis.database import Database, Transaction
 
 WINDOW: Final = 1000
@@ -35,18 +36,28 @@ def about(scope: Scope, wanted: str) -> dict[str, Json]:
 
 async def export(
     db: Database, scope: Scope, condition: store.Condition | None, window: int = WINDOW
-) -> AsyncIterator[Exported | Milestone]:
+) -> AsyncIterator[Exported | Milestone | Disclosure]:
     """The entries of `scope` in their order, and behind the last one of each batch its checkpoint.
 
-    With a `condition` the entries that fulfil it, each with its inclusion proof, and no checkpoints.
+    What an entry's commitments are about comes once, before the first that has them. With a `condition` the entries
+    that fulfil it, each with its inclusion proof, and no checkpoints.
     """
     size = scope.end.tree_size
+    sent = set[str]()
     for start in range(scope.first, size, window):
         end = min(start + window, size)
         if condition is None:
             parts = await _whole(db, start, end)
         else:
             parts = await _fulfilling(db, start, end, size, condition)
+        new = {
+            token for part in parts if isinstance(part, Exported) for token in tokens(part.leaf.entry)
+        } - sent
+        async with db.read() as tx:
+            found = await store.disclosures(tx, new)
+        sent |= new
+        for disclosure in found:
+            yield disclosure
         for part in parts:
             yield part
 

@@ -9,6 +9,7 @@ from audit import canonical, merkle
 from audit.checkpoint import Signer, Statement, Verifier
 from audit.domain import Checkpoint, Entry, Leaf, Record
 from audit.merkle import Frontier
+from audit.personal import Delivery
 from chassis import errors
 
 
@@ -64,10 +65,10 @@ def trusted_tree(checkpoint: Checkpoint, verifier: Verifier) -> Frontier:
     return tree
 
 
-def fresh(records: Iterable[Record], known: Set[str]) -> list[Record]:
-    """The records that are not in the log yet, each id once."""
-    found = {record.record_id: record for record in reversed(list(records))}
-    return [record for record in reversed(found.values()) if record.record_id not in known]
+def fresh(deliveries: Iterable[Delivery], known: Set[str]) -> list[Delivery]:
+    """Those whose records are not in the log yet, each id once."""
+    found = {one.record.record_id: one for one in reversed(list(deliveries))}
+    return [one for one in reversed(found.values()) if one.record.record_id not in known]
 
 
 def extend(tree: Frontier, records: Sequence[Record], now: datetime, signer: Signer) -> Addition:

@@ -2,17 +2,18 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import ColumnElement, Label, Row, Text, case, cast, func, insert, select, text, true
+from sqlalchemy import ColumnElement, Label, Row, Text, case, cast, delete, func, insert, select, text, true
 
 from audit import canonical, merkle
 from audit.domain import Checkpoint, Entry, Leaf, StoredEntry
 from audit.log import Addition, Extent, damaged
-from audit.tables import checkpoints, entries, nodes
+from audit.personal import Disclosure, Pair
+from audit.tables import checkpoints, entries, nodes, personal
 from chassis import errors
 from chassis.database import Transaction
 from chassis.filtering import Filter
@@ -20,21 +21,38 @@ from chassis.filtering.sql import Field, one_of, where
 
 Condition = ColumnElement[bool]
 
-_SEQUENCER: Final = 0x6D63_7061_7564_6974  # "mcpaudit": one appender at a time
+SEQUENCER: Final = 0x6D63_7061_7564_6974  # "mcpaudit"
+"""The advisory lock that whoever appends holds."""
 _TIMES: Final = ("time", "recorded_at")
+
+
+def _open(name: str) -> ColumnElement[str]:
+    """A column with the values that its commitments are about."""
+    column = entries.c[name]
+    value = select(personal.c.value).where(personal.c.commitment == column).scalar_subquery()
+    return func.coalesce(value, column)
+
+
 _FILTERED: Final = {
     name: entries.c[name]
     for name in (
         "action",
         "actor_id",
-        "actor_name",
         "service",
         "entity_type",
         "entity_id",
         "trace_id",
         "time",
+        "actor_kind",
+        "api_key_id",
+        "on_behalf_of_id",
+        "request_id",
+        "session_id",
+        "run_id",
+        "method",
+        "index",
     )
-}
+} | {name: _open(name) for name in ("actor_name", "on_behalf_of_name", "client_address", "user_agent")}
 """What a list may be filtered by, beside the outcome."""
 _ENTRY: Final = tuple(field.name for field in dataclasses.fields(Entry))
 _DETAILS: Final = _ENTRY.index("details")
@@ -49,7 +67,7 @@ _COLUMNS: Final = (
 async def become_sequencer(tx: Transaction) -> datetime:
     """Waits until no other transaction appends and keeps it so until this one ends; returns the time then."""
     now: datetime = await tx.scalar(
-        text("SELECT clock_timestamp() FROM pg_advisory_xact_lock(:key)"), {"key": _SEQUENCER}
+        text("SELECT clock_timestamp() FROM pg_advisory_xact_lock(:key)"), {"key": SEQUENCER}
     )
     return now
 
@@ -94,6 +112,34 @@ async def append(tx: Transaction, addition: Addition) -> None:
             signed_at=signed.signed_at,
         )
     )
+
+
+async def commitments(tx: Transaction, pairs: Collection[Pair]) -> dict[Pair, str]:
+    """The commitments there are to subjects' values."""
+    subjects, values = [subject for subject, _ in pairs], [value for _, value in pairs]
+    statement = select(personal.c.subject_id, personal.c.value, personal.c.commitment).where(
+        personal.c.subject_id.in_(subjects), personal.c.value.in_(values)
+    )
+    return {(row.subject_id, row.value): row.commitment for row in await tx.execute(statement)}
+
+
+async def disclose(tx: Transaction, disclosures: Sequence[Disclosure]) -> None:
+    """Keeps what new commitments are about."""
+    if disclosures:
+        await tx.execute(insert(personal), [dataclasses.asdict(one) for one in disclosures])
+
+
+async def disclosures(tx: Transaction, tokens: Collection[str]) -> list[Disclosure]:
+    """What commitments are about; without those that were deleted."""
+    if not tokens:
+        return []
+    rows = await tx.execute(select(personal).where(personal.c.commitment.in_(tokens)))
+    return [Disclosure(row.commitment, row.subject_id, bytes(row.salt), row.value) for row in rows]
+
+
+async def erase(tx: Transaction, subject_id: str) -> int:
+    """Deletes what commitments about a subject are about; returns how many there were."""
+    return (await tx.execute(delete(personal).where(personal.c.subject_id == subject_id))).rowcount
 
 
 async def get(tx: Transaction, record_id: str) -> Leaf:

@@ -1,4 +1,4 @@
-"""The tables of the action log. All three are append-only; triggers made by the first migration see to it."""
+"""The tables of the action log. All but `personal` are append-only; triggers made by the first migration see to it."""
 
 from typing import Final
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -44,6 +45,10 @@ entries: Final = Table(
     Column("details", JSONB, nullable=False),
     Column("trace_id", Text, nullable=False),
     Column("method", Text, nullable=False),
+    Column("request_id", Text, nullable=False, server_default=""),
+    Column("session_id", Text, nullable=False, server_default=""),
+    Column("user_agent", Text, nullable=False, server_default=""),
+    Column("run_id", Text, nullable=False, server_default=""),
     Column("leaf_hash", LargeBinary, nullable=False),
     CheckConstraint("index >= 0", name="index"),
     UniqueConstraint("record_id"),
@@ -52,6 +57,14 @@ entries: Final = Table(
     Index(None, "entity_type", "entity_id", "index"),
     Index(None, "trace_id"),
     Index(None, "time"),
+    Index("ix_entries_api_key_id", "api_key_id", "index", postgresql_where=text("api_key_id <> ''")),
+    Index(
+        "ix_entries_on_behalf_of_id",
+        "on_behalf_of_id",
+        "index",
+        postgresql_where=text("on_behalf_of_id <> ''"),
+    ),
+    Index("ix_entries_request_id", "request_id", postgresql_where=text("request_id <> ''")),
 )
 """The log. A leaf hash is over the canonical bytes of all other columns; it is stored here and in `nodes`."""
 
@@ -73,5 +86,17 @@ checkpoints: Final = Table(
     Column("signed_at", DateTime(timezone=True), nullable=False),
 )
 """One signed checkpoint a batch. The frontier folds to the signed root, so the signature vouches for it too."""
+
+personal: Final = Table(
+    "personal",
+    metadata,
+    Column("commitment", Text, primary_key=True),
+    Column("subject_id", Text, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("value", Text, nullable=False),
+    Index(None, "subject_id"),
+    Index("ix_personal_value", "value", postgresql_using="hash"),
+)
+"""What the commitments in entries are about, once for each subject and value. What is deleted here is forgotten."""
 
 PROTECTED: Final = (entries, nodes, checkpoints)

@@ -5,17 +5,18 @@ newest at the beginning.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 from audit import merkle, store
 from audit.checkpoint import NoteInvalid, Verifier
-from audit.domain import Checkpoint, Problem, Verdict
+from audit.domain import Checkpoint, Problem, StoredEntry, Verdict
 from audit.domain import ProblemKind as Kind
 from audit.examination import Stretch, examine
 from audit.log import Extent, trusted_tree
 from audit.merkle import Frontier
+from audit.personal import tokens
 from chassis.database import Database
 
 WINDOW: Final = 2048
@@ -38,6 +39,8 @@ async def verify(db: Database, verifier: Verifier, window: int = WINDOW) -> Verd
                 tx, merkle.completed_by(walk.tree.size), merkle.completed_by(end)
             )
             signed = await store.checkpoints_between(tx, walk.tree.size, end)
+            beside = await store.disclosures(tx, _tokens(rows.values()))
+        walk.beside(rows.values(), {one.commitment for one in beside if not one.fits})
         await asyncio.to_thread(walk.on, Stretch(walk.tree, end, rows, nodes), signed)
     walk.past(size, extent)
     found = sorted(walk.problems, key=lambda problem: problem.index)
@@ -80,6 +83,13 @@ class _Walk:
             self.proved = end if signed is not None else self.proved
         self._note(doubt for doubt in doubts if doubt.index <= self.tree.size)
 
+    def beside(self, rows: Iterable[StoredEntry], changed: Set[str]) -> None:
+        """Names the entries whose commitments are not about the values that are kept for them."""
+        message = "a personal value kept beside it was changed: its commitment is about another"
+        for row in rows:
+            if changed and row.entry is not None and changed & tokens(row.entry):
+                self._note([Problem(Kind.ENTRY_CHANGED, row.index, message, row.record_id)])
+
     def past(self, size: int, extent: Extent) -> None:
         """Judges what lies past the newest checkpoint, of `size`."""
         if extent.entries > size:
@@ -101,3 +111,7 @@ class _Walk:
 
     def _note(self, problems: Iterable[Problem]) -> None:
         self.problems += [problem for problem in problems if len(self.problems) < 10 * MOST_PROBLEMS]
+
+
+def _tokens(rows: Iterable[StoredEntry]) -> set[str]:
+    return {token for row in rows if row.entry is not None for token in tokens(row.entry)}

@@ -1,14 +1,15 @@
 """Messages to domain values and back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from google.protobuf import struct_pb2
 
-from audit import canonical
+from audit import canonical, personal
 from audit.checkpoint import Verifier
 from audit.domain import Checkpoint, Exported, Json, Leaf, Milestone, Problem, Record, Scope, Verdict
+from audit.personal import Delivery, Disclosure
 from chassis import errors, jsonvalue
 from chassis.paging import Page, token
 from mcpanel.audit.v1 import audit_pb2
@@ -26,14 +27,17 @@ OUTCOMES: Final = (
 """How an action can come out: well, with an error's reason, or as a run or a step fails."""
 
 
-def records(request: audit_pb2.AppendRecordsRequest, service: str) -> list[Record]:
+def deliveries(request: audit_pb2.AppendRecordsRequest, service: str) -> list[Delivery]:
     """The records of `service` in a request. Raises Invalid naming a time outside the years 2 to 9998."""
-    return [_record(record, service, place) for place, record in enumerate(request.records)]
+    return [
+        Delivery(_record(record, service, place), frozenset(record.personal))
+        for place, record in enumerate(request.records)
+    ]
 
 
-def action_log(leaf: Leaf) -> audit_pb2.ActionLog:
-    """One entry."""
-    entry = leaf.entry
+def action_log(leaf: Leaf, values: Mapping[str, str] | None = None) -> audit_pb2.ActionLog:
+    """One entry, with the values that its commitments are about; without them, as it was signed."""
+    entry = leaf.entry if values is None else personal.revealed(leaf.entry, values)
     return audit_pb2.ActionLog(
         id=entry.record_id,
         index=entry.index,
@@ -49,6 +53,9 @@ def action_log(leaf: Leaf) -> audit_pb2.ActionLog:
             on_behalf_of_name=entry.on_behalf_of_name,
             client_address=entry.client_address,
             api_key_id=entry.api_key_id,
+            session_id=entry.session_id,
+            user_agent=entry.user_agent,
+            run_id=entry.run_id,
         ),
         outcome=entry.outcome,
         entity_type=entry.entity_type,
@@ -56,6 +63,7 @@ def action_log(leaf: Leaf) -> audit_pb2.ActionLog:
         details=jsonvalue.to_struct(entry.details),
         trace_id=entry.trace_id,
         method=entry.method,
+        request_id=entry.request_id,
         leaf_hash=leaf.leaf_hash.hex(),
     )
 
@@ -65,12 +73,19 @@ def before(page: Page) -> int | None:
     return None if page.after is None else int(str(page.after[0]))
 
 
-def action_logs(leaves: Sequence[Leaf], page: Page) -> audit_pb2.ListActionLogsResponse:
+def tokens(leaves: Sequence[Leaf]) -> set[str]:
+    """The commitments in entries."""
+    return {token for leaf in leaves for token in personal.tokens(leaf.entry)}
+
+
+def action_logs(
+    leaves: Sequence[Leaf], page: Page, values: Mapping[str, str]
+) -> audit_pb2.ListActionLogsResponse:
     """A page, from at most `page.limit` entries."""
     response = audit_pb2.ListActionLogsResponse()
     size = 0
     for leaf in leaves[: page.size]:
-        found = action_log(leaf)
+        found = action_log(leaf, values)
         size += found.ByteSize()
         if response.action_logs and size > _PAGE_BYTES:
             break
@@ -117,8 +132,12 @@ def export_header(scope: Scope, wanted: str, now: datetime, verifier: Verifier) 
     return Piece(header=header)
 
 
-def exported(part: Exported | Milestone, verifier: Verifier) -> Piece:
-    """An entry or a checkpoint of an export."""
+def exported(part: Exported | Milestone | Disclosure, verifier: Verifier) -> Piece:
+    """An entry, a checkpoint or a personal value of an export."""
+    if isinstance(part, Disclosure):
+        return Piece(
+            personal=Piece.Personal(commitment=part.commitment, salt=part.salt.hex(), value=part.value)
+        )
     if isinstance(part, Milestone):
         return Piece(signed=_signed(part, verifier))
     entry = part.leaf.entry
@@ -163,6 +182,10 @@ def _record(record: audit_pb2.Record, service: str, place: int) -> Record:
         details=_details(record.details),
         trace_id=record.trace_id,
         method=record.method,
+        request_id=record.request_id,
+        session_id=actor.session_id,
+        user_agent=actor.user_agent,
+        run_id=actor.run_id,
     )
 
 

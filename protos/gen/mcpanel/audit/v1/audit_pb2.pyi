@@ -67,7 +67,7 @@ class Record(_message.Message):
     def __init__(self, record_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ..., request_id: _Optional[str] = ..., personal: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ActionLog(_message.Message):
-    __slots__ = ("id", "index", "time", "recorded_at", "service", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method", "leaf_hash")
+    __slots__ = ("id", "index", "time", "recorded_at", "service", "action", "actor", "outcome", "entity_type", "entity_id", "details", "trace_id", "method", "leaf_hash", "request_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class ActionLog(_message.Message):
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     LEAF_HASH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     index: int
     time: _timestamp_pb2.Timestamp
@@ -96,7 +97,8 @@ class ActionLog(_message.Message):
     trace_id: str
     method: str
     leaf_hash: str
-    def __init__(self, id: _Optional[str] = ..., index: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ..., leaf_hash: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., index: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ..., outcome: _Optional[str] = ..., entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., trace_id: _Optional[str] = ..., method: _Optional[str] = ..., leaf_hash: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
     __slots__ = ("origin", "tree_size", "root_hash", "note", "signed_at", "verifier_key")
@@ -215,7 +217,7 @@ class ExportActionLogsRequest(_message.Message):
     def __init__(self, from_index: _Optional[int] = ..., until_index: _Optional[int] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class ExportActionLogsResponse(_message.Message):
-    __slots__ = ("header", "entry", "signed", "end")
+    __slots__ = ("header", "entry", "signed", "end", "personal")
     class Header(_message.Message):
         __slots__ = ("origin", "verifier_key", "start", "checkpoint", "filter", "exported_at")
         ORIGIN_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +249,15 @@ class ExportActionLogsResponse(_message.Message):
         checkpoint: Checkpoint
         frontier: _containers.RepeatedScalarFieldContainer[str]
         def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., frontier: _Optional[_Iterable[str]] = ...) -> None: ...
+    class Personal(_message.Message):
+        __slots__ = ("commitment", "salt", "value")
+        COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+        SALT_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        commitment: str
+        salt: str
+        value: str
+        def __init__(self, commitment: _Optional[str] = ..., salt: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     class End(_message.Message):
         __slots__ = ("entries",)
         ENTRIES_FIELD_NUMBER: _ClassVar[int]
@@ -256,11 +267,27 @@ class ExportActionLogsResponse(_message.Message):
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     SIGNED_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    PERSONAL_FIELD_NUMBER: _ClassVar[int]
     header: ExportActionLogsResponse.Header
     entry: ExportActionLogsResponse.Entry
     signed: ExportActionLogsResponse.Signed
     end: ExportActionLogsResponse.End
-    def __init__(self, header: _Optional[_Union[ExportActionLogsResponse.Header, _Mapping]] = ..., entry: _Optional[_Union[ExportActionLogsResponse.Entry, _Mapping]] = ..., signed: _Optional[_Union[ExportActionLogsResponse.Signed, _Mapping]] = ..., end: _Optional[_Union[ExportActionLogsResponse.End, _Mapping]] = ...) -> None: ...
+    personal: ExportActionLogsResponse.Personal
+    def __init__(self, header: _Optional[_Union[ExportActionLogsResponse.Header, _Mapping]] = ..., entry: _Optional[_Union[ExportActionLogsResponse.Entry, _Mapping]] = ..., signed: _Optional[_Union[ExportActionLogsResponse.Signed, _Mapping]] = ..., end: _Optional[_Union[ExportActionLogsResponse.End, _Mapping]] = ..., personal: _Optional[_Union[ExportActionLogsResponse.Personal, _Mapping]] = ...) -> None: ...
+
+class EraseSubjectRequest(_message.Message):
+    __slots__ = ("subject_id", "request_id")
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    subject_id: str
+    request_id: str
+    def __init__(self, subject_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class EraseSubjectResponse(_message.Message):
+    __slots__ = ("erased_values",)
+    ERASED_VALUES_FIELD_NUMBER: _ClassVar[int]
+    erased_values: int
+    def __init__(self, erased_values: _Optional[int] = ...) -> None: ...
 
 class VerifyLogRequest(_message.Message):
     __slots__ = ()

@@ -70,6 +70,11 @@ class AuditServiceStub:
                 request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsResponse.FromString,
                 _registered_method=True)
+        self.EraseSubject = channel.unary_unary(
+                '/mcpanel.audit.v1.AuditService/EraseSubject',
+                request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectResponse.FromString,
+                _registered_method=True)
         self.VerifyLog = channel.unary_unary(
                 '/mcpanel.audit.v1.AuditService/VerifyLog',
                 request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.VerifyLogRequest.SerializeToString,
@@ -139,6 +144,15 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseSubject(self, request, context):
+        """Erases what is known of a person from the log: their names, addresses and other personal values, in every entry.
+        The entries stay, with commitments that nobody can open any more, and so does every proof. An anonymous caller's
+        values are those of `address:` and the client's address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyLog(self, request, context):
         """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
         that do not fit.
@@ -184,6 +198,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ExportActionLogs,
                     request_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsRequest.FromString,
                     response_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsResponse.SerializeToString,
+            ),
+            'EraseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSubject,
+                    request_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectRequest.FromString,
+                    response_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectResponse.SerializeToString,
             ),
             'VerifyLog': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyLog,
@@ -381,6 +400,33 @@ class AuditService:
             '/mcpanel.audit.v1.AuditService/ExportActionLogs',
             mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsRequest.SerializeToString,
             mcpanel_dot_audit_dot_v1_dot_audit__pb2.ExportActionLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.audit.v1.AuditService/EraseSubject',
+            mcpanel_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectRequest.SerializeToString,
+            mcpanel_dot_audit_dot_v1_dot_audit__pb2.EraseSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,11 @@ class AuditServiceStub:
     `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
     Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
     """
+    EraseSubject: _grpc.UnaryUnaryMultiCallable[_audit_pb2.EraseSubjectRequest, _audit_pb2.EraseSubjectResponse]
+    """Erases what is known of a person from the log: their names, addresses and other personal values, in every entry.
+    The entries stay, with commitments that nobody can open any more, and so does every proof. An anonymous caller's
+    values are those of `address:` and the client's address.
+    """
     VerifyLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]
     """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
     that do not fit.
@@ -98,6 +103,11 @@ class AuditServiceAsyncStub(AuditServiceStub):
     exported begins and ends where a checkpoint does, so that a part may hold more than was asked for. With a
     `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
     Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
+    """
+    EraseSubject: _aio.UnaryUnaryMultiCallable[_audit_pb2.EraseSubjectRequest, _audit_pb2.EraseSubjectResponse]  # type: ignore[assignment]
+    """Erases what is known of a person from the log: their names, addresses and other personal values, in every entry.
+    The entries stay, with commitments that nobody can open any more, and so does every proof. An anonymous caller's
+    values are those of `address:` and the client's address.
     """
     VerifyLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]  # type: ignore[assignment]
     """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
@@ -175,6 +185,17 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         exported begins and ends where a checkpoint does, so that a part may hold more than was asked for. With a
         `filter` it holds the entries that fulfil it and no other, each with its inclusion proof.
         Errors: INVALID_FILTER, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseSubject(
+        self,
+        request: _audit_pb2.EraseSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.EraseSubjectResponse, _abc.Awaitable[_audit_pb2.EraseSubjectResponse]]:
+        """Erases what is known of a person from the log: their names, addresses and other personal values, in every entry.
+        The entries stay, with commitments that nobody can open any more, and so does every proof. An anonymous caller's
+        values are those of `address:` and the client's address.
         """
 
     @_abc_1.abstractmethod

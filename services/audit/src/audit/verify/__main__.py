@@ -133,6 +133,8 @@ def _summary(verdict: Verdict, kept: int, *, failed: bool) -> str:
     lines = [f"{word}: {what}", f"tree: {verdict.tree_size} entries, root {verdict.root_hash.hex()}"]
     if verdict.newest is not None:
         lines.append(f"newest entry: {verdict.newest.isoformat()}")
+    if verdict.personal:
+        lines.append(f"personal values: {verdict.personal} shown, as they were committed to")
     if verdict.filter:
         lines.append(f"chosen by {verdict.filter!r}: that none was left out is not proved")
     outside = f", {verdict.beyond} lie outside of this part" if verdict.beyond else ""

@@ -26,6 +26,8 @@ class Kind(Enum):
     """A checkpoint that was kept is over other entries: the same log signed two histories."""
     LOG_TRUNCATED = "LOG_TRUNCATED"
     """A checkpoint that was kept covers entries that the log does not have any more."""
+    PERSONAL_CHANGED = "PERSONAL_CHANGED"
+    """A personal value, shown before the entry of this index, is not the one that was committed to."""
     EXPORT_INCOMPLETE = "EXPORT_INCOMPLETE"
 
 
@@ -56,6 +58,8 @@ class Verdict:
     tree_size: int
     root_hash: bytes
     entries: int
+    personal: int
+    """How many personal values were shown that their commitments are about."""
     checkpoints: int
     agreed: int
     """How many of the kept checkpoints were compared and say the same."""

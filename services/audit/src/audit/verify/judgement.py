@@ -15,7 +15,7 @@ from audit import merkle
 from audit.checkpoint import NoteInvalid, Statement, Verifier
 from audit.merkle import Frontier
 from audit.verify.findings import MOST_PROBLEMS, Kept, Kind, Problem, Verdict
-from audit.verify.reading import End, Header, Line, LineInvalid, Note, parse
+from audit.verify.reading import End, Header, Line, LineInvalid, Note, Value, parse
 
 
 class NotAnExport(ValueError):
@@ -62,6 +62,7 @@ class Judge:
         self._agreed = 0
         """The size of the largest kept checkpoint that says the same."""
         self._problems: list[Problem] = []
+        self._personal = 0
         self._entries = self._checkpoints = self._agreements = self._beyond = 0
         self._newest: datetime | None = None
 
@@ -84,6 +85,11 @@ class Judge:
             self._add(Kind.EXPORT_INCOMPLETE, self._stretch.next, "a second header stands here")
         elif isinstance(piece, End):
             self._end = piece
+        elif isinstance(piece, Value):
+            self._personal += piece.fits
+            if not piece.fits:
+                why = "a personal value is shown that its commitment is not about"
+                self._add(Kind.PERSONAL_CHANGED, self._stretch.next, why)
         elif isinstance(piece, Note):
             if self._header.filter:
                 self._add(
@@ -110,6 +116,7 @@ class Judge:
             tree_size=self._target.tree_size if self._target is not None else self._done,
             root_hash=self._target.root_hash if self._target is not None else self._root,
             entries=self._entries,
+            personal=self._personal,
             checkpoints=self._checkpoints,
             agreed=self._agreements,
             beyond=self._beyond,

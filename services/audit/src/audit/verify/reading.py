@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
-from audit import canonical, merkle
+from audit import canonical, merkle, personal
 from audit.domain import Entry, Json
 from audit.merkle import HASH_BYTES
 
@@ -32,6 +32,7 @@ _ENTRY: Final = {
     "details": "details",
     "traceId": "trace_id",
     "method": "method",
+    "requestId": "request_id",
 }
 _ACTOR: Final = {
     "id": "actor_id",
@@ -41,6 +42,9 @@ _ACTOR: Final = {
     "onBehalfOfName": "on_behalf_of_name",
     "clientAddress": "client_address",
     "apiKeyId": "api_key_id",
+    "sessionId": "session_id",
+    "userAgent": "user_agent",
+    "runId": "run_id",
 }
 
 
@@ -86,13 +90,23 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """What a commitment is said to be about."""
+
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Says how many entries were sent."""
 
     entries: int
 
 
-def parse(line: str) -> Header | Line | Note | End:
+Piece = Header | Line | Note | Value | End
+
+
+def parse(line: str) -> Piece:
     """The value of a line. Raises LineInvalid."""
     try:
         piece = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -103,14 +117,15 @@ def parse(line: str) -> Header | Line | Note | End:
     if not isinstance(piece, dict) or len(piece) != 1:
         raise LineInvalid("it is not an object with one field")
     ((kind, body),) = piece.items()
-    readers: dict[str, Callable[[dict[str, Any]], Header | Line | Note | End]] = {
+    readers: dict[str, Callable[[dict[str, Any]], Piece]] = {
         "header": _header,
         "entry": _line,
         "signed": _signed,
+        "personal": _value,
         "end": _end,
     }
     if kind not in readers or not isinstance(body, dict):
-        raise LineInvalid("it is neither header, entry, signed nor end")
+        raise LineInvalid("it is neither header, entry, signed, personal nor end")
     return readers[kind](body)
 
 
@@ -139,6 +154,15 @@ def _note(body: dict[str, Any], frontier: tuple[bytes, ...] = ()) -> Note:
 def _end(body: dict[str, Any]) -> End:
     _known(body, {"entries"}, "the end")
     return End(_number(body, "entries"))
+
+
+def _value(body: dict[str, Any]) -> Value:
+    _known(body, {"commitment", "salt", "value"}, "the personal value")
+    commitment, value = _get(body, "commitment", str), _get(body, "value", str)
+    try:
+        return Value(personal.commit(_hash(body.get("salt")), value) == commitment)
+    except UnicodeEncodeError:
+        return Value(fits=False)
 
 
 def _line(body: dict[str, Any]) -> Line:

@@ -209,7 +209,15 @@ def _record(failure: _Failure, now: datetime, call: Call, error: ServiceError) -
     entity = error.resource
     if entity is None or entity[0] == "method" or failure.action == UNAUTHENTICATED:
         entity = ("method", call.rpc)
-    return outbox.record(failure.action, now, call, entity=entity, details=details, outcome=error.reason)
+    return outbox.record(
+        failure.action,
+        now,
+        call,
+        entity=entity,
+        details=details,
+        outcome=error.reason,
+        personal=["message"],  # it may name what somebody sent
+    )
 
 
 def _counted(record: dict[str, Json], count: int) -> dict[str, Json]:
