@@ -116,7 +116,8 @@ Start = Callable[..., Awaitable[World]]
 async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
     """`await start()` serves; called again, it starts another replica over the same database with the same key.
 
-    With `relaying` its own outbox goes where it goes in the suite: to itself.
+    With `witness` its checkpoints are kept there too; with `relaying` its own outbox goes where it goes in the suite,
+    to itself.
     """
     url = postgres.create_database("audit", migrate="audit")
     signer = Signer.generate(ORIGIN)
@@ -126,12 +127,13 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
         psycopg.connect(url, autocommit=True) as owner,
     ):
 
-        async def start(*, relaying: bool = False) -> World:
+        async def start(*, relaying: bool = False, witness: str = "") -> World:
             config = Config(
                 home=Path(sockets),
                 listen=Address(f"unix:{sockets}/{len(running)}"),
                 metrics_listen=None,
                 database_url=url,
+                witness=witness,
                 origin=ORIGIN,
             )
             db = Database(url, metadata, name="audit")

@@ -8,6 +8,7 @@ from audit.api import AuditServicer
 from audit.checkpoint import Signer
 from audit.config import Config
 from audit.tables import metadata
+from audit.witness import Keeper, PlaceInvalid, places
 from chassis import migrations
 from chassis.authentication import Authenticator, RemoteAuthenticator
 from chassis.client import ServiceChannel, channel
@@ -34,13 +35,20 @@ async def serve(config: Config, signer: Signer) -> None:
 def build(
     config: Config, db: Database, signer: Signer, authenticator: Authenticator, audit: ServiceChannel | None
 ) -> Server:
-    """The service's server. `audit` is a channel to itself: its own refusals take everybody's way into the log."""
+    """The service's server. `audit` is a channel to itself: its own refusals take everybody's way into the log.
+
+    Raises PlaceInvalid for a witness that is none.
+    """
+    witnesses = places(config.witness, config.origin, config.home / "witness")
+    keeper = Keeper(db, signer.verifier, witnesses)
     return Server(
         config,
-        [(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(db, signer))],
+        [(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(db, signer, keeper))],
         authenticator=authenticator,
         db=db,
         audit=audit,
+        background=[keeper.run],
+        on_stop=[keeper.close],
         migrations_package="audit",
     )
 
@@ -60,7 +68,7 @@ def run(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write("usage: python -m audit [migrate | key FILE]\n")
                 return 2
-    except (ConfigError, keys.KeyFileError) as error:
+    except (ConfigError, keys.KeyFileError, PlaceInvalid) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -12,6 +12,7 @@ from audit import exporting, log, merkle, personal, store, verification, wire
 from audit.checkpoint import Signer
 from audit.domain import Exported, Record
 from audit.personal import Delivery
+from audit.witness import Keeper
 from chassis import filtering, outbox, paging
 from chassis.context import current
 from chassis.database import Database, Transaction
@@ -27,10 +28,12 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         self,
         db: Database,
         signer: Signer,
+        keeper: Keeper,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """`random` makes the salts of commitments."""
         self._db = db
+        self._keeper = keeper
         self._signer = signer
         self._random = random
         self._turn = asyncio.Lock()
@@ -40,6 +43,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         self, request: audit_pb2.AppendRecordsRequest, context: Context
     ) -> audit_pb2.AppendRecordsResponse:
         delivered = wire.deliveries(request, service=current().caller.name)
+        await self._keeper.approve()
         async with self._turn, self._db.begin() as tx:
             now = await store.become_sequencer(tx)
             tree = log.tree_to_extend(
@@ -77,6 +81,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         signed = newest or log.signed(merkle.Frontier(), datetime.now(UTC), self._signer)
         return audit_pb2.GetCheckpointResponse(
             checkpoint=wire.checkpoint(signed, self._signer.verifier),
+            witnesses=map(wire.witness, self._keeper.witnesses),
         )
 
     async def GetInclusionProof(

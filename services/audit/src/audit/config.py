@@ -22,6 +22,13 @@ class Config(DatabaseConfig):
         help="the log's name in its checkpoints; fixed once the log has a key",
     )
 
+    witness: str = setting(
+        "MCPANEL_AUDIT_WITNESS",
+        default="",
+        secret=True,
+        help="where checkpoints are kept besides: folders, s3://, gs://, az:// or git+https:// URLs, by commas",
+    )
+
     @property
     def keys(self) -> Path:
         """The folder of audit.signing.key."""

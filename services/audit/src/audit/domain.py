@@ -103,6 +103,19 @@ class Exported:
     proof: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a witness is."""
+
+    name: str
+    tree_size: int = 0
+    """The newest checkpoint it is known to have; 0 for none."""
+    kept_at: datetime | None = None
+    """When that was last seen there."""
+    error: str = ""
+    """Why it could not be reached the last time, or what it contradicts."""
+
+
 class ProblemKind(Enum):
     """What can be wrong with the log; the words of the contract."""
 

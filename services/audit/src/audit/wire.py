@@ -8,7 +8,7 @@ from google.protobuf import struct_pb2
 
 from audit import canonical, personal
 from audit.checkpoint import Verifier
-from audit.domain import Checkpoint, Exported, Json, Leaf, Milestone, Problem, Record, Scope, Verdict
+from audit.domain import Checkpoint, Exported, Json, Kept, Leaf, Milestone, Problem, Record, Scope, Verdict
 from audit.personal import Delivery, Disclosure
 from chassis import errors, jsonvalue
 from chassis.paging import Page, token
@@ -106,6 +106,11 @@ def checkpoint(signed: Checkpoint, verifier: Verifier) -> audit_pb2.Checkpoint:
         signed_at=signed.signed_at,
         verifier_key=str(verifier),
     )
+
+
+def witness(kept: Kept) -> audit_pb2.Witness:
+    """How a witness is."""
+    return audit_pb2.Witness(name=kept.name, tree_size=kept.tree_size, kept_at=kept.kept_at, error=kept.error)
 
 
 def verdict(found: Verdict) -> audit_pb2.VerifyLogResponse:

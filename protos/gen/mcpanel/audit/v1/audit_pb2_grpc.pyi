@@ -44,7 +44,7 @@ class AuditServiceStub:
     GetActionLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetActionLogRequest, _audit_pb2.GetActionLogResponse]
     """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]
-    """Returns the newest signed checkpoint."""
+    """Returns the newest signed checkpoint, and which witnesses keep one."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]
     """Returns the proof that an entry is in the tree of a given size (RFC 6962 §2.1.1).
     Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
@@ -87,7 +87,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
     GetActionLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetActionLogRequest, _audit_pb2.GetActionLogResponse]  # type: ignore[assignment]
     """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]  # type: ignore[assignment]
-    """Returns the newest signed checkpoint."""
+    """Returns the newest signed checkpoint, and which witnesses keep one."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
     """Returns the proof that an entry is in the tree of a given size (RFC 6962 §2.1.1).
     Errors: ACTION_LOG_NOT_FOUND, TREE_SIZE_OUT_OF_RANGE, LOG_DAMAGED.
@@ -151,7 +151,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetCheckpointResponse, _abc.Awaitable[_audit_pb2.GetCheckpointResponse]]:
-        """Returns the newest signed checkpoint."""
+        """Returns the newest signed checkpoint, and which witnesses keep one."""
 
     @_abc_1.abstractmethod
     def GetInclusionProof(

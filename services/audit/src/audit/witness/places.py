@@ -1,0 +1,49 @@
+"""What a witness is, and how its address is read."""
+
+import re
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+_CREDENTIALS: Final = re.compile(r"://[^/@\s]*@")
+
+
+class PlaceInvalid(ValueError):
+    """The text names no place; the message says why, without a password that may be in it."""
+
+
+class PlaceUnreachable(Exception):
+    """The place does not answer, or refuses."""
+
+
+class Place(Protocol):
+    """Somewhere checkpoints are kept. Its methods raise PlaceUnreachable."""
+
+    @property
+    def name(self) -> str:
+        """What people call it, without credentials."""
+        ...
+
+    async def newest(self) -> str | None:
+        """The note of the largest tree that is kept there."""
+        ...
+
+    async def keep(self, tree_size: int, note: str) -> str:
+        """Keeps a note; returns the one that is there afterwards, an earlier one of the same size if there was one."""
+        ...
+
+
+def addresses(text: str) -> list[str]:
+    """The places of a setting, which are divided by commas."""
+    return [part for one in text.split(",") if (part := one.strip())]
+
+
+def shown(url: str) -> str:
+    """The place's address without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "://" in url else url
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong, for people, without credentials of an address."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _CREDENTIALS.sub("://", line)[:300]
