@@ -15,6 +15,7 @@ from gateway.config import GatewayConfig
 from identity.config import IdentityConfig
 from registry.config import RegistryConfig
 from stack import ports
+from stack.config import EdgeConfig
 from stack.ports import Ports
 from worker.config import Config as WorkerConfig
 
@@ -26,6 +27,7 @@ CONFIGS: Final[dict[str, type[Any]]] = {
     "audit": AuditConfig,
     "identity": IdentityConfig,
     "gateway": GatewayConfig,
+    "edge": EdgeConfig,
 }
 ELSEWHERE: Final = {
     "MCPANEL_ENGINES": ("1", "how many engines make up starts, up to 16"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chassis.config import load_dotenv
 from stack import status
+from stack.config import EdgeConfig
 from stack.errors import StackError
 from stack.home import Home, Lock
 from stack.memory import is_alive
@@ -80,6 +81,7 @@ def require_python(version: tuple[int, ...]) -> None:
 def bring_up(home: Home, entries: Sequence[Entry]) -> int:
     """Run the stack in the foreground until a signal."""
     site = Site(home, Ports.from_environment(os.environ), os.environ)
+    EdgeConfig.from_environment(site.environ)  # what is wrong with it is said before anything starts
     begun = time.monotonic()
 
     def ready() -> None:

@@ -3,13 +3,15 @@
 import importlib.util
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import yaml
 
+from stack import protection, routes
+from stack.config import EdgeConfig
 from stack.errors import StackError
 from stack.ports import Ports
 
@@ -36,8 +38,8 @@ def descriptor_set() -> Path:
     raise StackError("the contracts' descriptor set is missing: run `make protos`")
 
 
-def render(ports: Ports, template: Path = TEMPLATE) -> str:
-    """The configuration with `${REGISTRY_PORT}` and so on, and `${DESCRIPTOR_SET}`, filled in."""
+def render(ports: Ports, config: EdgeConfig, template: Path = TEMPLATE) -> str:
+    """The configuration with `${REGISTRY_PORT}` and so on, `${DESCRIPTOR_SET}`, and what is made, filled in."""
     if not template.exists():
         raise StackError(f"{template} is missing: run from a checkout of MCPanel")
     values = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
@@ -46,10 +48,47 @@ def render(ports: Ports, template: Path = TEMPLATE) -> str:
         text = Template(template.read_text()).substitute(values)
     except (KeyError, ValueError) as error:
         raise StackError(f"{template}: unknown placeholder {error}") from error
-    config = yaml.safe_load(text)
+    edge = _filled(yaml.safe_load(text), _made(config))
+    if protection.hosts(config) == ["*"]:
+        _drop_elsewhere(edge)
     if len(engines := ports.all_of("engine")) > 1:
-        _spread(config, "engine", engines)
-    return json.dumps(config, indent=1)  # Envoy knows no YAML merge keys
+        _spread(edge, "engine", engines)
+    return json.dumps(edge, indent=1)  # Envoy knows no YAML merge keys
+
+
+def _made(config: EdgeConfig) -> dict[str, list[Any]]:
+    """The items that stand for `made: …` in a list of the template."""
+    return {
+        "services": routes.transcoded(),
+        "method_routes": routes.of_methods(),
+        "hosts": protection.hosts(config),
+        "cors_origins": protection.cors_origins(config),
+        "rate_limits": protection.rate_limits(config),
+        "rate_limit_descriptors": protection.rate_limit_descriptors(config),
+    }
+
+
+def _filled(found: Any, made: Mapping[str, list[Any]]) -> Any:
+    if isinstance(found, dict):
+        return {key: _filled(value, made) for key, value in found.items()}
+    if not isinstance(found, list):
+        return found
+    items: list[Any] = []
+    for item in found:
+        if isinstance(item, dict) and item.keys() == {"made"}:
+            items += made[item["made"]]
+        else:
+            items.append(_filled(item, made))
+    return items
+
+
+def _drop_elsewhere(config: dict[str, Any]) -> None:
+    """With every host name allowed there is no other."""
+    (filters,) = (chain["filters"] for chain in config["static_resources"]["listeners"][0]["filter_chains"])
+    route_config = filters[0]["typed_config"]["route_config"]
+    route_config["virtual_hosts"] = [
+        host for host in route_config["virtual_hosts"] if host["name"] != "elsewhere"
+    ]
 
 
 def _spread(config: dict[str, Any], cluster: str, ports: Sequence[int]) -> None:

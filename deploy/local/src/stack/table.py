@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stack import envoy, prepare, secrets
 from stack.child import base_environment, spawn
+from stack.config import EdgeConfig
 from stack.home import Home
 from stack.nats import Nats
 from stack.ports import Ports, replicas
@@ -225,7 +226,7 @@ def _start_worker(site: Site, name: str) -> subprocess.Popen[bytes]:
 
 def _edge(site: Site) -> subprocess.Popen[bytes]:
     config = site.home.path / "envoy" / "envoy.yaml"
-    secrets.write_private(config, envoy.render(site.ports))
+    secrets.write_private(config, envoy.render(site.ports, EdgeConfig.from_environment(site.environ)))
     return spawn(envoy.command(config), env=base_environment(), log=site.home.logs / "envoy.log")
 
 

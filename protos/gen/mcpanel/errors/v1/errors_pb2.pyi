@@ -33,6 +33,7 @@ class Error(_message.Message):
         REQUEST_MALFORMED: _ClassVar[Error.Reason]
         PATH_NOT_FOUND: _ClassVar[Error.Reason]
         METHOD_NOT_OFFERED: _ClassVar[Error.Reason]
+        HOST_NOT_ALLOWED: _ClassVar[Error.Reason]
         DEFINITION_NOT_FOUND: _ClassVar[Error.Reason]
         DEFINITION_NAME_TAKEN: _ClassVar[Error.Reason]
         VERSION_NOT_FOUND: _ClassVar[Error.Reason]
@@ -120,6 +121,7 @@ class Error(_message.Message):
     REQUEST_MALFORMED: Error.Reason
     PATH_NOT_FOUND: Error.Reason
     METHOD_NOT_OFFERED: Error.Reason
+    HOST_NOT_ALLOWED: Error.Reason
     DEFINITION_NOT_FOUND: Error.Reason
     DEFINITION_NAME_TAKEN: Error.Reason
     VERSION_NOT_FOUND: Error.Reason

@@ -1,0 +1,81 @@
+"""What its owner sets for the edge: which hosts it answers to, who may read it from elsewhere, how much is too much."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from chassis.config import ConfigError, load, setting
+from stack.errors import StackError
+
+_HOST: Final = re.compile(r"\*|(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeConfig:
+    """The edge's settings. A rate is in requests a second; twice as many may come at once; 0 sets no limit."""
+
+    profile: Literal["local", "production"] = setting(
+        "MCPANEL_PROFILE", default="local", help="local or production"
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "MCPANEL_ALLOWED_HOSTS",
+        default="127.0.0.1,localhost,[::1]",
+        help="the host names that the edge answers to, without port; *.example.org for all below one, * for every one",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "MCPANEL_CORS_ORIGINS",
+        default="",
+        help="the origins of other sites whose scripts may call, such as https://example.org; * for every one",
+    )
+    credential_rate: int = setting(
+        "MCPANEL_CREDENTIAL_RATE", default="10000", help="requests a second with one credential; 0: no limit"
+    )
+    client_rate: int = setting(
+        "MCPANEL_CLIENT_RATE",
+        default="10000",
+        help="requests a second from one address (IPv6: one /64); 0: no limit",
+    )
+    sign_in_rate: int = setting(
+        "MCPANEL_SIGN_IN_RATE",
+        default="100",
+        help="requests a second from one address that log in, register or refresh; 0: no limit",
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "EdgeConfig":
+        """The settings in the environment. Raises StackError naming every bad one."""
+        try:
+            found = load(cls, environ)
+        except ConfigError as error:
+            raise StackError("; ".join(error.problems)) from error
+        if problems := list(_problems(found)):
+            raise StackError("; ".join(problems))
+        return found
+
+
+def _problems(config: EdgeConfig) -> list[str]:
+    found = [
+        f"MCPANEL_ALLOWED_HOSTS: {host!r} is no host name; write it in lower case, without scheme and port"
+        for host in config.allowed_hosts
+        if not _HOST.fullmatch(host)
+    ]
+    if not config.allowed_hosts:
+        found.append("MCPANEL_ALLOWED_HOSTS is empty: name the hosts that people reach the edge by")
+    found += [
+        f"MCPANEL_CORS_ORIGINS: {origin!r} is no origin; write it like https://example.org, without a path"
+        for origin in config.cors_origins
+        if origin != "*" and not _ORIGIN.fullmatch(origin)
+    ]
+    rates = {
+        "MCPANEL_CREDENTIAL_RATE": config.credential_rate,
+        "MCPANEL_CLIENT_RATE": config.client_rate,
+        "MCPANEL_SIGN_IN_RATE": config.sign_in_rate,
+    }
+    found += [
+        f"{name}={rate} is not a rate from 0 to 1000000"
+        for name, rate in rates.items()
+        if not 0 <= rate <= 1_000_000
+    ]
+    return found
