@@ -6,7 +6,7 @@ PYTHON_BIN := .venv/bin/python
 EXAMPLE ?= weather
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test bench chaos alone check format protos protos-check migration lock fresh clean env
+.PHONY: help run up down status test bench chaos fuzz alone check format protos protos-check migration lock fresh clean env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: env ## Measure the workloads beside the bare baseline, on a stack of its 
 
 chaos: env ## Break a stack of its own under load and check what has to hold (SEED=1 repeats, MINUTES=10)
 	@$(PYTHON_BIN) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+fuzz: env ## Ask a stack of its own by chance, over gRPC and REST (SEED=1 repeats, MINUTES=5)
+	@$(PYTHON_BIN) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 alone: env ## Install each member alone, in an empty environment, and start it
 	@$(PYTHON_BIN) deploy/alone.py

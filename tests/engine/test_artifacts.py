@@ -100,6 +100,13 @@ async def test_a_stale_attempt_stores_nothing(engine: Engine, attempt: Attempt) 
     assert (refusal.code, refusal.reason) == ("ABORTED", "STALE_EPOCH")
 
 
+@pytest.mark.parametrize("run_id", ["", "nonsense"])
+async def test_what_no_run_is_called_by_is_stale_too(engine: Engine, run_id: str) -> None:
+    refusal = await refused(upload(engine, worker_pb2.AttemptRef(run_id=run_id, step_id="a"), "x.txt", b"x"))
+
+    assert (refusal.code, refusal.reason) == ("ABORTED", "STALE_EPOCH")
+
+
 async def test_an_upload_without_a_header_or_with_a_path_for_a_name_is_refused(
     engine: Engine, attempt: Attempt
 ) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
 from chassis.config import Address, BusConfig, setting
 
@@ -46,9 +45,6 @@ class EngineConfig(BusConfig):
         "MCPANEL_RETENTION_DAYS",
         default=0.0,
         help="how long the events, steps and artifacts of a run are kept after its end, in days; 0: for ever",
-    )
-    profile: Literal["local", "production"] = setting(
-        "MCPANEL_PROFILE", default="local", help="local or production"
     )
     lease_seconds: float = setting(
         "MCPANEL_LEASE_SECONDS",

@@ -1,11 +1,12 @@
 """The sixth layer: each request message against the rules of its contract."""
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, Final
 
 import protovalidate
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import FieldViolation, Invalid
@@ -14,6 +15,21 @@ from chassis.rules import calls_beside
 log = logging.getLogger(__name__)
 
 _DEPTH = 100
+_TIMES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    # google/protobuf/timestamp.proto: the years 1 to 9999.
+    "google.protobuf.Timestamp": (
+        lambda time: -62135596800 <= time.seconds <= 253402300799 and 0 <= time.nanos < 10**9,
+        "must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z, with nanos from 0 to 999,999,999",
+    ),
+    # google/protobuf/duration.proto allows ten times as much, which no date goes on from.
+    "google.protobuf.Duration": (
+        lambda time: (
+            abs(time.seconds) <= 31_557_600_000 and abs(time.nanos) < 10**9 and time.seconds * time.nanos >= 0
+        ),
+        "must be within 1,000 years, with seconds and nanos of one sign",
+    ),
+}
+"""What every time has to be, in whatever field, to be one that can be reckoned with."""
 
 
 class Unreadable:
@@ -33,7 +49,7 @@ def reader(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 def validate(message: Message | Unreadable) -> None:
-    """Raises Invalid naming every field that breaks its rule, or that holds a NUL character."""
+    """Raises Invalid naming every field that breaks its rule, or one that holds a NUL character or no time."""
     if isinstance(message, Unreadable):
         raise Invalid("INVALID_FIELD", "the request cannot be read: it is damaged, or nested too deeply")
     violations = protovalidate.collect_violations(message)
@@ -41,6 +57,13 @@ def validate(message: Message | Unreadable) -> None:
         fields = [_violation(message, violation) for violation in violations]
         raise Invalid(
             "INVALID_FIELD", "; ".join(f"{one.field}: {one.description}" for one in fields[:5]), fields=fields
+        )
+    if _holds_times(message.DESCRIPTOR) and (found := _find_no_time(message)):
+        path, expected = found
+        raise Invalid(
+            "INVALID_FIELD",
+            f"{path}: {expected}",
+            fields=[FieldViolation(path, expected, "TIME_OUT_OF_RANGE")],
         )
     # No encoding of a string without NUL has a NUL in its bytes, but numbers do; as text they have not. Only then
     # look closer.
@@ -74,6 +97,48 @@ def _choice(words: list[str]) -> str:
     named = [f"'{word}'" for word in words if word]
     text = " or ".join(part for part in (", ".join(named[:-1]), *named[-1:]) if part)
     return f"must be {text}" + ("; or leave it out" if "" in words else "")
+
+
+@cache
+def _holds_times(descriptor: Descriptor) -> bool:
+    """Whether such a message may hold a Timestamp or a Duration, however deep."""
+    seen: set[str] = set()
+    todo = [descriptor]
+    while todo:
+        one = todo.pop()
+        if one.full_name in _TIMES:
+            return True
+        if one.full_name not in seen:
+            seen.add(one.full_name)
+            todo += [field.message_type for field in one.fields if field.message_type is not None]
+    return False
+
+
+def _find_no_time(message: Message, prefix: str = "", depth: int = 0) -> tuple[str, str] | None:
+    """The path of the first Timestamp or Duration that means none, and what it has to be."""
+    if (rule := _TIMES.get(message.DESCRIPTOR.full_name)) is not None:
+        is_time, expected = rule
+        return None if is_time(message) else (prefix, expected)
+    if depth > _DEPTH:
+        return None
+    for field, value in message.ListFields():
+        if field.message_type is None or not _holds_times(field.message_type):
+            continue
+        path = f"{prefix}.{field.name}" if prefix else field.name
+        for place, one in _messages(field, value, path):
+            if isinstance(one, Message) and (found := _find_no_time(one, place, depth + 1)):
+                return found
+    return None
+
+
+def _messages(field: Any, value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Each value of a field of messages, with its path."""
+    if field.message_type.GetOptions().map_entry:
+        yield from ((f"{path}[{key!r}]", one) for key, one in value.items())
+    elif field.is_repeated:
+        yield from ((f"{path}[{index}]", one) for index, one in enumerate(value))
+    else:
+        yield path, value
 
 
 def find_nul(message: Message, prefix: str = "", depth: int = 0) -> str:

@@ -10,7 +10,7 @@ import grpc.aio
 from chassis.context import current
 from chassis.database import Database
 from chassis.errors import Conflict, Invalid, NotFound
-from chassis.ids import uuid7
+from chassis.ids import is_uuid, uuid7
 from engine import failpoints
 from engine.artifacts import MAX_BYTES, ArtifactStore, Stored
 from engine.dispatch.dispatcher import Dispatcher
@@ -78,7 +78,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         if first is None or first.WhichOneof("item") != "header":
             raise Invalid("ARTIFACT_INVALID", "the first message of an upload is its header")
         header = first.header
-        ref = work.ref(header.ref)
+        ref = _ref(header.ref)
         async with self.db.read() as tx:
             if not await store.is_current(tx, ref):
                 raise _stale(ref)
@@ -104,7 +104,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
     async def ReadInput(
         self, request: worker_pb2.ReadInputRequest, context: Context
     ) -> AsyncIterator[worker_pb2.ReadInputResponse]:
-        ref = work.ref(request.ref)
+        ref = _ref(request.ref)
         async with self.db.read() as tx:
             inputs = await store.inputs_of(tx, ref)
         if inputs is None:
@@ -148,6 +148,14 @@ def _preview(begins: bytes, size: int) -> str:
     """How an output begins, as text that PostgreSQL can hold."""
     text = begins[:_PREVIEW].decode(errors="ignore").replace("\0", "�")
     return f"{text}…" if size > _PREVIEW else text
+
+
+def _ref(message: worker_pb2.AttemptRef) -> Ref:
+    """The attempt that is named; what no run is called by is as stale as one that is gone."""
+    ref = work.ref(message)
+    if not is_uuid(ref.run_id):
+        raise _stale(ref)
+    return ref
 
 
 def _stale(ref: Ref) -> Conflict:
