@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from chassis.config import load
+from chassis.config import ConfigError, load
 from tests.support.settings import CONFIGS, of_config, render
 from tests.test_invariants import ROOT, SOURCES
 
@@ -46,6 +46,38 @@ def test_its_values_are_what_a_process_has_without_them(service: str) -> None:
 
     nats = {} if written.get("MCPANEL_NATS_URL") else {"MCPANEL_NATS_URL": "nats://x"}
     assert load(CONFIGS[service], written | required | nats) == load(CONFIGS[service], required | nats)
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "value"),
+    [
+        *((service, "MCPANEL_LOG_LEVEL", "DEBUG") for service in CONFIGS if service != "edge"),
+        ("gateway", "MCPANEL_REFLECTION", "on"),
+        ("worker", "MCPANEL_ISOLATION", "limits"),
+        ("identity", "MCPANEL_SELF_REGISTRATION", "true"),
+        ("datasources", "MCPANEL_ALLOWED_NETWORKS", "10.0.0.0/8,127.0.0.1/32"),
+        ("datasources", "MCPANEL_ALLOWED_NETWORKS", "::/0"),
+        ("edge", "MCPANEL_CORS_ORIGINS", "*"),
+        ("edge", "MCPANEL_ALLOWED_HOSTS", "*"),
+    ],
+)
+def test_production_refuses_what_is_unsafe_by_name(service: str, name: str, value: str) -> None:
+    given = {name: value, "MCPANEL_DATABASE_URL": "postgresql://example", "MCPANEL_NATS_URL": "nats://x"}
+    load(CONFIGS[service], given)
+
+    with pytest.raises(ConfigError) as refused:
+        load(CONFIGS[service], given | {"MCPANEL_PROFILE": "production"})
+
+    assert refused.value.problems == [
+        problem for problem in refused.value.problems if problem.startswith(f"{name}={value} is refused")
+    ]
+
+
+@pytest.mark.parametrize("service", CONFIGS)
+def test_production_is_fine_with_every_default(service: str) -> None:
+    given = {"MCPANEL_DATABASE_URL": "postgresql://example", "MCPANEL_NATS_URL": "nats://x"}
+
+    assert load(CONFIGS[service], given | {"MCPANEL_PROFILE": "production"}).profile == "production"
 
 
 def test_nothing_in_it_is_secret_and_git_takes_it() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -11,8 +12,10 @@ from jwt.algorithms import OKPAlgorithm
 
 from chassis import authentication
 from chassis.authentication import Jwks, RemoteAuthenticator, TokenVerifier, extract
+from chassis.authentication.guesses import Guesses
 from chassis.client import channel
-from chassis.errors import ServiceError, Unauthenticated, Unavailable
+from chassis.context import Call, use
+from chassis.errors import Exhausted, ServiceError, Unauthenticated, Unavailable
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from tests.chassis.conftest import Serve
 from tests.support.callers import SERVICE
@@ -187,6 +190,55 @@ async def test_a_revoked_key_is_out_when_what_was_cached_of_it_has_expired(
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate("mcp_good_key")
     await to_identity.close()
+
+
+async def test_an_address_that_guesses_keys_is_held_up_and_nobody_else(serve: Serve) -> None:
+    identity, now = Identity(), [0.0]
+    to_identity = await remote(serve, identity)
+    authenticator = RemoteAuthenticator(to_identity, guesses=Guesses(3, lambda: now[0]))
+
+    async def outcome(key: str, address: str) -> str:
+        with use(Call(method="/x/Y", client_address=address)):
+            try:
+                await authenticator.authenticate(key)
+            except ServiceError as error:
+                return error.reason
+            return "OK"
+
+    before = [await outcome("mcp_good_known", "203.0.113.7")]
+    guessed = [await outcome(f"mcp_guess_{number}", "203.0.113.7") for number in range(5)]
+    asked = identity.asked
+    held_up = [await outcome("mcp_good_other", "203.0.113.7")]
+    others = [await outcome("mcp_good_known", "203.0.113.7"), await outcome("mcp_good_two", "203.0.113.8")]
+    now[0] = 61.0
+    later = [await outcome("mcp_good_other", "203.0.113.7")]
+
+    assert before == others[:1] == others[1:] == later == ["OK"]
+    assert guessed == ["CREDENTIALS_INVALID"] * 3 + ["TOO_MANY_REQUESTS"] * 2
+    assert held_up == ["TOO_MANY_REQUESTS"]
+    assert asked == 4
+    await to_identity.close()
+
+
+def test_the_addresses_of_one_ipv6_network_guess_together() -> None:
+    guesses = Guesses(1, lambda: 0.0)
+    guesses.check("2001:db8::1")
+    guesses.note("2001:db8::1")
+
+    with pytest.raises(Exhausted) as caught:
+        guesses.check("2001:db8::2")
+    guesses.check("2001:db8:0:1::1")
+
+    assert caught.value.retry_after == timedelta(seconds=60)
+
+
+async def test_a_token_longer_than_any_is_refused_unread() -> None:
+    keys = Keys(jwk(KEY))
+
+    with pytest.raises(Unauthenticated):
+        await TokenVerifier(Jwks(keys.fetch)).verify(token(permissions=["a.b"] * 5000))
+
+    assert keys.fetched == 0
 
 
 async def test_tokens_are_verified_with_identitys_keys(serve: Serve) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from chassis import config
-from chassis.config import Address, ConfigError, DatabaseConfig, load, load_dotenv, setting
+from chassis.config import (
+    Address,
+    ConfigError,
+    DatabaseConfig,
+    Networks,
+    load,
+    load_dotenv,
+    setting,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,3 +146,24 @@ def test_a_missing_dotenv_is_no_error_and_an_unreadable_one_is_logged(
 
     assert "no .env file found" in caplog.text
     assert "cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("127.0.0.0/8, ::1/128", ["127.0.0.1", "::1", "::ffff:127.9.9.9"], ["10.0.0.1", "::2", "unix", ""]),
+        ("10.1.0.0/16", ["10.1.2.3"], ["10.2.0.1", "127.0.0.1"]),
+        ("", [], ["127.0.0.1"]),
+    ],
+)
+def test_networks_hold_what_is_in_them(text: str, inside: list[str], outside: list[str]) -> None:
+    networks = Networks.parse(text)
+
+    assert [address in networks for address in inside] == [True] * len(inside)
+    assert [address in networks for address in outside] == [False] * len(outside)
+    assert Networks.parse(str(networks)) == networks
+
+
+def test_what_is_no_network_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"MCPANEL_TRUSTED_PROXIES '10\.0\.0\.1/8' is invalid"):
+        load(Config, GOOD | {"MCPANEL_TRUSTED_PROXIES": "10.0.0.1/8"})

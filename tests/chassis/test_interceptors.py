@@ -11,15 +11,28 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from chassis import errors
+from chassis.config import Address, Networks, ServiceConfig
 from chassis.context import Caller, current
 from chassis.database import Database
 from chassis.interceptors.validation import validate
+from chassis.server import Server
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc
+from stack.ports import free_port
 from tests.chassis.conftest import Serve
 from tests.chassis.probes import failure, read
-from tests.support.callers import ADMIN, EDITOR, GATEWAY, GUEST, SERVICE, VIEWER, WORKER, as_caller
+from tests.support.callers import (
+    ADMIN,
+    EDITOR,
+    GATEWAY,
+    GUEST,
+    SERVICE,
+    VIEWER,
+    WORKER,
+    TestAuthenticator,
+    as_caller,
+)
 
 RUN_ID = "018f0000-0000-7000-8000-000000000000"
 
@@ -300,6 +313,39 @@ async def test_nul_is_refused_in_any_string_of_any_request(serve: Serve) -> None
     assert [one.fields[0].field for one in found[1:]] == ["inputs.fields", "definition_id"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(2**62, 0), (-62135596801, 0), (253402300800, 0), (0, -1), (0, 10**9)]
+)
+async def test_a_moment_that_is_none_is_refused_in_any_request(
+    serve: Serve, seconds: int, nanos: int
+) -> None:
+    engine = (engine_pb2_grpc.add_EngineServiceServicer_to_server, Engine())
+    run = engine_pb2_grpc.EngineServiceStub(await serve(engine))
+    request = engine_pb2.StartRunRequest(workflow="w")
+    request.start_at.seconds, request.start_at.nanos = seconds, nanos
+
+    code, error = await failure(run.StartRun(request, metadata=as_caller(EDITOR)))
+
+    assert (code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert [(one.field, one.reason) for one in error.fields] == [("start_at", "TIME_OUT_OF_RANGE")]
+
+
+@pytest.mark.parametrize(("seconds", "nanos"), [(2**62, 0), (31_557_600_001, 0), (-1, 1), (0, 10**9)])
+async def test_a_length_of_time_that_is_none_is_refused_however_deep(
+    serve: Serve, seconds: int, nanos: int
+) -> None:
+    definitions = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
+    request = registry_pb2.CreateWorkflowRequest()
+    request.workflow.name = "w"
+    step = request.workflow.steps.add(id="a")
+    step.approval.timeout.seconds, step.approval.timeout.nanos = seconds, nanos
+
+    code, error = await failure(definitions.CreateWorkflow(request, metadata=as_caller(EDITOR)))
+
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "workflow.steps[0].approval.timeout" in {one.field for one in error.fields}
+
+
 async def test_every_part_of_an_error_reaches_the_caller(serve: Serve) -> None:
     raised = errors.Precondition(
         "RUN_ENDED",
@@ -575,6 +621,23 @@ async def test_a_person_cannot_connect_as_a_worker(serve: Serve) -> None:
     code = await call.code()
 
     assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize(
+    ("proxies", "told"), [("127.0.0.0/8", "203.0.113.7"), ("10.0.0.0/8", "127.0.0.1"), ("", "127.0.0.1")]
+)
+async def test_only_a_proxy_says_for_whom_it_asks(proxies: str, told: str) -> None:
+    servicer = Registry()
+    config = ServiceConfig(listen=Address("127.0.0.1", free_port()), trusted_proxies=Networks.parse(proxies))
+    server = Server(config, [registry(servicer)], authenticator=TestAuthenticator())
+    await server.start()
+    metadata = (*as_caller(VIEWER), ("x-forwarded-for", "10.0.0.9, 203.0.113.7"))
+
+    async with grpc.aio.insecure_channel(str(config.listen)) as channel:
+        await registry_pb2_grpc.RegistryServiceStub(channel).GetDefinition(GET, metadata=metadata)
+    await server.stop(grace=0)
+
+    assert servicer.calls[0].client_address == told
 
 
 async def test_the_handler_knows_trace_deadline_and_client(serve: Serve) -> None:

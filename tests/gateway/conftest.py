@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from chassis.client import channel
+from chassis.config import Networks
 from gateway.application import application
 from gateway.suite import Suite
 from tests.gateway.scripted_engine import ScriptedEngine
@@ -20,6 +22,7 @@ class Gateway:
     http: httpx.AsyncClient
     engine: ScriptedEngine
     draining: asyncio.Event
+    app: Starlette
 
     async def stream(self, path: str, **headers: str) -> str:
         """The whole text of a stream."""
@@ -36,8 +39,8 @@ async def gateway() -> AsyncIterator[Gateway]:
     port = await engine.start()
     opened = channel(f"127.0.0.1:{port}", peer="engine")
     draining = asyncio.Event()
-    app = application(Suite({}), opened, draining, keep_alive=0.05)
+    app = application(Suite({}), opened, draining, keep_alive=0.05, proxies=Networks.parse("127.0.0.0/8"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
-        yield Gateway(http, engine, draining)
+        yield Gateway(http, engine, draining, app)
     await opened.close()
     await engine.stop()

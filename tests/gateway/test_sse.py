@@ -4,6 +4,7 @@ import json
 import re
 
 import grpc
+import httpx
 import pytest
 
 from mcpanel.engine.v1 import run_pb2
@@ -105,6 +106,26 @@ async def test_the_callers_own_credential_travels_on_and_nothing_else(gateway: G
 
     assert gateway.engine.metadata[0]["authorization"] == "Bearer t"
     assert "x-mcpanel-on-behalf-of" not in gateway.engine.metadata[0]
+
+
+@pytest.mark.parametrize(
+    ("peer", "claimed", "told"),
+    [
+        ("127.0.0.1", {"x-forwarded-for": "10.0.0.9, 203.0.113.7"}, "203.0.113.7"),
+        ("127.0.0.1", {}, "127.0.0.1"),
+        ("203.0.113.66", {"x-forwarded-for": "198.51.100.1"}, "203.0.113.66"),
+    ],
+)
+async def test_only_the_edge_says_where_a_request_came_from(
+    gateway: Gateway, peer: str, claimed: dict[str, str], told: str
+) -> None:
+    gateway.engine.scripts = [[end(1)]]
+    transport = httpx.ASGITransport(gateway.app, client=(peer, 1234))
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+        await http.get(RUN, headers=claimed)
+
+    assert gateway.engine.metadata[0]["x-forwarded-for"] == told
 
 
 async def test_a_draining_gateway_ends_its_streams(gateway: Gateway) -> None:

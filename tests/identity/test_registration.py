@@ -6,6 +6,7 @@ import grpc
 import pytest
 from sqlalchemy import select
 
+from chassis.config import ConfigError
 from chassis.database import Database
 from identity.domain.throttling import Limit
 from identity.logins import Limits
@@ -104,10 +105,9 @@ async def test_where_it_is_closed_only_administrators_register(
     assert answer.user.id
 
 
-async def test_it_can_be_opened_in_production(start: Start) -> None:
-    world = await start(MCPANEL_PROFILE="production", MCPANEL_SELF_REGISTRATION="on")
-
-    assert (await world.stub.RegisterUser(asking())).user.role_name == "Viewer"
+async def test_it_cannot_be_opened_in_production(start: Start) -> None:
+    with pytest.raises(ConfigError, match="MCPANEL_SELF_REGISTRATION=on is refused"):
+        await start(MCPANEL_PROFILE="production", MCPANEL_SELF_REGISTRATION="on")
 
 
 async def test_a_repeated_request_is_answered_the_same(world: World) -> None:

@@ -55,8 +55,9 @@ async def serve(config: GatewayConfig) -> None:
     server.refuse_taken(config.http_listen)
     rpc = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(suite, draining), rpc)
-    names = (*suite.grpc_names, _WORKERS, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, rpc, reflected())
+    if config.reflects:
+        names = (*suite.grpc_names, _WORKERS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, rpc, reflected())
     rpc.add_insecure_port(str(config.listen))
     metrics = MetricsListener(config.metrics_listen) if config.metrics_listen else None
     if metrics is not None:
@@ -65,13 +66,16 @@ async def serve(config: GatewayConfig) -> None:
 
     http = _Http(
         uvicorn.Config(
-            application(suite, channels["engine"][1], draining, config.keep_alive_seconds),
+            application(
+                suite, channels["engine"][1], draining, config.keep_alive_seconds, config.trusted_proxies
+            ),
             host=config.http_listen.host,
             port=config.http_listen.port,
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who may say where a request came from is ours to decide
             timeout_graceful_shutdown=5,
         )
     )

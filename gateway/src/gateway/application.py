@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chassis.client import ServiceChannel
+from chassis.config import Networks
 from chassis.errors import ServiceError
 from gateway import documents, oversize, paths, problems
 from gateway.artifacts import Download
@@ -19,9 +20,9 @@ from gateway.suite import Suite
 
 
 def application(
-    suite: Suite, engine: ServiceChannel, draining: asyncio.Event, keep_alive: float
+    suite: Suite, engine: ServiceChannel, draining: asyncio.Event, keep_alive: float, proxies: Networks
 ) -> Starlette:
-    """The ASGI application. `keep_alive` in seconds; `draining` ends the streams."""
+    """The ASGI application. `keep_alive` in seconds; `draining` ends the streams; `proxies` are where the edge is."""
 
     async def health(_: Request) -> Response:
         answers = await suite.check_all()
@@ -39,7 +40,7 @@ def application(
         }
         return JSONResponse(body, 200 if serving else 503, {"cache-control": "no-store"})
 
-    return Starlette(
+    found = Starlette(
         routes=[
             Route("/health", health),
             Route("/api/v1/workflow-runs/stream", RunsStream(engine, draining, keep_alive).respond),
@@ -50,6 +51,8 @@ def application(
         ],
         exception_handlers={ServiceError: problems.service_error, HTTPException: _http_error},
     )
+    found.state.proxies = proxies
+    return found
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -25,11 +25,22 @@ class GatewayConfig(ServiceConfig):
     datasources_address: Address = setting(
         "MCPANEL_DATASOURCES_ADDRESS", default="127.0.0.1:50053", help="host:port of datasources"
     )
+    reflection: bool | None = setting(
+        "MCPANEL_REFLECTION",
+        default="",
+        help="whether gRPC reflection tells of the contracts; empty: yes, unless the profile is production",
+        unsafe=lambda on: "the contracts would be open to whoever reaches the edge" if on else "",
+    )
     keep_alive_seconds: float = setting(
         "MCPANEL_SSE_KEEP_ALIVE_SECONDS",
         default="15",
         help="seconds between signs of life on a silent stream",
     )
+
+    @property
+    def reflects(self) -> bool:
+        """Whether reflection is offered."""
+        return self.profile == "local" if self.reflection is None else self.reflection
 
     def services(self) -> dict[str, tuple[str, Address]]:
         """The suite's services: name → (full gRPC name, address)."""

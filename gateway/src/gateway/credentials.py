@@ -4,16 +4,27 @@ from typing import Final
 
 from starlette.requests import Request
 
+from chassis.config import Networks
+
 _FORWARDED: Final = (
     "authorization",
     "x-api-key",
     "cookie",
     "sec-fetch-site",
-    "x-forwarded-for",
     "x-trace-id",
 )
 
 
 def metadata(request: Request) -> tuple[tuple[str, str], ...]:
     """The gRPC metadata of a call made for this request. The gateway adds no authority of its own."""
-    return tuple((name, request.headers[name]) for name in _FORWARDED if name in request.headers)
+    found = tuple((name, request.headers[name]) for name in _FORWARDED if name in request.headers)
+    return (*found, ("x-forwarded-for", _address(request)))
+
+
+def _address(request: Request) -> str:
+    """Where the request came from: as the edge says when it is the edge that asks, else the connection's address."""
+    proxies: Networks = request.app.state.proxies
+    caller = request.client.host if request.client else ""
+    if caller in proxies:
+        return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or caller
+    return caller

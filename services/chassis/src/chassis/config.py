@@ -4,6 +4,7 @@ A root `.env` is loaded first. Every missing or invalid name is reported at once
 """
 
 import dataclasses
+import ipaddress
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from dotenv import dotenv_values
 
@@ -62,17 +63,73 @@ class Address:
         return cls(host, int(port))
 
 
-def setting(name: str, *, default: Any = _REQUIRED, help: str = "", secret: bool = False) -> Any:  # noqa: A002
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """A list of IP networks, as CIDRs."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+    def __contains__(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(found, "ipv4_mapped", None)
+        return any((mapped or found) in network for network in self.networks)
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.networks))
+
+    @classmethod
+    def parse(cls, text: str) -> "Networks":
+        """Parses `127.0.0.0/8,::1/128`; empty for none. Raises ValueError."""
+        try:
+            return cls(tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()))
+        except ValueError as error:
+            raise ValueError(f"expected networks such as 10.1.0.0/16: {error}") from None
+
+
+NOWHERE: Final = Networks(())
+
+
+def setting(
+    name: str,
+    *,
+    default: Any = _REQUIRED,
+    help: str = "",  # noqa: A002
+    secret: bool = False,
+    unsafe: Callable[[Any], str] | None = None,
+) -> Any:
     """A dataclass field read from the environment variable `name`.
 
     `default` is given as text, as the environment would, or as a value of the field's type; without one the
     name is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the
-    repr, is masked in logs, and may be given as a file that `<name>_FILE` names.
+    repr, is masked in logs, and may be given as a file that `<name>_FILE` names. `unsafe` says why a value is
+    refused with `MCPANEL_PROFILE=production`; an empty text lets it pass.
     """
-    metadata = {"env": name, "help": help, "secret": secret}
+    metadata = {"env": name, "help": help, "secret": secret, "unsafe": unsafe}
     if default is _REQUIRED:
         return dataclasses.field(repr=not secret, metadata=metadata)
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
+
+
+def profile_setting() -> Any:
+    """The field that says what the process is for; `production` refuses what is `unsafe`."""
+    return setting(
+        "MCPANEL_PROFILE", default="local", help="local or production, which refuses unsafe settings by name"
+    )
+
+
+def log_level_setting() -> Any:
+    """The field that says how much is logged."""
+    return setting(
+        "MCPANEL_LOG_LEVEL",
+        default="INFO",
+        help="DEBUG, INFO, WARNING or ERROR",
+        unsafe=lambda level: (
+            "libraries write what people send into their debug lines" if level.upper() == "DEBUG" else ""
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +150,13 @@ class ServiceConfig:
     audit_address: Address = setting(
         "MCPANEL_AUDIT_ADDRESS", default="127.0.0.1:50054", help="host:port of audit"
     )
-    log_level: str = setting("MCPANEL_LOG_LEVEL", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    trusted_proxies: Networks = setting(
+        "MCPANEL_TRUSTED_PROXIES",
+        default=Networks.parse("127.0.0.0/8,::1/128"),
+        help="the networks of edges and gateways, which say where a request came from, as CIDRs with commas between",
+    )
+    profile: Literal["local", "production"] = profile_setting()
+    log_level: str = log_level_setting()
     log_format: str = setting("MCPANEL_LOG_FORMAT", default="json", help="json or console")
 
 
@@ -123,11 +186,12 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
     environment.
 
     A name set in `.env` wins over the process's environment; what `.env` does not name comes from there.
-    Raises ConfigError naming everything that is missing or invalid.
+    Raises ConfigError naming everything that is missing, invalid, or unsafe with the profile `production`.
     """
     if environ is None:
         load_dotenv()
         environ = os.environ
+    production = environ.get("MCPANEL_PROFILE") == "production"
     hints = typing.get_type_hints(cls)
     problems: list[str] = []
     values: dict[str, Any] = {}
@@ -154,6 +218,10 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
         except ValueError as error:
             shown = "" if field.metadata["secret"] else f" {text!r}"
             problems.append(f"{name}{shown} is invalid: {error}{meaning}")
+            continue
+        unsafe = field.metadata["unsafe"]
+        if production and unsafe is not None and (why := unsafe(values[field.name])):
+            problems.append(f"{name}={text} is refused with MCPANEL_PROFILE=production: {why}")
     if problems:
         raise ConfigError(problems)
     return cls(**values)
@@ -247,6 +315,7 @@ _CONVERTERS: Final[dict[object, Callable[[str], Any]]] = {
     float: _real,
     Path: lambda text: Path(text).expanduser(),
     Address: Address.parse,
+    Networks: Networks.parse,
 }
 
 
@@ -266,6 +335,6 @@ def _convert(kind: Any, text: str) -> Any:
     converter = _CONVERTERS.get(kind)
     if converter is None:
         raise TypeError(f"chassis.config cannot read a {kind}")
-    if text == "" and kind is not str:
+    if text == "" and kind not in (str, Networks):
         raise ValueError("it is empty")
     return converter(text)

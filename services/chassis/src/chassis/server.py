@@ -101,7 +101,7 @@ class Server:
             if audit is not None:
                 self._background.append(OutboxRelay(db, audit, sources=record_sources).run)
             self._background.append(self._purge)
-        pipeline = Pipeline(self.methods, authenticator, self.draining, refusals)
+        pipeline = Pipeline(self.methods, authenticator, self.draining, refusals, config.trusted_proxies)
         self._server = grpc.aio.server(interceptors=[pipeline], options=list(_OPTIONS))
         for add, servicer in servicers:
             add(servicer, self._server)

@@ -32,6 +32,11 @@ class Config(DatabaseConfig):
         "MCPANEL_ALLOWED_NETWORKS",
         default="",
         help="private networks that data sources may be in, as CIDRs with commas between, e.g. 127.0.0.0/8",
+        unsafe=lambda networks: (
+            "whoever makes a data source would reach what listens on this very machine"
+            if any(map(_covers_loopback, networks))
+            else ""
+        ),
     )
     tls_roots: Path | None = setting(
         "MCPANEL_TLS_ROOTS",
@@ -66,3 +71,14 @@ class Config(DatabaseConfig):
         if problems:
             raise ConfigError(problems)
         return tuple(found)
+
+
+def _covers_loopback(text: str) -> bool:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return False  # told elsewhere
+    return any(
+        network.version == loopback.version and network.overlaps(loopback)
+        for loopback in map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128"))
+    )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from chassis.config import Address, DatabaseConfig, setting
 
@@ -34,13 +33,11 @@ class IdentityConfig(KeysConfig):
     metrics_listen: Address | None = setting(
         "MCPANEL_METRICS_LISTEN", default="127.0.0.1:9105", help="host:port for Prometheus, empty for none"
     )
-    profile: Literal["local", "production"] = setting(
-        "MCPANEL_PROFILE", default="local", help="local or production"
-    )
     self_registration: bool | None = setting(
         "MCPANEL_SELF_REGISTRATION",
         default="",
         help="whether people may register themselves as Viewers; empty: yes, unless the profile is production",
+        unsafe=lambda opened: "whoever finds the site would have an account; invite people" if opened else "",
     )
     argon2_memory_kib: int = setting(
         "MCPANEL_ARGON2_MEMORY_KIB", default="19456", help="memory of one hash, KiB"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from chassis.config import Address, setting
+from chassis.config import Address, log_level_setting, profile_setting, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Config:
     metrics_listen: Address | None = setting(
         "MCPANEL_METRICS_LISTEN", default="", help="host:port for Prometheus, empty for none"
     )
-    log_level: str = setting("MCPANEL_LOG_LEVEL", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    profile: Literal["local", "production"] = profile_setting()
+    log_level: str = log_level_setting()
     log_format: str = setting("MCPANEL_LOG_FORMAT", default="json", help="json or console")
     slots: int = setting(
         "MCPANEL_WORKER_SLOTS", default="0", help="attempts at once; 0: two for each processor"
@@ -66,7 +67,12 @@ class Config:
         "MCPANEL_WORKER_DRAIN_SECONDS", default="10", help="how long running steps may go on after SIGTERM"
     )
     isolation: Literal["cell", "limits"] = setting(
-        "MCPANEL_ISOLATION", default="cell", help="cell, or limits where the machine has no user namespaces"
+        "MCPANEL_ISOLATION",
+        default="cell",
+        help="cell, or limits where the machine has no user namespaces",
+        unsafe=lambda level: (
+            "steps would run beside the worker's own files and network; use cell" if level == "limits" else ""
+        ),
     )
 
     @property

@@ -8,9 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from chassis.authentication.guesses import Guesses
 from chassis.authentication.tokens import AUDIENCE, Jwks, TokenVerifier, invalid, looks_like_token
 from chassis.client import ServiceChannel
-from chassis.context import Caller, Kind, use
+from chassis.context import Caller, Kind, current_or_none, use
 from chassis.errors import ServiceError, Unauthenticated, Unavailable
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 
@@ -29,15 +30,24 @@ _KINDS: Final[dict[int, Kind]] = {
 class RemoteAuthenticator:
     """Proves credentials with identity's help. `channel` is one to identity with this service's own key."""
 
-    def __init__(self, channel: ServiceChannel, *, audiences: Sequence[str] = (AUDIENCE,)) -> None:
-        """`audiences` are those of which a token must name one."""
+    def __init__(
+        self,
+        channel: ServiceChannel,
+        *,
+        audiences: Sequence[str] = (AUDIENCE,),
+        guesses: Guesses | None = None,
+    ) -> None:
+        """`audiences` are those of which a token must name one; `guesses` counts keys that do not exist."""
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
         self._tokens = TokenVerifier(Jwks(self._jwks), audiences=audiences)
         self._cache: dict[bytes, tuple[float, Caller | None]] = {}
+        self._guesses = guesses or Guesses()
         self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
 
     async def authenticate(self, credential: str) -> Caller:
-        """The caller the credential belongs to. Raises Unauthenticated, or Unavailable naming identity."""
+        """The caller the credential belongs to. Raises Unauthenticated, Unavailable naming identity, or Exhausted
+        when too many keys that do not exist came from the call's address.
+        """
         if looks_like_token(credential):
             return await self._tokens.verify(credential)
         if not credential.startswith("mcp_") or len(credential) > 256:
@@ -50,12 +60,19 @@ class RemoteAuthenticator:
         if known is not None and known[0] > time.monotonic():
             caller = known[1]
         else:
+            address = call.client_address if (call := current_or_none()) else ""
+            if (
+                known is None or known[1] is None
+            ):  # who held a good key before is not held up by others' guesses
+                self._guesses.check(address)
             task = self._asking.get(digest)
             if task is None:
                 task = asyncio.create_task(self._ask(credential, digest))
                 self._asking[digest] = task
                 task.add_done_callback(lambda _: self._asking.pop(digest, None))
             caller = await asyncio.shield(task)
+            if caller is None:
+                self._guesses.note(address)
         if caller is None:
             raise invalid("the API key is unknown, expired or revoked")
         return caller

@@ -29,6 +29,8 @@ _PACE: Final = 0.5
 """Seconds from one fetch of the keys to the next, however many unknown key ids come in: they wait for it."""
 _MAX_AGE: Final = 300.0
 _MAX_CACHED: Final = 4096
+_MAX_LENGTH: Final = 8192
+"""Characters; identity's own are a few hundred to some thousand, by how many permissions they name."""
 
 
 def looks_like_token(credential: str) -> bool:
@@ -92,6 +94,8 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Caller:
         """The caller the token names. Raises Unauthenticated, or Unavailable when no key is known yet."""
+        if len(token) > _MAX_LENGTH:
+            raise invalid("the access token is longer than any that identity signs")
         known = self._verified.get(token)
         if known is not None and known[0] > time.time():
             return known[1]

@@ -5,7 +5,7 @@ import dataclasses
 from chassis.authentication import Authenticator, extract
 from chassis.authentication.credentials import Credentials, same_origin
 from chassis.context import ANONYMOUS, Call, Caller
-from chassis.errors import Denied, ServiceError, Unauthenticated, Unavailable
+from chassis.errors import Denied, Exhausted, ServiceError, Unauthenticated, Unavailable
 from chassis.rules import Rule
 
 
@@ -18,7 +18,7 @@ async def authenticate(call: Call, authenticator: Authenticator) -> None:
     public = call.rule.access == Rule.PUBLIC
     try:
         call.caller = await _prove(call, authenticator, public=public)
-    except (Unauthenticated, Unavailable) as error:
+    except (Unauthenticated, Unavailable, Exhausted) as error:
         if public:
             return
         # Tells this refusal from one that concerns a credential inside the request (identity's Authenticate).

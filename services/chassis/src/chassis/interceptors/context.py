@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import grpc.aio
 from google.protobuf.message import Message
 
+from chassis.config import Networks
 from chassis.context import Call
 from chassis.rules import Method
 
@@ -17,8 +18,15 @@ _TRACE: Final = re.compile(r"[0-9A-Za-z_\-]{8,64}")
 _NEVER: Final = 365 * 24 * 3600.0
 
 
-def make(method: Method, context: grpc.aio.ServicerContext[Any, Any], draining: asyncio.Event) -> Call:
-    """The call, as its metadata describes it. Nothing in it is proved yet."""
+def make(
+    method: Method,
+    context: grpc.aio.ServicerContext[Any, Any],
+    draining: asyncio.Event,
+    proxies: Networks,
+) -> Call:
+    """The call, as its metadata describes it. Nothing in it is proved yet. `proxies` are who may say for whom they
+    ask.
+    """
     metadata = {
         str(key): value if isinstance(value, str) else value.decode("latin-1")
         for key, value in context.invocation_metadata() or ()
@@ -30,7 +38,7 @@ def make(method: Method, context: grpc.aio.ServicerContext[Any, Any], draining: 
         method=method.path,
         trace_id=_trace_id(metadata),
         rule=method.rule,
-        client_address=_address(metadata, context.peer() or ""),
+        client_address=_address(metadata, context.peer() or "", proxies),
         user_agent=metadata.get("user-agent", ""),
         deadline=None if left is None or left > _NEVER else now + left,
         started=now,
@@ -63,14 +71,20 @@ def _trace_id(metadata: dict[str, str]) -> str:
     return secrets.token_hex(16)
 
 
-def _address(metadata: dict[str, str], peer: str) -> str:
-    """The client's address: as the edge saw it, else the connection's.
+def _address(metadata: dict[str, str], peer: str, proxies: Networks) -> str:
+    """The client's address: as the edge saw it when the edge calls, else the connection's.
 
-    The edge appends it to x-forwarded-for; what stands before it there, and x-envoy-external-address where the edge
-    takes the client for an internal one, is the client's own word.
+    The edge appends it to x-forwarded-for; what stands before it there, x-envoy-external-address where the edge takes
+    the client for an internal one, and the whole header from whoever is no proxy, are the client's own word.
     """
-    if forwarded := metadata.get("x-forwarded-for", "").rpartition(",")[2].strip():
-        return forwarded[:64]
+    caller = _peer(peer)
+    if caller == "unix" or caller in proxies:
+        return metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or caller
+    return caller
+
+
+def _peer(peer: str) -> str:
+    """The address in a connection's name, such as `ipv4:10.0.0.9:443`; `unix` for a socket in the file system."""
     kind, _, rest = unquote(peer).partition(":")
     if kind == "unix":
         return "unix"

@@ -10,6 +10,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from chassis.authentication import Authenticator
+from chassis.config import NOWHERE, Networks
 from chassis.context import Call, use
 from chassis.errors import ServiceError
 from chassis.guards import ReplayAnswer, refuse_open_transaction
@@ -44,11 +45,14 @@ class Pipeline(_Interceptor):
         authenticator: Authenticator,
         draining: asyncio.Event,
         refusals: RefusalHook | None = None,
+        proxies: Networks = NOWHERE,
     ) -> None:
+        """`proxies` are the networks of those who may say for whom they ask (x-forwarded-for)."""
         self._methods = methods
         self._authenticator = authenticator
         self._draining = draining
         self._refusals = refusals
+        self._proxies = proxies
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
@@ -134,7 +138,7 @@ class Pipeline(_Interceptor):
         context: grpc.aio.ServicerContext[Any, Any],
         run: Callable[[Call], Awaitable[Any]],
     ) -> Any:
-        call = context_layer.make(method, context, self._draining)
+        call = context_layer.make(method, context, self._draining, self._proxies)
         with use(call), observed(method, call):
             try:
                 return await run(call)
