@@ -2,10 +2,12 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,17 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from stack import envoy, routes
 from stack.child import base_environment, spawn
 from stack.config import EdgeConfig
 from stack.errors import StackError
-from stack.ports import Ports
+from stack.ports import Ports, free_port
 from tests.contracts import walk
 
 _MALFORMED = "REQUEST_MALFORMED"
@@ -35,6 +42,12 @@ TIGHT = {
     "MCPANEL_CLIENT_RATE": "1000",
     "MCPANEL_SIGN_IN_RATE": "3",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    HTTP.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +91,8 @@ class _Content(BaseHTTPRequestHandler):
 
 @contextmanager
 def _edge(folder: Path, settings: dict[str, str], ports: Ports | None = None) -> Iterator[int]:
-    ports, config = ports or Ports.free(), folder / "envoy.json"
-    config.write_text(envoy.render(ports, EdgeConfig.from_environment(settings)))
+    ports = ports or Ports.free()
+    config = envoy.write(folder, ports, EdgeConfig.from_environment(settings))
     process = spawn(envoy.command(config), env=base_environment(), log=folder / "log")
     try:
         _wait(ports.edge, folder / "log")
@@ -368,11 +381,97 @@ async def test_what_is_internal_has_no_way_in(edge: int) -> None:
         ("MCPANEL_CORS_ORIGINS", "https://example.org/", "without a path"),
         ("MCPANEL_CREDENTIAL_RATE", "-1", "MCPANEL_CREDENTIAL_RATE=-1 is not a rate"),
         ("MCPANEL_CLIENT_RATE", "many", "expected a whole number"),
+        ("MCPANEL_EDGE_CERTIFICATE", "/no/such.pem", "MCPANEL_EDGE_CERTIFICATE=/no/such.pem is no file"),
+        ("MCPANEL_EDGE_PRIVATE_KEY", "/no/such.pem", "set both or neither"),
+        ("MCPANEL_REDIRECT_PORT", "8081", "set MCPANEL_EDGE_CERTIFICATE too"),
+        ("MCPANEL_EDGE_HOST", "example.org", "is no IP address"),
     ],
 )
 def test_a_setting_that_means_nothing_is_refused_by_name(setting: str, value: str, words: str) -> None:
     with pytest.raises(StackError, match=setting) as refused:
         EdgeConfig.from_environment({setting: value})
+
+    assert words in str(refused.value)
+
+
+def _certificate(folder: Path, serial: int) -> ssl.SSLContext:
+    """Writes a certificate for localhost and its key, each in one step; a context that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), serial)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for name_, content in (("key.pem", private), ("cert.pem", pem)):
+        (folder / f".{name_}").write_bytes(content)
+        (folder / f".{name_}").replace(folder / name_)
+    return ssl.create_default_context(cadata=pem.decode())
+
+
+def _serial(port: int) -> int:
+    """The serial number of the certificate that is shown on this port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as secured,
+    ):
+        shown = secured.getpeercert(binary_form=True)
+    assert shown
+    return x509.load_der_x509_certificate(shown).serial_number
+
+
+def test_with_a_certificate_the_edge_speaks_https_leads_there_and_takes_a_new_one_while_it_runs(
+    tmp_path: Path,
+) -> None:
+    trusting = _certificate(tmp_path, serial=1)
+    redirect = free_port()
+    settings = {
+        "MCPANEL_EDGE_CERTIFICATE": str(tmp_path / "cert.pem"),
+        "MCPANEL_EDGE_PRIVATE_KEY": str(tmp_path / "key.pem"),
+        "MCPANEL_REDIRECT_PORT": str(redirect),
+        "MCPANEL_PROFILE": "production",
+        "MCPANEL_EDGE_HOST": "0.0.0.0",  # noqa: S104 - what a certificate allows
+    }
+
+    with _edge(tmp_path, settings) as port:
+        with httpx.Client(verify=trusting, trust_env=False) as https:
+            secure = https.get(f"https://localhost:{port}/api/v1/roles?no=1")
+        led = HTTP.post(f"http://localhost:{redirect}/auth/login?x=1")
+        elsewhere = HTTP.get(f"http://localhost:{redirect}/", headers={"host": "evil.example"})
+        before = _serial(port)
+        _certificate(tmp_path, serial=2)
+        end = time.monotonic() + 20
+        while _serial(port) != 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        after = _serial(port)
+
+    assert secure.status_code == 400
+    assert secure.headers["strict-transport-security"] == "max-age=31536000"
+    assert (led.status_code, led.headers["location"]) == (308, f"https://localhost:{port}/auth/login?x=1")
+    assert "location" not in elsewhere.headers
+    assert (before, after) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"MCPANEL_ALLOWED_HOSTS": "*"}, "MCPANEL_ALLOWED_HOSTS=* is refused"),
+        ({"MCPANEL_CORS_ORIGINS": "*"}, "MCPANEL_CORS_ORIGINS=* is refused"),
+        ({"MCPANEL_EDGE_HOST": "0.0.0.0"}, "MCPANEL_EDGE_HOST=0.0.0.0 is refused"),  # noqa: S104
+    ],
+)
+def test_production_refuses_unsafe_settings_of_the_edge_by_name(settings: dict[str, str], words: str) -> None:
+    EdgeConfig.from_environment(settings)
+
+    with pytest.raises(StackError) as refused:
+        EdgeConfig.from_environment(settings | {"MCPANEL_PROFILE": "production"})
 
     assert words in str(refused.value)
 

@@ -81,11 +81,12 @@ def require_python(version: tuple[int, ...]) -> None:
 def bring_up(home: Home, entries: Sequence[Entry]) -> int:
     """Run the stack in the foreground until a signal."""
     site = Site(home, Ports.from_environment(os.environ), os.environ)
-    EdgeConfig.from_environment(site.environ)  # what is wrong with it is said before anything starts
+    edge = EdgeConfig.from_environment(site.environ)  # what is wrong with it is said before anything starts
+    scheme = "http" if edge.certificate is None else "https"
     begun = time.monotonic()
 
     def ready() -> None:
-        say(f"MCPanel is up: http://127.0.0.1:{site.ports.edge} ({time.monotonic() - begun:.1f} s)")
+        say(f"MCPanel is up: {scheme}://127.0.0.1:{site.ports.edge} ({time.monotonic() - begun:.1f} s)")
         say(f"  the admin key is in {home.keys / 'admin.key'}; Ctrl-C or `make down` stops it")
 
     say(f"starting MCPanel in {home.path}")

@@ -10,11 +10,12 @@ from typing import Any
 
 import yaml
 
-from stack import protection, routes
+from stack import https, protection, routes, secrets
 from stack.config import EdgeConfig
 from stack.errors import StackError
 from stack.ports import Ports
 
+CERTIFICATE = "certificate.json"
 TEMPLATE = Path(__file__).resolve().parents[3] / "envoy" / "envoy.yaml"
 
 
@@ -38,17 +39,31 @@ def descriptor_set() -> Path:
     raise StackError("the contracts' descriptor set is missing: run `make protos`")
 
 
-def render(ports: Ports, config: EdgeConfig, template: Path = TEMPLATE) -> str:
-    """The configuration with `${REGISTRY_PORT}` and so on, `${DESCRIPTOR_SET}`, and what is made, filled in."""
+def write(folder: Path, ports: Ports, config: EdgeConfig) -> Path:
+    """Write the edge's configuration into a folder; the file to start Envoy with."""
+    if config.certificate is not None and config.private_key is not None:
+        secrets.write_private(folder / CERTIFICATE, https.secret(config.certificate, config.private_key))
+    secrets.write_private(folder / "envoy.json", render(ports, config, folder))
+    return folder / "envoy.json"
+
+
+def render(ports: Ports, config: EdgeConfig, folder: Path, template: Path = TEMPLATE) -> str:
+    """The configuration with `${REGISTRY_PORT}` and so on, `${DESCRIPTOR_SET}`, and what is made, filled in.
+
+    With HTTPS it refers to the file CERTIFICATE in `folder`.
+    """
     if not template.exists():
         raise StackError(f"{template} is missing: run from a checkout of MCPanel")
     values = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    values["EDGE_HOST"] = config.host
     values["DESCRIPTOR_SET"] = str(descriptor_set())
     try:
         text = Template(template.read_text()).substitute(values)
     except (KeyError, ValueError) as error:
         raise StackError(f"{template}: unknown placeholder {error}") from error
     edge = _filled(yaml.safe_load(text), _made(config))
+    if config.certificate is not None:
+        https.apply(edge, config, ports.edge, folder / CERTIFICATE)
     if protection.hosts(config) == ["*"]:
         _drop_elsewhere(edge)
     if len(engines := ports.all_of("engine")) > 1:

@@ -183,7 +183,8 @@ def _external(site: Site) -> dict[str, str]:
     """What a user may refer to in a data source: secrets by name, and the sample database on this machine."""
     wanted = ("MCPANEL_SECRET_", "MCPANEL_SECRETS_DIR")
     secret = {key: value for key, value in site.environ.items() if key.startswith(wanted)}
-    networks = site.environ.get("MCPANEL_ALLOWED_NETWORKS", "127.0.0.1/32")
+    own = "" if site.environ.get("MCPANEL_PROFILE") == "production" else "127.0.0.1/32"
+    networks = site.environ.get("MCPANEL_ALLOWED_NETWORKS", own)
     return {"MCPANEL_ALLOWED_NETWORKS": networks, **secret}
 
 
@@ -225,8 +226,8 @@ def _start_worker(site: Site, name: str) -> subprocess.Popen[bytes]:
 
 
 def _edge(site: Site) -> subprocess.Popen[bytes]:
-    config = site.home.path / "envoy" / "envoy.yaml"
-    secrets.write_private(config, envoy.render(site.ports, EdgeConfig.from_environment(site.environ)))
+    folder = site.home.path / "envoy"
+    config = envoy.write(folder, site.ports, EdgeConfig.from_environment(site.environ))
     return spawn(envoy.command(config), env=base_environment(), log=site.home.logs / "envoy.log")
 
 

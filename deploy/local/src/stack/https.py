@@ -1,0 +1,101 @@
+"""HTTPS at the edge: its certificate, which may change while it runs, and the way there from plain HTTP."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from stack.config import EdgeConfig
+
+Json = dict[str, Any]
+
+_NAME: Final = "edge"
+_MANAGER: Final = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
+
+
+def secret(certificate: Path, private_key: Path) -> str:
+    """Where Envoy finds the certificate and its key: it reads them anew when a file is moved into their folder."""
+    found = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": _NAME,
+        "tls_certificate": {
+            "certificate_chain": {"filename": str(certificate.absolute())},
+            "private_key": {"filename": str(private_key.absolute())},
+            "watched_directory": {"path": str(certificate.absolute().parent)},
+        },
+    }
+    return json.dumps({"resources": [found]}, indent=1)
+
+
+def apply(edge: Json, config: EdgeConfig, port: int, secret_file: Path) -> None:
+    """Makes the edge's listener speak TLS, tells browsers to stay with it, and adds the redirecting listener."""
+    listeners = edge["static_resources"]["listeners"]
+    (chain,) = listeners[0]["filter_chains"]
+    chain["transport_socket"] = {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                "tls_certificate_sds_secret_configs": [
+                    {
+                        "name": _NAME,
+                        "sds_config": {
+                            "path_config_source": {"path": str(secret_file)},
+                            "resource_api_version": "V3",
+                        },
+                    }
+                ],
+            },
+        },
+    }
+    if config.hsts_seconds:
+        header = {"key": "strict-transport-security", "value": f"max-age={config.hsts_seconds}"}
+        route_config = chain["filters"][0]["typed_config"]["route_config"]
+        route_config["response_headers_to_add"].append(
+            {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        )
+    if config.redirect_port:
+        listeners.append(_redirect(config, port))
+
+
+def _redirect(config: EdgeConfig, port: int) -> Json:
+    """A listener that answers everything with the same address over HTTPS: 308, so that a POST stays one."""
+    route = {
+        "match": {"prefix": "/"},
+        "redirect": {
+            "https_redirect": True,
+            "port_redirect": port,
+            "response_code": "PERMANENT_REDIRECT",
+        },
+    }
+    manager = {
+        "@type": _MANAGER,
+        "stat_prefix": "redirect",
+        "server_name": "mcpanel",
+        "request_headers_timeout": "15s",
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                },
+            }
+        ],
+        "route_config": {
+            "name": "redirect",
+            "ignore_port_in_host_matching": True,
+            "virtual_hosts": [
+                {"name": "redirect", "domains": list(dict.fromkeys(config.allowed_hosts)), "routes": [route]}
+            ],
+        },
+    }
+    return {
+        "name": "redirect",
+        "address": {"socket_address": {"address": config.host, "port_value": config.redirect_port}},
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
