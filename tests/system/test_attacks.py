@@ -183,13 +183,18 @@ async def test_a_credential_larger_than_a_header_may_be_is_refused_before_anythi
 
 
 async def test_a_refresh_token_used_twice_ends_its_session_and_is_on_record(
-    admin: Console, anonymous: Console
+    stack: Stack, admin: Console, anonymous: Console
 ) -> None:
     who = {"email": f"{fresh('replay')}@example.com", "password": "a long enough password"}
     await admin.call("POST", "/auth/register", json=who)
     first = await anonymous.call("POST", "/auth/login", json=who)
     second = await anonymous.call("POST", "/auth/refresh", json={"refresh_token": first["refresh_token"]})
     third = await anonymous.call("POST", "/auth/refresh", json={"refresh_token": second["refresh_token"]})
+
+    with stack.superuser(
+        "identity"
+    ) as database:  # a repeat within ten seconds is a client that missed the answer
+        database.execute("update refresh_tokens set used_at = used_at - interval '11 s'")
 
     replayed = await anonymous.http.post("/auth/refresh", json={"refresh_token": first["refresh_token"]})
     after = await anonymous.http.post("/auth/refresh", json={"refresh_token": third["refresh_token"]})
