@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
@@ -24,6 +25,10 @@ SLOWEST_FIRST = (
     "identity",
     "datasources",
 )
+
+# A busy machine is slow; that says nothing about what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

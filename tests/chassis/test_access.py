@@ -135,7 +135,7 @@ WORLDS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WORLDS, st.lists(SUBJECTS, min_size=1, max_size=4))
 def test_a_list_shows_what_may_be_seen_one_by_one(
     engine: Engine, world: list[tuple[Resource, list[Grant]]], subjects: list[Subject]
