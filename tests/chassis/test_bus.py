@@ -39,6 +39,28 @@ async def test_what_is_published_is_delivered_in_order(nats: Nats) -> None:
     assert received == [b"0", b"1", b"2", b"3", b"4"]
 
 
+async def test_an_attempt_to_connect_that_is_given_up_leaves_no_connection() -> None:
+    ended = asyncio.Event()
+
+    async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A NATS server that says who it is and nothing more."""
+        writer.write(b'INFO {"server_id": "stuck", "version": "2.12.0", "max_payload": 1048576}\r\n')
+        while await reader.read(1024):
+            asked.set()
+        writer.close()
+        ended.set()
+
+    asked = asyncio.Event()
+    server = await asyncio.start_server(stuck, "127.0.0.1")
+    bus = Bus(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    await bus.start()
+    async with asyncio.timeout(30):
+        await asked.wait()
+        await bus.close()
+        await ended.wait()
+    server.close()
+
+
 async def test_a_handler_that_fails_does_not_end_its_subscription(
     nats: Nats, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -131,5 +131,6 @@ async def test_draining_is_recorded_once_and_refused_where_it_cannot_be(
     assert (unknown.code, unknown.reason) == ("NOT_FOUND", "WORKER_NOT_FOUND")
     assert (forbidden.code, forbidden.metadata["permission"]) == ("PERMISSION_DENIED", "workers.drain")
     assert (empty.code, list(empty.fields)) == ("INVALID_ARGUMENT", ["worker_id"])
-    recorded = [one for one in peers.audit.records.values() if one.action == "WORKER_DRAINED"]
-    assert [(one.entity_type, one.entity_id) for one in recorded] == [("worker", worker.id)]
+    drained = [one for one in peers.audit.records.values() if one.action == "WORKER_DRAINED"]
+    recorded = [(one.entity_type, one.entity_id) for one in drained if one.outcome == "OK"]
+    assert recorded == [("worker", worker.id)]

@@ -154,21 +154,7 @@ class Bus:
         delay = 0.1
         while True:
             try:
-                client = await nats.connect(
-                    self._url,
-                    name=self._name,
-                    no_echo=not self._echo,
-                    allow_reconnect=True,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5,
-                    connect_timeout=2,
-                    ping_interval=10,
-                    max_outstanding_pings=2,
-                    pending_size=2 * 1024 * 1024,
-                    error_cb=self._failed,
-                    disconnected_cb=self._lost,
-                    reconnected_cb=self._found,
-                )
+                client = await self._connected()
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 log.warning(
                     "NATS is not there; trying again", extra={"error": _kind(error), "seconds": delay}
@@ -182,6 +168,34 @@ class Bus:
                     await self._attach(client, subscription)
             await self._found()
             return
+
+    async def _connected(self) -> Client:
+        """A client that is connected; whatever interrupts that leaves no connection open."""
+        client = Client()
+        try:
+            await client.connect(
+                self._url,
+                name=self._name,
+                no_echo=not self._echo,
+                allow_reconnect=False,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,  # type: ignore[arg-type]  # seconds; fractions are fine
+                connect_timeout=2,
+                ping_interval=10,
+                max_outstanding_pings=2,
+                pending_size=2 * 1024 * 1024,
+                error_cb=self._failed,
+                disconnected_cb=self._lost,
+                reconnected_cb=self._found,
+            )
+        except BaseException:
+            await client.close()
+            raise
+        if not client.is_connected:  # lost again at once
+            raise nats.errors.ConnectionClosedError
+        # From the start it would try again itself, without closing what it gives up.
+        client.options["allow_reconnect"] = True
+        return client
 
     async def _attach(self, client: Client, subscription: Subscription) -> None:
         async def deliver(message: Msg) -> None:
@@ -206,6 +220,8 @@ class Bus:
             log.debug("NATS reported an error", extra={"error": _kind(error)})
 
     async def _lost(self) -> None:
+        if self._client is None:
+            return
         self._there.clear()
         BUS_CONNECTED.set(0)
         log.warning("the connection to NATS was lost; reconnecting")
