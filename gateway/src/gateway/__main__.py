@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import logging
 import signal
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import uvicorn
@@ -16,6 +19,7 @@ from chassis import contracts, server
 from chassis.client import channel
 from chassis.config import load_or_exit
 from chassis.telemetry import MetricsListener
+from chassis.tls import CertificateError, Certificates
 from gateway.api import HealthServicer
 from gateway.application import application
 from gateway.config import GatewayConfig
@@ -23,6 +27,7 @@ from gateway.suite import Suite
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY = 1.0
 _WORKERS = "mcpanel.engine.v1.WorkerService"
 
 
@@ -43,11 +48,39 @@ def reflected() -> descriptor_pool.DescriptorPool:
     return pool
 
 
+def secured(folder: Path) -> dict[str, Any]:
+    """Uvicorn's settings for TLS with the certificate in a folder: only the edge, or another of the suite, gets in."""
+    return {
+        "ssl_certfile": folder / "tls.crt",
+        "ssl_keyfile": folder / "tls.key",
+        "ssl_ca_certs": folder / "ca.crt",
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+    }
+
+
+async def _renew(http: uvicorn.Config, folder: Path) -> None:
+    """Shows a new certificate from the next connection on."""
+    certificates = Certificates(folder)
+    shown = certificates.version()
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        if (version := certificates.version()) == shown or http.ssl is None:
+            continue
+        try:
+            http.ssl.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+            http.ssl.load_verify_locations(folder / "ca.crt")
+        except (OSError, ssl.SSLError) as error:
+            log.warning("the new certificate cannot be used yet", extra={"error": str(error)})
+        else:
+            shown = version
+
+
 async def serve(config: GatewayConfig) -> None:
     """Serves until SIGTERM or SIGINT; then health says so, streams end, and both servers close."""
     draining = asyncio.Event()
     channels = {
-        name: (full, channel(address, peer=name)) for name, (full, address) in config.services().items()
+        name: (full, channel(address, peer=name, tls_dir=config.tls_dir))
+        for name, (full, address) in config.services().items()
     }
     suite = Suite(channels)
 
@@ -58,7 +91,10 @@ async def serve(config: GatewayConfig) -> None:
     if config.reflects:
         names = (*suite.grpc_names, _WORKERS, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, rpc, reflected())
-    rpc.add_insecure_port(str(config.listen))
+    if config.tls_dir:
+        rpc.add_secure_port(str(config.listen), Certificates(config.tls_dir).server_credentials())
+    else:
+        rpc.add_insecure_port(str(config.listen))
     metrics = MetricsListener(config.metrics_listen) if config.metrics_listen else None
     if metrics is not None:
         metrics.start()
@@ -77,6 +113,7 @@ async def serve(config: GatewayConfig) -> None:
             server_header=False,
             proxy_headers=False,  # who may say where a request came from is ours to decide
             timeout_graceful_shutdown=5,
+            **(secured(config.tls_dir) if config.tls_dir else {}),
         )
     )
     loop = asyncio.get_running_loop()
@@ -88,7 +125,10 @@ async def serve(config: GatewayConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     log.info("serving", extra={"http": str(config.http_listen), "grpc": str(config.listen)})
+    renewing = asyncio.create_task(_renew(http.config, config.tls_dir)) if config.tls_dir else None
     await http.serve()
+    if renewing is not None:
+        renewing.cancel()
     await rpc.stop(2)
     for _, opened in channels.values():
         await opened.close()
@@ -102,7 +142,7 @@ def main() -> None:
     config = load_or_exit(GatewayConfig)
     try:
         server.main("gateway", config, lambda: serve(config))
-    except server.StartError as error:
+    except (server.StartError, CertificateError) as error:
         log.critical("%s", error)
         raise SystemExit(1) from None
 

@@ -19,6 +19,11 @@ class EdgeConfig:
     """The edge's settings. A rate is in requests a second; twice as many may come at once; 0 sets no limit."""
 
     profile: Literal["local", "production"] = profile_setting()
+    tls: Literal["off", "mutual"] = setting(
+        "MCPANEL_TLS",
+        default="off",
+        help="mutual: the processes of make up show each other certificates, which it makes and renews",
+    )
     host: str = setting(
         "MCPANEL_EDGE_HOST",
         default="127.0.0.1",

@@ -39,18 +39,31 @@ def descriptor_set() -> Path:
     raise StackError("the contracts' descriptor set is missing: run `make protos`")
 
 
-def write(folder: Path, ports: Ports, config: EdgeConfig) -> Path:
-    """Write the edge's configuration into a folder; the file to start Envoy with."""
+def write(folder: Path, ports: Ports, config: EdgeConfig, certificates: Path | None = None) -> Path:
+    """Write the edge's configuration into a folder; the file to start Envoy with.
+
+    `certificates` holds a folder for each process, where the services want to see one.
+    """
     if config.certificate is not None and config.private_key is not None:
         secrets.write_private(folder / CERTIFICATE, https.secret(config.certificate, config.private_key))
-    secrets.write_private(folder / "envoy.json", render(ports, config, folder))
+    for name, content in (https.upstream_secrets(certificates) if certificates is not None else {}).items():
+        secrets.write_private(folder / name, content)
+    content = render(ports, config, folder, secured=certificates is not None)
+    secrets.write_private(folder / "envoy.json", content)
     return folder / "envoy.json"
 
 
-def render(ports: Ports, config: EdgeConfig, folder: Path, template: Path = TEMPLATE) -> str:
+def render(
+    ports: Ports,
+    config: EdgeConfig,
+    folder: Path,
+    *,
+    secured: bool = False,
+    template: Path = TEMPLATE,
+) -> str:
     """The configuration with `${REGISTRY_PORT}` and so on, `${DESCRIPTOR_SET}`, and what is made, filled in.
 
-    With HTTPS it refers to the file CERTIFICATE in `folder`.
+    With HTTPS, and when the services are `secured` by mutual TLS, it refers to files that `write` puts into `folder`.
     """
     if not template.exists():
         raise StackError(f"{template} is missing: run from a checkout of MCPanel")
@@ -64,6 +77,8 @@ def render(ports: Ports, config: EdgeConfig, folder: Path, template: Path = TEMP
     edge = _filled(yaml.safe_load(text), _made(config))
     if config.certificate is not None:
         https.apply(edge, config, ports.edge, folder / CERTIFICATE)
+    if secured:
+        https.apply_upstream(edge, folder)
     if protection.hosts(config) == ["*"]:
         _drop_elsewhere(edge)
     if len(engines := ports.all_of("engine")) > 1:

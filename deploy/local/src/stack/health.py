@@ -6,7 +6,9 @@ Sources: RFC 9113 (frames), RFC 7541 (header fields as literals), grpc/health/v1
 
 import asyncio
 import contextlib
+import ssl
 import struct
+from pathlib import Path
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS, _GOAWAY = 0, 1, 4, 7
@@ -39,11 +41,25 @@ async def measures(port: int, line: bytes) -> bool:
     return False
 
 
-async def serves_grpc(port: int, service: str = "") -> bool:
-    """Whether grpc.health.v1 on 127.0.0.1 says SERVING for `service` (empty: the whole server)."""
+def trusting(folder: Path) -> ssl.SSLContext:
+    """A context for mutual TLS with the certificate in a folder; gRPC's servers want HTTP/2 agreed upon."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+async def serves_grpc(port: int, service: str = "", tls: tuple[ssl.SSLContext, str] | None = None) -> bool:
+    """Whether grpc.health.v1 on 127.0.0.1 says SERVING for `service` (empty: the whole server).
+
+    `tls` is how to speak TLS, and the name that the server's certificate has to have.
+    """
+    context, name = tls or (None, None)
     with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
         async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=context, server_hostname=name
+            )
             try:
                 writer.write(_request(port, service))
                 return await _answer(reader, writer)

@@ -9,25 +9,28 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stack import secrets
+from chassis import peers
+from stack import certificates, secrets
 from stack.child import kill_group
 from stack.errors import StackError
-from stack.health import listens, measures, serves_grpc
+from stack.health import listens, measures, serves_grpc, trusting
 from stack.home import Lock, explain
 from stack.ports import become_free, refuse_listener
-from stack.table import Entry, Preparation, Process, Site, log_of
+from stack.table import CERTIFIED, Entry, Preparation, Process, Site, log_of, process_name
 
 START_TIMEOUT = 60.0  # seconds a process may take to become ready
 NEVER_READY = 3  # so many ends of a process that was never ready yet …
 RAPID = 5  # … or of one that was …
 WINDOW = 30.0  # … within so many seconds, and the supervisor gives up
 BACKOFF = (0.1, 0.5, 1.0, 2.0)  # seconds before each restart in a row
+RENEWAL = 3600.0  # seconds between two looks at how long certificates are good
 LOG_LIMIT = 16 << 20  # bytes after which a log is rotated; one old copy is kept
 _TAIL = 12  # lines of a log that explain a failure
 
@@ -68,6 +71,7 @@ class Supervisor:
         lock = Lock(self.site.home)
         lock.acquire()
         try:
+            self._certify()
             with self._signals():
                 await self._supervise(on_ready)
         except OSError as error:
@@ -93,6 +97,7 @@ class Supervisor:
             *(asyncio.create_task(self._keep(node)) for node in self.nodes.values()),
             asyncio.create_task(self._all_ready(on_ready)),
             asyncio.create_task(self._rotate()),
+            asyncio.create_task(self._renew()),
         ]
         try:
             waiting: set[asyncio.Task[object]] = {stopped, *tasks}
@@ -178,7 +183,7 @@ class Supervisor:
         port = self.site.port(name)
         match kind:
             case "grpc":
-                return await serves_grpc(port)
+                return await serves_grpc(port, tls=self._tls(name))
             case "worker":
                 return await measures(port, b"mcp_worker_connected 1.0")
             case "postgres":
@@ -270,11 +275,27 @@ class Supervisor:
         }
         secrets.write_private(self.site.home.state, json.dumps(found, indent=2) + "\n", durable=False)
 
+    def _tls(self, listener: str) -> tuple[ssl.SSLContext, str] | None:
+        """How to speak to a listener of a process."""
+        if (folder := self.site.certificates) is None:
+            return None
+        return trusting(folder / "stack"), peers.host(process_name(listener))
+
     async def _rotate(self) -> None:
         while True:
             for log in self.site.home.logs.glob("*.log"):
                 await asyncio.to_thread(rotate, log)
             await asyncio.sleep(10)
+
+    def _certify(self) -> None:
+        """Make the certificates that are missing or near their end, where processes show them to each other."""
+        if (folder := self.site.certificates) is not None:
+            certificates.ensure(folder, CERTIFIED)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL)
+            self._certify()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -23,6 +23,8 @@ from stack.postgres import SERVICES, Postgres
 # Named for each process below, or for nobody: everything else that is called MCPANEL_… is passed on to all.
 _KEPT_BACK = ("MCPANEL_SECRET", "MCPANEL_DATABASE_URL", "MCPANEL_NATS_URL", "MCPANEL_KEY")
 _ADDRESSES = ("identity", "registry", "engine", "datasources", "audit")
+CERTIFIED = ("identity", "registry", "datasources", "audit", "engine", "gateway", "worker", "edge", "stack")
+"""The processes that show a certificate, where they do; the supervisor asks whether the others are ready."""
 _REPLICA = re.compile(r"_\d+$")
 
 
@@ -43,6 +45,12 @@ class Site:
     def nats(self) -> Nats:
         """The embedded NATS of this site."""
         return Nats(self.home.path, self.ports.nats)
+
+    @property
+    def certificates(self) -> Path | None:
+        """The folder with a folder of certificates for each process; None where they show none to each other."""
+        mutual = EdgeConfig.from_environment(self.environ).tls == "mutual"
+        return self.home.path / "certificates" if mutual else None
 
     def port(self, name: str) -> int:
         """The port of a listener, by its name in Ports."""
@@ -120,10 +128,17 @@ def _database(site: Site, name: str) -> dict[str, str]:
     return _secret(site, "MCPANEL_DATABASE_URL", name, site.postgres.url(name))
 
 
+def process_name(name: str) -> str:
+    """What a process is called in its certificate and its module: `engine_2` is an engine."""
+    return _REPLICA.sub("", name)
+
+
 def _common(site: Site, name: str, calls: Sequence[str]) -> dict[str, str]:
     found = {f"MCPANEL_{other.upper()}_ADDRESS": _address(site.ports.all_of(other)) for other in calls}
     found["MCPANEL_METRICS_LISTEN"] = f"127.0.0.1:{site.port(f'{name}_metrics')}"
-    found["MCPANEL_KEY_FILE"] = str(site.home.keys / f"{_REPLICA.sub('', name)}.key")
+    found["MCPANEL_KEY_FILE"] = str(site.home.keys / f"{process_name(name)}.key")
+    if (folder := site.certificates) is not None:
+        found["MCPANEL_TLS_DIR"] = str(folder / process_name(name))
     return found
 
 
@@ -227,7 +242,7 @@ def _start_worker(site: Site, name: str) -> subprocess.Popen[bytes]:
 
 def _edge(site: Site) -> subprocess.Popen[bytes]:
     folder = site.home.path / "envoy"
-    config = envoy.write(folder, site.ports, EdgeConfig.from_environment(site.environ))
+    config = envoy.write(folder, site.ports, EdgeConfig.from_environment(site.environ), site.certificates)
     return spawn(envoy.command(config), env=base_environment(), log=site.home.logs / "envoy.log")
 
 

@@ -20,8 +20,10 @@ from mcpanel.audit.v1 import audit_pb2_grpc
 
 async def serve(config: Config, signer: Signer) -> None:
     """Serves until it is told to stop."""
-    identity = channel(config.identity_address, key_file=config.key_file, peer="identity")
-    itself = channel(config.audit_address, key_file=config.key_file, peer="audit")
+    identity = channel(
+        config.identity_address, key_file=config.key_file, peer="identity", tls_dir=config.tls_dir
+    )
+    itself = channel(config.audit_address, key_file=config.key_file, peer="audit", tls_dir=config.tls_dir)
     db = Database(config.database_url, metadata, name="audit")
     server = build(config, db, signer, RemoteAuthenticator(identity), itself)
     try:

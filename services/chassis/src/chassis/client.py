@@ -6,6 +6,8 @@ user's own credential. Failures arrive as chassis errors: what the peer's servic
 the transport says names the peer.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +20,11 @@ from chassis.config import Address
 from chassis.context import current_or_none
 from chassis.errors import DeadlineExceeded
 from chassis.guards import refuse_open_transaction
+from chassis.peers import host
 from chassis.statuses import MAX_MESSAGE_BYTES, from_rpc_error
+from chassis.tls import CertificateError, Certificates
+
+log = logging.getLogger(__name__)
 
 KEEPALIVE: Final = (
     ("grpc.keepalive_time_ms", 10_000),
@@ -42,6 +48,8 @@ _OPTIONS: Final = (
 DEFAULT_SECONDS: Final = 30.0
 _MARGIN: Final = 0.05
 """Seconds kept back from the current call's deadline, to answer with a sentence instead of being cut off."""
+_LEAVING_SECONDS: Final = 24 * 3600.0
+"""How long calls that began before this process had a new certificate may go on."""
 
 EOF: Final[Any] = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
 ON_BEHALF_OF: Final = "x-mcpanel-on-behalf-of"
@@ -58,6 +66,7 @@ def channel(
     key: str | None = None,
     timeout: float = DEFAULT_SECONDS,
     on_behalf_of: bool = True,
+    tls_dir: Path | None = None,
 ) -> "ServiceChannel":
     """A channel to the service at `address` (`host:port`, or a gRPC target such as `dns:///registry:50051`).
 
@@ -65,13 +74,60 @@ def channel(
     that a service starts before its key exists and goes on when it is replaced; `key` gives it directly.
     `peer` is the name errors use (default: the address). `timeout` in seconds applies to unary calls made
     without one outside any call; streams have none unless given. `on_behalf_of=False` never forwards the
-    user's credential. Close it with `await channel.close()`.
+    user's credential. `tls_dir` is the folder of this process's certificate: with it the peer has to be the
+    process named `peer`. Close it with `await channel.close()`. Raises CertificateError.
     """
     target = str(address)
-    inner = grpc.aio.insecure_channel(target, options=list(_OPTIONS))
+    known = _Key(key, Path(key_file) if key_file else None)
     return ServiceChannel(
-        inner, peer or target, _Key(key, Path(key_file) if key_file else None), timeout, on_behalf_of
+        _Connection(target, peer, Certificates(tls_dir) if tls_dir else None),
+        peer or target,
+        known,
+        timeout,
+        on_behalf_of,
     )
+
+
+class _Connection:
+    """The `grpc.aio.Channel` to a peer: another one when this process has a new certificate."""
+
+    def __init__(self, target: str, peer: str, certificates: Certificates | None) -> None:
+        self._target = target
+        self._peer = peer
+        self._certificates = certificates
+        self._version = certificates.version() if certificates else ()
+        self._open = self._connect()
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def get(self) -> grpc.aio.Channel:
+        """The channel that calls are made on now."""
+        if self._certificates is not None and (version := self._certificates.version()) != self._version:
+            try:
+                opened = self._connect()
+            except CertificateError as error:
+                log.warning("the new certificate cannot be used yet", extra={"error": str(error)})
+                return self._open
+            # What goes on over the old one may take as long as it wants.
+            leaving = asyncio.ensure_future(self._open.close(_LEAVING_SECONDS))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            self._open, self._version = opened, version
+        return self._open
+
+    async def close(self, grace: float | None) -> None:
+        """Closes the channel, and those that were replaced."""
+        for leaving in self._leaving:
+            leaving.cancel()
+        await self._open.close(grace)
+
+    def _connect(self) -> grpc.aio.Channel:
+        options: list[tuple[str, Any]] = list(_OPTIONS)
+        if self._certificates is None:
+            return grpc.aio.insecure_channel(self._target, options=options)
+        options.append(("grpc.ssl_target_name_override", host(self._peer)))
+        return grpc.aio.secure_channel(
+            self._target, self._certificates.channel_credentials(), options=options
+        )
 
 
 class _Key:
@@ -101,9 +157,9 @@ class ServiceChannel(grpc.aio.Channel):
     """A `grpc.aio.Channel` to give to generated stubs; see the module's docstring."""
 
     def __init__(
-        self, inner: grpc.aio.Channel, peer: str, key: _Key, timeout: float, on_behalf_of: bool
+        self, connection: _Connection, peer: str, key: _Key, timeout: float, on_behalf_of: bool
     ) -> None:
-        self._inner = inner
+        self._connection = connection
         self.peer = peer
         self._key = key
         self._timeout = timeout
@@ -117,40 +173,47 @@ class ServiceChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Closes the channel; calls still open after `grace` seconds are cancelled."""
-        await self._inner.close(grace)
+        await self._connection.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The connection's state."""
-        return self._inner.get_state(try_to_connect)
+        return self._connection.get().get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Returns when the state differs from `last_observed_state`."""
-        await self._inner.wait_for_state_change(last_observed_state)
+        await self._connection.get().wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
         """Returns when the channel is connected."""
-        await self._inner.channel_ready()
+        await self._connection.get().channel_ready()
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """One request, one answer."""
-        return self._callable(self._inner.unary_unary(method, *args, **kwargs), UnaryCall, self._timeout)
+        return self._callable(
+            lambda inner: inner.unary_unary(method, *args, **kwargs), UnaryCall, self._timeout
+        )
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """One request, a stream of answers."""
-        return self._callable(self._inner.unary_stream(method, *args, **kwargs), StreamCall, None)
+        return self._callable(lambda inner: inner.unary_stream(method, *args, **kwargs), StreamCall, None)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """A stream of requests, one answer."""
-        return self._callable(self._inner.stream_unary(method, *args, **kwargs), UnaryCall, None)
+        return self._callable(lambda inner: inner.stream_unary(method, *args, **kwargs), UnaryCall, None)
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """A stream each way."""
-        return self._callable(self._inner.stream_stream(method, *args, **kwargs), StreamCall, None)
+        return self._callable(lambda inner: inner.stream_stream(method, *args, **kwargs), StreamCall, None)
 
     def _callable(
-        self, multicallable: Any, kind: Callable[[Any, str], Any], default: float | None
+        self,
+        make: Callable[[grpc.aio.Channel], Any],
+        kind: Callable[[Any, str], Any],
+        default: float | None,
     ) -> Callable[..., Any]:
         peer = self.peer
+        used = self._connection.get()
+        multicallable = make(used)
 
         def call(
             request: Any = None,
@@ -159,7 +222,10 @@ class ServiceChannel(grpc.aio.Channel):
             metadata: Metadata | None = None,
             wait_for_ready: bool | None = None,
         ) -> Any:
+            nonlocal used, multicallable
             refuse_open_transaction(f"a call to {peer}")
+            if (now := self._connection.get()) is not used:
+                used, multicallable = now, make(now)
             arguments = () if request is None else (request,)
             inner = multicallable(
                 *arguments,

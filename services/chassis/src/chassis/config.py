@@ -90,6 +90,7 @@ class Networks:
 
 
 NOWHERE: Final = Networks(())
+EVERYWHERE: Final = Networks.parse("0.0.0.0/0,::/0")
 
 
 def setting(
@@ -154,6 +155,11 @@ class ServiceConfig:
         "MCPANEL_TRUSTED_PROXIES",
         default=Networks.parse("127.0.0.0/8,::1/128"),
         help="the networks of edges and gateways, which say where a request came from, as CIDRs with commas between",
+    )
+    tls_dir: Path | None = setting(
+        "MCPANEL_TLS_DIR",
+        default="",
+        help="the folder with ca.crt, tls.crt and tls.key; with it processes speak mutual TLS only",
     )
     profile: Literal["local", "production"] = profile_setting()
     log_level: str = log_level_setting()

@@ -62,6 +62,8 @@ class Call:
     """The method's `mcpanel.policy.v1.Rule`; None for methods that need none (health, reflection)."""
     caller: Caller = ANONYMOUS
     client_address: str = ""
+    process: str = ""
+    """Which of the suite's processes the connection is from, proved by its certificate; empty without mutual TLS."""
     user_agent: str = ""
     request: Message | None = None
     """The request of a unary-request RPC."""

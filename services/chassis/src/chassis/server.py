@@ -21,6 +21,7 @@ from chassis.relay import OutboxRelay, RecordSource
 from chassis.rules import Method, MissingRuleError, methods
 from chassis.statuses import MAX_MESSAGE_BYTES
 from chassis.telemetry import MetricsListener
+from chassis.tls import CertificateError, Certificates
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,14 @@ class Server:
             if audit is not None:
                 self._background.append(OutboxRelay(db, audit, sources=record_sources).run)
             self._background.append(self._purge)
-        pipeline = Pipeline(self.methods, authenticator, self.draining, refusals, config.trusted_proxies)
+        pipeline = Pipeline(
+            self.methods,
+            authenticator,
+            self.draining,
+            refusals,
+            config.trusted_proxies,
+            secured=bool(config.tls_dir),
+        )
         self._server = grpc.aio.server(interceptors=[pipeline], options=list(_OPTIONS))
         for add, servicer in servicers:
             add(servicer, self._server)
@@ -116,11 +124,13 @@ class Server:
             await prepare()
         refuse_taken(self.config.listen)
         try:
-            self.port = self._server.add_insecure_port(str(self.config.listen))
+            self.port = self._bind()
             if self._metrics is not None:
                 self._metrics.start()
         except (RuntimeError, OSError) as error:
             raise StartError(f"cannot listen on {self.config.listen}: {error}") from error
+        except CertificateError as error:
+            raise StartError(str(error)) from error
         await self._server.start()
         for service in ("", *self.services):
             await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -129,6 +139,12 @@ class Server:
             "serving",
             extra={"address": str(self.config.listen), "port": self.port, "services": self.services},
         )
+
+    def _bind(self) -> int:
+        listen, folder = str(self.config.listen), self.config.tls_dir
+        if not folder:
+            return self._server.add_insecure_port(listen)
+        return self._server.add_secure_port(listen, Certificates(folder).server_credentials())
 
     async def run(self) -> None:
         """Starts, serves until SIGTERM or SIGINT, drains, stops. Exits the process with 1 when it cannot

@@ -13,8 +13,12 @@ from datasources.service import build
 
 async def serve(settings: Config) -> None:
     """Serves until SIGTERM."""
-    identity = client.channel(settings.identity_address, key_file=settings.key_file, peer="identity")
-    audit = client.channel(settings.audit_address, key_file=settings.key_file, peer="audit")
+    identity = client.channel(
+        settings.identity_address, key_file=settings.key_file, peer="identity", tls_dir=settings.tls_dir
+    )
+    audit = client.channel(
+        settings.audit_address, key_file=settings.key_file, peer="audit", tls_dir=settings.tls_dir
+    )
     try:
         authenticator = RemoteAuthenticator(identity, audiences=AUDIENCES)
         await build(settings, authenticator, audit).server.run()

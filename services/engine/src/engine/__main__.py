@@ -21,7 +21,7 @@ async def serve(settings: EngineConfig) -> None:
     """Serves until SIGTERM."""
 
     def peer(name: str, address: config.Address) -> chassis.client.ServiceChannel:
-        return channel(address, peer=name, key_file=settings.key_file)
+        return channel(address, peer=name, key_file=settings.key_file, tls_dir=settings.tls_dir)
 
     peers = Peers(
         registry=peer("registry", settings.registry_address),

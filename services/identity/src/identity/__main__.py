@@ -15,7 +15,9 @@ from identity.tables import metadata
 
 async def serve(settings: IdentityConfig) -> None:
     """Serves until SIGTERM."""
-    audit = client.channel(settings.audit_address, key_file=settings.key_file, peer="audit")
+    audit = client.channel(
+        settings.audit_address, key_file=settings.key_file, peer="audit", tls_dir=settings.tls_dir
+    )
     service = build(settings, audit)
     try:
         await service.server.run()

@@ -19,9 +19,15 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
     `authenticator` is given.
     """
     db = Database(settings.database_url, metadata, name="registry")
-    identity = channel(settings.identity_address, peer="identity", key_file=settings.key_file)
-    audit = channel(settings.audit_address, peer="audit", key_file=settings.key_file)
-    datasources = channel(settings.datasources_address, peer="datasources", key_file=settings.key_file)
+    identity = channel(
+        settings.identity_address, peer="identity", key_file=settings.key_file, tls_dir=settings.tls_dir
+    )
+    audit = channel(
+        settings.audit_address, peer="audit", key_file=settings.key_file, tls_dir=settings.tls_dir
+    )
+    datasources = channel(
+        settings.datasources_address, peer="datasources", key_file=settings.key_file, tls_dir=settings.tls_dir
+    )
     servicer = Registry(
         db,
         DataSources(DataSourceServiceStub(datasources)),

@@ -47,8 +47,12 @@ async def run(config: Config) -> None:
     metrics = MetricsListener(config.metrics_listen) if config.metrics_listen else None
     if metrics:
         metrics.start()
-    engine_channel = channel(config.engine_address, key_file=config.key_file, peer="engine")
-    datasources_channel = channel(config.datasources_address, key_file=config.key_file, peer="datasources")
+    engine_channel = channel(
+        config.engine_address, key_file=config.key_file, peer="engine", tls_dir=config.tls_dir
+    )
+    datasources_channel = channel(
+        config.datasources_address, key_file=config.key_file, peer="datasources", tls_dir=config.tls_dir
+    )
     engine = pb_grpc.WorkerServiceStub(engine_channel)
     outgoing = Outgoing()
     attempts = Attempts(

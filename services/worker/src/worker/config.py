@@ -35,6 +35,11 @@ class Config:
     metrics_listen: Address | None = setting(
         "MCPANEL_METRICS_LISTEN", default="", help="host:port for Prometheus, empty for none"
     )
+    tls_dir: Path | None = setting(
+        "MCPANEL_TLS_DIR",
+        default="",
+        help="the folder with ca.crt, tls.crt and tls.key; with it processes speak mutual TLS only",
+    )
     profile: Literal["local", "production"] = profile_setting()
     log_level: str = log_level_setting()
     log_format: str = setting("MCPANEL_LOG_FORMAT", default="json", help="json or console")

@@ -42,6 +42,11 @@ async def _prove(call: Call, authenticator: Authenticator, *, public: bool) -> C
             "a change with a cookie must come from the console's own pages (Sec-Fetch-Site)",
         )
     caller = await authenticator.authenticate(shown.credential)
+    if call.process and caller.kind == "service" and caller.name != call.process:
+        raise Unauthenticated(
+            "CREDENTIALS_INVALID",
+            "a service's key was shown over another process's connection; replace the key",
+        )
     return await _on_behalf(caller, shown, authenticator)
 
 

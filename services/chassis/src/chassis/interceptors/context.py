@@ -10,11 +10,14 @@ from urllib.parse import unquote
 import grpc.aio
 from google.protobuf.message import Message
 
-from chassis.config import Networks
+from chassis.config import EVERYWHERE, Networks
 from chassis.context import Call
+from chassis.peers import process_of
 from chassis.rules import Method
 
 _TRACE: Final = re.compile(r"[0-9A-Za-z_\-]{8,64}")
+_DOORS: Final = frozenset({"edge", "gateway"})
+"""The processes that ask for others."""
 _NEVER: Final = 365 * 24 * 3600.0
 
 
@@ -23,10 +26,14 @@ def make(
     context: grpc.aio.ServicerContext[Any, Any],
     draining: asyncio.Event,
     proxies: Networks,
+    *,
+    secured: bool = False,
 ) -> Call:
-    """The call, as its metadata describes it. Nothing in it is proved yet. `proxies` are who may say for whom they
-    ask.
+    """The call, as its metadata describes it. Nothing in it is proved yet but, when `secured`, which process calls.
+
+    `proxies` are who may say for whom they ask; when `secured`, the edge and the gateway may, and nobody else.
     """
+    process = _process(context) if secured else ""
     metadata = {
         str(key): value if isinstance(value, str) else value.decode("latin-1")
         for key, value in context.invocation_metadata() or ()
@@ -38,7 +45,10 @@ def make(
         method=method.path,
         trace_id=_trace_id(metadata),
         rule=method.rule,
-        client_address=_address(metadata, context.peer() or "", proxies),
+        client_address=_address(
+            metadata, context.peer() or "", EVERYWHERE if process in _DOORS else None if secured else proxies
+        ),
+        process=process,
         user_agent=metadata.get("user-agent", ""),
         deadline=None if left is None or left > _NEVER else now + left,
         started=now,
@@ -71,16 +81,22 @@ def _trace_id(metadata: dict[str, str]) -> str:
     return secrets.token_hex(16)
 
 
-def _address(metadata: dict[str, str], peer: str, proxies: Networks) -> str:
+def _address(metadata: dict[str, str], peer: str, proxies: Networks | None) -> str:
     """The client's address: as the edge saw it when the edge calls, else the connection's.
 
     The edge appends it to x-forwarded-for; what stands before it there, x-envoy-external-address where the edge takes
     the client for an internal one, and the whole header from whoever is no proxy, are the client's own word.
     """
     caller = _peer(peer)
-    if caller == "unix" or caller in proxies:
+    if proxies is not None and (caller == "unix" or caller in proxies):
         return metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or caller
     return caller
+
+
+def _process(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Which of the suite's processes the connection's certificate is of."""
+    names = context.auth_context().get("x509_subject_alternative_name", ())
+    return process_of(str(name, "latin-1") for name in names)
 
 
 def _peer(peer: str) -> str:

@@ -46,13 +46,18 @@ class Pipeline(_Interceptor):
         draining: asyncio.Event,
         refusals: RefusalHook | None = None,
         proxies: Networks = NOWHERE,
+        *,
+        secured: bool = False,
     ) -> None:
-        """`proxies` are the networks of those who may say for whom they ask (x-forwarded-for)."""
+        """`proxies` are the networks of those who may say for whom they ask (x-forwarded-for); `secured`, that every
+        peer has shown a certificate, which says so better.
+        """
         self._methods = methods
         self._authenticator = authenticator
         self._draining = draining
         self._refusals = refusals
         self._proxies = proxies
+        self._secured = secured
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
@@ -138,7 +143,7 @@ class Pipeline(_Interceptor):
         context: grpc.aio.ServicerContext[Any, Any],
         run: Callable[[Call], Awaitable[Any]],
     ) -> Any:
-        call = context_layer.make(method, context, self._draining, self._proxies)
+        call = context_layer.make(method, context, self._draining, self._proxies, secured=self._secured)
         with use(call), observed(method, call):
             try:
                 return await run(call)

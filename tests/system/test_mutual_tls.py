@@ -1,0 +1,44 @@
+"""A stack whose processes show each other certificates."""
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+
+from stack import certificates
+from stack.table import CERTIFIED
+from tests.support.stack import Stack
+from tests.system.console import Console
+
+
+async def test_everything_works_over_mutual_tls_nothing_without_and_certificates_change_meanwhile(
+    make_stack: Callable[..., Stack],
+) -> None:
+    stack = make_stack(MCPANEL_TLS="mutual")
+    async with stack.http() as http:
+        console = Console(http, patience=30)
+        code = await console.python("def main() -> str:\n    return 'safe'\n")
+        flow = await console.workflow(f"name: NAME\nsteps:\n  - {{id: a, component: {code}}}\n")
+
+        before = await console.finish(await console.start(flow["name"]))
+        for process in CERTIFIED:
+            (stack.home.path / "certificates" / process).unlink()
+        made = certificates.ensure(stack.home.path / "certificates", CERTIFIED)
+        stack.wait_restarted("registry", stack.kill("registry"))
+        run = await console.start(flow["name"])
+        after = await console.finish(run)
+        events = await console.events(run)
+        health = (await http.get("/health")).json()
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.ports.engine}") as plain:
+        read = plain.unary_unary(
+            "/mcpanel.engine.v1.EngineService/ListRuns", request_serializer=bytes, response_deserializer=bytes
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await read(b"", metadata=stack.metadata(), timeout=10)
+
+    assert (before["status"], after["status"]) == ("SUCCESS", "SUCCESS")
+    assert set(made) == set(CERTIFIED)
+    assert "end" in events[-1]
+    assert health["status"] == "SERVING"
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
