@@ -152,6 +152,45 @@ async def test_what_exists_and_is_not_shown_is_a_denied_attempt(
     assert (entry["entity_type"], entry["entity_id"]) == ("definition", "d1")
 
 
+async def test_a_failure_says_what_the_request_was_about(stub: Any, db: Database, registry: Registry) -> None:
+    registry.error = NotFound("DEFINITION_NOT_FOUND", "no such", resource=("definition", "its name"))
+    registry.error.hidden = True
+
+    await failure(
+        stub.DeleteDefinition(pb.DeleteDefinitionRequest(definition_id="d1"), metadata=as_caller(VIEWER))
+    )
+    await failure(stub.GetDefinition(pb.GetDefinitionRequest(definition_id="d2"), metadata=as_caller(EDITOR)))
+
+    denied, hidden = await recorded(db)
+    assert (denied["outcome"], denied["entity_type"], denied["entity_id"]) == (
+        "PERMISSION_MISSING",
+        "definition",
+        "d1",
+    )
+    assert (hidden["entity_type"], hidden["entity_id"]) == ("definition", "d2")
+
+
+async def test_what_nobody_has_validated_is_cut_before_it_is_recorded(stub: Any, db: Database) -> None:
+    wrong = pb.DeleteDefinitionRequest(definition_id="\0" + "x" * 100_000)
+
+    await failure(stub.DeleteDefinition(wrong, metadata=as_caller(VIEWER)))
+
+    [entry] = await recorded(db)
+    assert entry["entity_id"] == "x" * 200
+
+
+async def test_an_email_address_is_no_entitys_id(db: Database) -> None:
+    log = RefusalLog(db)
+    taken = errors.AlreadyExists("EMAIL_TAKEN", "taken", resource=("user", "ada@example.com"))
+
+    log.remember(_call(VIEWER), taken)
+    await log.flush(everything=True)
+
+    [entry] = await recorded(db)
+    assert (entry["entity_type"], entry["entity_id"]) == ("user", "")
+    assert (entry["details"]["user"], "user" in entry["personal"]) == ("ada@example.com", True)
+
+
 async def test_wrong_requests_are_recorded_once_and_counted(stub: Any, db: Database) -> None:
     log = RefusalLog(db)
     call = _call(VIEWER)

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from chassis import outbox
+from chassis import outbox, relay
 from chassis.client import channel
 from chassis.database import Database
 from chassis.errors import Invalid, Unavailable
 from chassis.relay import OutboxRelay
+from chassis.telemetry import OUTBOX_LAG
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 from tests.chassis.conftest import Serve
 from tests.support.callers import SERVICE
@@ -121,3 +122,32 @@ async def test_the_relay_wakes_on_commit_and_outlives_audits_absence(serve: Serv
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await to_audit.close()
+
+
+async def test_what_is_committed_leaves_at_once_and_never_waits_a_second(
+    serve: Serve, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_IDLE_SECONDS", 3600.0)  # so that nothing is found by looking now and then
+    audit = Audit()
+    to_audit = await start(serve, audit)
+    lags = _lags()
+    task = asyncio.create_task(OutboxRelay(db, to_audit).run())
+
+    for number in range(200):
+        await add(db, f"A{number}")
+    async with asyncio.timeout(20):
+        while await waiting(db):
+            await asyncio.sleep(0.02)
+
+    assert len(audit.records) == audit.deliveries == 200
+    assert _lags() == lags + 200  # the figure that /metrics shows
+    assert relay.GATHER <= 0.5  # what is committed meanwhile waits so long, and then leaves with others
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await to_audit.close()
+
+
+def _lags() -> float:
+    """How many records' lags were measured."""
+    found = [one for metric in OUTBOX_LAG.collect() for one in metric.samples if one.name.endswith("_count")]
+    return found[0].value

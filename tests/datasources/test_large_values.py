@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from chassis import jsonvalue
 from chassis.errors import Exhausted
 from datasources import store, wire
-from datasources.connections import Stored
 from datasources.connectors import scanning
 from datasources.connectors.querying import started
+from datasources.credentials import Stored
 from datasources.statements import check
 from tests.datasources.conftest import Target, World, new_target, run
 from tests.datasources.test_cancelling import until_open

@@ -3,7 +3,10 @@
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import grpc.aio
+import psycopg
 import pytest
 
 from chassis import logs, vault
@@ -34,13 +37,53 @@ async def test_rotation_wraps_every_secret_anew(world: World, target: Target) ->
 async def test_without_its_master_key_a_secret_does_not_open(world: World, target: Target) -> None:
     await world.create(target.data_source())
     world.config.master_key.unlink()
-    world.service.connections._vault = Vault(world.config.master_key)
+    world.service.connections._credentials._vault = Vault(world.config.master_key)
 
     with pytest.raises(Precondition) as caught:
         await world.query("SELECT 1")
 
     assert caught.value.reason == "CONNECTION_FAILED"
     assert "master key" in caught.value.message
+
+
+# --- use
+
+
+async def test_each_use_of_a_secret_is_on_record_with_who_it_was_for(world: World, target: Target) -> None:
+    world.environ["MCPANEL_SECRET_DB"] = str(urlsplit(target.url).password)
+    source = await world.create(target.data_source(secret_ref="env:MCPANEL_SECRET_DB"))
+
+    await world.value("SELECT 1")
+    await world.value("SELECT 2")  # over the same connection
+
+    [entry] = [one for one in await world.records() if one["action"] == "SECRET_USED"]
+    assert (entry["actor"]["id"], entry["entity_id"]) == (EDITOR.id, source.id)
+    assert entry["method"].endswith("/ExecuteQuery")
+    assert entry["details"]["secret_ref"] == "env:MCPANEL_SECRET_DB"
+    assert world.environ["MCPANEL_SECRET_DB"] not in str(entry)
+
+
+async def test_a_secret_whose_use_cannot_be_recorded_is_not_used(world: World, target: Target) -> None:
+    await world.create(target.data_source())
+    with psycopg.connect(world.config.database_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE outbox RENAME TO gone")
+
+        with pytest.raises(ServiceError):
+            await world.value("SELECT 1")
+
+        owner.execute("ALTER TABLE gone RENAME TO outbox")
+    assert world.service.pools.open == 0
+    assert [one["action"] for one in await world.records()] == ["DATA_SOURCE_CREATED"]
+    assert await world.value("SELECT 1") == 1
+
+
+async def test_a_failure_after_a_use_is_recorded_beside_it(world: World, target: Target) -> None:
+    await world.create(target.data_source(port=1))
+
+    with pytest.raises(grpc.aio.AioRpcError):
+        await world.stub.ScanSchema(pb.ScanSchemaRequest(data_source_id="sample"), metadata=as_caller(ADMIN))
+
+    assert [one["action"] for one in await world.records()][1:] == ["SECRET_USED", "DATA_SOURCE_SCANNED"]
 
 
 # --- references

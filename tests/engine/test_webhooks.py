@@ -208,6 +208,10 @@ async def test_a_secret_is_shown_once_stored_sealed_and_rotated(
         for table in ("triggers", "outbox", "idempotency", "webhook_messages"):
             rows = await (await connection.execute(f"SELECT * FROM {table}")).fetchall()
             assert made.secret.removeprefix("whsec_") not in json.dumps(rows, default=_text)
+        records = await (await connection.execute("SELECT record FROM outbox ORDER BY seq")).fetchall()
+    used = [one for (one,) in records if one["action"] == "SECRET_USED"]
+    assert {(one["entity_type"], one["actor"]["kind"]) for one in used} == {("trigger", "webhook")}
+    assert len(used) == len({one["details"]["message_id"] for one in used}) > 0
 
 
 def _text(value: Any) -> str:

@@ -78,9 +78,26 @@ async def add(
     entry = record(
         name, tx.now, call, actor=actor, entity=entity, details=body, outcome=outcome, personal=personal
     )
+    await _put(tx, entry)
+    covered(tx)
+
+
+async def note(
+    tx: Transaction,
+    action: str,
+    *,
+    entity: tuple[str, str],
+    details: Mapping[str, Any] | None = None,
+    actor: Actor | None = None,
+) -> None:
+    """Records, in `tx`, what happened on the way of what the call itself is recorded for, or not at all."""
+    body = _object(masked(details or {}))
+    await _put(tx, record(action, tx.now, tx.call, actor=actor, entity=entity, details=body))
+
+
+async def _put(tx: Transaction, entry: Mapping[str, Json]) -> None:
     await tx.execute(add_statement(entry, tx.tables.outbox))
     tx.outboxed += 1
-    covered(tx)
 
 
 def covered(tx: Transaction) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -14,7 +15,7 @@ from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.errors import Invalid, ServiceError, TooLarge
 from chassis.jsonvalue import Json
-from chassis.telemetry import OUTBOX_AGE, OUTBOX_REFUSED, OUTBOX_ROWS, OUTBOX_SENT
+from chassis.telemetry import OUTBOX_AGE, OUTBOX_LAG, OUTBOX_REFUSED, OUTBOX_ROWS, OUTBOX_SENT
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 500
 _BYTES: Final = 3 * 1024 * 1024
 _IDLE_SECONDS: Final = 5.0
-_GATHER: Final = 0.4
+GATHER: Final = 0.4
 """Seconds between batches that are not full: with each, what was committed meanwhile travels along."""
 _FIRST_DELAY: Final = 0.2
 _MAX_DELAY: Final = 15.0
@@ -63,7 +64,7 @@ class OutboxRelay:
                 while sent := await self.relay_once():
                     delay = _FIRST_DELAY
                     if sent < _BATCH:
-                        await asyncio.sleep(_GATHER)
+                        await asyncio.sleep(GATHER)
             except ServiceError as error:
                 log.warning("records wait for audit", extra={"reason": error.reason, "seconds": delay})
                 await asyncio.sleep(delay)
@@ -100,6 +101,9 @@ class OutboxRelay:
             return
         await source.accepted(records)
         OUTBOX_SENT.inc(len(records))
+        now = time.time()
+        for record in records:
+            OUTBOX_LAG.observe(max(0.0, now - record.time.seconds - record.time.nanos / 1e9))
 
 
 class _Outbox:
@@ -144,14 +148,14 @@ class _Outbox:
 
 def to_record(entry: dict[str, Any]) -> audit_pb2.Record:
     """The message for an outbox row."""
-    time = timestamp_pb2.Timestamp()
-    time.FromDatetime(datetime.fromisoformat(str(entry["time"])))
+    happened = timestamp_pb2.Timestamp()
+    happened.FromDatetime(datetime.fromisoformat(str(entry["time"])))
     details: dict[str, Json] = entry.get("details") or {}
     known = {field.name for field in audit_pb2.Actor.DESCRIPTOR.fields}
     actor = {name: str(value) for name, value in (entry.get("actor") or {}).items() if name in known}
     return audit_pb2.Record(
         record_id=entry["record_id"],
-        time=time,
+        time=happened,
         action=entry["action"],
         actor=audit_pb2.Actor(**actor),
         outcome=entry.get("outcome", "OK"),

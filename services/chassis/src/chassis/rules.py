@@ -68,6 +68,25 @@ def rule_of(method: MethodDescriptor) -> policy_pb2.Rule:
     return rule
 
 
+def about(rule: policy_pb2.Rule, request: Message) -> tuple[str, str] | None:
+    """What a request is about, by the rule of its method: the type, and the id or name as it was sent.
+
+    None where the rule names nothing, or the request does not. The request may be one that was not validated.
+    """
+    for resource in rule.resources:
+        if resource.field and (found := _value(request, resource.field)):
+            return Resource.Kind.Name(resource.kind).lower(), found
+    return None
+
+
+def _value(message: Message, path: str) -> str:
+    """The text at a path of fields, the first where there are several."""
+    found: Any = message
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found if isinstance(found, str) else next(iter(found), "")
+
+
 @cache
 def calls_beside(request: Descriptor) -> tuple[str, ...]:
     """What may stand behind the id in the REST path of the method that takes `request`, e.g. `GET :explain`."""

@@ -38,6 +38,11 @@ OUTBOX_REFUSED: Final = Gauge(
     "mcp_outbox_refused", "Audit records that audit refused; they wait for a person."
 )
 OUTBOX_SENT: Final = Counter("mcp_outbox_sent", "Audit records accepted by audit.")
+OUTBOX_LAG: Final = Histogram(
+    "mcp_outbox_lag_seconds",
+    "Seconds from what happened to its place in the action log.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0),
+)
 BUS_CONNECTED: Final = Gauge("mcp_bus_connected", "1 while NATS is connected.")
 BUS_DROPPED: Final = Counter("mcp_bus_dropped", "Messages not published or not delivered.", ("why",))
 

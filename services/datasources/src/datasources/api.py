@@ -14,8 +14,9 @@ from chassis.ids import uuid7
 from chassis.statuses import MAX_MESSAGE_BYTES
 from chassis.vault import Vault
 from datasources import catalogue, domain, store, wire
-from datasources.connections import Connections, Stored
+from datasources.connections import Connections
 from datasources.connectors import failures
+from datasources.credentials import Stored
 from datasources.domain import Caller, DataSource, Draft
 from datasources.pools import Pools
 from datasources.queries import Batch, Columns, Order, Outcome, Queries, Query, Stop

@@ -11,16 +11,13 @@ from typing import Final
 
 import psycopg
 
-from chassis import logs
 from chassis.errors import ServiceError
-from chassis.vault import SealBroken, Sealed, Vault
 from datasources.addresses import Guard, Target, UnknownHostError
 from datasources.catalogue import Catalogue
 from datasources.connectors import failures, postgresql, scanning
 from datasources.connectors.postgresql import Session
-from datasources.domain import DataSource
+from datasources.credentials import Credentials, Stored
 from datasources.pools import Pools
-from datasources.references import References
 
 _TEST_SECONDS: Final = 15
 _SCAN_SECONDS: Final = 60
@@ -37,23 +34,12 @@ class Tested:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A data source and its encrypted secret, as the database holds them."""
-
-    source: DataSource
-    sealed: Sealed | None
-
-
 class Connections:
     """Connections to data sources. Nothing here may be called while a transaction is open."""
 
-    def __init__(
-        self, guard: Guard, references: References, vault: Vault, pools: Pools, roots: Path | None
-    ) -> None:
+    def __init__(self, guard: Guard, credentials: Credentials, pools: Pools, roots: Path | None) -> None:
         self._guard = guard
-        self._references = references
-        self._vault = vault
+        self._credentials = credentials
         self._pools = pools
         self._roots = roots
 
@@ -113,30 +99,12 @@ class Connections:
 
     async def _connect(self, stored: Stored) -> tuple[Session, Target]:
         source = stored.source
-        secret = self._secret(stored)
         try:
             target = await self._guard.target(source.host)
         except UnknownHostError:
             raise failures.connection_failed(f"{source.host} has no address") from None
+        secret = await self._credentials.use(stored)
         return await postgresql.connect(source, target, secret, self._roots), target
-
-    def _secret(self, stored: Stored) -> str:
-        if stored.source.secret_ref:
-            secret = self._references.read(stored.source.secret_ref)
-        elif stored.sealed is not None:
-            secret = self._open(stored.source.id, stored.sealed)
-        else:
-            return ""
-        logs.masker.add(secret)
-        return secret
-
-    def _open(self, data_source_id: str, sealed: Sealed) -> str:
-        try:
-            return self._vault.open(data_source_id, sealed)
-        except SealBroken:
-            raise failures.connection_failed(
-                "the stored secret does not open with this service's master key; set it again"
-            ) from None
 
 
 def _failed(why: str, started: float) -> Tested:

@@ -13,6 +13,7 @@ from datasources.addresses import Guard, Resolve, resolve
 from datasources.api import DataSources
 from datasources.config import Config
 from datasources.connections import Connections
+from datasources.credentials import Credentials
 from datasources.pools import Pools
 from datasources.references import References
 from datasources.rotation import Rotation
@@ -46,7 +47,8 @@ def build(
     db = Database(config.database_url, metadata, name="datasources", repeat_key=vault.repeat_key)
     pools = Pools(config.pool_size, config.pool_total, wait_seconds=config.pool_wait)
     references = References(environ, config.secrets_dir)
-    connections = Connections(guard, references, vault, pools, config.tls_roots)
+    credentials = Credentials(db, references, vault)
+    connections = Connections(guard, credentials, pools, config.tls_roots)
     servicer = DataSources(db, vault, references, connections, pools)
     rotation = Rotation(db, vault)
     server = Server(

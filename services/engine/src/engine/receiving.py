@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _DEPTH: Final = 30
 _ACTION: Final = "WEBHOOK_RECEIVED"
+_SECRET_USED: Final = "SECRET_USED"  # noqa: S105  # an action
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,19 @@ class Receiving:
                     await store.settle_message(tx, trigger.id, message_id, run_id)
                     last = triggers.last_start(tx.now.isoformat(), f"webhook:{message_id}", run_id, "")
                     await store.note(tx, trigger.id, last, is_public=wish.prepared.is_public)
+                    sender = outbox.Actor(trigger.id, "webhook", trigger.name)
+                    await outbox.note(
+                        tx,
+                        _SECRET_USED,
+                        entity=(KIND, trigger.id),
+                        actor=sender,
+                        details={"message_id": message_id, "signature": trigger.signature},
+                    )
                     await outbox.add(
                         tx,
                         entity=(KIND, trigger.id),
                         action=_ACTION,
-                        actor=outbox.Actor(trigger.id, "webhook", trigger.name),
+                        actor=sender,
                         details={"message_id": message_id, "run_id": run_id},
                     )
         except BaseException:

@@ -166,12 +166,12 @@ class Pipeline(_Interceptor):
         self, method: Method, call: Call, request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> tuple[Any, Any]:
         """Authentication, policy, validation: returns the request and the context to hand to the handler."""
+        if isinstance(request, Message):
+            call.request = request  # for the record, should it be refused
         await authenticate(call, self._authenticator)
         allow(call)
         if method.client_streaming:
             return _validated(request), CheckedContext(context)
-        if isinstance(request, Message):
-            call.request = request  # for the record, should it be refused
         validate(request)
         context_layer.adopt(call, request, repeatable=not method.server_streaming)
         return request, context

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from chassis.context import Call, use, utcnow
 from chassis.database import Database
 from chassis.errors import Denied, Invalid, NotFound, ServiceError, Unauthenticated
 from chassis.jsonvalue import Json
+from chassis.rules import about
 from chassis.signals import Signal
 from chassis.telemetry import REFUSALS, REFUSALS_WAITING
 
@@ -34,6 +36,7 @@ _SECONDS: Final = 1.0
 _PATIENCE: Final = 0.25
 """Seconds that an answer waits for its record."""
 _LONGEST_MESSAGE: Final = 500
+_LONGEST_ID: Final = 200
 
 
 async def note_failure(hook: RefusalHook | None, call: Call, error: ServiceError) -> None:
@@ -206,18 +209,38 @@ def _record(failure: _Failure, now: datetime, call: Call, error: ServiceError) -
     details: dict[str, Json] = {"reason": error.reason, "message": error.message[:_LONGEST_MESSAGE]}
     if call.rule is not None and call.rule.permission:
         details["permission"] = str(call.rule.permission)
-    entity = error.resource
-    if entity is None or entity[0] == "method" or failure.action == UNAUTHENTICATED:
-        entity = ("method", call.rpc)
+    kind, name = ("method", call.rpc) if failure.action == UNAUTHENTICATED else _about(call, error)
+    if kind == "user" and not _is_id(name):  # an email address: entities' ids are in the open
+        details["user"], name = name, ""
     return outbox.record(
         failure.action,
         now,
         call,
-        entity=entity,
+        entity=(kind, name),
         details=details,
         outcome=error.reason,
-        personal=["message"],  # it may name what somebody sent
+        personal=["message", "user"],  # a message may name what somebody sent
     )
+
+
+def _about(call: Call, error: ServiceError) -> tuple[str, str]:
+    """What a call was about: what its request names, else what the error is about, else the method."""
+    found = error.resource if error.resource is not None and error.resource[0] != "method" else None
+    asked = about(call.rule, call.request) if call.rule is not None and call.request is not None else None
+    if asked is not None and (found is None or found[0] == asked[0]):
+        found = asked  # errors may name by a name what is recorded by its id
+    if found is None:
+        return "method", call.rpc
+    kind, name = found
+    return kind, name.replace("\0", "")[:_LONGEST_ID]  # nobody has validated it
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _counted(record: dict[str, Json], count: int) -> dict[str, Json]:
