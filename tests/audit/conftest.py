@@ -15,6 +15,7 @@ from audit.__main__ import build
 from audit.checkpoint import Signer
 from audit.config import Config
 from audit.tables import PROTECTED, metadata
+from audit.watching import Pace
 from chassis import jsonvalue
 from chassis.client import ServiceChannel, channel
 from chassis.config import Address
@@ -61,6 +62,7 @@ class World:
     signer: Signer
     owner: psycopg.Connection
     """The tests' own connection, as the tables' owner."""
+    server: Server
 
     async def append(self, *batches: Sequence[pb.Record]) -> int:
         """Appends batch after batch as a service; returns how many were new."""
@@ -127,7 +129,7 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
         psycopg.connect(url, autocommit=True) as owner,
     ):
 
-        async def start(*, relaying: bool = False, witness: str = "") -> World:
+        async def start(*, relaying: bool = False, witness: str = "", pace: Pace | None = None) -> World:
             config = Config(
                 home=Path(sockets),
                 listen=Address(f"unix:{sockets}/{len(running)}"),
@@ -138,12 +140,12 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
             )
             db = Database(url, metadata, name="audit")
             itself = channel(config.listen, peer="audit", key=SERVICE.credential) if relaying else None
-            server = build(config, db, signer, TestAuthenticator(), itself)
+            server = build(config, db, signer, TestAuthenticator(), itself, pace=pace)
             await server.start()
             # This channel raises the chassis's errors, so that reasons and metadata can be asserted.
             connection = channel(config.listen, peer="audit")
             running.append((server, [connection, *([itself] if itself else [])], db))
-            return World(audit_pb2_grpc.AuditServiceStub(connection), db, url, signer, owner)
+            return World(audit_pb2_grpc.AuditServiceStub(connection), db, url, signer, owner, server)
 
         yield start
         for server, channels, db in running:

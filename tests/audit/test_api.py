@@ -121,7 +121,13 @@ async def four(postgres: TestPostgres) -> AsyncIterator[World]:
                 record("r0", entity_type="definition", entity_id="d1"),
                 record("r1", "MCP_DELETED", entity_type="definition", entity_id="d1"),
                 record("r2", actor=pb.Actor(id="u2", name="bob"), outcome="PERMISSION_MISSING"),
-                record("r3", entity_type="definition", trace_id="t3", time=TIME.replace(hour=13)),
+                record(
+                    "r3",
+                    entity_type="definition",
+                    trace_id="t3",
+                    time=TIME.replace(hour=13),
+                    details={"new": {"owner": {"email": "grace@example.com"}, "full_name": "Grace"}},
+                ),
             ]
         )
         yield world
@@ -144,6 +150,10 @@ async def four(postgres: TestPostgres) -> AsyncIterator[World]:
         ("service = registry", []),
         ('entity_id = "d1" AND (action = "MCP_DELETED" OR outcome = "TIMED_OUT")', ["r1"]),
         ("NOT action = MCP_*", []),
+        ('text : "BOB"', ["r2"]),
+        ('text : "definition d1"', ["r1", "r0"]),
+        ('text : "grace@" AND action = "MCP_CREATED"', ["r3"]),
+        ('text : "nowhere"', []),
     ],
 )
 async def test_the_list_filters(four: World, where: str, found: list[str]) -> None:

@@ -39,7 +39,8 @@ async def gateway() -> AsyncIterator[Gateway]:
     port = await engine.start()
     opened = channel(f"127.0.0.1:{port}", peer="engine")
     draining = asyncio.Event()
-    app = application(Suite({}), opened, draining, keep_alive=0.05, proxies=Networks.parse("127.0.0.0/8"))
+    proxies = Networks.parse("127.0.0.0/8")
+    app = application(Suite({}), opened, opened, draining=draining, keep_alive=0.05, proxies=proxies)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
         yield Gateway(http, engine, draining, app)
     await opened.close()

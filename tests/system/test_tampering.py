@@ -1,6 +1,8 @@
 """Somebody with the database in hand edits the action log: VerifyLog names the entry. What was edited is put back."""
 
+import asyncio
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,6 +79,21 @@ async def test_an_export_over_rest_is_verified_offline_with_the_key_of_the_log(
     count = sum('{"entry":' in line for line in lines)
     assert whole.stdout.startswith(f"verified: {count} entries of mcpanel.local/audit from 0")
     assert (forged.returncode, forged.stdout.split(" ")[0]) == (1, "ENTRY_CHANGED")
+
+
+async def test_the_log_is_watched_and_downloaded_through_the_edge(admin: Console) -> None:
+    async with admin.http.stream("GET", "/api/v1/action-logs:watch?page_size=1") as answer:
+        lines = answer.aiter_lines()
+        async with asyncio.timeout(30):
+            first, live = [json.loads(await anext(lines)) for _ in range(2)]
+
+    table = await admin.http.get(
+        "/api/v1/action-logs.csv", params={"from_index": first["actionLog"]["index"]}
+    )
+
+    assert "live" in live
+    assert table.headers["content-type"].startswith("text/csv")
+    assert first["actionLog"]["id"] in table.text
 
 
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -103,7 +103,12 @@ async def serve(config: GatewayConfig) -> None:
     http = _Http(
         uvicorn.Config(
             application(
-                suite, channels["engine"][1], draining, config.keep_alive_seconds, config.trusted_proxies
+                suite,
+                channels["engine"][1],
+                channels["audit"][1],
+                draining=draining,
+                keep_alive=config.keep_alive_seconds,
+                proxies=config.trusted_proxies,
             ),
             host=config.http_listen.host,
             port=config.http_listen.port,

@@ -14,13 +14,20 @@ from chassis.client import ServiceChannel
 from chassis.config import Networks
 from chassis.errors import ServiceError
 from gateway import documents, oversize, paths, problems
+from gateway.actionlogs import Csv
 from gateway.artifacts import Download
 from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
 
 
 def application(
-    suite: Suite, engine: ServiceChannel, draining: asyncio.Event, keep_alive: float, proxies: Networks
+    suite: Suite,
+    engine: ServiceChannel,
+    audit: ServiceChannel,
+    *,
+    draining: asyncio.Event,
+    keep_alive: float,
+    proxies: Networks,
 ) -> Starlette:
     """The ASGI application. `keep_alive` in seconds; `draining` ends the streams; `proxies` are where the edge is."""
 
@@ -46,6 +53,7 @@ def application(
             Route("/api/v1/workflow-runs/stream", RunsStream(engine, draining, keep_alive).respond),
             Route("/api/v1/workflow-runs/{run_id}/stream", RunStream(engine, draining, keep_alive).respond),
             Route("/api/v1/artifacts/{artifact_id}", Download(engine).respond),
+            Route("/api/v1/action-logs.csv", Csv(audit).respond),
             Route("/edge/too-large/{limit:int}/{rest:path}", oversize.refuse, methods=oversize.METHODS),
             *documents.routes(),
         ],

@@ -276,6 +276,27 @@ def _add_gateway_paths(paths: dict[str, Json]) -> None:
             },
         }
     }
+    paths["/api/v1/action-logs.csv"] = {
+        "get": {
+            "operationId": "DownloadActionLogs",
+            "tags": ["AuditService"],
+            "summary": "Downloads the action log as CSV",
+            "description": "A line for each entry, oldest first, for spreadsheets; what looks like a formula begins "
+            "with an apostrophe. Recorded as any export.\n\nNeeds the permission `audit.read`.",
+            "parameters": [
+                {"name": "filter", "in": "query", "schema": {"type": "string", "maxLength": 1024}},
+                {"name": "from_index", "in": "query", "schema": {"type": "integer", "minimum": 0}},
+                {"name": "until_index", "in": "query", "schema": {"type": "integer", "minimum": 0}},
+            ],
+            "responses": {
+                "200": {
+                    "description": "The entries.",
+                    "content": {"text/csv": {"schema": {"type": "string"}}},
+                },
+                "default": error,
+            },
+        }
+    }
     paths["/health"] = {
         "get": {
             "operationId": "GetHealth",

@@ -8,6 +8,7 @@ from audit.api import AuditServicer
 from audit.checkpoint import Signer
 from audit.config import Config
 from audit.tables import metadata
+from audit.watching import Pace, Watches
 from audit.witness import Keeper, PlaceInvalid, places
 from chassis import migrations
 from chassis.authentication import Authenticator, RemoteAuthenticator
@@ -35,7 +36,13 @@ async def serve(config: Config, signer: Signer) -> None:
 
 
 def build(
-    config: Config, db: Database, signer: Signer, authenticator: Authenticator, audit: ServiceChannel | None
+    config: Config,
+    db: Database,
+    signer: Signer,
+    authenticator: Authenticator,
+    audit: ServiceChannel | None,
+    *,
+    pace: Pace | None = None,
 ) -> Server:
     """The service's server. `audit` is a channel to itself: its own refusals take everybody's way into the log.
 
@@ -43,9 +50,10 @@ def build(
     """
     witnesses = places(config.witness, config.origin, config.home / "witness")
     keeper = Keeper(db, signer.verifier, witnesses)
+    servicer = AuditServicer(db, signer, keeper, Watches(db, pace))
     return Server(
         config,
-        [(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(db, signer, keeper))],
+        [(audit_pb2_grpc.add_AuditServiceServicer_to_server, servicer)],
         authenticator=authenticator,
         db=db,
         audit=audit,

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import grpc.aio
 
@@ -12,12 +12,15 @@ from audit import exporting, log, merkle, personal, store, verification, wire
 from audit.checkpoint import Signer
 from audit.domain import Exported, Record
 from audit.personal import Delivery
+from audit.watching import Watches
 from audit.witness import Keeper
 from chassis import filtering, outbox, paging
 from chassis.context import current
 from chassis.database import Database, Transaction
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 
+_NEWEST: Final = 50
+"""How many entries a watch begins with."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -29,6 +32,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         db: Database,
         signer: Signer,
         keeper: Keeper,
+        watches: Watches,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """`random` makes the salts of commitments."""
@@ -36,6 +40,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         self._keeper = keeper
         self._signer = signer
         self._random = random
+        self._watches = watches
         self._turn = asyncio.Lock()
         """Keeps appenders of this process out of the connection pool while they wait for their turn."""
 
@@ -53,15 +58,17 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             if fresh:
                 records = await self._committed(tx, fresh)
                 await store.append(tx, log.extend(tree, records, now, self._signer))
-            return audit_pb2.AppendRecordsResponse(appended=len(fresh))
+        if fresh:
+            self._watches.grown()
+        return audit_pb2.AppendRecordsResponse(appended=len(fresh))
 
     async def ListActionLogs(
         self, request: audit_pb2.ListActionLogsRequest, context: Context
     ) -> audit_pb2.ListActionLogsResponse:
-        wanted = filtering.parse(request.filter)
+        wanted = store.fulfilling(filtering.parse(request.filter), wire.OUTCOMES)
         page = paging.parse(request, bound=request.filter)
         async with self._db.read() as tx:
-            leaves = await store.page_before(tx, wanted, wire.OUTCOMES, wire.before(page), page.limit)
+            leaves = await store.page_before(tx, wanted, wire.before(page), page.limit)
             found = await store.disclosures(tx, wire.tokens(leaves))
         return wire.action_logs(leaves, page, personal.values(found))
 
@@ -72,6 +79,23 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             leaf = await store.get(tx, request.action_log_id)
             found = await store.disclosures(tx, wire.tokens([leaf]))
         return audit_pb2.GetActionLogResponse(action_log=wire.action_log(leaf, personal.values(found)))
+
+    async def WatchActionLogs(
+        self, request: audit_pb2.WatchActionLogsRequest, context: Context
+    ) -> AsyncIterator[audit_pb2.WatchActionLogsResponse]:
+        call = current()
+        wanted = store.fulfilling(filtering.parse(request.filter), wire.OUTCOMES)
+        first = request.from_index if request.HasField("from_index") else None
+        newest = request.page_size or _NEWEST
+        sent, position, said = 0, first or 0, False
+        async for seen in self._watches.watch(
+            wanted, first, newest, call.draining, call.caller.effective.expires_at
+        ):
+            values = personal.values(seen.disclosures)
+            for item in wire.watched(seen.leaves, values, seen.next_index, live=seen.live, said=said):
+                yield item
+            sent, position, said = sent + len(seen.leaves), seen.next_index, said or seen.live
+        yield wire.watch_end(sent, position)
 
     async def GetCheckpoint(
         self, request: audit_pb2.GetCheckpointRequest, context: Context

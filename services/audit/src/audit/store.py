@@ -7,7 +7,22 @@ from datetime import datetime
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import ColumnElement, Label, Row, Text, case, cast, delete, func, insert, select, text, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Label,
+    Row,
+    ScalarSelect,
+    Text,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    true,
+)
 
 from audit import canonical, merkle
 from audit.domain import Checkpoint, Entry, Leaf, StoredEntry
@@ -33,6 +48,16 @@ def _open(name: str) -> ColumnElement[str]:
     return func.coalesce(value, column)
 
 
+def _values_inside() -> ScalarSelect[str]:
+    """The values that the commitments in an entry's details are about."""
+    found = func.regexp_matches(cast(entries.c.details, Text), "c2:[0-9a-f]{64}", "g").column_valued("found")
+    return (
+        select(func.string_agg(personal.c.value, " "))
+        .where(personal.c.commitment.in_(select(func.unnest(cast(found, ARRAY(Text))))))
+        .scalar_subquery()
+    )
+
+
 _FILTERED: Final = {
     name: entries.c[name]
     for name in (
@@ -53,6 +78,18 @@ _FILTERED: Final = {
         "index",
     )
 } | {name: _open(name) for name in ("actor_name", "on_behalf_of_name", "client_address", "user_agent")}
+_SEARCHED: Final = func.concat_ws(
+    " ",
+    *(
+        entries.c[name]
+        for name in ("action", "outcome", "service", "method", "actor_id", "entity_type", "entity_id")
+    ),
+    *(_open(name) for name in ("actor_name", "on_behalf_of_name", "client_address", "user_agent")),
+    cast(entries.c.details, Text),
+    _values_inside(),
+    type_=Text,
+)
+"""All that is shown of an entry as one text."""
 """What a list may be filtered by, beside the outcome."""
 _ENTRY: Final = tuple(field.name for field in dataclasses.fields(Entry))
 _DETAILS: Final = _ENTRY.index("details")
@@ -154,16 +191,11 @@ async def get(tx: Transaction, record_id: str) -> Leaf:
     return _leaf(row)
 
 
-async def page_before(
-    tx: Transaction, wanted: Filter | None, outcomes: Sequence[str], before: int | None, limit: int
-) -> list[Leaf]:
-    """The newest entries that fulfil the filter, below index `before` where that is given, newest first.
-
-    Raises Invalid INVALID_FILTER for unknown fields and unfit values; an outcome is one of `outcomes`.
-    """
+async def page_before(tx: Transaction, condition: Condition, before: int | None, limit: int) -> list[Leaf]:
+    """The newest entries that fulfil the condition, below index `before` where that is given, newest first."""
     statement = (
         select(*_COLUMNS)
-        .where(fulfilling(wanted, outcomes))
+        .where(condition)
         .where(true() if before is None else entries.c.index < before)
         .order_by(entries.c.index.desc())
         .limit(limit)
@@ -176,7 +208,8 @@ def fulfilling(wanted: Filter | None, outcomes: Sequence[str]) -> Condition:
 
     Raises Invalid INVALID_FILTER for unknown fields and unfit values.
     """
-    return where(wanted, _FILTERED | {"outcome": Field(entries.c.outcome, one_of(outcomes))})
+    outcome = Field(entries.c.outcome, one_of(outcomes))
+    return where(wanted, _FILTERED | {"outcome": outcome, "text": _SEARCHED})
 
 
 async def newest_checkpoint(tx: Transaction) -> Checkpoint | None:

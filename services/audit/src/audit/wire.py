@@ -1,6 +1,6 @@
 """Messages to domain values and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from mcpanel.engine.v1 import run_pb2
 from mcpanel.errors.v1 import errors_pb2
 
 Piece = audit_pb2.ExportActionLogsResponse
+Watched = audit_pb2.WatchActionLogsResponse
 
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 """A page ends where it would grow larger than this."""
@@ -94,6 +95,23 @@ def action_logs(
     if shown < len(leaves):
         response.next_page_token = token((leaves[shown - 1].entry.index,), page.bound)
     return response
+
+
+def watched(
+    leaves: Sequence[Leaf], values: Mapping[str, str], next_index: int, *, live: bool, said: bool
+) -> Iterator[Watched]:
+    """What a watch saw. `live`: there is no more for now; `said`: that was said of what came before, too."""
+    for leaf in leaves:
+        yield Watched(action_log=action_log(leaf, values), next_index=leaf.entry.index + 1)
+    if live and not said:
+        yield Watched(live=Watched.Live(), next_index=next_index)
+    elif not leaves:
+        yield Watched(keep_alive=Watched.KeepAlive(), next_index=next_index)
+
+
+def watch_end(sent: int, next_index: int) -> Watched:
+    """What a watch ends with."""
+    return Watched(end=Watched.End(sent=sent), next_index=next_index)
 
 
 def checkpoint(signed: Checkpoint, verifier: Verifier) -> audit_pb2.Checkpoint:

@@ -4,6 +4,7 @@ from buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -145,6 +146,43 @@ class ListActionLogsResponse(_message.Message):
     action_logs: _containers.RepeatedCompositeFieldContainer[ActionLog]
     next_page_token: str
     def __init__(self, action_logs: _Optional[_Iterable[_Union[ActionLog, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchActionLogsRequest(_message.Message):
+    __slots__ = ("filter", "page_size", "from_index")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FROM_INDEX_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    page_size: int
+    from_index: int
+    def __init__(self, filter: _Optional[str] = ..., page_size: _Optional[int] = ..., from_index: _Optional[int] = ...) -> None: ...
+
+class WatchActionLogsResponse(_message.Message):
+    __slots__ = ("action_log", "live", "keep_alive", "end", "error", "next_index")
+    class Live(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    class KeepAlive(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    class End(_message.Message):
+        __slots__ = ("sent",)
+        SENT_FIELD_NUMBER: _ClassVar[int]
+        sent: int
+        def __init__(self, sent: _Optional[int] = ...) -> None: ...
+    ACTION_LOG_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    action_log: ActionLog
+    live: WatchActionLogsResponse.Live
+    keep_alive: WatchActionLogsResponse.KeepAlive
+    end: WatchActionLogsResponse.End
+    error: _status_pb2.Status
+    next_index: int
+    def __init__(self, action_log: _Optional[_Union[ActionLog, _Mapping]] = ..., live: _Optional[_Union[WatchActionLogsResponse.Live, _Mapping]] = ..., keep_alive: _Optional[_Union[WatchActionLogsResponse.KeepAlive, _Mapping]] = ..., end: _Optional[_Union[WatchActionLogsResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., next_index: _Optional[int] = ...) -> None: ...
 
 class GetActionLogRequest(_message.Message):
     __slots__ = ("action_log_id",)

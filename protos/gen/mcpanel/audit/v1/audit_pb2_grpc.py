@@ -50,6 +50,11 @@ class AuditServiceStub:
                 request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetActionLogRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetActionLogResponse.FromString,
                 _registered_method=True)
+        self.WatchActionLogs = channel.unary_stream(
+                '/mcpanel.audit.v1.AuditService/WatchActionLogs',
+                request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.WatchActionLogsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.WatchActionLogsResponse.FromString,
+                _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/mcpanel.audit.v1.AuditService/GetCheckpoint',
                 request_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
@@ -104,6 +109,16 @@ class AuditServiceServicer:
 
     def GetActionLog(self, request, context):
         """Returns one entry. Errors: ACTION_LOG_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchActionLogs(self, request, context):
+        """Streams the entries that fulfil a filter: the newest of them, oldest first, or those from an index on, then a `live`
+        mark, then each as it is recorded. Keep-alives come every 15 seconds, and the `end` when this process stops, the
+        credential expires or an hour is over; a watch that ended goes on from the last `next_index`.
+        Errors: INVALID_FILTER, POSITION_OUT_OF_RANGE, TOO_MANY_REQUESTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,6 +193,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetActionLog,
                     request_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetActionLogRequest.FromString,
                     response_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetActionLogResponse.SerializeToString,
+            ),
+            'WatchActionLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchActionLogs,
+                    request_deserializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.WatchActionLogsRequest.FromString,
+                    response_serializer=mcpanel_dot_audit_dot_v1_dot_audit__pb2.WatchActionLogsResponse.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -292,6 +312,33 @@ class AuditService:
             '/mcpanel.audit.v1.AuditService/GetActionLog',
             mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetActionLogRequest.SerializeToString,
             mcpanel_dot_audit_dot_v1_dot_audit__pb2.GetActionLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchActionLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mcpanel.audit.v1.AuditService/WatchActionLogs',
+            mcpanel_dot_audit_dot_v1_dot_audit__pb2.WatchActionLogsRequest.SerializeToString,
+            mcpanel_dot_audit_dot_v1_dot_audit__pb2.WatchActionLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class AuditServiceStub:
     """
     GetActionLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetActionLogRequest, _audit_pb2.GetActionLogResponse]
     """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
+    WatchActionLogs: _grpc.UnaryStreamMultiCallable[_audit_pb2.WatchActionLogsRequest, _audit_pb2.WatchActionLogsResponse]
+    """Streams the entries that fulfil a filter: the newest of them, oldest first, or those from an index on, then a `live`
+    mark, then each as it is recorded. Keep-alives come every 15 seconds, and the `end` when this process stops, the
+    credential expires or an hour is over; a watch that ended goes on from the last `next_index`.
+    Errors: INVALID_FILTER, POSITION_OUT_OF_RANGE, TOO_MANY_REQUESTS.
+    """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]
     """Returns the newest signed checkpoint, and which witnesses keep one."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]
@@ -86,6 +92,12 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """
     GetActionLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetActionLogRequest, _audit_pb2.GetActionLogResponse]  # type: ignore[assignment]
     """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
+    WatchActionLogs: _aio.UnaryStreamMultiCallable[_audit_pb2.WatchActionLogsRequest, _audit_pb2.WatchActionLogsResponse]  # type: ignore[assignment]
+    """Streams the entries that fulfil a filter: the newest of them, oldest first, or those from an index on, then a `live`
+    mark, then each as it is recorded. Keep-alives come every 15 seconds, and the `end` when this process stops, the
+    credential expires or an hour is over; a watch that ended goes on from the last `next_index`.
+    Errors: INVALID_FILTER, POSITION_OUT_OF_RANGE, TOO_MANY_REQUESTS.
+    """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """Returns the newest signed checkpoint, and which witnesses keep one."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
@@ -144,6 +156,18 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetActionLogResponse, _abc.Awaitable[_audit_pb2.GetActionLogResponse]]:
         """Returns one entry. Errors: ACTION_LOG_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def WatchActionLogs(
+        self,
+        request: _audit_pb2.WatchActionLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_pb2.WatchActionLogsResponse], _abc.AsyncIterator[_audit_pb2.WatchActionLogsResponse]]:
+        """Streams the entries that fulfil a filter: the newest of them, oldest first, or those from an index on, then a `live`
+        mark, then each as it is recorded. Keep-alives come every 15 seconds, and the `end` when this process stops, the
+        credential expires or an hour is over; a watch that ended goes on from the last `next_index`.
+        Errors: INVALID_FILTER, POSITION_OUT_OF_RANGE, TOO_MANY_REQUESTS.
+        """
 
     @_abc_1.abstractmethod
     def GetCheckpoint(
