@@ -33,6 +33,12 @@ ADMIN: Final = user("admin", roles.ADMIN, 1)
 EDITOR: Final = user("editor", roles.EDITOR, 2)
 OTHER_EDITOR: Final = user("other-editor", roles.EDITOR, 3)
 VIEWER: Final = user("viewer", roles.VIEWER, 4)
+KEEPER: Final = dataclasses.replace(
+    user("keeper", roles.ADMIN, 5),
+    roles=frozenset({"Keeper"}),
+    permissions=_BY_ROLE[roles.ADMIN] - {"resources.all"},
+)
+"""Somebody of a role of their own, who may do everything but reach what is somebody else's."""
 SERVICE: Final = Caller(
     id="00000000-0000-7000-8000-000000000010",
     kind="service",
@@ -63,7 +69,7 @@ WORKER: Final = Caller(
     credential_id="worker-key",
 )
 ANONYMOUS: Final = Caller(id="", kind="anonymous", name="anonymous")
-ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, SERVICE, GATEWAY, GUEST, WORKER)
+ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, KEEPER, SERVICE, GATEWAY, GUEST, WORKER)
 
 
 class TestAuthenticator:

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from chassis import access
 from chassis.database import Database
 from chassis.tables import NAMING, chassis_tables
 
@@ -221,6 +222,11 @@ def drop_chassis_tables(op: "Operations | Any") -> None:
     """Drops them again."""
     op.drop_table("idempotency")
     op.drop_table("outbox")
+
+
+def create_grants(op: "Operations | Any") -> None:
+    """Creates `grants`, for a service whose resources can be shared."""
+    access.tables(MetaData(naming_convention=NAMING)).create(op.get_bind())
 
 
 def _config(package: str, connection: Connection | None = None) -> "Config":

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from chassis import filtering, outbox, paging
+from chassis import access, filtering, outbox, paging
+from chassis.access import Level, Subject
 from chassis.context import current
 from chassis.database import Database
 from chassis.fieldmask import paths
@@ -12,16 +13,15 @@ from mcpanel.registry.v1.registry_pb2_grpc import RegistryServiceServicer
 from registry import drafts, kinds, semver, store, wire
 from registry.component_types import component_types
 from registry.domain import definitions, versions, workflows
-from registry.domain.common import Viewer, check_etag, search_words
+from registry.domain.common import check_etag, search_words
 from registry.inspection import Inspector
 from registry.links import DataSources, People
 from registry.store.lookup import Wanted, orders, position
 
 
-def viewer() -> Viewer:
-    """Who looks."""
-    call = current()
-    return Viewer(call.caller.effective.id, call.may_others())
+def viewer() -> Subject:
+    """Whose rights count."""
+    return access.subject(current())
 
 
 class Registry(RegistryServiceServicer):
@@ -74,7 +74,9 @@ class Registry(RegistryServiceServicer):
 
     async def ListDefinitions(self, request: pb.ListDefinitionsRequest, _: Any) -> pb.ListDefinitionsResponse:
         types = kinds.named(request.type, "type")
-        page = paging.parse(request, bound=(request.filter, request.query, types, request.order_by, viewer()))
+        page = paging.parse(
+            request, bound=(request.filter, request.query, types, request.order_by, viewer().id)
+        )
         wanted = _wanted(request, page, types)
         async with self.db.read() as tx:
             found = await store.definitions.listed(tx, viewer(), wanted)
@@ -88,7 +90,7 @@ class Registry(RegistryServiceServicer):
     ) -> pb.UpdateDefinitionResponse:
         fields = paths(request.update_mask, request.definition, definitions.CHANGEABLE)
         async with self.db.begin() as tx:
-            old = await store.definitions.get(tx, request.definition_id, viewer(), lock=True)
+            old = await store.definitions.get(tx, request.definition_id, viewer(), Level.EDIT, lock=True)
             new = definitions.update(old, wire.components.sent_definition(request.definition), fields, tx.now)
             if new != old:
                 await store.definitions.save(tx, new)
@@ -99,7 +101,7 @@ class Registry(RegistryServiceServicer):
         self, request: pb.DeleteDefinitionRequest, _: Any
     ) -> pb.DeleteDefinitionResponse:
         async with self.db.begin() as tx:
-            old = await store.definitions.get(tx, request.definition_id, viewer(), lock=True)
+            old = await store.definitions.get(tx, request.definition_id, viewer(), Level.DELETE, lock=True)
             check_etag(request.etag, old.etag, f"definition {old.name!r}")
             if using := await store.definitions.used_by(tx, old):
                 raise definitions.in_use(old, using)
@@ -112,7 +114,9 @@ class Registry(RegistryServiceServicer):
         checked = await self.inspector.check(sent.config_field, sent.config)
         links = await self.data_sources.links(sent.data_source_ids)
         async with self.db.begin() as tx:
-            definition = await store.definitions.get(tx, request.definition_id, viewer(), lock=True)
+            definition = await store.definitions.get(
+                tx, request.definition_id, viewer(), Level.EDIT, lock=True
+            )
             new = versions.create(
                 definition, sent, links, checked, id=uuid7(tx.now), created_by=viewer().id, now=tx.now
             )
@@ -129,7 +133,7 @@ class Registry(RegistryServiceServicer):
         return pb.GetVersionResponse(version=wire.components.version(found))
 
     async def ListVersions(self, request: pb.ListVersionsRequest, _: Any) -> pb.ListVersionsResponse:
-        page = paging.parse(request, bound=(request.definition_id, viewer()))
+        page = paging.parse(request, bound=(request.definition_id, viewer().id))
         wanted = Wanted(page.limit, page.after)
         async with self.db.read() as tx:
             definition = await store.definitions.get(tx, request.definition_id, viewer())
@@ -177,7 +181,7 @@ class Registry(RegistryServiceServicer):
         return pb.GetWorkflowResponse(workflow=wire.workflows.workflow(found))
 
     async def ListWorkflows(self, request: pb.ListWorkflowsRequest, _: Any) -> pb.ListWorkflowsResponse:
-        page = paging.parse(request, bound=(request.filter, request.query, request.order_by, viewer()))
+        page = paging.parse(request, bound=(request.filter, request.query, request.order_by, viewer().id))
         wanted = _wanted(request, page)
         async with self.db.read() as tx:
             found = await store.workflows.listed(tx, viewer(), wanted)
@@ -189,7 +193,7 @@ class Registry(RegistryServiceServicer):
         fields = sent.changed(request.update_mask, request.workflow)
         strangers = await self.people.strangers(sent.draft.content)
         async with self.db.begin() as tx:
-            old = await store.workflows.get(tx, request.workflow_id, viewer(), lock="change")
+            old = await store.workflows.get(tx, request.workflow_id, viewer(), Level.EDIT, lock="change")
             wanted, is_other = workflows.merged(old, sent.draft, fields)
             found = drafts.unchanged(sent, old)
             if is_other:
@@ -208,7 +212,7 @@ class Registry(RegistryServiceServicer):
 
     async def DeleteWorkflow(self, request: pb.DeleteWorkflowRequest, _: Any) -> pb.DeleteWorkflowResponse:
         async with self.db.begin() as tx:
-            old = await store.workflows.get(tx, request.workflow_id, viewer(), lock="delete")
+            old = await store.workflows.get(tx, request.workflow_id, viewer(), Level.DELETE, lock="delete")
             check_etag(request.etag, old.etag, f"workflow {old.name!r}")
             if using := await store.workflows.used_by(tx, old):
                 raise workflows.in_use(old, using)
@@ -233,7 +237,7 @@ class Registry(RegistryServiceServicer):
     async def ListWorkflowVersions(
         self, request: pb.ListWorkflowVersionsRequest, _: Any
     ) -> pb.ListWorkflowVersionsResponse:
-        page = paging.parse(request, bound=(request.workflow_id, viewer()))
+        page = paging.parse(request, bound=(request.workflow_id, viewer().id))
         before = int(str(page.after[0])) if page.after else None
         async with self.db.read() as tx:
             workflow = await store.workflows.find(tx, request.workflow_id, viewer())

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from chassis import fieldmask
+from chassis.access import Subject
 from chassis.database import Transaction
 from chassis.errors import FieldViolation, Invalid
 from chassis.interceptors.validation import validate
@@ -15,7 +16,6 @@ from chassis.source import UnreadableError
 from mcpanel.registry.v1 import workflow_pb2
 from registry import document, nesting, store, validation, wire
 from registry.document import Parsed
-from registry.domain.common import Viewer
 from registry.domain.content import Content
 from registry.domain.problems import Problem, invalid
 from registry.domain.workflows import CHANGEABLE, Draft, Workflow
@@ -88,7 +88,7 @@ async def check(
     tx: Transaction,
     sent: Sent,
     content: Content,
-    viewer: Viewer,
+    viewer: Subject,
     old: Workflow | None = None,
     *,
     strangers: Mapping[str, tuple[str, str]],
@@ -115,7 +115,7 @@ async def check(
 
 
 async def _look_up(
-    tx: Transaction, content: Content, viewer: Viewer, *, lock: bool
+    tx: Transaction, content: Content, viewer: Subject, *, lock: bool
 ) -> tuple[Content, Catalog]:
     """The content, pinned, and what there is of what it asks for."""
     component_names, workflow_names = validation.component_names(content), validation.workflow_names(content)

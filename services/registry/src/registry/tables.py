@@ -21,10 +21,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from chassis import access
 from chassis.tables import NAMING, chassis_tables
 
 metadata: Final = MetaData(naming_convention=NAMING)
 chassis_tables(metadata)
+
+grants: Final = access.tables(metadata)
 
 
 def _text(name: str, **options: Any) -> Column[Any]:

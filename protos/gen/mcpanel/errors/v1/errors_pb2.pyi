@@ -44,6 +44,7 @@ class Error(_message.Message):
         WORKFLOW_NAME_TAKEN: _ClassVar[Error.Reason]
         WORKFLOW_INVALID: _ClassVar[Error.Reason]
         WORKFLOW_IN_USE: _ClassVar[Error.Reason]
+        NOT_GRANTED: _ClassVar[Error.Reason]
         RUN_NOT_FOUND: _ClassVar[Error.Reason]
         RUN_INPUT_INVALID: _ClassVar[Error.Reason]
         RUN_ENDED: _ClassVar[Error.Reason]
@@ -132,6 +133,7 @@ class Error(_message.Message):
     WORKFLOW_NAME_TAKEN: Error.Reason
     WORKFLOW_INVALID: Error.Reason
     WORKFLOW_IN_USE: Error.Reason
+    NOT_GRANTED: Error.Reason
     RUN_NOT_FOUND: Error.Reason
     RUN_INPUT_INVALID: Error.Reason
     RUN_ENDED: Error.Reason

@@ -155,7 +155,7 @@ class RegistryServiceServicer:
 
     def UpdateDefinition(self, request, context):
         """Changes a definition's description, visibility and labels; its name and type stay.
-        Errors: DEFINITION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+        Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,7 +163,7 @@ class RegistryServiceServicer:
 
     def DeleteDefinition(self, request, context):
         """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
-        Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
+        Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +171,7 @@ class RegistryServiceServicer:
 
     def CreateVersion(self, request, context):
         """Creates an immutable version of a definition.
-        Errors: DEFINITION_NOT_FOUND, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
+        Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,7 +193,7 @@ class RegistryServiceServicer:
 
     def DeprecateVersion(self, request, context):
         """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND.
+        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,7 +230,7 @@ class RegistryServiceServicer:
     def UpdateWorkflow(self, request, context):
         """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
         version.
-        Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
+        Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,7 +238,7 @@ class RegistryServiceServicer:
 
     def DeleteWorkflow(self, request, context):
         """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
-        it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+        it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,15 +43,15 @@ class RegistryServiceStub:
     """Lists the public definitions and the caller's own, newest first; administrators see all."""
     UpdateDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateDefinitionRequest, _registry_pb2.UpdateDefinitionResponse]
     """Changes a definition's description, visibility and labels; its name and type stay.
-    Errors: DEFINITION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+    Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]
     """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
-    Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
+    Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
     CreateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]
     """Creates an immutable version of a definition.
-    Errors: DEFINITION_NOT_FOUND, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
+    Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
     """
     GetVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetVersionRequest, _registry_pb2.GetVersionResponse]
     """Returns one version with its config. Errors: VERSION_NOT_FOUND."""
@@ -59,7 +59,7 @@ class RegistryServiceStub:
     """Lists the versions of a definition, newest first. Errors: DEFINITION_NOT_FOUND."""
     DeprecateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeprecateVersionRequest, _registry_pb2.DeprecateVersionResponse]
     """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND.
+    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
     """
     ListComponentTypes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListComponentTypesRequest, _registry_pb2.ListComponentTypesResponse]
     """Lists the component types with what a form needs: the config's JSON Schema and an example."""
@@ -72,11 +72,11 @@ class RegistryServiceStub:
     UpdateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]
     """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
     version.
-    Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
+    Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
     """
     DeleteWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteWorkflowRequest, _registry_pb2.DeleteWorkflowResponse]
     """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
-    it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+    it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
     """
     ValidateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ValidateWorkflowRequest, _registry_pb2.ValidateWorkflowResponse]
     """Checks a workflow and returns every problem found; changes nothing."""
@@ -100,15 +100,15 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists the public definitions and the caller's own, newest first; administrators see all."""
     UpdateDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateDefinitionRequest, _registry_pb2.UpdateDefinitionResponse]  # type: ignore[assignment]
     """Changes a definition's description, visibility and labels; its name and type stay.
-    Errors: DEFINITION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+    Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]  # type: ignore[assignment]
     """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
-    Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
+    Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
     CreateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]  # type: ignore[assignment]
     """Creates an immutable version of a definition.
-    Errors: DEFINITION_NOT_FOUND, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
+    Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
     """
     GetVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetVersionRequest, _registry_pb2.GetVersionResponse]  # type: ignore[assignment]
     """Returns one version with its config. Errors: VERSION_NOT_FOUND."""
@@ -116,7 +116,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists the versions of a definition, newest first. Errors: DEFINITION_NOT_FOUND."""
     DeprecateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeprecateVersionRequest, _registry_pb2.DeprecateVersionResponse]  # type: ignore[assignment]
     """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND.
+    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
     """
     ListComponentTypes: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListComponentTypesRequest, _registry_pb2.ListComponentTypesResponse]  # type: ignore[assignment]
     """Lists the component types with what a form needs: the config's JSON Schema and an example."""
@@ -129,11 +129,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     UpdateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]  # type: ignore[assignment]
     """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
     version.
-    Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
+    Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
     """
     DeleteWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteWorkflowRequest, _registry_pb2.DeleteWorkflowResponse]  # type: ignore[assignment]
     """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
-    it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+    it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
     """
     ValidateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.ValidateWorkflowRequest, _registry_pb2.ValidateWorkflowResponse]  # type: ignore[assignment]
     """Checks a workflow and returns every problem found; changes nothing."""
@@ -178,7 +178,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpdateDefinitionResponse, _abc.Awaitable[_registry_pb2.UpdateDefinitionResponse]]:
         """Changes a definition's description, visibility and labels; its name and type stay.
-        Errors: DEFINITION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+        Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
         """
 
     @_abc_1.abstractmethod
@@ -188,7 +188,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeleteDefinitionResponse, _abc.Awaitable[_registry_pb2.DeleteDefinitionResponse]]:
         """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
-        Errors: DEFINITION_NOT_FOUND, DEFINITION_IN_USE, ETAG_MISMATCH.
+        Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -198,7 +198,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.CreateVersionResponse, _abc.Awaitable[_registry_pb2.CreateVersionResponse]]:
         """Creates an immutable version of a definition.
-        Errors: DEFINITION_NOT_FOUND, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
+        Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -224,7 +224,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeprecateVersionResponse, _abc.Awaitable[_registry_pb2.DeprecateVersionResponse]]:
         """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND.
+        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
         """
 
     @_abc_1.abstractmethod
@@ -267,7 +267,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_pb2.UpdateWorkflowResponse, _abc.Awaitable[_registry_pb2.UpdateWorkflowResponse]]:
         """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
         version.
-        Errors: WORKFLOW_NOT_FOUND, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
+        Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
         """
 
     @_abc_1.abstractmethod
@@ -277,7 +277,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeleteWorkflowResponse, _abc.Awaitable[_registry_pb2.DeleteWorkflowResponse]]:
         """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
-        it. Errors: WORKFLOW_NOT_FOUND, WORKFLOW_IN_USE, ETAG_MISMATCH.
+        it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod

@@ -1,17 +1,8 @@
 """What definitions and workflows share."""
 
 import hashlib
-from dataclasses import dataclass
 
 from chassis.errors import Conflict, FieldViolation, Invalid
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """For whom something is looked up: who owns `id` sees it, and `sees_all` sees everything."""
-
-    id: str
-    sees_all: bool = False
 
 
 def etag(id: str, revision: int) -> str:  # noqa: A002  # the word of the contract

@@ -3,27 +3,35 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis import grants
+from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.filtering.sql import Field, one_of
 from registry import kinds
-from registry.domain.common import Viewer
 from registry.domain.definitions import Definition, not_found
-from registry.store.lookup import Wanted, by_key, page, visible
+from registry.store.lookup import Wanted, by_key, page, require, visible
 from registry.tables import definitions as table
+from registry.tables import grants as granted
 from registry.tables import workflow_uses, workflows
 
 _COLUMNS: Final = [column for column in table.c if column.name != "search"]
 
 
-async def get(tx: Transaction, key: str, viewer: Viewer, *, lock: bool = False) -> Definition:
-    """The definition with this id or name, locked against changes if wanted. Raises NotFound."""
-    wanted = _visible(viewer).where(by_key(table, key))
+async def get(
+    tx: Transaction, key: str, viewer: Subject, level: Level = Level.VIEW, *, lock: bool = False
+) -> Definition:
+    """The definition with this id or name, to which the viewer may do this; locked against changes if wanted.
+
+    Raises NotFound, and Denied NOT_GRANTED.
+    """
+    wanted = select(*_COLUMNS).where(by_key(table, key))
     row = (await tx.execute(wanted.with_for_update() if lock else wanted)).one_or_none()
     if row is None:
         raise not_found(key)
+    await require(tx, viewer, level, table, row, hidden=not_found(key))
     return _definition(row)
 
 
@@ -41,7 +49,8 @@ async def save(tx: Transaction, definition: Definition) -> None:
 
 
 async def remove(tx: Transaction, definition: Definition) -> None:
-    """Deletes a definition with its versions."""
+    """Deletes a definition with its versions, and what was granted on it."""
+    await grants.forget(tx, granted, "definition", definition.id)
     await tx.execute(delete(table).where(table.c.id == definition.id))
 
 
@@ -56,16 +65,16 @@ async def used_by(tx: Transaction, definition: Definition) -> tuple[str, ...]:
     return tuple((await tx.execute(statement)).scalars())
 
 
-async def listed(tx: Transaction, viewer: Viewer, wanted: Wanted) -> list[Definition]:
+async def listed(tx: Transaction, viewer: Subject, wanted: Wanted) -> list[Definition]:
     """The definitions that the viewer sees, one page of them."""
-    statement = _visible(viewer)
+    statement = select(*_COLUMNS).where(visible(table, viewer))
     if wanted.types:
         statement = statement.where(table.c.type.in_(wanted.types))
     rows = await tx.execute(page(statement, table, wanted, _filterable()))
     return [_definition(row) for row in rows]
 
 
-async def names(tx: Transaction, viewer: Viewer, limit: int = 20_000) -> tuple[str, ...]:
+async def names(tx: Transaction, viewer: Subject, limit: int = 20_000) -> tuple[str, ...]:
     """The names that the viewer sees, to suggest from."""
     statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
     return tuple((await tx.execute(statement)).scalars())
@@ -77,10 +86,6 @@ async def existing(tx: Transaction, ids: Collection[str], *, lock: bool = False)
     if lock:
         statement = statement.with_for_update(read=True, key_share=True)
     return frozenset((await tx.execute(statement)).scalars())
-
-
-def _visible(viewer: Viewer) -> Select[Any]:
-    return select(*_COLUMNS).where(visible(table, viewer))
 
 
 def _filterable() -> dict[str, "ColumnElement[Any] | Field"]:

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, and_, or_, true
+from sqlalchemy import Select, Table, and_
 from sqlalchemy.sql.elements import ColumnElement
 
+from chassis import access, grants
+from chassis.access import Columns, Level, Subject
+from chassis.database import Transaction
+from chassis.errors import NotFound
 from chassis.filtering import Filter, Order, parse_order
 from chassis.filtering import sql as filtering
+from chassis.grants import Target
 from chassis.paging import Key
-from registry.domain.common import Viewer
+from registry import tables
 
 Condition = ColumnElement[bool]
 
@@ -29,6 +34,16 @@ class Wanted:
     types: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What counts of a definition or workflow when it is asked who may do what to it."""
+
+    id: str
+    name: str
+    owner_id: str
+    visibility: str
+
+
 def orders(text: str) -> tuple[Order, ...]:
     """The order that `order_by` writes; newest first when it is empty. Raises Invalid."""
     return parse_order(text, ("created_at", "name"), _NEWEST_FIRST)
@@ -44,11 +59,26 @@ def by_key(table: Table, key: str) -> Condition:
     return table.c.id == key if key[:1].isdigit() else table.c.name == key
 
 
-def visible(table: Table, viewer: Viewer) -> Condition:
+def visible(table: Table, viewer: Subject) -> Condition:
     """The rows that the viewer may know of."""
-    if viewer.sees_all:
-        return true()
-    return or_(table.c.visibility == "PUBLIC", table.c.owner_id == viewer.id)
+    columns = Columns(kind(table), table.c.id, table.c.owner_id, table.c.visibility == "PUBLIC")
+    return access.condition(viewer, Level.VIEW, columns, tables.grants)
+
+
+async def require(
+    tx: Transaction, viewer: Subject, level: Level, table: Table, row: "Owned | Any", *, hidden: NotFound
+) -> None:
+    """Returns when the viewer may do this to the row's definition or workflow. Raises `hidden` when they may not even
+    know of it, else Denied NOT_GRANTED.
+    """
+    target = Target(kind(table), row.id, row.name)
+    resource = access.Resource(row.owner_id, row.visibility == "PUBLIC")
+    await grants.require(tx, tables.grants, viewer, level, target=target, resource=resource, hidden=hidden)
+
+
+def kind(table: Table) -> str:
+    """What grants call the rows of this table."""
+    return {tables.definitions: "definition", tables.workflows: "workflow"}[table]
 
 
 def page(statement: Select[Any], table: Table, wanted: Wanted, columns: dict[str, Any]) -> Select[Any]:

@@ -4,32 +4,36 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.errors import NotFound
-from registry.domain.common import Viewer
 from registry.domain.definitions import Definition
 from registry.domain.versions import Link, Version, not_found
 from registry.resolution import Candidate, Component
 from registry.store import definitions as definition_store
-from registry.store.lookup import Wanted, page, visible
+from registry.store.lookup import Owned, Wanted, page, require, visible
 from registry.tables import definitions
 from registry.tables import versions as table
 from registry.validation import Interface
 
 _DOCUMENTS: Final = ("config", "input_schema", "output_schema")
-_JOINED: Final = (definitions.c.name.label("definition_name"), definitions.c.type)
+_OF_DEFINITION: Final = ("name", "type", "owner_id", "visibility")
 
 
-async def get(tx: Transaction, key: str, viewer: Viewer) -> Version:
+async def get(tx: Transaction, key: str, viewer: Subject) -> Version:
     """The version with this id, config and schemas included. Raises NotFound."""
-    wanted = _visible(viewer, [*table.c]).where(table.c.id == key)
-    row = (await tx.execute(wanted)).one_or_none()
+    columns = (*table.c, *(definitions.c[name].label(f"of_{name}") for name in _OF_DEFINITION))
+    wanted = select(*columns).join(definitions, definitions.c.id == table.c.definition_id)
+    row = (await tx.execute(wanted.where(table.c.id == key))).one_or_none()
     if row is None:
         raise not_found(key)
-    return _version(dict(row._mapping))
+    definition = Owned(row.definition_id, row.of_name, row.of_owner_id, row.of_visibility)
+    await require(tx, viewer, Level.VIEW, definitions, definition, hidden=not_found(key))
+    values = {name: value for name, value in row._mapping.items() if not name.startswith("of_")}
+    return _version(values | {"definition_name": row.of_name, "type": row.of_type})
 
 
 async def insert_new(tx: Transaction, version: Version) -> bool:
@@ -41,17 +45,17 @@ async def insert_new(tx: Transaction, version: Version) -> bool:
     return await tx.scalar(statement.returning(table.c.id)) is not None
 
 
-async def lock_definition(tx: Transaction, key: str, viewer: Viewer) -> Definition:
+async def lock_definition(tx: Transaction, key: str, viewer: Subject) -> Definition:
     """The definition of the version with this id, locked: all changes of versions happen under that lock.
 
-    Raises NotFound naming the version.
+    The viewer may change it. Raises NotFound naming the version, and Denied NOT_GRANTED.
     """
     statement = select(table.c.definition_id).where(table.c.id == key)
     found = await tx.scalar(statement)
     if found is None:
         raise not_found(key)
     try:
-        return await definition_store.get(tx, found, viewer, lock=True)
+        return await definition_store.get(tx, found, viewer, Level.EDIT, lock=True)
     except NotFound:
         raise not_found(key) from None
 
@@ -82,7 +86,7 @@ async def current(tx: Transaction, definition: Definition) -> list[str]:
 
 
 async def components(
-    tx: Transaction, names: Collection[str], viewer: Viewer, *, lock: bool = False
+    tx: Transaction, names: Collection[str], viewer: Subject, *, lock: bool = False
 ) -> dict[str, Component]:
     """The components of these names that the viewer sees, with all their versions.
 
@@ -119,11 +123,6 @@ async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, I
     columns = (table.c.id, table.c.input_schema, table.c.output_schema, table.c.effect)
     rows = await tx.execute(select(*columns).where(table.c.id.in_(version_ids)))
     return {row.id: Interface(row.input_schema, row.output_schema, row.effect) for row in rows}
-
-
-def _visible(viewer: Viewer, columns: list[Any]) -> Select[Any]:
-    joined = select(*columns, *_JOINED).join(definitions, definitions.c.id == table.c.definition_id)
-    return joined.where(visible(definitions, viewer))
 
 
 def _version(values: dict[str, Any]) -> Version:

@@ -7,15 +7,17 @@ from typing import Any, Final, Literal
 from sqlalchemy import Select, Text, cast, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
+from chassis import grants
+from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.filtering.sql import Field, one_of
 from registry import nesting
-from registry.domain.common import Viewer
 from registry.domain.content import Content, WorkflowPin
 from registry.domain.stored import from_json, to_json
 from registry.domain.workflows import Workflow, not_found
 from registry.nesting import Callee, Uses
-from registry.store.lookup import Wanted, by_key, page, visible
+from registry.store.lookup import Wanted, by_key, page, require, visible
+from registry.tables import grants as granted
 from registry.tables import workflow_calls, workflow_uses, workflow_versions
 from registry.tables import workflows as table
 
@@ -24,28 +26,36 @@ _STORED: Final = cast(workflow_versions.c.content, Text)
 
 
 async def get(
-    tx: Transaction, key: str, viewer: Viewer, *, lock: Literal["", "change", "delete"] = ""
+    tx: Transaction,
+    key: str,
+    viewer: Subject,
+    level: Level = Level.VIEW,
+    *,
+    lock: Literal["", "change", "delete"] = "",
 ) -> Workflow:
-    """The newest version of the workflow with this id or name. Raises NotFound.
+    """The newest version of the workflow with this id or name, to which the viewer may do this. Raises NotFound, and
+    Denied NOT_GRANTED.
 
     Locked for a `change`, others may still save what runs it; for its deletion, not.
     """
     if lock:  # alone and first: a join would look for the version that was newest before the wait
         locking = select(table.c.id).where(by_key(table, key))
         await tx.execute(locking.with_for_update(key_share=lock == "change"))
-    wanted = _joined(viewer).where(by_key(table, key), workflow_versions.c.version == table.c.version)
+    wanted = _joined().where(by_key(table, key), workflow_versions.c.version == table.c.version)
     row = (await tx.execute(wanted)).one_or_none()
     if row is None:
         raise not_found(key)
+    await require(tx, viewer, level, table, row, hidden=not_found(key))
     return _workflow(row)
 
 
-async def get_version(tx: Transaction, key: str, version: int, viewer: Viewer) -> Workflow:
+async def get_version(tx: Transaction, key: str, version: int, viewer: Subject) -> Workflow:
     """One version of the workflow. Raises NotFound."""
-    wanted = _joined(viewer).where(by_key(table, key), workflow_versions.c.version == version)
+    wanted = _joined().where(by_key(table, key), workflow_versions.c.version == version)
     row = (await tx.execute(wanted)).one_or_none()
     if row is None:
         raise not_found(key, version)
+    await require(tx, viewer, Level.VIEW, table, row, hidden=not_found(key, version))
     return replace(_workflow(row), version=version, updated_at=row.version_created_at)
 
 
@@ -73,7 +83,8 @@ async def save_version(tx: Transaction, workflow: Workflow, created_by: str, use
 
 
 async def remove(tx: Transaction, workflow: Workflow) -> None:
-    """Deletes a workflow with its versions."""
+    """Deletes a workflow with its versions, and what was granted on it."""
+    await grants.forget(tx, granted, "workflow", workflow.id)
     await tx.execute(delete(table).where(table.c.id == workflow.id))
 
 
@@ -89,7 +100,7 @@ async def used_by(tx: Transaction, workflow: Workflow) -> tuple[str, ...]:
 
 
 async def callees(
-    tx: Transaction, names: Collection[str], viewer: Viewer, *, lock: bool = False
+    tx: Transaction, names: Collection[str], viewer: Subject, *, lock: bool = False
 ) -> dict[str, Callee]:
     """The workflows of these names that the viewer sees; locked they cannot be deleted meanwhile."""
     statement = select(table.c.id, table.c.name, table.c.version).where(
@@ -133,13 +144,13 @@ def _kept(statement: Select[Any]) -> Select[Any]:
     return statement.order_by(table.c.id).with_for_update(read=True, key_share=True)
 
 
-async def names(tx: Transaction, viewer: Viewer, limit: int = 20_000) -> tuple[str, ...]:
+async def names(tx: Transaction, viewer: Subject, limit: int = 20_000) -> tuple[str, ...]:
     """The names that the viewer sees, to suggest from."""
     statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
     return tuple((await tx.execute(statement)).scalars())
 
 
-async def listed(tx: Transaction, viewer: Viewer, wanted: Wanted) -> list[Workflow]:
+async def listed(tx: Transaction, viewer: Subject, wanted: Wanted) -> list[Workflow]:
     """The workflows that the viewer sees, without contents, one page of them."""
     columns: dict[str, Any] = {
         "name": table.c.name,
@@ -163,12 +174,12 @@ async def listed_versions(
     return [replace(workflow, version=row.version, updated_at=row.created_at) for row in rows]
 
 
-async def find(tx: Transaction, key: str, viewer: Viewer) -> Workflow:
+async def find(tx: Transaction, key: str, viewer: Subject) -> Workflow:
     """The workflow with this id or name, without its content. Raises NotFound."""
-    wanted = select(*_COLUMNS).where(visible(table, viewer), by_key(table, key))
-    row = (await tx.execute(wanted)).one_or_none()
+    row = (await tx.execute(select(*_COLUMNS).where(by_key(table, key)))).one_or_none()
     if row is None:
         raise not_found(key)
+    await require(tx, viewer, Level.VIEW, table, row, hidden=not_found(key))
     return _workflow(row)
 
 
@@ -190,10 +201,10 @@ async def _insert_version(tx: Transaction, workflow: Workflow, created_by: str, 
         await tx.execute(insert(workflow_calls).values(calls))
 
 
-def _joined(viewer: Viewer) -> Select[Any]:
+def _joined() -> Select[Any]:
     version = workflow_versions
     columns = (*_COLUMNS, version.c.content, version.c.created_at.label("version_created_at"))
-    return select(*columns).join(version, version.c.workflow_id == table.c.id).where(visible(table, viewer))
+    return select(*columns).join(version, version.c.workflow_id == table.c.id)
 
 
 def _workflow(row: Any) -> Workflow:
