@@ -103,6 +103,7 @@ async def test_a_service_learns_what_somebody_may_do_now(world: World) -> None:
     assert (list(before.roles), "runs.start" in before.permissions) == (["Editor"], True)
     assert (list(after.roles), "runs.start" in after.permissions) == (["Viewer"], False)
     assert list((await principal(world, operator.id)).roles) == ["Admin"]
+    assert (await principal(world, "ADA@example.com", "registry")).id == ada.id
 
 
 async def test_somebody_who_may_not_log_in_may_do_nothing(world: World) -> None:

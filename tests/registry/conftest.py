@@ -15,15 +15,14 @@ from chassis.context import Caller, current
 from chassis.errors import NotFound, ServiceError
 from chassis.server import Server
 from chassis.statuses import from_rpc_error
-from identity.domain import roles
 from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
-from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from mcpanel.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from registry.config import RegistryConfig
 from registry.service import build
-from tests.support.callers import ALL, EDITOR, TestAuthenticator, as_caller
+from tests.support.callers import EDITOR, TestAuthenticator, as_caller
+from tests.support.identity import Identity
 from tests.support.servers import TestPostgres
 
 CONFIGS = {field.name for field in component_pb2.Version.DESCRIPTOR.oneofs_by_name["config"].fields}
@@ -46,22 +45,6 @@ class Sources(datasources_pb2_grpc.DataSourceServiceServicer):
                 found = datasources_pb2.DataSource(id=id_, name=name)
                 return datasources_pb2.GetDataSourceResponse(data_source=found)
         raise NotFound("DATA_SOURCE_NOT_FOUND", f"data source {request.data_source_id!r} does not exist")
-
-
-class Identity(identity_pb2_grpc.IdentityServiceServicer):
-    """An identity service that knows the roles, Ada and the tests' callers."""
-
-    async def CheckNames(  # the contract's name
-        self, request: identity_pb2.CheckNamesRequest, _: Any
-    ) -> identity_pb2.CheckNamesResponse:
-        held = {role.name: role.permissions for role in roles.BUILT_IN}
-        held |= {"ada@example.com": held["Editor"], "a@example.com": held["Admin"]}
-        held |= {name: one.permissions for one in ALL for name in (one.id, one.name)}
-        return identity_pb2.CheckNamesResponse(
-            unknown=[name for name in request.names if name not in held],
-            lacking=[one for one in request.names if one in held and request.permission not in held[one]],
-            roles=["Admin", "Editor"],
-        )
 
 
 @dataclass
@@ -131,9 +114,7 @@ async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
     with tempfile.TemporaryDirectory(prefix="mcp", dir="/tmp") as folder:
         sockets = itertools.count(1)
         identity = grpc.aio.server()
-        identity_pb2_grpc.add_IdentityServiceServicer_to_server(Identity(), identity)
-        identity.add_insecure_port(f"unix:{folder}/identity")
-        await identity.start()
+        await Identity().serve(identity, f"unix:{folder}/identity")
 
         async def begin(**settings: str) -> World:
             url = settings.pop("database_url", "") or postgres.create_database("registry", migrate="registry")

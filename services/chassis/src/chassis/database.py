@@ -242,6 +242,13 @@ class Database:
         if tx.outboxed:
             self.outbox_signal.set()
 
+    async def answer_repeat(self) -> None:
+        """Answers a repeated request here and now, before anything is asked of the network a second time."""
+        call = current_or_none()
+        if call is not None and call.request_id and not call.validate_only:
+            async with self.begin():
+                pass
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """A READ ONLY transaction, without idempotency."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Table, delete, insert, select, tuple_, update
+from sqlalchemy import Table, delete, func, insert, select, tuple_, update
 
 from chassis.access import Decision, Grant, Level, Resource, Subject, check
 from chassis.database import Transaction
@@ -91,6 +91,11 @@ async def find_of(tx: Transaction, table: Table, target: Target, grant: Grant) -
     )
     row = (await tx.execute(statement)).one_or_none()
     return None if row is None else _share(row)
+
+
+async def count(tx: Transaction, table: Table, target: Target) -> int:
+    """How many grants there are on the target."""
+    return int(await tx.scalar(select(func.count()).select_from(table).where(*_on(table, target))))
 
 
 async def add(tx: Transaction, table: Table, target: Target, share: Share) -> None:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from chassis import access, filtering, outbox, paging
+from chassis import access, filtering, grants, outbox, paging, shares
 from chassis.access import Level, Subject
 from chassis.context import current
 from chassis.database import Database
 from chassis.fieldmask import paths
 from chassis.ids import uuid7
+from chassis.shares import Sharing
 from mcpanel.registry.v1 import registry_pb2 as pb
 from mcpanel.registry.v1.registry_pb2_grpc import RegistryServiceServicer
-from registry import drafts, kinds, semver, store, wire
+from registry import drafts, kinds, semver, store, tables, wire
 from registry.component_types import component_types
 from registry.domain import definitions, versions, workflows
 from registry.domain.common import check_etag, search_words
@@ -27,8 +28,17 @@ def viewer() -> Subject:
 class Registry(RegistryServiceServicer):
     """Answers RegistryService."""
 
-    def __init__(self, db: Database, data_sources: DataSources, people: People, inspector: Inspector) -> None:
+    def __init__(
+        self,
+        db: Database,
+        data_sources: DataSources,
+        people: People,
+        inspector: Inspector,
+        *,
+        sharing: Sharing,
+    ) -> None:
         self.db = db
+        self.sharing = sharing
         self.data_sources = data_sources
         self.people = people
         self.inspector = inspector
@@ -253,6 +263,38 @@ class Registry(RegistryServiceServicer):
         async with self.db.read() as tx:
             found = await store.workflows.get_version(tx, request.workflow_id, request.version, viewer())
         return pb.GetWorkflowVersionResponse(workflow=wire.workflows.workflow(found))
+
+    async def ShareTemplate(self, request: pb.ShareTemplateRequest, _: Any) -> pb.ShareTemplateResponse:
+        await self.db.answer_repeat()
+        async with self.db.read() as tx:
+            await store.templates.get(tx, request.template_id, viewer(), Level.DELETE)
+        grant = await self.sharing.wanted(request.share)
+        async with self.db.begin() as tx:
+            target = await store.templates.get(tx, request.template_id, viewer(), Level.DELETE, lock=True)
+            share = await self.sharing.give(tx, target, grant)
+            return tx.reply(pb.ShareTemplateResponse(share=_share(share)))
+
+    async def ListTemplateShares(
+        self, request: pb.ListTemplateSharesRequest, _: Any
+    ) -> pb.ListTemplateSharesResponse:
+        page = paging.parse(request, bound=request.template_id)
+        async with self.db.read() as tx:
+            target = await store.templates.get(tx, request.template_id, viewer(), Level.DELETE)
+            found = await grants.page(tx, tables.grants, target, page.after, page.limit)
+        items, token = page.cut(found, lambda one: (one.created_at, one.id))
+        return pb.ListTemplateSharesResponse(shares=[_share(one) for one in items], next_page_token=token)
+
+    async def RevokeTemplateShare(
+        self, request: pb.RevokeTemplateShareRequest, _: Any
+    ) -> pb.RevokeTemplateShareResponse:
+        async with self.db.begin() as tx:
+            target = await store.templates.get(tx, request.template_id, viewer(), Level.DELETE, lock=True)
+            await self.sharing.take(tx, target, request.share_id)
+            return tx.reply(pb.RevokeTemplateShareResponse())
+
+
+def _share(share: grants.Share) -> pb.TemplateShare:
+    return shares.filled(pb.TemplateShare, share, "template_id")
 
 
 def _wanted(

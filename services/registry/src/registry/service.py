@@ -1,9 +1,13 @@
 """The registry, put together."""
 
+from typing import Final
+
+from chassis import contracts
 from chassis.authentication import Authenticator, RemoteAuthenticator
 from chassis.client import channel
 from chassis.database import Database
 from chassis.server import Server
+from chassis.shares import Sharing
 from mcpanel.datasources.v1.datasources_pb2_grpc import DataSourceServiceStub
 from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from mcpanel.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
@@ -11,7 +15,9 @@ from registry.api import Registry
 from registry.config import RegistryConfig
 from registry.inspection import Inspector
 from registry.links import DataSources, People
-from registry.tables import metadata
+from registry.tables import grants, metadata
+
+_READ: Final = contracts.rules()["mcpanel.registry.v1.RegistryService/GetWorkflow"].permission
 
 
 def build(settings: RegistryConfig, authenticator: Authenticator | None = None) -> Server:
@@ -33,6 +39,7 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
         DataSources(DataSourceServiceStub(datasources)),
         People(IdentityServiceStub(identity)),
         Inspector(),
+        sharing=Sharing(IdentityServiceStub(identity), grants, _READ),
     )
     return Server(
         settings,

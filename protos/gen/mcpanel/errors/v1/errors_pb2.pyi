@@ -45,6 +45,9 @@ class Error(_message.Message):
         WORKFLOW_INVALID: _ClassVar[Error.Reason]
         WORKFLOW_IN_USE: _ClassVar[Error.Reason]
         NOT_GRANTED: _ClassVar[Error.Reason]
+        TEMPLATE_NOT_FOUND: _ClassVar[Error.Reason]
+        SHARE_NOT_FOUND: _ClassVar[Error.Reason]
+        TOO_MANY_SHARES: _ClassVar[Error.Reason]
         RUN_NOT_FOUND: _ClassVar[Error.Reason]
         RUN_INPUT_INVALID: _ClassVar[Error.Reason]
         RUN_ENDED: _ClassVar[Error.Reason]
@@ -134,6 +137,9 @@ class Error(_message.Message):
     WORKFLOW_INVALID: Error.Reason
     WORKFLOW_IN_USE: Error.Reason
     NOT_GRANTED: Error.Reason
+    TEMPLATE_NOT_FOUND: Error.Reason
+    SHARE_NOT_FOUND: Error.Reason
+    TOO_MANY_SHARES: Error.Reason
     RUN_NOT_FOUND: Error.Reason
     RUN_INPUT_INVALID: Error.Reason
     RUN_ENDED: Error.Reason

@@ -84,6 +84,7 @@ class Resource(_message.Message):
         TRIGGER: _ClassVar[Resource.Kind]
         USER: _ClassVar[Resource.Kind]
         API_KEY: _ClassVar[Resource.Kind]
+        TEMPLATE: _ClassVar[Resource.Kind]
     KIND_UNSPECIFIED: Resource.Kind
     DEFINITION: Resource.Kind
     VERSION: Resource.Kind
@@ -96,6 +97,7 @@ class Resource(_message.Message):
     TRIGGER: Resource.Kind
     USER: Resource.Kind
     API_KEY: Resource.Kind
+    TEMPLATE: Resource.Kind
     class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         LEVEL_UNSPECIFIED: _ClassVar[Resource.Level]

@@ -1,6 +1,9 @@
+import datetime
+
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from mcpanel.registry.v1 import component_pb2 as _component_pb2
 from mcpanel.registry.v1 import workflow_pb2 as _workflow_pb2
@@ -325,3 +328,73 @@ class GetWorkflowVersionResponse(_message.Message):
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     workflow: _workflow_pb2.Workflow
     def __init__(self, workflow: _Optional[_Union[_workflow_pb2.Workflow, _Mapping]] = ...) -> None: ...
+
+class TemplateShare(_message.Message):
+    __slots__ = ("id", "template_id", "user_id", "role_name", "service_account_id", "permission", "created_by", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    template_id: str
+    user_id: str
+    role_name: str
+    service_account_id: str
+    permission: _policy_pb2.Resource.Level
+    created_by: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., template_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role_name: _Optional[str] = ..., service_account_id: _Optional[str] = ..., permission: _Optional[_Union[_policy_pb2.Resource.Level, str]] = ..., created_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ShareTemplateRequest(_message.Message):
+    __slots__ = ("template_id", "share", "request_id", "validate_only")
+    TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    template_id: str
+    share: TemplateShare
+    request_id: str
+    validate_only: bool
+    def __init__(self, template_id: _Optional[str] = ..., share: _Optional[_Union[TemplateShare, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class ShareTemplateResponse(_message.Message):
+    __slots__ = ("share",)
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    share: TemplateShare
+    def __init__(self, share: _Optional[_Union[TemplateShare, _Mapping]] = ...) -> None: ...
+
+class ListTemplateSharesRequest(_message.Message):
+    __slots__ = ("template_id", "page_size", "page_token")
+    TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    template_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, template_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTemplateSharesResponse(_message.Message):
+    __slots__ = ("shares", "next_page_token")
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    shares: _containers.RepeatedCompositeFieldContainer[TemplateShare]
+    next_page_token: str
+    def __init__(self, shares: _Optional[_Iterable[_Union[TemplateShare, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RevokeTemplateShareRequest(_message.Message):
+    __slots__ = ("template_id", "share_id", "request_id")
+    TEMPLATE_ID_FIELD_NUMBER: _ClassVar[int]
+    SHARE_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    template_id: str
+    share_id: str
+    request_id: str
+    def __init__(self, template_id: _Optional[str] = ..., share_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RevokeTemplateShareResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

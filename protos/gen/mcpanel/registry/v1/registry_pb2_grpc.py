@@ -125,6 +125,21 @@ class RegistryServiceStub:
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetWorkflowVersionRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetWorkflowVersionResponse.FromString,
                 _registered_method=True)
+        self.ShareTemplate = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/ShareTemplate',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ShareTemplateRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ShareTemplateResponse.FromString,
+                _registered_method=True)
+        self.ListTemplateShares = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/ListTemplateShares',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ListTemplateSharesRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ListTemplateSharesResponse.FromString,
+                _registered_method=True)
+        self.RevokeTemplateShare = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/RevokeTemplateShare',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -147,7 +162,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDefinitions(self, request, context):
-        """Lists the public definitions and the caller's own, newest first; administrators see all.
+        """Lists the definitions that are public, the caller's own or shared with them, newest first; administrators see all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,7 +236,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkflows(self, request, context):
-        """Lists the public workflows and the caller's own, newest first, without steps; administrators see all.
+        """Lists the workflows that are public, the caller's own or shared with them, newest first, without steps;
+        administrators see all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -260,6 +276,29 @@ class RegistryServiceServicer:
 
     def GetWorkflowVersion(self, request, context):
         """Returns one version of a workflow, as it was saved. Errors: WORKFLOW_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShareTemplate(self, request, context):
+        """Lets somebody else do something with a template, which is a workflow or a definition: see and use it, change it, or delete and share it. Whoever
+        has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+        Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTemplateShares(self, request, context):
+        """Lists with whom a template is shared, oldest first. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeTemplateShare(self, request, context):
+        """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -357,6 +396,21 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.GetWorkflowVersion,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetWorkflowVersionRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetWorkflowVersionResponse.SerializeToString,
+            ),
+            'ShareTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareTemplate,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ShareTemplateRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ShareTemplateResponse.SerializeToString,
+            ),
+            'ListTemplateShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplateShares,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ListTemplateSharesRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.ListTemplateSharesResponse.SerializeToString,
+            ),
+            'RevokeTemplateShare': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeTemplateShare,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -846,6 +900,87 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/GetWorkflowVersion',
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetWorkflowVersionRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetWorkflowVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/ShareTemplate',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.ShareTemplateRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.ShareTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTemplateShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/ListTemplateShares',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.ListTemplateSharesRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.ListTemplateSharesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeTemplateShare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/RevokeTemplateShare',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,7 +40,7 @@ class RegistryServiceStub:
     GetDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDefinitionRequest, _registry_pb2.GetDefinitionResponse]
     """Returns one definition. Errors: DEFINITION_NOT_FOUND."""
     ListDefinitions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListDefinitionsRequest, _registry_pb2.ListDefinitionsResponse]
-    """Lists the public definitions and the caller's own, newest first; administrators see all."""
+    """Lists the definitions that are public, the caller's own or shared with them, newest first; administrators see all."""
     UpdateDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateDefinitionRequest, _registry_pb2.UpdateDefinitionResponse]
     """Changes a definition's description, visibility and labels; its name and type stay.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
@@ -68,7 +68,9 @@ class RegistryServiceStub:
     GetWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetWorkflowRequest, _registry_pb2.GetWorkflowResponse]
     """Returns a workflow's newest version. Errors: WORKFLOW_NOT_FOUND."""
     ListWorkflows: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListWorkflowsRequest, _registry_pb2.ListWorkflowsResponse]
-    """Lists the public workflows and the caller's own, newest first, without steps; administrators see all."""
+    """Lists the workflows that are public, the caller's own or shared with them, newest first, without steps;
+    administrators see all.
+    """
     UpdateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]
     """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
     version.
@@ -84,6 +86,15 @@ class RegistryServiceStub:
     """Lists a workflow's versions, newest first, without steps. Errors: WORKFLOW_NOT_FOUND."""
     GetWorkflowVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetWorkflowVersionRequest, _registry_pb2.GetWorkflowVersionResponse]
     """Returns one version of a workflow, as it was saved. Errors: WORKFLOW_NOT_FOUND."""
+    ShareTemplate: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ShareTemplateRequest, _registry_pb2.ShareTemplateResponse]
+    """Lets somebody else do something with a template, which is a workflow or a definition: see and use it, change it, or delete and share it. Whoever
+    has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+    Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+    """
+    ListTemplateShares: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListTemplateSharesRequest, _registry_pb2.ListTemplateSharesResponse]
+    """Lists with whom a template is shared, oldest first. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED."""
+    RevokeTemplateShare: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RevokeTemplateShareRequest, _registry_pb2.RevokeTemplateShareResponse]
+    """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -97,7 +108,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDefinitionRequest, _registry_pb2.GetDefinitionResponse]  # type: ignore[assignment]
     """Returns one definition. Errors: DEFINITION_NOT_FOUND."""
     ListDefinitions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListDefinitionsRequest, _registry_pb2.ListDefinitionsResponse]  # type: ignore[assignment]
-    """Lists the public definitions and the caller's own, newest first; administrators see all."""
+    """Lists the definitions that are public, the caller's own or shared with them, newest first; administrators see all."""
     UpdateDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateDefinitionRequest, _registry_pb2.UpdateDefinitionResponse]  # type: ignore[assignment]
     """Changes a definition's description, visibility and labels; its name and type stay.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
@@ -125,7 +136,9 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetWorkflowRequest, _registry_pb2.GetWorkflowResponse]  # type: ignore[assignment]
     """Returns a workflow's newest version. Errors: WORKFLOW_NOT_FOUND."""
     ListWorkflows: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListWorkflowsRequest, _registry_pb2.ListWorkflowsResponse]  # type: ignore[assignment]
-    """Lists the public workflows and the caller's own, newest first, without steps; administrators see all."""
+    """Lists the workflows that are public, the caller's own or shared with them, newest first, without steps;
+    administrators see all.
+    """
     UpdateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]  # type: ignore[assignment]
     """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
     version.
@@ -141,6 +154,15 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists a workflow's versions, newest first, without steps. Errors: WORKFLOW_NOT_FOUND."""
     GetWorkflowVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetWorkflowVersionRequest, _registry_pb2.GetWorkflowVersionResponse]  # type: ignore[assignment]
     """Returns one version of a workflow, as it was saved. Errors: WORKFLOW_NOT_FOUND."""
+    ShareTemplate: _aio.UnaryUnaryMultiCallable[_registry_pb2.ShareTemplateRequest, _registry_pb2.ShareTemplateResponse]  # type: ignore[assignment]
+    """Lets somebody else do something with a template, which is a workflow or a definition: see and use it, change it, or delete and share it. Whoever
+    has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+    Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+    """
+    ListTemplateShares: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListTemplateSharesRequest, _registry_pb2.ListTemplateSharesResponse]  # type: ignore[assignment]
+    """Lists with whom a template is shared, oldest first. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED."""
+    RevokeTemplateShare: _aio.UnaryUnaryMultiCallable[_registry_pb2.RevokeTemplateShareRequest, _registry_pb2.RevokeTemplateShareResponse]  # type: ignore[assignment]
+    """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns definitions, their versions, and workflows."""
@@ -169,7 +191,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ListDefinitionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListDefinitionsResponse, _abc.Awaitable[_registry_pb2.ListDefinitionsResponse]]:
-        """Lists the public definitions and the caller's own, newest first; administrators see all."""
+        """Lists the definitions that are public, the caller's own or shared with them, newest first; administrators see all."""
 
     @_abc_1.abstractmethod
     def UpdateDefinition(
@@ -257,7 +279,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ListWorkflowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListWorkflowsResponse, _abc.Awaitable[_registry_pb2.ListWorkflowsResponse]]:
-        """Lists the public workflows and the caller's own, newest first, without steps; administrators see all."""
+        """Lists the workflows that are public, the caller's own or shared with them, newest first, without steps;
+        administrators see all.
+        """
 
     @_abc_1.abstractmethod
     def UpdateWorkflow(
@@ -303,5 +327,32 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.GetWorkflowVersionResponse, _abc.Awaitable[_registry_pb2.GetWorkflowVersionResponse]]:
         """Returns one version of a workflow, as it was saved. Errors: WORKFLOW_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ShareTemplate(
+        self,
+        request: _registry_pb2.ShareTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ShareTemplateResponse, _abc.Awaitable[_registry_pb2.ShareTemplateResponse]]:
+        """Lets somebody else do something with a template, which is a workflow or a definition: see and use it, change it, or delete and share it. Whoever
+        has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+        Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTemplateShares(
+        self,
+        request: _registry_pb2.ListTemplateSharesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListTemplateSharesResponse, _abc.Awaitable[_registry_pb2.ListTemplateSharesResponse]]:
+        """Lists with whom a template is shared, oldest first. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED."""
+
+    @_abc_1.abstractmethod
+    def RevokeTemplateShare(
+        self,
+        request: _registry_pb2.RevokeTemplateShareRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.RevokeTemplateShareResponse, _abc.Awaitable[_registry_pb2.RevokeTemplateShareResponse]]:
+        """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from chassis.database import Transaction
 from chassis.errors import NotFound
 from identity.domain.api_keys import Principal, principal_of_account, principal_of_user
+from identity.domain.users import email_key
 from identity.store import accounts, roles, users
 
 
@@ -30,15 +31,20 @@ async def permissions_by_name(tx: Transaction, names: Collection[str]) -> dict[s
 
 
 async def get(tx: Transaction, principal_id: str) -> Principal:
-    """What the user or account may do now. Raises NotFound PRINCIPAL_NOT_FOUND, also for a user who is inactive."""
-    user = await users.find(tx, principal_id)
+    """What the user, by id or e-mail address, or the account may do now.
+
+    Raises NotFound PRINCIPAL_NOT_FOUND, also for a user who is inactive.
+    """
+    is_address = "@" in principal_id
+    ask = users.find_by_email(tx, email_key(principal_id)) if is_address else users.find(tx, principal_id)
+    user = await ask
     if user is not None and user.is_active:
         return principal_of_user(user.id, user.email, await roles.get(tx, user.role_name))
     account = None if user is not None else await accounts.find(tx, principal_id)
     if account is None:
         raise NotFound(
             "PRINCIPAL_NOT_FOUND",
-            f"no user or account that may log in has the id {principal_id!r}",
+            f"no user or account that may log in is {principal_id!r}",
             resource=("principal", principal_id),
         )
     granted = await roles.get(tx, account.role_name) if account.role_name else None
