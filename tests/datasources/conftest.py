@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from google.protobuf import json_format
 
-from chassis import jsonvalue
+from chassis import client, jsonvalue
 from chassis.config import load
 from chassis.context import Caller
 from chassis.statuses import from_rpc_error
@@ -22,6 +22,7 @@ from datasources.service import Service, build
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
 from tests.support.callers import ADMIN, EDITOR, TestAuthenticator, as_caller
+from tests.support.identity import Identity
 from tests.support.servers import TestPostgres
 
 PASSWORD_CANARY = "canary-5f0e7a1c9b"
@@ -67,6 +68,7 @@ def _data_source(url: str, name: str, fields: dict[str, Any]) -> pb.DataSource:
         "port": parts.port,
         "database": parts.path.removeprefix("/"),
         "username": parts.username,
+        "visibility": pb.DataSource.PUBLIC,
     }
     if "secret_ref" not in fields:
         values["secret_value"] = parts.password
@@ -183,12 +185,16 @@ async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) ->
         )
         (folder / "secrets").mkdir(exist_ok=True)
         callers = Callers()
-        service = build(config, callers, environ=environ, resolver=resolver)
+        identity = grpc.aio.server()
+        await Identity().serve(identity, f"unix:{socket}/identity")
+        asking = client.channel(f"unix:{socket}/identity", peer="identity", key="")
+        service = build(config, callers, asking, environ=environ, resolver=resolver)
         await service.server.start()
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with grpc.aio.insecure_channel(address) as channel, asking:
             stub = datasources_pb2_grpc.DataSourceServiceStub(channel)
             yield World(service, stub, config, names, environ, callers)
         await service.server.stop(grace=1)
+        await identity.stop(grace=0)
 
 
 class Callers(TestAuthenticator):

@@ -26,8 +26,9 @@ async def answer(call: Awaitable[T]) -> T:
 
 
 def sales(**fields: Any) -> pb.DataSource:
-    """A data source on this machine."""
+    """A public data source on this machine."""
     values: dict[str, Any] = {
+        "visibility": pb.DataSource.PUBLIC,
         "name": "sales",
         "type": pb.DataSource.POSTGRESQL,
         "host": "127.0.0.1",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import jsonvalue
+from chassis.access import Subject
 from chassis.errors import Exhausted
 from datasources import store, wire
 from datasources.connectors import scanning
@@ -169,7 +170,7 @@ async def spilled(world: World, target: Target) -> int:
 
 async def test_rows_that_are_taken_slowly_wait_on_the_server(sample: World) -> None:
     async with sample.service.db.read() as tx:
-        source = await store.get(tx, "sample")
+        source = await store.get(tx, "sample", Subject("", reaches_all=True))
         stored = Stored(source, await store.find_secret(tx, source.id))
     sizes = []
 

@@ -6,6 +6,7 @@ import pytest
 
 from chassis.context import Caller
 from chassis.errors import ServiceError
+from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from registry.tables import grants
 from tests.registry.conftest import World
@@ -228,3 +229,23 @@ async def test_a_repeated_share_is_answered_as_before_and_a_trial_leaves_nothing
 
     assert not tried.shares
     assert again == first
+
+
+async def test_who_may_change_something_does_not_thereby_decide_who_sees_it(world: World) -> None:
+    made = await owned(world, "PRIVATE")
+    for template in (made.definition, made.workflow):
+        await share(world, template, "EDIT")
+    opened = {
+        "UpdateDefinition": pb.UpdateDefinitionRequest(
+            definition_id=made.definition, definition=component_pb2.Definition(visibility="PUBLIC")
+        ),
+        "UpdateWorkflow": pb.UpdateWorkflowRequest(
+            workflow_id=made.workflow, workflow=workflow_pb2.Workflow(visibility="PUBLIC")
+        ),
+    }
+
+    for method, request in opened.items():
+        refused = await world.refused(method, request, KEEPER)
+        await world.call(method, request)
+
+        assert (refused.reason, refused.metadata["level"]) == ("NOT_GRANTED", "DELETE")

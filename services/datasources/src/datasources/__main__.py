@@ -21,7 +21,7 @@ async def serve(settings: Config) -> None:
     )
     try:
         authenticator = RemoteAuthenticator(identity, audiences=AUDIENCES)
-        await build(settings, authenticator, audit).server.run()
+        await build(settings, authenticator, identity, audit).server.run()
     finally:
         await identity.close()
         await audit.close()

@@ -6,11 +6,14 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
-from chassis import outbox, paging
+from chassis import access, grants, outbox, paging
+from chassis.access import Level, Subject
 from chassis.context import current
 from chassis.database import Database, Transaction
 from chassis.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Precondition
+from chassis.grants import Target
 from chassis.ids import uuid7
+from chassis.shares import Sharing
 from chassis.statuses import MAX_MESSAGE_BYTES
 from chassis.vault import Vault
 from datasources import catalogue, domain, store, wire
@@ -22,19 +25,26 @@ from datasources.pools import Pools
 from datasources.queries import Batch, Columns, Order, Outcome, Queries, Query, Stop
 from datasources.references import References
 from datasources.statements import Checker, Statement
+from datasources.tables import grants as granted
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
-
-_ENTITY = "data_source"
 
 
 class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
     """The servicer."""
 
     def __init__(
-        self, db: Database, vault: Vault, references: References, connections: Connections, pools: Pools
+        self,
+        db: Database,
+        vault: Vault,
+        references: References,
+        connections: Connections,
+        pools: Pools,
+        *,
+        sharing: Sharing,
     ) -> None:
         self.db = db
+        self.sharing = sharing
         self.vault = vault
         self.references = references
         self.connections = connections
@@ -46,28 +56,28 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         self, request: pb.CreateDataSourceRequest, context: Any
     ) -> pb.CreateDataSourceResponse:
         draft = wire.draft_to_create(request)
-        await self._answer_repeat()
+        await self.db.answer_repeat()
         loopback = await self._loopback(draft)
         async with self.db.begin() as tx:
             source = domain.create(draft, id=uuid7(tx.now), owner=_caller(), now=tx.now, loopback=loopback)
             await store.add(tx, source)
             if draft.secret_value:
                 await store.put_secret(tx, source.id, self.vault.seal(source.id, draft.secret_value))
-            await outbox.add(tx, entity=(_ENTITY, source.id), new=asdict(source))
+            await outbox.add(tx, entity=(store.KIND, source.id), new=asdict(source))
             return tx.reply(pb.CreateDataSourceResponse(data_source=wire.data_source(source)))
 
     async def GetDataSource(self, request: pb.GetDataSourceRequest, context: Any) -> pb.GetDataSourceResponse:
         async with self.db.read() as tx:
-            source = await store.get(tx, request.data_source_id)
+            source = await store.get(tx, request.data_source_id, _subject())
         return pb.GetDataSourceResponse(data_source=wire.data_source(source))
 
     async def ListDataSources(
         self, request: pb.ListDataSourcesRequest, context: Any
     ) -> pb.ListDataSourcesResponse:
-        page = paging.parse(request, bound=request.filter)
+        page = paging.parse(request, bound=(request.filter, _subject().id))
         wanted = store.parse_filter(request.filter)
         async with self.db.read() as tx:
-            found = await store.page_after(tx, wanted, page.after, page.limit)
+            found = await store.page_after(tx, _subject(), wanted, page.after, page.limit)
         items, token = page.cut(found, key=lambda one: (one.created_at, one.id))
         return wire.page(items, token)
 
@@ -75,31 +85,33 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         self, request: pb.UpdateDataSourceRequest, context: Any
     ) -> pb.UpdateDataSourceResponse:
         draft, fields = wire.draft(request.data_source), wire.changed_fields(request)
-        await self._answer_repeat()
+        await self.db.answer_repeat()
         async with self.db.read() as tx:
-            seen = await store.get(tx, request.data_source_id)
+            seen = await store.get(tx, request.data_source_id, _subject(), Level.EDIT)
         host = draft.host if "host" in fields else seen.host
         loopback = await self._loopback(draft, host)
         async with self.db.begin() as tx:
-            old = await store.get(tx, seen.id, lock=True)
+            old = await store.get(tx, seen.id, _subject(), Level.EDIT, lock=True)
             new = domain.update(old, draft, fields, caller=_caller(), now=tx.now, loopback=loopback)
+            if new.visibility != old.visibility:
+                await store.get(tx, old.id, _subject(), Level.DELETE)
             if new.host != host:
                 raise Conflict("CONCURRENT_CHANGE", f"data source {old.name!r} is being changed; try again")
             await store.replace(tx, new)
             if not domain.keeps_stored_value(draft, fields):
                 sealed = self.vault.seal(new.id, draft.secret_value) if draft.secret_value else None
                 await store.put_secret(tx, new.id, sealed)
-            await outbox.add(tx, entity=(_ENTITY, new.id), old=asdict(old), new=asdict(new))
+            await outbox.add(tx, entity=(store.KIND, new.id), old=asdict(old), new=asdict(new))
             return tx.reply(pb.UpdateDataSourceResponse(data_source=wire.data_source(new)))
 
     async def DeleteDataSource(
         self, request: pb.DeleteDataSourceRequest, context: Any
     ) -> pb.DeleteDataSourceResponse:
         async with self.db.begin() as tx:
-            source = await store.get(tx, request.data_source_id, lock=True)
+            source = await store.get(tx, request.data_source_id, _subject(), Level.DELETE, lock=True)
             domain.require_etag(source, request.etag)
             await store.remove(tx, source)
-            await outbox.add(tx, entity=(_ENTITY, source.id), old=asdict(source))
+            await outbox.add(tx, entity=(store.KIND, source.id), old=asdict(source))
             answer = tx.reply(pb.DeleteDataSourceResponse())
         await self.pools.forget(source.id)
         return answer
@@ -107,17 +119,17 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
     async def TestConnection(
         self, request: pb.TestConnectionRequest, context: Any
     ) -> pb.TestConnectionResponse:
-        await self._answer_repeat()
+        await self.db.answer_repeat()
         stored = await self._stored(request.data_source_id)
         found = await self.connections.test(stored)
         async with self.db.begin() as tx:
             details = {"ok": found.ok, "message": found.message, "warnings": found.warnings}
-            await outbox.add(tx, entity=(_ENTITY, stored.source.id), details=details)
+            await outbox.add(tx, entity=(store.KIND, stored.source.id), details=details)
             return tx.reply(wire.tested(found))
 
     async def ScanSchema(self, request: pb.ScanSchemaRequest, context: Any) -> pb.ScanSchemaResponse:
-        await self._answer_repeat()
-        stored = await self._stored(request.data_source_id)
+        await self.db.answer_repeat()
+        stored = await self._stored(request.data_source_id, Level.EDIT)
         source = stored.source
         found = await self.connections.scan(stored)
         async with self.db.begin() as tx:
@@ -125,19 +137,19 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             if not await store.put_snapshot(tx, source.id, values, found.server_version):
                 raise store.not_found(request.data_source_id)
             details = {"tables": len(found.tables), "server_version": found.server_version}
-            await outbox.add(tx, entity=(_ENTITY, source.id), details=details)
+            await outbox.add(tx, entity=(store.KIND, source.id), details=details)
             schema = wire.schema(found.tables, found.server_version, tx.now)
             return tx.reply(pb.ScanSchemaResponse(schema=_fitting(schema)))
 
     async def GetSchema(self, request: pb.GetSchemaRequest, context: Any) -> pb.GetSchemaResponse:
         async with self.db.read() as tx:
-            source = await store.get(tx, request.data_source_id)
+            source = await store.get(tx, request.data_source_id, _subject())
             found = await store.find_snapshot(tx, source.id)
         if found is None:
             raise Precondition(
                 "SCHEMA_NOT_SCANNED",
                 f"the schema of data source {source.name!r} was never scanned; call ScanSchema first",
-                resource=(_ENTITY, source.id),
+                resource=(store.KIND, source.id),
             )
         tables, server_version, scanned_at = found
         schema = wire.schema(catalogue.from_json(tables), server_version, scanned_at)
@@ -176,6 +188,38 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
     ) -> pb.ListDataSourceTypesResponse:
         return wire.types()
 
+    async def ShareDataSource(
+        self, request: pb.ShareDataSourceRequest, context: Any
+    ) -> pb.ShareDataSourceResponse:
+        await self.db.answer_repeat()
+        async with self.db.read() as tx:
+            await store.get(tx, request.data_source_id, _subject(), Level.DELETE)
+        grant = await self.sharing.wanted(request.share)
+        async with self.db.begin() as tx:
+            source = await store.get(tx, request.data_source_id, _subject(), Level.DELETE, lock=True)
+            share = await self.sharing.give(tx, _target(source), grant)
+            return tx.reply(pb.ShareDataSourceResponse(share=wire.share(share)))
+
+    async def ListDataSourceShares(
+        self, request: pb.ListDataSourceSharesRequest, context: Any
+    ) -> pb.ListDataSourceSharesResponse:
+        page = paging.parse(request, bound=request.data_source_id)
+        async with self.db.read() as tx:
+            source = await store.get(tx, request.data_source_id, _subject(), Level.DELETE)
+            found = await grants.page(tx, granted, _target(source), page.after, page.limit)
+        items, token = page.cut(found, key=lambda one: (one.created_at, one.id))
+        return pb.ListDataSourceSharesResponse(
+            shares=[wire.share(one) for one in items], next_page_token=token
+        )
+
+    async def RevokeDataSourceShare(
+        self, request: pb.RevokeDataSourceShareRequest, context: Any
+    ) -> pb.RevokeDataSourceShareResponse:
+        async with self.db.begin() as tx:
+            source = await store.get(tx, request.data_source_id, _subject(), Level.DELETE, lock=True)
+            await self.sharing.take(tx, _target(source), request.share_id)
+            return tx.reply(pb.RevokeDataSourceShareResponse())
+
     async def _start(
         self, query_id: str, stored: Stored, request: pb.ExecuteQueryRequest
     ) -> Query[struct_pb2.ListValue]:
@@ -207,13 +251,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         """Writes a query's entry in the action log: its text, and no parameter's value."""
         async with self.db.begin(idempotent=False) as tx:
             found = {"query_id": query_id, "data_source": source.name, "statement": sql, **details}
-            await outbox.add(tx, entity=(_ENTITY, source.id), details=found, outcome=outcome)
-
-    async def _answer_repeat(self) -> None:
-        """Answers a repeated request here, before anything is asked of the network a second time."""
-        if current().request_id and not current().validate_only:
-            async with self.db.begin():
-                pass
+            await outbox.add(tx, entity=(store.KIND, source.id), details=found, outcome=outcome)
 
     async def _loopback(self, draft: Draft, host: str | None = None) -> bool:
         """Whether the host is this machine, once its address and the draft's secret reference are acceptable."""
@@ -221,12 +259,15 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             self.references.read(draft.secret_ref)
         return await self.connections.is_loopback(draft.host if host is None else host)
 
-    async def _stored(self, key: str) -> Stored:
-        """The data source to connect to, when the credential reaches so far. Raises NotFound, Denied."""
+    async def _stored(self, key: str, level: Level = Level.VIEW) -> Stored:
+        """The data source to connect to, when the caller may do this and the credential reaches so far.
+
+        Raises NotFound, Denied.
+        """
         scope = _scope()
         async with self.db.read() as tx:
             try:
-                source = await store.get(tx, key)
+                source = await store.get(tx, key, _subject(), level, scope=scope)
             except NotFound:
                 _require(key, scope is None or key in scope)  # linked, and deleted since
                 raise
@@ -234,8 +275,16 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             return Stored(source, await _sealed(tx, source))
 
 
+def _target(source: DataSource) -> Target:
+    return Target(store.KIND, source.id, source.name)
+
+
 async def _sealed(tx: Transaction, source: DataSource) -> Any:
     return None if source.secret_ref else await store.find_secret(tx, source.id)
+
+
+def _subject() -> Subject:
+    return access.subject(current())
 
 
 def _caller() -> Caller:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from chassis import source
 from chassis.errors import FieldViolation, Invalid
 from chassis.source import Node, UnreadableError
-from datasources.domain import Draft, TlsMode, Type
+from datasources.domain import Draft, TlsMode, Type, Visibility
 
 _FIELDS: Final = (
     "name",
@@ -19,6 +19,7 @@ _FIELDS: Final = (
     "tls_mode",
     "secret_value",
     "secret_ref",
+    "visibility",
 )
 
 
@@ -63,6 +64,8 @@ def _value(field: str, node: Node) -> Any:
         raise _refused(f"{field} holds a NUL character", node)
     if field == "type":
         return _word(value, [one.value for one in Type], "type", node)
+    if field == "visibility":
+        return _word(value, [one.value for one in Visibility], "visibility", node)
     if field == "tls_mode":
         return _word(value, [one.value for one in TlsMode], "tls_mode", node)
     return value

@@ -26,6 +26,13 @@ class Type(enum.StrEnum):
     POSTGRESQL = "POSTGRESQL"
 
 
+class Visibility(enum.StrEnum):
+    """Who may see and query it."""
+
+    PUBLIC = "PUBLIC"
+    PRIVATE = "PRIVATE"
+
+
 @dataclass(frozen=True, slots=True)
 class DataSource:
     """A connection to a database, without its secret."""
@@ -47,6 +54,7 @@ class DataSource:
     created_at: datetime
     updated_at: datetime
     scanned_at: datetime | None = None
+    visibility: str = Visibility.PRIVATE
 
     @property
     def etag(self) -> str:
@@ -69,6 +77,7 @@ class Draft:
     tls_mode: str = ""
     secret_value: str = dataclasses.field(default="", repr=False)
     secret_ref: str = ""
+    visibility: str = ""
     etag: str = ""
 
 
@@ -94,6 +103,7 @@ CHANGEABLE: Final = frozenset(
         "tls_mode",
         "secret_value",
         "secret_ref",
+        "visibility",
     }
 )
 """The fields an update may change."""
@@ -127,6 +137,7 @@ def create(draft: Draft, *, id: str, owner: Caller, now: datetime, loopback: boo
         revision=1,
         created_at=now,
         updated_at=now,
+        visibility=draft.visibility or Visibility.PRIVATE,
     )
 
 
@@ -152,6 +163,8 @@ def update(
     emptied = [field for field in ("host", "database", "username") if field in values and not values[field]]
     if emptied:
         raise _invalid(dict.fromkeys(emptied, "is required"))
+    if "visibility" in values:
+        values["visibility"] = values["visibility"] or Visibility.PRIVATE
     if "port" in values:
         values["port"] = values["port"] or DEFAULT_PORT
     values["tls_mode"] = _tls(values.get("tls_mode", old.tls_mode), loopback=loopback)

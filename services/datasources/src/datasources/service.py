@@ -3,11 +3,14 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from chassis import contracts
 from chassis.authentication import Authenticator
 from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
+from chassis.shares import Sharing
 from chassis.vault import Vault
 from datasources.addresses import Guard, Resolve, resolve
 from datasources.api import DataSources
@@ -17,8 +20,11 @@ from datasources.credentials import Credentials
 from datasources.pools import Pools
 from datasources.references import References
 from datasources.rotation import Rotation
-from datasources.tables import metadata
+from datasources.tables import grants, metadata
 from mcpanel.datasources.v1 import datasources_pb2_grpc
+from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
+
+_READ: Final = contracts.rules()["mcpanel.datasources.v1.DataSourceService/GetDataSource"].permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Service:
 def build(
     config: Config,
     authenticator: Authenticator,
+    identity: ServiceChannel,
     audit: ServiceChannel | None = None,
     *,
     environ: Mapping[str, str] = os.environ,
@@ -49,7 +56,8 @@ def build(
     references = References(environ, config.secrets_dir)
     credentials = Credentials(db, references, vault)
     connections = Connections(guard, credentials, pools, config.tls_roots)
-    servicer = DataSources(db, vault, references, connections, pools)
+    sharing = Sharing(IdentityServiceStub(identity), grants, _READ)
+    servicer = DataSources(db, vault, references, connections, pools, sharing=sharing)
     rotation = Rotation(db, vault)
     server = Server(
         config,

@@ -8,30 +8,56 @@ from typing import Any, Final
 from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from chassis import filtering
+from chassis import access, filtering, grants
+from chassis.access import Level, Resource, Subject
 from chassis.database import Transaction
 from chassis.errors import AlreadyExists, NotFound
 from chassis.filtering import Filter
 from chassis.filtering.sql import Columns, Field, one_of, where
+from chassis.grants import Target
 from chassis.ids import is_uuid
 from chassis.vault import Sealed
-from datasources.domain import DataSource, Type
+from datasources.domain import DataSource, Type, Visibility
 from datasources.tables import data_sources, schema_snapshots, secrets
+from datasources.tables import grants as granted
 
+KIND: Final = "data_source"
+"""What grants call data sources."""
+_OWNED: Final = access.Columns(
+    KIND, data_sources.c.id, data_sources.c.owner_id, data_sources.c.visibility == Visibility.PUBLIC
+)
 _FILTERED: Final[Columns] = {
     "name": data_sources.c.name,
     "type": Field(data_sources.c.type, one_of([one.value for one in Type])),
     "host": data_sources.c.host,
+    "visibility": Field(data_sources.c.visibility, one_of([one.value for one in Visibility])),
+    "owner_id": data_sources.c.owner_id,
 }
 
 
-async def get(tx: Transaction, key: str, *, lock: bool = False) -> DataSource:
-    """The data source with this id or name. Raises NotFound."""
+async def get(
+    tx: Transaction,
+    key: str,
+    subject: Subject,
+    level: Level = Level.VIEW,
+    *,
+    scope: frozenset[str] | None = None,
+    lock: bool = False,
+) -> DataSource:
+    """The data source with this id or name, to which the subject may do this. Raises NotFound, Denied NOT_GRANTED.
+
+    Whose credential is for the data sources in `scope` may see and use those, whosever they are.
+    """
     column = data_sources.c.id if is_uuid(key) else data_sources.c.name
     statement = select(data_sources).where(column == key)
     row = (await tx.execute(statement.with_for_update() if lock else statement)).one_or_none()
     if row is None:
         raise not_found(key)
+    if level > Level.VIEW or scope is None or row.id not in scope:
+        target = Target(KIND, row.id, row.name)
+        resource = Resource(row.owner_id, row.visibility == Visibility.PUBLIC)
+        hidden = not_found(key)
+        await grants.require(tx, granted, subject, level, target=target, resource=resource, hidden=hidden)
     return DataSource(**row._mapping)
 
 
@@ -43,10 +69,11 @@ def not_found(key: str) -> NotFound:
 
 
 async def page_after(
-    tx: Transaction, wanted: Filter | None, after: tuple[Any, ...] | None, limit: int
+    tx: Transaction, subject: Subject, wanted: Filter | None, after: tuple[Any, ...] | None, limit: int
 ) -> list[DataSource]:
-    """The next data sources, newest first, after the one with these (created_at, id)."""
-    statement = select(data_sources).where(where(wanted, _FILTERED))
+    """The next data sources that the subject may see, newest first, after the one with these (created_at, id)."""
+    seen = access.condition(subject, Level.VIEW, _OWNED, granted)
+    statement = select(data_sources).where(seen, where(wanted, _FILTERED))
     if after is not None:
         statement = statement.where(tuple_(data_sources.c.created_at, data_sources.c.id) < tuple_(*after))
     statement = statement.order_by(data_sources.c.created_at.desc(), data_sources.c.id.desc()).limit(limit)
@@ -54,7 +81,7 @@ async def page_after(
 
 
 def parse_filter(text: str) -> Filter | None:
-    """A list's filter over name, type and host. Raises Invalid INVALID_FILTER."""
+    """A list's filter. Raises Invalid INVALID_FILTER."""
     found = filtering.parse(text)
     where(found, _FILTERED)
     return found
@@ -78,7 +105,8 @@ async def replace(tx: Transaction, source: DataSource) -> None:
 
 
 async def remove(tx: Transaction, source: DataSource) -> None:
-    """Deletes a data source with its secret and snapshot."""
+    """Deletes a data source with its secret, its snapshot and its shares."""
+    await grants.forget(tx, granted, KIND, source.id)
     await tx.execute(delete(data_sources).where(data_sources.c.id == source.id))
 
 

@@ -18,10 +18,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis import access
 from chassis.tables import NAMING, chassis_tables
 
 metadata: Final = MetaData(naming_convention=NAMING)
 chassis_tables(metadata)
+grants: Final = access.tables(metadata)
 
 data_sources: Final = Table(
     "data_sources",
@@ -43,6 +45,7 @@ data_sources: Final = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("scanned_at", DateTime(timezone=True), nullable=True),
+    Column("visibility", String(16), nullable=False, server_default="PRIVATE"),
     UniqueConstraint("name"),
     Index("ix_data_sources_created_at_id", "created_at", "id"),
 )

@@ -7,8 +7,9 @@ from typing import Final
 
 from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
 
-from chassis import fieldmask, jsonvalue
+from chassis import fieldmask, jsonvalue, shares
 from chassis.errors import FieldViolation, Invalid
+from chassis.grants import Share
 from chassis.interceptors.validation import validate
 from chassis.jsonvalue import Json
 from datasources import catalogue, documents
@@ -58,6 +59,7 @@ def draft(source: pb.DataSource) -> Draft:
         tls_mode=pb.DataSource.TlsMode.Name(source.tls_mode) if source.tls_mode else "",
         secret_value=source.secret_value,
         secret_ref=source.secret_ref,
+        visibility=pb.DataSource.Visibility.Name(source.visibility) if source.visibility else "",
         etag=source.etag,
     )
 
@@ -74,6 +76,7 @@ def message(found: Draft) -> pb.DataSource:
         database=found.database,
         username=found.username,
         tls_mode=found.tls_mode or None,
+        visibility=found.visibility or None,
     )
     if found.secret_value:
         source.secret_value = found.secret_value
@@ -107,7 +110,13 @@ def data_source(source: DataSource) -> pb.DataSource:
         created_at=_time(source.created_at),
         updated_at=_time(source.updated_at),
         scanned_at=_time(source.scanned_at) if source.scanned_at else None,
+        visibility=source.visibility,
     )
+
+
+def share(found: Share) -> pb.DataSourceShare:
+    """The message for a share."""
+    return shares.filled(pb.DataSourceShare, found, "data_source_id")
 
 
 def page(sources: Iterable[DataSource], next_page_token: str) -> pb.ListDataSourcesResponse:

@@ -102,6 +102,8 @@ class Registry(RegistryServiceServicer):
         async with self.db.begin() as tx:
             old = await store.definitions.get(tx, request.definition_id, viewer(), Level.EDIT, lock=True)
             new = definitions.update(old, wire.components.sent_definition(request.definition), fields, tx.now)
+            if new.visibility != old.visibility:
+                await store.definitions.get(tx, old.id, viewer(), Level.DELETE)
             if new != old:
                 await store.definitions.save(tx, new)
                 await outbox.add(tx, entity=("definition", old.id), old=old.facts(), new=new.facts())
@@ -212,6 +214,8 @@ class Registry(RegistryServiceServicer):
                 )
             sent.refuse(found.problems)
             new = workflows.update(old, workflows.with_content(wanted, found.content), tx.now)
+            if new.visibility != old.visibility:
+                await store.workflows.find(tx, old.id, viewer(), Level.DELETE)
             if new.version != old.version:
                 await store.workflows.save_version(tx, new, viewer().id, found.uses)
             elif new != old:

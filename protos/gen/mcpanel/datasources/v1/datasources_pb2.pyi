@@ -18,13 +18,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DataSource(_message.Message):
-    __slots__ = ("id", "name", "display_name", "description", "type", "host", "port", "database", "username", "secret_value", "secret_ref", "tls_mode", "has_secret", "owner_id", "etag", "created_at", "updated_at", "scanned_at")
+    __slots__ = ("id", "name", "display_name", "description", "type", "host", "port", "database", "username", "secret_value", "secret_ref", "tls_mode", "has_secret", "owner_id", "etag", "created_at", "updated_at", "scanned_at", "visibility")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[DataSource.Type]
         POSTGRESQL: _ClassVar[DataSource.Type]
     TYPE_UNSPECIFIED: DataSource.Type
     POSTGRESQL: DataSource.Type
+    class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VISIBILITY_UNSPECIFIED: _ClassVar[DataSource.Visibility]
+        PUBLIC: _ClassVar[DataSource.Visibility]
+        PRIVATE: _ClassVar[DataSource.Visibility]
+    VISIBILITY_UNSPECIFIED: DataSource.Visibility
+    PUBLIC: DataSource.Visibility
+    PRIVATE: DataSource.Visibility
     class TlsMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TLS_MODE_UNSPECIFIED: _ClassVar[DataSource.TlsMode]
@@ -53,6 +61,7 @@ class DataSource(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     display_name: str
@@ -71,7 +80,8 @@ class DataSource(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
     scanned_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[DataSource.Type, str]] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., database: _Optional[str] = ..., username: _Optional[str] = ..., secret_value: _Optional[str] = ..., secret_ref: _Optional[str] = ..., tls_mode: _Optional[_Union[DataSource.TlsMode, str]] = ..., has_secret: _Optional[bool] = ..., owner_id: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    visibility: DataSource.Visibility
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[DataSource.Type, str]] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., database: _Optional[str] = ..., username: _Optional[str] = ..., secret_value: _Optional[str] = ..., secret_ref: _Optional[str] = ..., tls_mode: _Optional[_Union[DataSource.TlsMode, str]] = ..., has_secret: _Optional[bool] = ..., owner_id: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., visibility: _Optional[_Union[DataSource.Visibility, str]] = ...) -> None: ...
 
 class Schema(_message.Message):
     __slots__ = ("tables", "scanned_at", "server_version")
@@ -375,3 +385,73 @@ class ListDataSourceTypesResponse(_message.Message):
     DATA_SOURCE_TYPES_FIELD_NUMBER: _ClassVar[int]
     data_source_types: _containers.RepeatedCompositeFieldContainer[DataSourceType]
     def __init__(self, data_source_types: _Optional[_Iterable[_Union[DataSourceType, _Mapping]]] = ...) -> None: ...
+
+class DataSourceShare(_message.Message):
+    __slots__ = ("id", "data_source_id", "user_id", "role_name", "service_account_id", "permission", "created_by", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DATA_SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    data_source_id: str
+    user_id: str
+    role_name: str
+    service_account_id: str
+    permission: _policy_pb2.Resource.Level
+    created_by: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., data_source_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role_name: _Optional[str] = ..., service_account_id: _Optional[str] = ..., permission: _Optional[_Union[_policy_pb2.Resource.Level, str]] = ..., created_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ShareDataSourceRequest(_message.Message):
+    __slots__ = ("data_source_id", "share", "request_id", "validate_only")
+    DATA_SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    data_source_id: str
+    share: DataSourceShare
+    request_id: str
+    validate_only: bool
+    def __init__(self, data_source_id: _Optional[str] = ..., share: _Optional[_Union[DataSourceShare, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class ShareDataSourceResponse(_message.Message):
+    __slots__ = ("share",)
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    share: DataSourceShare
+    def __init__(self, share: _Optional[_Union[DataSourceShare, _Mapping]] = ...) -> None: ...
+
+class ListDataSourceSharesRequest(_message.Message):
+    __slots__ = ("data_source_id", "page_size", "page_token")
+    DATA_SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    data_source_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, data_source_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDataSourceSharesResponse(_message.Message):
+    __slots__ = ("shares", "next_page_token")
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    shares: _containers.RepeatedCompositeFieldContainer[DataSourceShare]
+    next_page_token: str
+    def __init__(self, shares: _Optional[_Iterable[_Union[DataSourceShare, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RevokeDataSourceShareRequest(_message.Message):
+    __slots__ = ("data_source_id", "share_id", "request_id")
+    DATA_SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    SHARE_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    data_source_id: str
+    share_id: str
+    request_id: str
+    def __init__(self, data_source_id: _Optional[str] = ..., share_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RevokeDataSourceShareResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -90,6 +90,21 @@ class DataSourceServiceStub:
                 request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesResponse.FromString,
                 _registered_method=True)
+        self.ShareDataSource = channel.unary_unary(
+                '/mcpanel.datasources.v1.DataSourceService/ShareDataSource',
+                request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ShareDataSourceRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ShareDataSourceResponse.FromString,
+                _registered_method=True)
+        self.ListDataSourceShares = channel.unary_unary(
+                '/mcpanel.datasources.v1.DataSourceService/ListDataSourceShares',
+                request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceSharesRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceSharesResponse.FromString,
+                _registered_method=True)
+        self.RevokeDataSourceShare = channel.unary_unary(
+                '/mcpanel.datasources.v1.DataSourceService/RevokeDataSourceShare',
+                request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareResponse.FromString,
+                _registered_method=True)
 
 
 class DataSourceServiceServicer:
@@ -112,14 +127,14 @@ class DataSourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDataSources(self, request, context):
-        """Lists data sources, newest first.
+        """Lists the data sources that are public, the caller's own or shared with them, newest first; administrators see all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateDataSource(self, request, context):
-        """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH,
+        """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH,
         INVALID_UPDATE_MASK, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -130,7 +145,7 @@ class DataSourceServiceServicer:
         """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
         accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
         by the same name has another id, so that a new version must link it.
-        Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+        Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +161,7 @@ class DataSourceServiceServicer:
 
     def ScanSchema(self, request, context):
         """Reads the database's catalogue and stores it as the schema snapshot.
-        Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
+        Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +188,7 @@ class DataSourceServiceServicer:
 
     def CancelQuery(self, request, context):
         """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
-        it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+        it, or reach what is somebody else's. A query is known only to the replica that runs it: where the service has several,
         QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
         Errors: QUERY_NOT_FOUND.
         """
@@ -183,6 +198,29 @@ class DataSourceServiceServicer:
 
     def ListDataSourceTypes(self, request, context):
         """Lists the types of data sources with what a form needs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShareDataSource(self, request, context):
+        """Lets somebody else do something with a data source: see and use it, change it, or delete and share it. Whoever
+        has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+        Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDataSourceShares(self, request, context):
+        """Lists with whom a data source is shared, oldest first. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeDataSourceShare(self, request, context):
+        """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,6 +283,21 @@ def add_DataSourceServiceServicer_to_server(servicer, server):
                     servicer.ListDataSourceTypes,
                     request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesRequest.FromString,
                     response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesResponse.SerializeToString,
+            ),
+            'ShareDataSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareDataSource,
+                    request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ShareDataSourceRequest.FromString,
+                    response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ShareDataSourceResponse.SerializeToString,
+            ),
+            'ListDataSourceShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDataSourceShares,
+                    request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceSharesRequest.FromString,
+                    response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceSharesResponse.SerializeToString,
+            ),
+            'RevokeDataSourceShare': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeDataSourceShare,
+                    request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareRequest.FromString,
+                    response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -545,6 +598,87 @@ class DataSourceService:
             '/mcpanel.datasources.v1.DataSourceService/ListDataSourceTypes',
             mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesRequest.SerializeToString,
             mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareDataSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.datasources.v1.DataSourceService/ShareDataSource',
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ShareDataSourceRequest.SerializeToString,
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ShareDataSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDataSourceShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.datasources.v1.DataSourceService/ListDataSourceShares',
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceSharesRequest.SerializeToString,
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceSharesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeDataSourceShare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.datasources.v1.DataSourceService/RevokeDataSourceShare',
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareRequest.SerializeToString,
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareResponse.FromString,
             options,
             channel_credentials,
             insecure,

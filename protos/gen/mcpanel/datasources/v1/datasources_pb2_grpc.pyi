@@ -40,16 +40,16 @@ class DataSourceServiceStub:
     GetDataSource: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.GetDataSourceRequest, _datasources_pb2.GetDataSourceResponse]
     """Returns one data source, without its secret. Errors: DATA_SOURCE_NOT_FOUND."""
     ListDataSources: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourcesRequest, _datasources_pb2.ListDataSourcesResponse]
-    """Lists data sources, newest first."""
+    """Lists the data sources that are public, the caller's own or shared with them, newest first; administrators see all."""
     UpdateDataSource: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.UpdateDataSourceRequest, _datasources_pb2.UpdateDataSourceResponse]
-    """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH,
+    """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH,
     INVALID_UPDATE_MASK, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID.
     """
     DeleteDataSource: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.DeleteDataSourceRequest, _datasources_pb2.DeleteDataSourceResponse]
     """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
     accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
     by the same name has another id, so that a new version must link it.
-    Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+    Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH.
     """
     TestConnection: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.TestConnectionRequest, _datasources_pb2.TestConnectionResponse]
     """Connects, runs a trivial query and says what it found. A failed connection is an answer, not an error.
@@ -57,7 +57,7 @@ class DataSourceServiceStub:
     """
     ScanSchema: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ScanSchemaRequest, _datasources_pb2.ScanSchemaResponse]
     """Reads the database's catalogue and stores it as the schema snapshot.
-    Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
+    Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
     """
     GetSchema: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.GetSchemaRequest, _datasources_pb2.GetSchemaResponse]
     """Returns the stored schema snapshot; never touches the database.
@@ -72,12 +72,21 @@ class DataSourceServiceStub:
     """
     CancelQuery: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.CancelQueryRequest, _datasources_pb2.CancelQueryResponse]
     """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
-    it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+    it, or reach what is somebody else's. A query is known only to the replica that runs it: where the service has several,
     QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
     Errors: QUERY_NOT_FOUND.
     """
     ListDataSourceTypes: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourceTypesRequest, _datasources_pb2.ListDataSourceTypesResponse]
     """Lists the types of data sources with what a form needs."""
+    ShareDataSource: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ShareDataSourceRequest, _datasources_pb2.ShareDataSourceResponse]
+    """Lets somebody else do something with a data source: see and use it, change it, or delete and share it. Whoever
+    has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+    Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+    """
+    ListDataSourceShares: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourceSharesRequest, _datasources_pb2.ListDataSourceSharesResponse]
+    """Lists with whom a data source is shared, oldest first. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED."""
+    RevokeDataSourceShare: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.RevokeDataSourceShareRequest, _datasources_pb2.RevokeDataSourceShareResponse]
+    """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
 
 @_typing.type_check_only
 class DataSourceServiceAsyncStub(DataSourceServiceStub):
@@ -91,16 +100,16 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     GetDataSource: _aio.UnaryUnaryMultiCallable[_datasources_pb2.GetDataSourceRequest, _datasources_pb2.GetDataSourceResponse]  # type: ignore[assignment]
     """Returns one data source, without its secret. Errors: DATA_SOURCE_NOT_FOUND."""
     ListDataSources: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourcesRequest, _datasources_pb2.ListDataSourcesResponse]  # type: ignore[assignment]
-    """Lists data sources, newest first."""
+    """Lists the data sources that are public, the caller's own or shared with them, newest first; administrators see all."""
     UpdateDataSource: _aio.UnaryUnaryMultiCallable[_datasources_pb2.UpdateDataSourceRequest, _datasources_pb2.UpdateDataSourceResponse]  # type: ignore[assignment]
-    """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH,
+    """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH,
     INVALID_UPDATE_MASK, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID.
     """
     DeleteDataSource: _aio.UnaryUnaryMultiCallable[_datasources_pb2.DeleteDataSourceRequest, _datasources_pb2.DeleteDataSourceResponse]  # type: ignore[assignment]
     """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
     accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
     by the same name has another id, so that a new version must link it.
-    Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+    Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH.
     """
     TestConnection: _aio.UnaryUnaryMultiCallable[_datasources_pb2.TestConnectionRequest, _datasources_pb2.TestConnectionResponse]  # type: ignore[assignment]
     """Connects, runs a trivial query and says what it found. A failed connection is an answer, not an error.
@@ -108,7 +117,7 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     """
     ScanSchema: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ScanSchemaRequest, _datasources_pb2.ScanSchemaResponse]  # type: ignore[assignment]
     """Reads the database's catalogue and stores it as the schema snapshot.
-    Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
+    Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
     """
     GetSchema: _aio.UnaryUnaryMultiCallable[_datasources_pb2.GetSchemaRequest, _datasources_pb2.GetSchemaResponse]  # type: ignore[assignment]
     """Returns the stored schema snapshot; never touches the database.
@@ -123,12 +132,21 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     """
     CancelQuery: _aio.UnaryUnaryMultiCallable[_datasources_pb2.CancelQueryRequest, _datasources_pb2.CancelQueryResponse]  # type: ignore[assignment]
     """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
-    it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+    it, or reach what is somebody else's. A query is known only to the replica that runs it: where the service has several,
     QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
     Errors: QUERY_NOT_FOUND.
     """
     ListDataSourceTypes: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourceTypesRequest, _datasources_pb2.ListDataSourceTypesResponse]  # type: ignore[assignment]
     """Lists the types of data sources with what a form needs."""
+    ShareDataSource: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ShareDataSourceRequest, _datasources_pb2.ShareDataSourceResponse]  # type: ignore[assignment]
+    """Lets somebody else do something with a data source: see and use it, change it, or delete and share it. Whoever
+    has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+    Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+    """
+    ListDataSourceShares: _aio.UnaryUnaryMultiCallable[_datasources_pb2.ListDataSourceSharesRequest, _datasources_pb2.ListDataSourceSharesResponse]  # type: ignore[assignment]
+    """Lists with whom a data source is shared, oldest first. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED."""
+    RevokeDataSourceShare: _aio.UnaryUnaryMultiCallable[_datasources_pb2.RevokeDataSourceShareRequest, _datasources_pb2.RevokeDataSourceShareResponse]  # type: ignore[assignment]
+    """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
 
 class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns data source configurations, their encrypted secrets and schema snapshots."""
@@ -157,7 +175,7 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _datasources_pb2.ListDataSourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.ListDataSourcesResponse, _abc.Awaitable[_datasources_pb2.ListDataSourcesResponse]]:
-        """Lists data sources, newest first."""
+        """Lists the data sources that are public, the caller's own or shared with them, newest first; administrators see all."""
 
     @_abc_1.abstractmethod
     def UpdateDataSource(
@@ -165,7 +183,7 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _datasources_pb2.UpdateDataSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.UpdateDataSourceResponse, _abc.Awaitable[_datasources_pb2.UpdateDataSourceResponse]]:
-        """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH,
+        """Changes a data source; its name and type stay. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH,
         INVALID_UPDATE_MASK, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID.
         """
 
@@ -178,7 +196,7 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a data source with its secret and schema, whether or not component versions link it. Runs of those are
         accepted as before; a step that queries it fails, naming the data source and the component. A data source made anew
         by the same name has another id, so that a new version must link it.
-        Errors: DATA_SOURCE_NOT_FOUND, ETAG_MISMATCH.
+        Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -198,7 +216,7 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.ScanSchemaResponse, _abc.Awaitable[_datasources_pb2.ScanSchemaResponse]]:
         """Reads the database's catalogue and stores it as the schema snapshot.
-        Errors: DATA_SOURCE_NOT_FOUND, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
+        Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, CONNECTION_FAILED, MESSAGE_TOO_LARGE.
         """
 
     @_abc_1.abstractmethod
@@ -231,7 +249,7 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.CancelQueryResponse, _abc.Awaitable[_datasources_pb2.CancelQueryResponse]]:
         """Cancels a running query, on the database's server too, and returns when it is gone. The caller must have started
-        it, or hold `datasources.update`. A query is known only to the replica that runs it: where the service has several,
+        it, or reach what is somebody else's. A query is known only to the replica that runs it: where the service has several,
         QUERY_NOT_FOUND may come from another one. Cancelling the call of ExecuteQuery itself always works.
         Errors: QUERY_NOT_FOUND.
         """
@@ -243,5 +261,32 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.ListDataSourceTypesResponse, _abc.Awaitable[_datasources_pb2.ListDataSourceTypesResponse]]:
         """Lists the types of data sources with what a form needs."""
+
+    @_abc_1.abstractmethod
+    def ShareDataSource(
+        self,
+        request: _datasources_pb2.ShareDataSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_datasources_pb2.ShareDataSourceResponse, _abc.Awaitable[_datasources_pb2.ShareDataSourceResponse]]:
+        """Lets somebody else do something with a data source: see and use it, change it, or delete and share it. Whoever
+        has a share already gets this one instead. Takes being the owner, or a share with DELETE.
+        Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, PRINCIPAL_NOT_FOUND, ROLE_UNKNOWN, TOO_MANY_SHARES.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDataSourceShares(
+        self,
+        request: _datasources_pb2.ListDataSourceSharesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_datasources_pb2.ListDataSourceSharesResponse, _abc.Awaitable[_datasources_pb2.ListDataSourceSharesResponse]]:
+        """Lists with whom a data source is shared, oldest first. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED."""
+
+    @_abc_1.abstractmethod
+    def RevokeDataSourceShare(
+        self,
+        request: _datasources_pb2.RevokeDataSourceShareRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_datasources_pb2.RevokeDataSourceShareResponse, _abc.Awaitable[_datasources_pb2.RevokeDataSourceShareResponse]]:
+        """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
 
 def add_DataSourceServiceServicer_to_server(servicer: DataSourceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -169,7 +169,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateDefinition(self, request, context):
-        """Changes a definition's description, visibility and labels; its name and type stay.
+        """Changes a definition's description, visibility and labels; its name and type stay. Who may see it is decided by whoever
+        may delete it.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -244,7 +245,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWorkflow(self, request, context):
-        """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+        """Changes a workflow. Who may see it is decided by whoever may delete it. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
         version.
         Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
         """

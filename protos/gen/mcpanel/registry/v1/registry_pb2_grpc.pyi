@@ -42,7 +42,8 @@ class RegistryServiceStub:
     ListDefinitions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListDefinitionsRequest, _registry_pb2.ListDefinitionsResponse]
     """Lists the definitions that are public, the caller's own or shared with them, newest first; administrators see all."""
     UpdateDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateDefinitionRequest, _registry_pb2.UpdateDefinitionResponse]
-    """Changes a definition's description, visibility and labels; its name and type stay.
+    """Changes a definition's description, visibility and labels; its name and type stay. Who may see it is decided by whoever
+    may delete it.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]
@@ -72,7 +73,7 @@ class RegistryServiceStub:
     administrators see all.
     """
     UpdateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]
-    """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+    """Changes a workflow. Who may see it is decided by whoever may delete it. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
     version.
     Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
     """
@@ -110,7 +111,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListDefinitions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListDefinitionsRequest, _registry_pb2.ListDefinitionsResponse]  # type: ignore[assignment]
     """Lists the definitions that are public, the caller's own or shared with them, newest first; administrators see all."""
     UpdateDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateDefinitionRequest, _registry_pb2.UpdateDefinitionResponse]  # type: ignore[assignment]
-    """Changes a definition's description, visibility and labels; its name and type stay.
+    """Changes a definition's description, visibility and labels; its name and type stay. Who may see it is decided by whoever
+    may delete it.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]  # type: ignore[assignment]
@@ -140,7 +142,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     administrators see all.
     """
     UpdateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateWorkflowRequest, _registry_pb2.UpdateWorkflowResponse]  # type: ignore[assignment]
-    """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+    """Changes a workflow. Who may see it is decided by whoever may delete it. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
     version.
     Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
     """
@@ -199,7 +201,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UpdateDefinitionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpdateDefinitionResponse, _abc.Awaitable[_registry_pb2.UpdateDefinitionResponse]]:
-        """Changes a definition's description, visibility and labels; its name and type stay.
+        """Changes a definition's description, visibility and labels; its name and type stay. Who may see it is decided by whoever
+        may delete it.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
         """
 
@@ -289,7 +292,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UpdateWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpdateWorkflowResponse, _abc.Awaitable[_registry_pb2.UpdateWorkflowResponse]]:
-        """Changes a workflow. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
+        """Changes a workflow. Who may see it is decided by whoever may delete it. A change of inputs, steps, outputs, timeout, concurrency or priority makes its next immutable
         version.
         Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_INVALID, ETAG_MISMATCH, INVALID_DOCUMENT, INVALID_UPDATE_MASK.
         """

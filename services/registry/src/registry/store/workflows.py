@@ -174,12 +174,15 @@ async def listed_versions(
     return [replace(workflow, version=row.version, updated_at=row.created_at) for row in rows]
 
 
-async def find(tx: Transaction, key: str, viewer: Subject) -> Workflow:
-    """The workflow with this id or name, without its content. Raises NotFound."""
+async def find(tx: Transaction, key: str, viewer: Subject, level: Level = Level.VIEW) -> Workflow:
+    """The workflow with this id or name, to which the viewer may do this, without its content.
+
+    Raises NotFound, and Denied NOT_GRANTED.
+    """
     row = (await tx.execute(select(*_COLUMNS).where(by_key(table, key)))).one_or_none()
     if row is None:
         raise not_found(key)
-    await require(tx, viewer, Level.VIEW, table, row, hidden=not_found(key))
+    await require(tx, viewer, level, table, row, hidden=not_found(key))
     return _workflow(row)
 
 
