@@ -13,6 +13,7 @@ from jwt.algorithms import OKPAlgorithm
 from chassis import authentication
 from chassis.authentication import Jwks, RemoteAuthenticator, TokenVerifier, extract
 from chassis.authentication.guesses import Guesses
+from chassis.authentication.revocations import Revocations
 from chassis.client import channel
 from chassis.context import Call, use
 from chassis.errors import Exhausted, ServiceError, Unauthenticated, Unavailable
@@ -141,6 +142,8 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
     def __init__(self) -> None:
         self.asked = 0
         self.revoked = False
+        self.ended: list[str] = []
+        self.is_away = False
 
     async def Authenticate(self, request: Any, context: Any) -> Any:
         self.asked += 1
@@ -151,6 +154,11 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
             id="s1", kind="SERVICE", name="engine", roles=["Service"], permissions=["a.b"], api_key_id="k7"
         )
         return identity_pb2.AuthenticateResponse(principal=principal)
+
+    async def GetRevocations(self, request: Any, context: Any) -> Any:
+        if self.is_away:
+            raise Unavailable("DRAINING", "identity is stopping")
+        return identity_pb2.GetRevocationsResponse(session_ids=self.ended)
 
     async def GetJwks(self, request: Any, context: Any) -> Any:
         return identity_pb2.GetJwksResponse(
@@ -248,6 +256,91 @@ async def test_tokens_are_verified_with_identitys_keys(serve: Serve) -> None:
 
     assert caller.id == "u1"
     await to_identity.close()
+
+
+async def test_a_token_whose_session_ended_is_refused_and_the_others_go_on(serve: Serve) -> None:
+    identity = Identity()
+    to_identity = await remote(serve, identity)
+    identity.ended = ["s1"]
+    authenticator = RemoteAuthenticator(to_identity)
+
+    with pytest.raises(Unauthenticated, match="session"):
+        await authenticator.authenticate(token(sid="s1"))
+
+    assert (await authenticator.authenticate(token(sid="s2"))).session_id == "s2"
+    await to_identity.close()
+
+
+async def test_tokens_are_good_while_identity_cannot_say_which_sessions_ended(serve: Serve) -> None:
+    identity = Identity()
+    to_identity = await remote(serve, identity)
+    identity.is_away = True
+
+    caller = await RemoteAuthenticator(to_identity).authenticate(token(sid="s1"))
+
+    assert caller.session_id == "s1"
+    await to_identity.close()
+
+
+class Ended:
+    """What a service is told of ended sessions, on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.asked = 0
+        self.now = 100.0
+        self.is_away = False
+        self.revocations = Revocations(self.fetch, lambda: self.now)
+
+    async def fetch(self) -> set[str]:
+        self.asked += 1
+        if self.is_away:
+            raise Unavailable("DEPENDENCY_UNAVAILABLE", "identity is unavailable")
+        return set(self.ids)
+
+    async def passes(self, seconds: float, session_id: str = "s1") -> bool:
+        """Whether a token of the session is let through after so many seconds."""
+        self.now += seconds
+        found = await self.revocations.has(session_id)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return not found
+
+
+async def test_an_ended_session_is_out_within_five_seconds_however_busy_the_service() -> None:
+    told = Ended()
+    assert await told.passes(0)
+
+    told.ids.add("s1")
+
+    let_through = [await told.passes(0.5) for _ in range(10)]
+    assert let_through[-1] is False
+    assert sum(let_through) * 0.5 < 5
+    assert told.asked <= 4
+
+
+async def test_an_ended_session_is_out_at_once_where_nobody_called_for_long() -> None:
+    told = Ended()
+    assert await told.passes(0)
+
+    told.ids.add("s1")
+
+    assert not await told.passes(60)
+
+
+async def test_what_is_known_of_ended_sessions_is_kept_while_identity_is_away() -> None:
+    told = Ended()
+    told.ids.add("s1")
+    assert not await told.passes(0)
+
+    told.is_away = True
+
+    assert [await told.passes(3) for _ in range(5)] == [False] * 5
+    assert await told.passes(0, "s2")
+    told.is_away = False
+    told.ids = {"s2"}
+    await told.passes(3)
+    assert not await told.passes(0, "s2")
 
 
 @pytest.mark.parametrize("credential", ["", "hello", "mcp_" + "x" * 300, "Bearer mcp_good"])

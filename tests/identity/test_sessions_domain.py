@@ -1,5 +1,6 @@
 """What a refresh token that is shown leads to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity.domain import sessions
-from identity.domain.sessions import RefreshToken, Session, Verdict
+from identity.domain.sessions import RefreshToken, Verdict
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEXT, OTHER = b"n" * 32, b"o" * 32
@@ -17,7 +18,8 @@ def verdict(
     *, age: float = 0, used: float | None = None, ended: bool = False, successor: bytes = NEXT
 ) -> Verdict:
     """The verdict over a token made `age` seconds ago and used `used` seconds ago."""
-    session = Session("s", "u", NOW, "", "", NOW if ended else None)
+    session = sessions.opened("s", "u", NOW, "", "")
+    session = replace(session, ended_at=NOW if ended else None)
     made = NOW - timedelta(seconds=age)
     token = RefreshToken(
         b"t",

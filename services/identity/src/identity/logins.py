@@ -117,7 +117,7 @@ class Logins:
             user = await store.users.lock_if_present(tx, proved.id)
             if user is None or not user.is_active or users.has_new_password(proved, user):
                 return None
-            session = Session(uuid7(tx.now), user.id, tx.now, call.client_address[:64], call.user_agent[:256])
+            session = sessions.opened(uuid7(tx.now), user.id, tx.now, call.client_address, call.user_agent)
             token = sessions.first_token(self._random(sessions.RANDOM_BYTES))
             await store.sessions.open_(tx, session, sessions.digest(token))
             await store.users.note_login(tx, user.id, fresh_hash)

@@ -87,11 +87,22 @@ sessions: Final = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("client_address", String(64), nullable=False),
     Column("user_agent", String(256), nullable=False),
+    Column("kind", String(16), nullable=False),
     _time("created_at"),
+    _time("last_used_at"),
     _time("expires_at"),
     _time("ended_at", nullable=True),
     Column("end_reason", String(64), nullable=True),
     Index(None, "expires_at"),
+    CheckConstraint("kind IN ('tokens')", name="kind"),
+)
+
+ended_sessions: Final = Table(
+    "ended_sessions",
+    metadata,
+    Column("session_id", String(36), primary_key=True, comment="also of users who are gone"),
+    _time("ended_at"),
+    Index(None, "ended_at"),
 )
 
 refresh_tokens: Final = Table(

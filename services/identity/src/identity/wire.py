@@ -10,6 +10,7 @@ from chassis import fieldmask
 from chassis.context import Caller
 from identity.domain.api_keys import ApiKey, Principal, shown_prefix
 from identity.domain.roles import Role
+from identity.domain.sessions import Session
 from identity.domain.tokens import Issued, PublicKey
 from identity.domain.users import CHANGEABLE, User
 from mcpanel.identity.v1 import identity_pb2 as pb
@@ -46,6 +47,23 @@ def changes(request: pb.UpdateUserRequest) -> dict[str, Any]:
         name: getattr(request.user, name)
         for name in fieldmask.paths(request.update_mask, request.user, CHANGEABLE)
     }
+
+
+def session(value: Session, current: str) -> pb.Session:
+    """A session; `current` is the id of the one that this call was made in."""
+    return pb.Session(
+        id=value.id,
+        user_id=value.user_id,
+        kind=value.kind.upper(),
+        created_at=time(value.created_at),
+        last_used_at=time(value.last_used_at),
+        expires_at=time(value.expires_at),
+        ended_at=time(value.ended_at),
+        end_reason=value.end_reason or "",
+        client_address=value.client_address,
+        user_agent=value.user_agent,
+        current=value.id == current,
+    )
 
 
 def role(value: Role) -> pb.Role:

@@ -97,6 +97,7 @@ class Error(_message.Message):
         ROLE_NOT_GRANTABLE: _ClassVar[Error.Reason]
         ROLE_UNKNOWN: _ClassVar[Error.Reason]
         REFRESH_TOKEN_INVALID: _ClassVar[Error.Reason]
+        SESSION_NOT_FOUND: _ClassVar[Error.Reason]
         PRINCIPAL_NOT_FOUND: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
         TREE_SIZE_OUT_OF_RANGE: _ClassVar[Error.Reason]
@@ -189,6 +190,7 @@ class Error(_message.Message):
     ROLE_NOT_GRANTABLE: Error.Reason
     ROLE_UNKNOWN: Error.Reason
     REFRESH_TOKEN_INVALID: Error.Reason
+    SESSION_NOT_FOUND: Error.Reason
     PRINCIPAL_NOT_FOUND: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason
     TREE_SIZE_OUT_OF_RANGE: Error.Reason

@@ -55,6 +55,21 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.LogoutRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.LogoutResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/ListSessions',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RevokeSession = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/RevokeSession',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionResponse.FromString,
+                _registered_method=True)
+        self.RevokeSessions = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/RevokeSessions',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionsResponse.FromString,
+                _registered_method=True)
         self.GetMe = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/GetMe',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetMeRequest.SerializeToString,
@@ -104,6 +119,11 @@ class IdentityServiceStub:
                 '/mcpanel.identity.v1.IdentityService/Authenticate',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateResponse.FromString,
+                _registered_method=True)
+        self.GetRevocations = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/GetRevocations',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRevocationsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRevocationsResponse.FromString,
                 _registered_method=True)
         self.GetPrincipal = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/GetPrincipal',
@@ -156,8 +176,30 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Logout(self, request, context):
-        """Ends the session the refresh token belongs to. Its access tokens run out within ten minutes.
+        """Ends the session the refresh token belongs to. Its access tokens are refused everywhere within five seconds.
         Succeeds for a session that is already over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """Lists the caller's sessions, newest first; with `users.read`, everyone's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSession(self, request, context):
+        """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
+        a session that is already over. Errors: SESSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSessions(self, request, context):
+        """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,6 +281,14 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRevocations(self, request, context):
+        """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+        tokens by themselves and ask this every few seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPrincipal(self, request, context):
         """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
         inactive is not found. Errors: PRINCIPAL_NOT_FOUND.
@@ -292,6 +342,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.LogoutRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.LogoutResponse.SerializeToString,
             ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListSessionsRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RevokeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSession,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionResponse.SerializeToString,
+            ),
+            'RevokeSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSessions,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionsRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionsResponse.SerializeToString,
+            ),
             'GetMe': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMe,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetMeRequest.FromString,
@@ -341,6 +406,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.Authenticate,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateResponse.SerializeToString,
+            ),
+            'GetRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevocations,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRevocationsRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRevocationsResponse.SerializeToString,
             ),
             'GetPrincipal': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPrincipal,
@@ -472,6 +542,87 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/Logout',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.LogoutRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.LogoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/ListSessions',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListSessionsRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/RevokeSession',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/RevokeSessions',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionsRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeSessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -742,6 +893,33 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/Authenticate',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/GetRevocations',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRevocationsRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

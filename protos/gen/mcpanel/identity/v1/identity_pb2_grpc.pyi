@@ -46,9 +46,17 @@ class IdentityServiceStub:
     ten seconds ends the whole session. Errors: REFRESH_TOKEN_INVALID.
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_identity_pb2.LogoutRequest, _identity_pb2.LogoutResponse]
-    """Ends the session the refresh token belongs to. Its access tokens run out within ten minutes.
+    """Ends the session the refresh token belongs to. Its access tokens are refused everywhere within five seconds.
     Succeeds for a session that is already over.
     """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListSessionsRequest, _identity_pb2.ListSessionsResponse]
+    """Lists the caller's sessions, newest first; with `users.read`, everyone's."""
+    RevokeSession: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionRequest, _identity_pb2.RevokeSessionResponse]
+    """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
+    a session that is already over. Errors: SESSION_NOT_FOUND.
+    """
+    RevokeSessions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionsRequest, _identity_pb2.RevokeSessionsResponse]
+    """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND."""
     GetMe: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetMeRequest, _identity_pb2.GetMeResponse]
     """Returns who the caller is and what it may do."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]
@@ -79,6 +87,10 @@ class IdentityServiceStub:
     Authenticate: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
     Errors: CREDENTIALS_INVALID.
+    """
+    GetRevocations: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetRevocationsRequest, _identity_pb2.GetRevocationsResponse]
+    """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+    tokens by themselves and ask this every few seconds.
     """
     GetPrincipal: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]
     """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
@@ -111,9 +123,17 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     ten seconds ends the whole session. Errors: REFRESH_TOKEN_INVALID.
     """
     Logout: _aio.UnaryUnaryMultiCallable[_identity_pb2.LogoutRequest, _identity_pb2.LogoutResponse]  # type: ignore[assignment]
-    """Ends the session the refresh token belongs to. Its access tokens run out within ten minutes.
+    """Ends the session the refresh token belongs to. Its access tokens are refused everywhere within five seconds.
     Succeeds for a session that is already over.
     """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListSessionsRequest, _identity_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Lists the caller's sessions, newest first; with `users.read`, everyone's."""
+    RevokeSession: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionRequest, _identity_pb2.RevokeSessionResponse]  # type: ignore[assignment]
+    """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
+    a session that is already over. Errors: SESSION_NOT_FOUND.
+    """
+    RevokeSessions: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionsRequest, _identity_pb2.RevokeSessionsResponse]  # type: ignore[assignment]
+    """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND."""
     GetMe: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetMeRequest, _identity_pb2.GetMeResponse]  # type: ignore[assignment]
     """Returns who the caller is and what it may do."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -144,6 +164,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     Authenticate: _aio.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
     Errors: CREDENTIALS_INVALID.
+    """
+    GetRevocations: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetRevocationsRequest, _identity_pb2.GetRevocationsResponse]  # type: ignore[assignment]
+    """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+    tokens by themselves and ask this every few seconds.
     """
     GetPrincipal: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]  # type: ignore[assignment]
     """Says what a user or an account may do now, for work that goes on in its name without its credential. A user that is
@@ -197,9 +221,35 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.LogoutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.LogoutResponse, _abc.Awaitable[_identity_pb2.LogoutResponse]]:
-        """Ends the session the refresh token belongs to. Its access tokens run out within ten minutes.
+        """Ends the session the refresh token belongs to. Its access tokens are refused everywhere within five seconds.
         Succeeds for a session that is already over.
         """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _identity_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListSessionsResponse, _abc.Awaitable[_identity_pb2.ListSessionsResponse]]:
+        """Lists the caller's sessions, newest first; with `users.read`, everyone's."""
+
+    @_abc_1.abstractmethod
+    def RevokeSession(
+        self,
+        request: _identity_pb2.RevokeSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RevokeSessionResponse, _abc.Awaitable[_identity_pb2.RevokeSessionResponse]]:
+        """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
+        a session that is already over. Errors: SESSION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeSessions(
+        self,
+        request: _identity_pb2.RevokeSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RevokeSessionsResponse, _abc.Awaitable[_identity_pb2.RevokeSessionsResponse]]:
+        """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetMe(
@@ -290,6 +340,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.AuthenticateResponse, _abc.Awaitable[_identity_pb2.AuthenticateResponse]]:
         """Says whose credential this is. For services, which cache the answer for at most five seconds.
         Errors: CREDENTIALS_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevocations(
+        self,
+        request: _identity_pb2.GetRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.GetRevocationsResponse, _abc.Awaitable[_identity_pb2.GetRevocationsResponse]]:
+        """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+        tokens by themselves and ask this every few seconds.
         """
 
     @_abc_1.abstractmethod

@@ -85,6 +85,7 @@ class Resource(_message.Message):
         USER: _ClassVar[Resource.Kind]
         API_KEY: _ClassVar[Resource.Kind]
         TEMPLATE: _ClassVar[Resource.Kind]
+        SESSION: _ClassVar[Resource.Kind]
     KIND_UNSPECIFIED: Resource.Kind
     DEFINITION: Resource.Kind
     VERSION: Resource.Kind
@@ -98,6 +99,7 @@ class Resource(_message.Message):
     USER: Resource.Kind
     API_KEY: Resource.Kind
     TEMPLATE: Resource.Kind
+    SESSION: Resource.Kind
     class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         LEVEL_UNSPECIFIED: _ClassVar[Resource.Level]

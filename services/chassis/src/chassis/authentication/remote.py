@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chassis.authentication.guesses import Guesses
+from chassis.authentication.revocations import Revocations
 from chassis.authentication.tokens import AUDIENCE, Jwks, TokenVerifier, invalid, looks_like_token
 from chassis.client import ServiceChannel
 from chassis.context import Caller, Kind, current_or_none, use
@@ -19,6 +20,8 @@ TTL: Final = 4.0
 """Seconds an answer about an API key is used, from the question on: a revocation works everywhere within five."""
 _MAX_CACHED: Final = 4096
 _SECONDS: Final = 5.0
+_REVOCATIONS_SECONDS: Final = 0.9
+"""Within what is left of five seconds: calls may wait for this answer."""
 _KINDS: Final[dict[int, Kind]] = {
     identity_pb2.Principal.USER: "user",
     identity_pb2.Principal.API_KEY: "api_key",
@@ -40,6 +43,7 @@ class RemoteAuthenticator:
         """`audiences` are those of which a token must name one; `guesses` counts keys that do not exist."""
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
         self._tokens = TokenVerifier(Jwks(self._jwks), audiences=audiences)
+        self._revocations = Revocations(self._ended)
         self._cache: dict[bytes, tuple[float, Caller | None]] = {}
         self._guesses = guesses or Guesses()
         self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
@@ -49,7 +53,10 @@ class RemoteAuthenticator:
         when too many keys that do not exist came from the call's address.
         """
         if looks_like_token(credential):
-            return await self._tokens.verify(credential)
+            caller = await self._tokens.verify(credential)
+            if caller.session_id and await self._revocations.has(caller.session_id):
+                raise invalid("the session of the access token is over")
+            return caller
         if not credential.startswith("mcp_") or len(credential) > 256:
             raise invalid("the credential is neither an access token nor an mcp_ key")
         return await self._by_key(credential)
@@ -95,6 +102,13 @@ class RemoteAuthenticator:
             self._cache.clear()
         self._cache[digest] = (until, caller)
         return caller
+
+    async def _ended(self) -> Sequence[str]:
+        with use(None):
+            answer = await self._stub.GetRevocations(
+                identity_pb2.GetRevocationsRequest(), timeout=_REVOCATIONS_SECONDS
+            )
+        return list(answer.session_ids)
 
     async def _jwks(self) -> list[dict[str, str]]:
         with use(None):

@@ -5,8 +5,9 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Any, Final, Literal
 
+from chassis.errors import NotFound
 from identity.domain.api_keys import base62
 
 REFRESH_PREFIX: Final = "mcp_rt_"
@@ -14,6 +15,9 @@ RANDOM_BYTES: Final = 32
 REFRESH_LIFE: Final = timedelta(days=7)
 REPLAY: Final = timedelta(seconds=10)
 """How long a used refresh token still gets the answer it got: long enough for a lost answer or a second tab."""
+
+
+Kind = Literal["tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,15 @@ class Session:
     created_at: datetime
     client_address: str
     user_agent: str
+    expires_at: datetime
+    last_used_at: datetime
+    kind: Kind = "tokens"
     ended_at: datetime | None = None
     end_reason: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the action log says of the session."""
+        return {"user_id": self.user_id, "kind": self.kind, "ended": self.ended_at, "reason": self.end_reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,26 @@ def judge(session: Session, token: RefreshToken, successor: bytes, now: datetime
         same = token.successor is not None and hmac.compare_digest(token.successor, successor)
         return Verdict.REPLAY if same else Verdict.REFUSE
     return Verdict.ROTATE if now < token.expires_at else Verdict.REFUSE
+
+
+def opened(session_id: str, user_id: str, now: datetime, client_address: str, user_agent: str) -> Session:
+    """A session that begins now, of a login from there."""
+    return Session(
+        id=session_id,
+        user_id=user_id,
+        created_at=now,
+        client_address=client_address[:64],
+        user_agent=user_agent[:256],
+        expires_at=now + REFRESH_LIFE,
+        last_used_at=now,
+    )
+
+
+def missing(session_id: str) -> NotFound:
+    """The answer about a session that there is not, or that is somebody else's."""
+    return NotFound(
+        "SESSION_NOT_FOUND", f"session {session_id!r} does not exist", resource=("session", session_id)
+    )
 
 
 def first_token(random: bytes) -> str:

@@ -15,6 +15,8 @@ ISSUER: Final = "mcpanel"
 AUDIENCE: Final = "mcpanel"
 RUN_AUDIENCE: Final = "datasources"
 ACCESS_LIFE: Final = timedelta(minutes=10)
+SHOWN_REVOKED: Final = ACCESS_LIFE + timedelta(minutes=2)
+"""How long services are told of a session that ended: until its last access token has run out on every clock."""
 RUN_LIFE: Final = timedelta(minutes=60)
 KEPT_AFTER_RETIREMENT: Final = RUN_LIFE + timedelta(minutes=10)
 """How long a retired key is still published: until every token it signed has expired."""

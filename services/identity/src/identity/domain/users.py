@@ -11,6 +11,7 @@ from chassis.errors import (
     Denied,
     FieldViolation,
     Invalid,
+    NotFound,
     Precondition,
     ServiceError,
     Unauthenticated,
@@ -113,6 +114,11 @@ def registration_closed() -> ServiceError:
     return Denied(
         "REGISTRATION_CLOSED", "self-registration is switched off; ask an administrator for an account"
     )
+
+
+def missing(user_id: str) -> ServiceError:
+    """The answer about a user that there is not, or that the caller may not see."""
+    return NotFound("USER_NOT_FOUND", f"user {user_id!r} does not exist", resource=("user", user_id))
 
 
 def login_failed() -> ServiceError:

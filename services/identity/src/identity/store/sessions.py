@@ -1,38 +1,23 @@
 """Sessions and their refresh tokens."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, Update, delete, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.database import Transaction
-from identity.domain.sessions import REFRESH_LIFE, RefreshToken, Session
-from identity.tables import refresh_tokens, sessions, users
+from identity.domain.sessions import REFRESH_LIFE, RefreshToken, Session, missing
+from identity.domain.tokens import SHOWN_REVOKED
+from identity.tables import ended_sessions, refresh_tokens, sessions, users
 
 _KEPT: timedelta = timedelta(days=1)
-_SESSION = (
-    sessions.c.id,
-    sessions.c.user_id,
-    sessions.c.created_at,
-    sessions.c.client_address,
-    sessions.c.user_agent,
-    sessions.c.ended_at,
-    sessions.c.end_reason,
-)
 
 
 async def open_(tx: Transaction, session: Session, first: bytes) -> None:
     """Stores a new session and the digest of its first refresh token."""
-    await tx.execute(
-        insert(sessions).values(
-            id=session.id,
-            user_id=session.user_id,
-            client_address=session.client_address,
-            user_agent=session.user_agent,
-            created_at=session.created_at,
-            expires_at=session.created_at + REFRESH_LIFE,
-        )
-    )
+    await tx.execute(insert(sessions).values(asdict(session)))
     await _add_token(tx, session.id, first)
 
 
@@ -40,7 +25,7 @@ async def lock_by_token(tx: Transaction, digest: bytes) -> tuple[Session, Refres
     """The token and its session, which stays locked until the transaction ends; None for an unknown token."""
     of_token = select(refresh_tokens.c.session_id).where(refresh_tokens.c.digest == digest).scalar_subquery()
     session = _one(
-        (await tx.execute(select(*_SESSION).where(sessions.c.id == of_token).with_for_update())).one_or_none()
+        (await tx.execute(select(sessions).where(sessions.c.id == of_token).with_for_update())).one_or_none()
     )
     if session is None:
         return None
@@ -59,8 +44,36 @@ async def lock_own(tx: Transaction, user_id: str, token: bytes | None, session_i
         if token is not None
         else session_id
     )
-    statement = select(*_SESSION).where(sessions.c.id == wanted, sessions.c.user_id == user_id)
+    statement = select(sessions).where(sessions.c.id == wanted, sessions.c.user_id == user_id)
     return _one((await tx.execute(statement.with_for_update())).one_or_none())
+
+
+async def lock(tx: Transaction, session_id: str, user_id: str | None) -> Session:
+    """The session, locked until the transaction ends; with `user_id` only when it is that one's.
+
+    Raises NotFound SESSION_NOT_FOUND.
+    """
+    statement = select(sessions).where(sessions.c.id == session_id).with_for_update()
+    if user_id is not None:
+        statement = statement.where(sessions.c.user_id == user_id)
+    found = _one((await tx.execute(statement)).one_or_none())
+    if found is None:
+        raise missing(session_id)
+    return found
+
+
+async def page(
+    tx: Transaction, user_id: str | None, before: str | None, limit: int, *, include_ended: bool
+) -> list[Session]:
+    """Sessions, newest first, from the one before the id `before` on; with `user_id` only that one's."""
+    statement = select(sessions).order_by(sessions.c.id.desc()).limit(limit)
+    if user_id is not None:
+        statement = statement.where(sessions.c.user_id == user_id)
+    if not include_ended:
+        statement = statement.where(sessions.c.ended_at.is_(None), sessions.c.expires_at > tx.now)
+    if before is not None:
+        statement = statement.where(sessions.c.id < before)
+    return [Session(**row._mapping) for row in await tx.execute(statement)]
 
 
 async def is_live(tx: Transaction, session_id: str) -> bool:
@@ -82,26 +95,46 @@ async def rotate(tx: Transaction, token: RefreshToken, successor: bytes) -> None
     )
     await _add_token(tx, token.session_id, successor)
     await tx.execute(
-        update(sessions).where(sessions.c.id == token.session_id).values(expires_at=tx.now + REFRESH_LIFE)
+        update(sessions)
+        .where(sessions.c.id == token.session_id)
+        .values(expires_at=tx.now + REFRESH_LIFE, last_used_at=tx.now)
     )
 
 
 async def end(tx: Transaction, session_id: str, reason: str) -> None:
     """Ends the session, which is locked and goes on."""
-    statement = update(sessions).where(sessions.c.id == session_id)
-    await tx.execute(statement.values(ended_at=tx.now, end_reason=reason))
+    await _end(tx, update(sessions).where(sessions.c.id == session_id), reason)
 
 
-async def end_all(tx: Transaction, user_id: str, reason: str) -> int:
-    """Ends every session of the user; returns how many."""
-    statement = update(sessions).where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
-    return (await tx.execute(statement.values(ended_at=tx.now, end_reason=reason))).rowcount
+async def end_all(tx: Transaction, user_id: str, reason: str, *, but: str = "") -> int:
+    """Ends every session of the user except the one with the id `but`; returns how many."""
+    statement = update(sessions).where(
+        sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.id != but
+    )
+    return await _end(tx, statement, reason)
+
+
+async def ended_lately(tx: Transaction) -> list[str]:
+    """The ids of the sessions that ended while access tokens of theirs may not have run out."""
+    statement = select(ended_sessions.c.session_id).where(ended_sessions.c.ended_at > tx.now - SHOWN_REVOKED)
+    return list((await tx.execute(statement)).scalars())
 
 
 async def purge(tx: Transaction) -> int:
     """Deletes sessions and refresh tokens that ran out a day ago; returns how many sessions."""
+    await tx.execute(delete(ended_sessions).where(ended_sessions.c.ended_at < tx.now - _KEPT))
     await tx.execute(delete(refresh_tokens).where(refresh_tokens.c.expires_at < tx.now - _KEPT))
     return (await tx.execute(delete(sessions).where(sessions.c.expires_at < tx.now - _KEPT))).rowcount
+
+
+async def _end(tx: Transaction, these: Update, reason: str) -> int:
+    """Ends sessions, and notes which: that outlives them when their user is deleted."""
+    ended = these.values(ended_at=tx.now, end_reason=reason).returning(sessions.c.id).cte("ended")
+    noted = upsert(ended_sessions).from_select(
+        ["session_id", "ended_at"], select(ended.c.id, literal(tx.now, ended_sessions.c.ended_at.type))
+    )
+    noted = noted.on_conflict_do_nothing()
+    return len((await tx.execute(noted.returning(ended_sessions.c.session_id))).all())
 
 
 async def _add_token(tx: Transaction, session_id: str, digest: bytes) -> None:

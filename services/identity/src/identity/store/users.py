@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from chassis.database import Transaction
-from chassis.errors import AlreadyExists, NotFound
+from chassis.errors import AlreadyExists
 from chassis.filtering import Comparison, Filter, Not
 from chassis.filtering.sql import Columns, Field, one_of, where
 from identity.domain.roles import ADMIN
-from identity.domain.users import User, email_key
+from identity.domain.users import User, email_key, missing
 from identity.tables import roles, users
 
 
@@ -131,7 +131,7 @@ def _one(row: Row[Any] | None) -> User | None:
 
 
 def _missing(user_id: str) -> User:
-    raise NotFound("USER_NOT_FOUND", f"user {user_id!r} does not exist", resource=("user", user_id))
+    raise missing(user_id)
 
 
 def _taken(user: User) -> AlreadyExists:

@@ -1,0 +1,18 @@
+"""The IdentityService: who may do what.
+
+`users`, `sessions`, `roles`, `keys` and `internal` hold the methods, by what they are about; `common` what they share.
+"""
+
+from identity.api.common import Parts
+from identity.api.internal import Internal
+from identity.api.keys import Keys
+from identity.api.roles import Roles
+from identity.api.sessions import Sessions
+from identity.api.users import Users
+from mcpanel.identity.v1 import identity_pb2_grpc
+
+__all__ = ["IdentityService", "Parts"]
+
+
+class IdentityService(Users, Sessions, Roles, Keys, Internal, identity_pb2_grpc.IdentityServiceServicer):
+    """The servicer."""

@@ -1,0 +1,47 @@
+"""What the servicer's parts share."""
+
+from dataclasses import dataclass
+
+from chassis import paging
+from chassis.context import Caller
+from chassis.database import Database
+from identity.authenticator import LocalAuthenticator
+from identity.logins import Logins, Random
+from identity.passwords import Passwords
+from identity.signing import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the servicer is made of."""
+
+    db: Database
+    authenticator: LocalAuthenticator
+    passwords: Passwords
+    signer: Signer
+    logins: Logins
+    random: Random
+    registration_open: bool
+
+
+class Part:
+    """A part of the servicer."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._db = parts.db
+        self._authenticator = parts.authenticator
+        self._passwords = parts.passwords
+        self._signer = parts.signer
+        self._logins = parts.logins
+        self._random = parts.random
+        self._registration_open = parts.registration_open
+
+
+def named(caller: Caller, user_id: str) -> str:
+    """The user's id; the caller's own for `me`."""
+    return caller.effective.id if user_id == "me" else user_id
+
+
+def before(page: paging.Page) -> str | None:
+    """The id that the page goes on from, in a list of which the newest is the first."""
+    return str(page.after[0]) if page.after else None
