@@ -103,6 +103,9 @@ def test_every_rpc_that_is_asked_about_one_thing_of_somebodys_says_so() -> None:
         "AuditService.EraseSubject",
         "EngineService.DrainWorker",
         "EngineService.UndrainWorker",
+        "IdentityService.GetServiceAccount",
+        "IdentityService.UpdateServiceAccount",
+        "IdentityService.DeleteServiceAccount",
     ]
 
 

@@ -14,9 +14,10 @@ from chassis.config import load
 from chassis.database import Database
 from identity import bootstrap
 from identity.config import IdentityConfig
+from identity.domain.api_keys import FILE_KEY
 from identity.logins import Limits
 from identity.service import Service, build
-from identity.tables import api_keys, attempts, metadata, users
+from identity.tables import api_keys, attempts, metadata, service_accounts, users
 from mcpanel.identity.v1 import identity_pb2 as pb
 from mcpanel.identity.v1 import identity_pb2_grpc
 from tests.support.servers import TestPostgres
@@ -130,7 +131,8 @@ async def db(site: Site) -> Database:
     tables = site.db.tables
     async with site.db.begin() as tx:
         await tx.execute(delete(users))
-        await tx.execute(delete(api_keys).where(api_keys.c.name != bootstrap.KEY_NAME))
+        await tx.execute(delete(api_keys).where(api_keys.c.name != FILE_KEY))
+        await tx.execute(delete(service_accounts).where(service_accounts.c.kind == "program"))
         for table in (attempts, tables.outbox, tables.idempotency):
             await tx.execute(delete(table))
     return site.db

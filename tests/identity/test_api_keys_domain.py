@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis import errors
 from identity.domain import api_keys, roles
+from identity.domain.accounts import Kind
 from identity.domain.api_keys import ApiKey
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,7 +101,7 @@ def test_a_key_works_until_it_expires_or_is_revoked(values: dict[str, datetime],
 def test_a_users_key_never_does_more_than_the_user_may_now(
     own: roles.Role, granted: roles.Role, role: str, permissions: frozenset[str]
 ) -> None:
-    found = api_keys.principal_of_user_key(key(), "ada@example.com", own, granted)
+    found = api_keys.principal_of_owned_key(key(), "ada@example.com", own, granted)
 
     assert (found.kind, found.id, found.api_key_id) == ("api_key", "u", "k")
     assert found.roles == {role}
@@ -117,12 +119,37 @@ def test_a_users_key_never_does_more_than_the_user_may_now(
     ],
 )
 def test_an_accounts_key_does_what_its_kind_does(
-    kind: api_keys.Kind, granted: roles.Role | None, expected: str, permissions: frozenset[str]
+    kind: Kind, granted: roles.Role | None, expected: str, permissions: frozenset[str]
 ) -> None:
     found = api_keys.principal_of_account_key(key(user_id=None, account_id="a"), kind, "engine", granted)
 
     assert (found.kind, found.id) == (expected, "a")
     assert found.permissions == permissions
+
+
+@pytest.mark.parametrize(
+    ("scopes", "left"),
+    [
+        ([], {"runs.read", "runs.start", "workflows.read"}),
+        (["runs.read"], {"runs.read"}),
+        (["runs.*"], {"runs.read", "runs.start"}),
+        (["runs.*", "workflows.read", "users.read"], {"runs.read", "runs.start", "workflows.read"}),
+        (["run.*"], set()),
+        (["*"], set()),
+    ],
+    ids=str,
+)
+def test_scopes_only_take_away(scopes: list[str], left: set[str]) -> None:
+    assert api_keys.narrowed({"runs.read", "runs.start", "workflows.read"}, scopes) == left
+
+
+@pytest.mark.parametrize("scope", ["*", "runs", "runs.", "runs.fly", "RUNS.*", ".*", "runs.*.*", ""])
+def test_a_scope_that_lets_nothing_through_is_named(scope: str) -> None:
+    with pytest.raises(errors.Invalid) as refused:
+        api_keys.checked(["runs.*", scope])
+
+    assert refused.value.reason == "SCOPE_UNKNOWN"
+    assert [one.field for one in refused.value.fields] == ["scopes[1]"]
 
 
 @pytest.mark.parametrize(
@@ -144,4 +171,13 @@ def test_a_key_made_with_a_key_never_outlives_it(
 def test_the_facts_of_a_key_hold_neither_key_nor_digest() -> None:
     facts = key(digest=b"digest").facts()
 
-    assert set(facts) == {"name", "prefix", "owner_id", "role_name", "expires_at", "revoked_at"}
+    assert set(facts) == {
+        "name",
+        "prefix",
+        "owner_id",
+        "role_name",
+        "scopes",
+        "rotated_from",
+        "expires_at",
+        "revoked_at",
+    }

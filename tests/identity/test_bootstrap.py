@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from chassis.database import Database, Transaction
 from identity import bootstrap, store
 from identity.authenticator import LocalAuthenticator
+from identity.domain.api_keys import FILE_KEY
 from identity.signing import Signer, SigningKeyError, load
 from identity.tables import api_keys, metadata, service_accounts, signing_keys
 from tests.identity.records import move, records
@@ -126,9 +127,7 @@ async def test_a_file_whose_key_does_not_work_is_replaced(
 async def test_the_operators_other_keys_survive_a_lost_file(fresh: Database, tmp_path: Path) -> None:
     await run(fresh, tmp_path)
     async with fresh.begin() as tx:
-        [made] = await store.keys.lock_working_of_account(
-            tx, await account_id(tx, "admin"), bootstrap.KEY_NAME
-        )
+        [made] = await store.keys.lock_working_of_account(tx, await account_id(tx, "admin"), FILE_KEY)
         await store.keys.add(tx, replace(made, id="other", lookup="other", name="ci"))
     (tmp_path / "admin.key").unlink()
 

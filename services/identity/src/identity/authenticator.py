@@ -40,6 +40,8 @@ class LocalAuthenticator:
             permissions=principal.permissions,
             credential=credential,
             credential_id=principal.api_key_id,
+            session_id=principal.session_id,
+            scopes=principal.scopes,
         )
 
     async def by_key(self, credential: str) -> Principal:

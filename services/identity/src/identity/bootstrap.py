@@ -11,13 +11,11 @@ from chassis.database import Database, Transaction
 from chassis.ids import uuid7
 from identity import keyfiles, store
 from identity.domain import api_keys
-from identity.domain.api_keys import ApiKey, Kind
+from identity.domain.accounts import Account, Kind
+from identity.domain.api_keys import FILE_KEY, ApiKey
 from identity.domain.roles import ADMIN
 from identity.signing import SigningKey, load
-from identity.store.accounts import Account
 
-KEY_NAME: Final = "key file"
-"""The name of the keys made here; a lost one is found by it and revoked."""
 _ACTOR: Final = outbox.Actor("bootstrap", "operator", "python -m identity bootstrap")
 
 
@@ -61,17 +59,20 @@ async def run(db: Database, keys: Path, signing_key: Path) -> list[str]:
 
 
 async def _ensure_account(tx: Transaction, wanted: Wanted, path: Path) -> bool:
-    account = Account(uuid7(utcnow()), wanted.name, wanted.kind, wanted.role_name, tx.now)
+    account = Account(uuid7(utcnow()), wanted.name, wanted.kind, wanted.role_name, tx.now, tx.now)
     account, is_new = await store.accounts.ensure(tx, account)
     if is_new:
-        facts = {"name": account.name, "kind": account.kind, "role_name": account.role_name}
         await outbox.add(
-            tx, action="SERVICE_ACCOUNT_CREATED", actor=_ACTOR, entity=("account", account.id), new=facts
+            tx,
+            action="SERVICE_ACCOUNT_CREATED",
+            actor=_ACTOR,
+            entity=("service_account", account.id),
+            new=account.facts(),
         )
     held = keyfiles.read(path)
     if held is not None and await _works(tx, held, account):
         return False
-    for lost in await store.keys.lock_working_of_account(tx, account.id, KEY_NAME):
+    for lost in await store.keys.lock_working_of_account(tx, account.id, FILE_KEY):
         revoked = await store.keys.revoke(tx, lost)
         await outbox.add(
             tx,
@@ -86,7 +87,7 @@ async def _ensure_account(tx: Transaction, wanted: Wanted, path: Path) -> bool:
         id=uuid7(tx.now),
         lookup=api_keys.lookup_of(secret) or "",
         digest=api_keys.digest(secret),
-        name=KEY_NAME,
+        name=FILE_KEY,
         user_id=None,
         account_id=account.id,
         role_name=account.role_name,

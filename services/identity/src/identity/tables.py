@@ -59,8 +59,12 @@ service_accounts: Final = Table(
     Column("name", String(63), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("role_name", ForeignKey("roles.name"), nullable=True),
+    Column("description", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
     _time("created_at"),
-    CheckConstraint("kind IN ('operator', 'service', 'worker')", name="kind"),
+    _time("updated_at"),
+    CheckConstraint("kind IN ('operator', 'service', 'worker', 'program')", name="kind"),
 )
 
 api_keys: Final = Table(
@@ -73,6 +77,8 @@ api_keys: Final = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True),
     Column("account_id", ForeignKey("service_accounts.id", ondelete="CASCADE"), nullable=True, index=True),
     Column("role_name", ForeignKey("roles.name"), nullable=True),
+    Column("scopes", ARRAY(Text), nullable=True, comment="the permissions it is narrowed to"),
+    Column("rotated_from", String(36), nullable=True, comment="the id of the key it replaces"),
     _time("created_at"),
     _time("expires_at", nullable=True),
     _time("last_used_at", nullable=True),

@@ -8,7 +8,9 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from chassis import fieldmask
 from chassis.context import Caller
-from identity.domain.api_keys import ApiKey, Principal, shown_prefix
+from identity.domain import accounts
+from identity.domain.accounts import Account
+from identity.domain.api_keys import OVERLAP, ApiKey, Principal, shown_prefix
 from identity.domain.roles import Role
 from identity.domain.sessions import Session
 from identity.domain.tokens import Issued, PublicKey
@@ -83,7 +85,32 @@ def api_key(value: ApiKey) -> pb.ApiKey:
         expires_at=time(value.expires_at),
         last_used_at=time(value.last_used_at),
         revoked_at=time(value.revoked_at),
+        scopes=value.scopes or (),
+        rotated_from=value.rotated_from or "",
     )
+
+
+def account(value: Account) -> pb.ServiceAccount:
+    """A service account."""
+    return pb.ServiceAccount(
+        id=value.id,
+        name=value.name,
+        description=value.description,
+        kind=value.kind.upper(),
+        role_name=value.role_name or "",
+        is_active=value.is_active,
+        etag=value.etag,
+        created_at=time(value.created_at),
+        updated_at=time(value.updated_at),
+    )
+
+
+def account_changes(request: pb.UpdateServiceAccountRequest) -> dict[str, Any]:
+    """The values an update sets. Raises Invalid INVALID_UPDATE_MASK."""
+    return {
+        name: getattr(request.service_account, name)
+        for name in fieldmask.paths(request.update_mask, request.service_account, accounts.CHANGEABLE)
+    }
 
 
 def principal(value: Principal) -> pb.Principal:
@@ -95,6 +122,8 @@ def principal(value: Principal) -> pb.Principal:
         roles=sorted(value.roles),
         permissions=sorted(value.permissions),
         api_key_id=value.api_key_id,
+        session_id=value.session_id,
+        scopes=sorted(value.scopes),
     )
 
 
@@ -155,3 +184,8 @@ def lifetime(request: pb.CreateApiKeyRequest) -> timedelta | None:
     """How long the key is wanted to work; None for until revoked."""
     value: duration_pb2.Duration = request.lifetime
     return value.ToTimedelta() if request.HasField("lifetime") else None
+
+
+def overlap(request: pb.RotateApiKeyRequest) -> timedelta:
+    """How long the replaced key goes on."""
+    return request.overlap.ToTimedelta() if request.HasField("overlap") else OVERLAP

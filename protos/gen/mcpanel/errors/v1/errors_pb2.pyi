@@ -98,6 +98,11 @@ class Error(_message.Message):
         ROLE_UNKNOWN: _ClassVar[Error.Reason]
         REFRESH_TOKEN_INVALID: _ClassVar[Error.Reason]
         SESSION_NOT_FOUND: _ClassVar[Error.Reason]
+        SCOPE_UNKNOWN: _ClassVar[Error.Reason]
+        SERVICE_ACCOUNT_NOT_FOUND: _ClassVar[Error.Reason]
+        SERVICE_ACCOUNT_NAME_TAKEN: _ClassVar[Error.Reason]
+        SERVICE_ACCOUNT_BUILT_IN: _ClassVar[Error.Reason]
+        API_KEY_ENDED: _ClassVar[Error.Reason]
         PRINCIPAL_NOT_FOUND: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
         TREE_SIZE_OUT_OF_RANGE: _ClassVar[Error.Reason]
@@ -191,6 +196,11 @@ class Error(_message.Message):
     ROLE_UNKNOWN: Error.Reason
     REFRESH_TOKEN_INVALID: Error.Reason
     SESSION_NOT_FOUND: Error.Reason
+    SCOPE_UNKNOWN: Error.Reason
+    SERVICE_ACCOUNT_NOT_FOUND: Error.Reason
+    SERVICE_ACCOUNT_NAME_TAKEN: Error.Reason
+    SERVICE_ACCOUNT_BUILT_IN: Error.Reason
+    API_KEY_ENDED: Error.Reason
     PRINCIPAL_NOT_FOUND: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason
     TREE_SIZE_OUT_OF_RANGE: Error.Reason

@@ -115,6 +115,36 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeApiKeyResponse.FromString,
                 _registered_method=True)
+        self.RotateApiKey = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/RotateApiKey',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RotateApiKeyRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RotateApiKeyResponse.FromString,
+                _registered_method=True)
+        self.CreateServiceAccount = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/CreateServiceAccount',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateServiceAccountRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateServiceAccountResponse.FromString,
+                _registered_method=True)
+        self.ListServiceAccounts = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/ListServiceAccounts',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListServiceAccountsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListServiceAccountsResponse.FromString,
+                _registered_method=True)
+        self.GetServiceAccount = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/GetServiceAccount',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetServiceAccountRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetServiceAccountResponse.FromString,
+                _registered_method=True)
+        self.UpdateServiceAccount = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/UpdateServiceAccount',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateServiceAccountRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateServiceAccountResponse.FromString,
+                _registered_method=True)
+        self.DeleteServiceAccount = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/DeleteServiceAccount',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.FromString,
+                _registered_method=True)
         self.Authenticate = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/Authenticate',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
@@ -251,8 +281,9 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Creates an API key for the caller. The key is in this answer and never shown again.
-        Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN.
+        """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
+        and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
+        SERVICE_ACCOUNT_BUILT_IN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -268,6 +299,54 @@ class IdentityServiceServicer:
     def RevokeApiKey(self, request, context):
         """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
         Errors: API_KEY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateApiKey(self, request, context):
+        """Replaces an API key by a new one that may do the same; the old one goes on for a while, so that whoever uses it can be
+        told. Of the caller's own keys, and with `service_accounts.update` of service accounts'. A key that rotates itself does
+        not outlive itself. Errors: API_KEY_NOT_FOUND, API_KEY_ENDED, ROLE_NOT_GRANTABLE, SERVICE_ACCOUNT_BUILT_IN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateServiceAccount(self, request, context):
+        """Creates a service account: a program with a role of its own, which works with API keys and cannot log in.
+        Errors: SERVICE_ACCOUNT_NAME_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListServiceAccounts(self, request, context):
+        """Lists the service accounts, the suite's own included, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetServiceAccount(self, request, context):
+        """Returns one service account. Errors: SERVICE_ACCOUNT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateServiceAccount(self, request, context):
+        """Changes a service account. Its keys follow at once here, and everywhere within five seconds.
+        Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+        INVALID_UPDATE_MASK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteServiceAccount(self, request, context):
+        """Deletes a service account with its keys. The action log keeps its id.
+        Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -401,6 +480,36 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiKey,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeApiKeyResponse.SerializeToString,
+            ),
+            'RotateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateApiKey,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RotateApiKeyRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RotateApiKeyResponse.SerializeToString,
+            ),
+            'CreateServiceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateServiceAccount,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateServiceAccountRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateServiceAccountResponse.SerializeToString,
+            ),
+            'ListServiceAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServiceAccounts,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListServiceAccountsRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListServiceAccountsResponse.SerializeToString,
+            ),
+            'GetServiceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServiceAccount,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetServiceAccountRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetServiceAccountResponse.SerializeToString,
+            ),
+            'UpdateServiceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateServiceAccount,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateServiceAccountRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateServiceAccountResponse.SerializeToString,
+            ),
+            'DeleteServiceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteServiceAccount,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.SerializeToString,
             ),
             'Authenticate': grpc.unary_unary_rpc_method_handler(
                     servicer.Authenticate,
@@ -866,6 +975,168 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/RevokeApiKey',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeApiKeyRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.RevokeApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/RotateApiKey',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RotateApiKeyRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RotateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateServiceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/CreateServiceAccount',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateServiceAccountRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateServiceAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServiceAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/ListServiceAccounts',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListServiceAccountsRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListServiceAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServiceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/GetServiceAccount',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetServiceAccountRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetServiceAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateServiceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/UpdateServiceAccount',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateServiceAccountRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateServiceAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteServiceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/DeleteServiceAccount',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

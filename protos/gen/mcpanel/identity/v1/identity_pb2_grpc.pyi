@@ -75,14 +75,37 @@ class IdentityServiceStub:
     ListRoles: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListRolesRequest, _identity_pb2.ListRolesResponse]
     """Lists the roles and the permissions each holds."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]
-    """Creates an API key for the caller. The key is in this answer and never shown again.
-    Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN.
+    """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
+    and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
+    SERVICE_ACCOUNT_BUILT_IN.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]
     """Lists the caller's API keys, newest first; with `users.read`, everyone's."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]
     """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
     Errors: API_KEY_NOT_FOUND.
+    """
+    RotateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RotateApiKeyRequest, _identity_pb2.RotateApiKeyResponse]
+    """Replaces an API key by a new one that may do the same; the old one goes on for a while, so that whoever uses it can be
+    told. Of the caller's own keys, and with `service_accounts.update` of service accounts'. A key that rotates itself does
+    not outlive itself. Errors: API_KEY_NOT_FOUND, API_KEY_ENDED, ROLE_NOT_GRANTABLE, SERVICE_ACCOUNT_BUILT_IN.
+    """
+    CreateServiceAccount: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateServiceAccountRequest, _identity_pb2.CreateServiceAccountResponse]
+    """Creates a service account: a program with a role of its own, which works with API keys and cannot log in.
+    Errors: SERVICE_ACCOUNT_NAME_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+    """
+    ListServiceAccounts: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListServiceAccountsRequest, _identity_pb2.ListServiceAccountsResponse]
+    """Lists the service accounts, the suite's own included, newest first."""
+    GetServiceAccount: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetServiceAccountRequest, _identity_pb2.GetServiceAccountResponse]
+    """Returns one service account. Errors: SERVICE_ACCOUNT_NOT_FOUND."""
+    UpdateServiceAccount: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateServiceAccountRequest, _identity_pb2.UpdateServiceAccountResponse]
+    """Changes a service account. Its keys follow at once here, and everywhere within five seconds.
+    Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+    INVALID_UPDATE_MASK.
+    """
+    DeleteServiceAccount: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DeleteServiceAccountRequest, _identity_pb2.DeleteServiceAccountResponse]
+    """Deletes a service account with its keys. The action log keeps its id.
+    Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
     """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
@@ -152,14 +175,37 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     ListRoles: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListRolesRequest, _identity_pb2.ListRolesResponse]  # type: ignore[assignment]
     """Lists the roles and the permissions each holds."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Creates an API key for the caller. The key is in this answer and never shown again.
-    Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN.
+    """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
+    and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
+    SERVICE_ACCOUNT_BUILT_IN.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the caller's API keys, newest first; with `users.read`, everyone's."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
     Errors: API_KEY_NOT_FOUND.
+    """
+    RotateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RotateApiKeyRequest, _identity_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
+    """Replaces an API key by a new one that may do the same; the old one goes on for a while, so that whoever uses it can be
+    told. Of the caller's own keys, and with `service_accounts.update` of service accounts'. A key that rotates itself does
+    not outlive itself. Errors: API_KEY_NOT_FOUND, API_KEY_ENDED, ROLE_NOT_GRANTABLE, SERVICE_ACCOUNT_BUILT_IN.
+    """
+    CreateServiceAccount: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateServiceAccountRequest, _identity_pb2.CreateServiceAccountResponse]  # type: ignore[assignment]
+    """Creates a service account: a program with a role of its own, which works with API keys and cannot log in.
+    Errors: SERVICE_ACCOUNT_NAME_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+    """
+    ListServiceAccounts: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListServiceAccountsRequest, _identity_pb2.ListServiceAccountsResponse]  # type: ignore[assignment]
+    """Lists the service accounts, the suite's own included, newest first."""
+    GetServiceAccount: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetServiceAccountRequest, _identity_pb2.GetServiceAccountResponse]  # type: ignore[assignment]
+    """Returns one service account. Errors: SERVICE_ACCOUNT_NOT_FOUND."""
+    UpdateServiceAccount: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateServiceAccountRequest, _identity_pb2.UpdateServiceAccountResponse]  # type: ignore[assignment]
+    """Changes a service account. Its keys follow at once here, and everywhere within five seconds.
+    Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+    INVALID_UPDATE_MASK.
+    """
+    DeleteServiceAccount: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeleteServiceAccountRequest, _identity_pb2.DeleteServiceAccountResponse]  # type: ignore[assignment]
+    """Deletes a service account with its keys. The action log keeps its id.
+    Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
     """
     Authenticate: _aio.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
@@ -310,8 +356,9 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.CreateApiKeyResponse, _abc.Awaitable[_identity_pb2.CreateApiKeyResponse]]:
-        """Creates an API key for the caller. The key is in this answer and never shown again.
-        Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN.
+        """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
+        and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
+        SERVICE_ACCOUNT_BUILT_IN.
         """
 
     @_abc_1.abstractmethod
@@ -330,6 +377,64 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.RevokeApiKeyResponse, _abc.Awaitable[_identity_pb2.RevokeApiKeyResponse]]:
         """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
         Errors: API_KEY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateApiKey(
+        self,
+        request: _identity_pb2.RotateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RotateApiKeyResponse, _abc.Awaitable[_identity_pb2.RotateApiKeyResponse]]:
+        """Replaces an API key by a new one that may do the same; the old one goes on for a while, so that whoever uses it can be
+        told. Of the caller's own keys, and with `service_accounts.update` of service accounts'. A key that rotates itself does
+        not outlive itself. Errors: API_KEY_NOT_FOUND, API_KEY_ENDED, ROLE_NOT_GRANTABLE, SERVICE_ACCOUNT_BUILT_IN.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateServiceAccount(
+        self,
+        request: _identity_pb2.CreateServiceAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.CreateServiceAccountResponse, _abc.Awaitable[_identity_pb2.CreateServiceAccountResponse]]:
+        """Creates a service account: a program with a role of its own, which works with API keys and cannot log in.
+        Errors: SERVICE_ACCOUNT_NAME_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListServiceAccounts(
+        self,
+        request: _identity_pb2.ListServiceAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListServiceAccountsResponse, _abc.Awaitable[_identity_pb2.ListServiceAccountsResponse]]:
+        """Lists the service accounts, the suite's own included, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetServiceAccount(
+        self,
+        request: _identity_pb2.GetServiceAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.GetServiceAccountResponse, _abc.Awaitable[_identity_pb2.GetServiceAccountResponse]]:
+        """Returns one service account. Errors: SERVICE_ACCOUNT_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def UpdateServiceAccount(
+        self,
+        request: _identity_pb2.UpdateServiceAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.UpdateServiceAccountResponse, _abc.Awaitable[_identity_pb2.UpdateServiceAccountResponse]]:
+        """Changes a service account. Its keys follow at once here, and everywhere within five seconds.
+        Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+        INVALID_UPDATE_MASK.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteServiceAccount(
+        self,
+        request: _identity_pb2.DeleteServiceAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.DeleteServiceAccountResponse, _abc.Awaitable[_identity_pb2.DeleteServiceAccountResponse]]:
+        """Deletes a service account with its keys. The action log keeps its id.
+        Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
         """
 
     @_abc_1.abstractmethod

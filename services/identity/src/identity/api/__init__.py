@@ -1,8 +1,10 @@
 """The IdentityService: who may do what.
 
-`users`, `sessions`, `roles`, `keys` and `internal` hold the methods, by what they are about; `common` what they share.
+`users`, `sessions`, `roles`, `accounts`, `keys` and `internal` hold the methods, by what they are about; `common` has
+what they share.
 """
 
+from identity.api.accounts import Accounts
 from identity.api.common import Parts
 from identity.api.internal import Internal
 from identity.api.keys import Keys
@@ -14,5 +16,7 @@ from mcpanel.identity.v1 import identity_pb2_grpc
 __all__ = ["IdentityService", "Parts"]
 
 
-class IdentityService(Users, Sessions, Roles, Keys, Internal, identity_pb2_grpc.IdentityServiceServicer):
+class IdentityService(
+    Users, Sessions, Roles, Accounts, Keys, Internal, identity_pb2_grpc.IdentityServiceServicer
+):
     """The servicer."""

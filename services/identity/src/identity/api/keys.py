@@ -3,11 +3,13 @@
 from typing import Any
 
 from chassis import outbox, paging
-from chassis.context import current
+from chassis.context import Caller, current
+from chassis.database import Transaction
+from chassis.errors import Denied
 from chassis.ids import uuid7
 from identity import store, wire
 from identity.api.common import Part, before
-from identity.domain import api_keys, roles
+from identity.domain import accounts, api_keys, roles
 from identity.domain.api_keys import ApiKey
 from mcpanel.identity.v1 import identity_pb2 as pb
 
@@ -16,33 +18,95 @@ class Keys(Part):
     """The methods about them."""
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, _: Any) -> pb.CreateApiKeyResponse:
-        caller = current().caller.effective
-        secret = api_keys.generate(self._random(api_keys.RANDOM_BYTES))
+        call = current()
+        caller, account_id = call.caller.effective, request.service_account_id
+        if account_id and not call.may_others():
+            raise Denied(
+                "PERMISSION_MISSING",
+                f"a key for a service account needs the permission {call.rule.others}",
+                metadata={"permission": call.rule.others},
+            )
+        scopes = api_keys.checked(request.scopes) or sorted(caller.scopes)
         async with self._db.begin() as tx:
-            owner = await store.users.find(tx, caller.id)
+            account = accounts.of_users(await store.accounts.get(tx, account_id)) if account_id else None
+            user = None if account else await store.users.find(tx, caller.id)
+            own = (account.role_name if account else None) or roles.only(caller.roles, request.role_name)
             role = roles.grantable(
                 await store.roles.every(tx),
-                request.role_name or roles.only(caller.roles),
+                request.role_name or own,
                 caller.permissions,
                 "role_name",
+                lambda held: api_keys.narrowed(held, scopes),
             )
-            parent = await store.keys.get(tx, caller.credential_id) if caller.kind != "user" else None
-            key = ApiKey(
-                id=uuid7(tx.now),
-                lookup=api_keys.lookup_of(secret) or "",
-                digest=api_keys.digest(secret),
+            key, secret = await self._make(
+                tx,
                 name=request.name,
-                user_id=caller.id if owner else None,
-                account_id=None if owner else caller.id,
+                user_id=user.id if user else None,
+                account_id=None if user else account_id or caller.id,
                 role_name=role.name,
-                created_at=tx.now,
-                expires_at=api_keys.expiry(tx.now, wire.lifetime(request), parent),
+                scopes=list(scopes),
+                expires_at=api_keys.expiry(tx.now, wire.lifetime(request), await _parent(tx, caller)),
             )
-            await store.keys.add(tx, key)
             await outbox.add(tx, entity=("api_key", key.id), new=key.facts())
             stored = pb.CreateApiKeyResponse(api_key=wire.api_key(key))
             response = pb.CreateApiKeyResponse(api_key=stored.api_key, secret=secret)
             return tx.reply(response, stored=stored)
+
+    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, _: Any) -> pb.RotateApiKeyResponse:
+        call = current()
+        caller = call.caller.effective
+        async with self._db.begin() as tx:
+            key = await store.keys.lock(tx, request.api_key_id, None if call.may_others() else caller.id)
+            account = await store.accounts.find(tx, key.account_id) if key.account_id else None
+            if key.owner_id != caller.id and (account is None or account.kind != "program"):
+                raise api_keys.missing(key.id)
+            if key.name == api_keys.FILE_KEY and account is not None and account.kind != "program":
+                raise accounts.built_in(
+                    account.id,
+                    "the key lies in a key file: delete the file and run python -m identity bootstrap",
+                )
+            found = await store.keys.find_by_lookup(tx, key.lookup)
+            if found is None or found.principal is None or not key.works(tx.now):
+                raise api_keys.ended(key.id)
+            api_keys.within(found.principal.permissions, caller.permissions)
+            life = key.expires_at - key.created_at if key.expires_at else None
+            new, secret = await self._make(
+                tx,
+                name=key.name,
+                user_id=key.user_id,
+                account_id=key.account_id,
+                role_name=key.role_name,
+                scopes=key.scopes,
+                rotated_from=key.id,
+                expires_at=api_keys.expiry(tx.now, life, await _parent(tx, caller)),
+            )
+            old = api_keys.replaced(key, tx.now, wire.overlap(request))
+            await store.keys.save(tx, old)
+            await outbox.add(
+                tx,
+                entity=("api_key", new.id),
+                old=key.facts(),
+                new=new.facts(),
+                details={"replaced": {"id": old.id, **old.facts()}},
+            )
+            stored = pb.RotateApiKeyResponse(api_key=wire.api_key(new), replaced=wire.api_key(old))
+            response = pb.RotateApiKeyResponse(
+                api_key=stored.api_key, secret=secret, replaced=stored.replaced
+            )
+            return tx.reply(response, stored=stored)
+
+    async def _make(self, tx: Transaction, **fields: Any) -> tuple[ApiKey, str]:
+        """Stores a new key; its record, and the key itself."""
+        secret = api_keys.generate(self._random(api_keys.RANDOM_BYTES))
+        key = ApiKey(
+            id=uuid7(tx.now),
+            lookup=api_keys.lookup_of(secret) or "",
+            digest=api_keys.digest(secret),
+            created_at=tx.now,
+            **fields,
+        )
+        await store.keys.add(tx, key)
+        return key, secret
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, _: Any) -> pb.ListApiKeysResponse:
         caller = current().caller
@@ -62,3 +126,8 @@ class Keys(Part):
             if revoked is not key:
                 await outbox.add(tx, entity=("api_key", key.id), old=key.facts(), new=revoked.facts())
             return tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
+
+
+async def _parent(tx: Transaction, caller: Caller) -> ApiKey | None:
+    """The key that the caller showed; None for a user who is logged in."""
+    return await store.keys.get(tx, caller.credential_id) if caller.kind != "user" else None

@@ -11,11 +11,14 @@ the lookup id and the SHA-256 of the whole key: 256 random bits need no slow has
 import hashlib
 import hmac
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from identity.domain.roles import WORKER_PERMISSIONS, Role
+from chassis.errors import Denied, FieldViolation, Invalid, NotFound, Precondition, ServiceError
+from identity.domain.accounts import Kind
+from identity.domain.roles import PERMISSIONS, WORKER_PERMISSIONS, Role
 
 PREFIX: Final = "mcp_"
 RANDOM_BYTES: Final = 8 + 32
@@ -26,8 +29,10 @@ _LOOKUP: Final = 11
 _SECRET: Final = 43
 _CHECKSUM: Final = 6
 LENGTH: Final = len(PREFIX) + _LOOKUP + _SECRET + _CHECKSUM
-
-Kind = Literal["operator", "service", "worker"]
+FILE_KEY: Final = "key file"
+"""The name of the keys that lie in the suite's key files; a lost one is found by it and revoked."""
+OVERLAP: Final = timedelta(days=1)
+"""How long a key that is replaced goes on, unless somebody says otherwise."""
 
 
 def generate(random: bytes) -> str:
@@ -95,6 +100,9 @@ class ApiKey:
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    scopes: Sequence[str] | None = None
+    """The permissions it is narrowed to, as `noun.verb` or `noun.*`; None or empty for all of its role's."""
+    rotated_from: str | None = None
 
     @property
     def owner_id(self) -> str:
@@ -108,6 +116,8 @@ class ApiKey:
             "prefix": shown_prefix(self.lookup),
             "owner_id": self.owner_id,
             "role_name": self.role_name,
+            "scopes": list(self.scopes or ()),
+            "rotated_from": self.rotated_from,
             "expires_at": self.expires_at,
             "revoked_at": self.revoked_at,
         }
@@ -127,14 +137,73 @@ class Principal:
     roles: frozenset[str]
     permissions: frozenset[str]
     api_key_id: str = ""
+    session_id: str = ""
+    scopes: frozenset[str] = frozenset()
 
 
-def principal_of_user_key(key: ApiKey, name: str, own: Role, granted: Role) -> Principal:
-    """What a user's key may do: what its role holds and the user still holds too."""
+def narrowed(permissions: Iterable[str], scopes: Iterable[str]) -> frozenset[str]:
+    """Those of the permissions that the scopes let through; all of them without scopes."""
+    wanted = frozenset(scopes)
+    if not wanted:
+        return frozenset(permissions)
+    return frozenset(one for one in permissions if one in wanted or f"{one.partition('.')[0]}.*" in wanted)
+
+
+def checked(scopes: Sequence[str]) -> Sequence[str]:
+    """The scopes. Raises Invalid SCOPE_UNKNOWN naming those that let no permission through."""
+    unknown = [(place, scope) for place, scope in enumerate(scopes) if not narrowed(PERMISSIONS, (scope,))]
+    if unknown:
+        why = "is neither a permission nor a noun with `.*`; ListRoles has the permissions"
+        raise Invalid(
+            "SCOPE_UNKNOWN",
+            f"scope {unknown[0][1]!r} {why}",
+            metadata={"scope": unknown[0][1]},
+            fields=[FieldViolation(f"scopes[{place}]", why, "SCOPE_UNKNOWN") for place, _ in unknown],
+        )
+    return scopes
+
+
+def principal_of_owned_key(key: ApiKey, name: str, own: Role, granted: Role) -> Principal:
+    """What a key of a user or a program may do: what its role holds, its owner still holds too, and its scopes name."""
     permissions = own.permissions & granted.permissions
     acts_as = granted if granted.permissions <= own.permissions else own
     roles = frozenset({acts_as.name}) if acts_as.permissions == permissions else frozenset[str]()
-    return Principal(key.owner_id, "api_key", name, roles, permissions, key.id)
+    scopes = frozenset(key.scopes or ())
+    return Principal(
+        key.owner_id, "api_key", name, roles, narrowed(permissions, scopes), key.id, scopes=scopes
+    )
+
+
+def within(wanted: frozenset[str], held: frozenset[str]) -> None:
+    """Returns when whoever holds `held` may hand out `wanted`. Raises Denied ROLE_NOT_GRANTABLE."""
+    if missing := wanted - held:
+        raise Denied(
+            "ROLE_NOT_GRANTABLE",
+            "the key may do more than you may",
+            metadata={"missing": ",".join(sorted(missing))},
+        )
+
+
+def replaced(key: ApiKey, now: datetime, overlap: timedelta) -> ApiKey:
+    """The key as it is once another takes its place: it ends after `overlap`, or earlier if it would have anyway."""
+    if not overlap:
+        return replace(key, revoked_at=now)
+    ends = now + overlap
+    return replace(key, expires_at=ends if key.expires_at is None else min(ends, key.expires_at))
+
+
+def missing(key_id: str) -> ServiceError:
+    """The answer about a key that there is not, or that is somebody else's."""
+    return NotFound("API_KEY_NOT_FOUND", f"API key {key_id!r} does not exist", resource=("api_key", key_id))
+
+
+def ended(key_id: str) -> ServiceError:
+    """The refusal to replace a key that does not work."""
+    return Precondition(
+        "API_KEY_ENDED",
+        "the key was revoked, has expired, or its owner may not act; create a new one",
+        resource=("api_key", key_id),
+    )
 
 
 def principal_of_user(user_id: str, name: str, own: Role) -> Principal:

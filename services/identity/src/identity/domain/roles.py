@@ -1,6 +1,6 @@
 """Permissions, and the roles that hold them, as the contracts say."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,8 +47,13 @@ def holders(held: Mapping[str, Iterable[frozenset[str]]], permission: str) -> fr
     return frozenset(name for name, each in held.items() if any(permission in one for one in each))
 
 
-def only(held: frozenset[str]) -> str:
-    """The name of the one role held. Raises Invalid ROLE_UNKNOWN for none, as services hold, or several."""
+def only(held: frozenset[str], chosen: str = "") -> str:
+    """The role that was chosen, else the name of the one role held.
+
+    Raises Invalid ROLE_UNKNOWN when none was chosen and none is held, as by services, or several.
+    """
+    if chosen:
+        return chosen
     if len(held) != 1:
         raise Invalid(
             "ROLE_UNKNOWN",
@@ -58,8 +63,14 @@ def only(held: frozenset[str]) -> str:
     return next(iter(held))
 
 
-def grantable(roles: Iterable[Role], name: str, held: frozenset[str], field: str) -> Role:
-    """The role called `name`, when whoever holds the permissions `held` may hand it out.
+def grantable(
+    roles: Iterable[Role],
+    name: str,
+    held: frozenset[str],
+    field: str,
+    narrowed: Callable[[frozenset[str]], frozenset[str]] = frozenset,
+) -> Role:
+    """The role called `name`, when whoever holds the permissions `held` may hand out what `narrowed` leaves of it.
 
     Raises Invalid ROLE_UNKNOWN naming `field`; Denied ROLE_NOT_GRANTABLE when it holds more than the giver.
     """
@@ -73,7 +84,7 @@ def grantable(roles: Iterable[Role], name: str, held: frozenset[str], field: str
             fields=[FieldViolation(field, f"must be one of {choices}", "ROLE_UNKNOWN")],
         )
     role = known[name]
-    if missing := role.permissions - held:
+    if missing := narrowed(role.permissions) - held:
         raise Denied(
             "ROLE_NOT_GRANTABLE",
             f"the role {name} holds more than you do",

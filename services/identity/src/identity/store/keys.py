@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, or_, select, update
 
 from chassis.database import Transaction
-from chassis.errors import NotFound
 from identity.domain.api_keys import (
     ApiKey,
-    Kind,
     Principal,
+    missing,
     principal_of_account_key,
-    principal_of_user_key,
+    principal_of_owned_key,
 )
 from identity.store import roles as role_store
 from identity.tables import api_keys, roles, service_accounts, users
@@ -22,7 +21,7 @@ from identity.tables import api_keys, roles, service_accounts, users
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key and what it may do; None when its user may not log in."""
+    """A key and what it may do; None when its user may not log in, or its account is off."""
 
     key: ApiKey
     principal: Principal | None
@@ -35,7 +34,7 @@ async def find_by_lookup(tx: Transaction, lookup: str) -> Found | None:
         select(
             *(column.label(f"key_{column.name}") for column in api_keys.columns),
             users.c.email,
-            users.c.is_active,
+            func.coalesce(users.c.is_active, service_accounts.c.is_active).label("is_active"),
             service_accounts.c.name.label("account_name"),
             service_accounts.c.kind.label("account_kind"),
             own.c.name.label("own_name"),
@@ -46,7 +45,7 @@ async def find_by_lookup(tx: Transaction, lookup: str) -> Found | None:
         .select_from(api_keys)
         .outerjoin(users, users.c.id == api_keys.c.user_id)
         .outerjoin(service_accounts, service_accounts.c.id == api_keys.c.account_id)
-        .outerjoin(own, own.c.name == users.c.role_name)
+        .outerjoin(own, own.c.name == func.coalesce(users.c.role_name, service_accounts.c.role_name))
         .outerjoin(granted, granted.c.name == api_keys.c.role_name)
         .where(api_keys.c.lookup == lookup)
     )
@@ -78,6 +77,12 @@ async def add(tx: Transaction, key: ApiKey) -> None:
     await tx.execute(
         insert(api_keys).values({column.name: getattr(key, column.name) for column in api_keys.columns})
     )
+
+
+async def save(tx: Transaction, key: ApiKey) -> None:
+    """Stores when the key, which is locked, ends."""
+    ends = {"expires_at": key.expires_at, "revoked_at": key.revoked_at}
+    await tx.execute(update(api_keys).where(api_keys.c.id == key.id).values(ends))
 
 
 async def revoke(tx: Transaction, key: ApiKey) -> ApiKey:
@@ -121,9 +126,7 @@ async def note_used(tx: Transaction, used: Mapping[str, datetime]) -> None:
 
 def _one(key_id: str, row: Row[Any] | None) -> ApiKey:
     if row is None:
-        raise NotFound(
-            "API_KEY_NOT_FOUND", f"API key {key_id!r} does not exist", resource=("api_key", key_id)
-        )
+        raise missing(key_id)
     return ApiKey(**row._mapping)
 
 
@@ -136,9 +139,10 @@ def _owned_by(owner_id: str) -> ColumnElement[bool]:
 
 
 def _principal(key: ApiKey, row: Row[Any]) -> Principal | None:
+    if not row.is_active:
+        return None
     granted = role_store.of(row.granted_name, "", row.granted_permissions) if row.granted_name else None
-    if key.user_id is None:
-        kind: Kind = row.account_kind
-        return principal_of_account_key(key, kind, row.account_name, granted)
+    if row.own_name is None:
+        return principal_of_account_key(key, row.account_kind, row.account_name, granted)
     own = role_store.of(row.own_name, "", row.own_permissions)
-    return principal_of_user_key(key, row.email, own, granted or own) if row.is_active else None
+    return principal_of_owned_key(key, row.email or row.account_name, own, granted or own)

@@ -41,7 +41,7 @@ async def get(tx: Transaction, principal_id: str) -> Principal:
     if user is not None and user.is_active:
         return principal_of_user(user.id, user.email, await roles.get(tx, user.role_name))
     account = None if user is not None else await accounts.find(tx, principal_id)
-    if account is None:
+    if account is None or not account.is_active:
         raise NotFound(
             "PRINCIPAL_NOT_FOUND",
             f"no user or account that may log in is {principal_id!r}",
