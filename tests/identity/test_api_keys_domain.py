@@ -130,17 +130,16 @@ def test_an_accounts_key_does_what_its_kind_does(
 @pytest.mark.parametrize(
     ("scopes", "left"),
     [
-        ([], {"runs.read", "runs.start", "workflows.read"}),
-        (["runs.read"], {"runs.read"}),
-        (["runs.*"], {"runs.read", "runs.start"}),
-        (["runs.*", "workflows.read", "users.read"], {"runs.read", "runs.start", "workflows.read"}),
-        (["run.*"], set()),
-        (["*"], set()),
+        ([], ["runs.read", "runs.start", "workflows.read"]),
+        (["runs.read"], ["runs.read"]),
+        (["runs.*"], ["runs.read", "runs.start"]),
+        (["runs.*", "workflows.read", "users.read"], ["runs.read", "runs.start", "workflows.read"]),
+        (["run.*"], []),
+        (["*"], []),
     ],
-    ids=str,
 )
-def test_scopes_only_take_away(scopes: list[str], left: set[str]) -> None:
-    assert api_keys.narrowed({"runs.read", "runs.start", "workflows.read"}, scopes) == left
+def test_scopes_only_take_away(scopes: list[str], left: list[str]) -> None:
+    assert sorted(api_keys.narrowed({"runs.read", "runs.start", "workflows.read"}, scopes)) == left
 
 
 @pytest.mark.parametrize("scope", ["*", "runs", "runs.", "runs.fly", "RUNS.*", ".*", "runs.*.*", ""])
