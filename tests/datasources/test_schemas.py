@@ -54,7 +54,7 @@ async def call(awaitable: Any) -> Any:
         raise from_rpc_error(error, "datasources") from None
 
 
-async def scan(world: World, caller: Any = EDITOR, **fields: Any) -> pb.Schema:
+async def scan(world: World, caller: Any = ADMIN, **fields: Any) -> pb.Schema:
     request = pb.ScanSchemaRequest(data_source_id="sample", **fields)
     found: pb.ScanSchemaResponse = await call(world.stub.ScanSchema(request, metadata=as_caller(caller)))
     return found.schema

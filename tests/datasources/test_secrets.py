@@ -195,7 +195,7 @@ async def test_a_reference_to_nothing_is_refused_when_it_is_set(world: World) ->
 async def test_a_stored_secret_is_not_sent_elsewhere_by_who_does_not_know_it(
     fields: dict[str, Any], world: World
 ) -> None:
-    await create(world, sales(secret_value=CANARY))
+    await create(world, sales(secret_value=CANARY), caller=EDITOR)
 
     with pytest.raises(Invalid) as caught:
         await update(world, pb.DataSource(**fields), caller=EDITOR)

@@ -19,6 +19,7 @@ _VERBS: Final = ("get", "put", "post", "delete", "patch")
 _VARIABLE: Final = re.compile(r"\{([a-z_.]+)(?:=[^}]*)?\}")
 _RAW: Final[Json] = {"application/json": {"schema": {"type": "object"}}}
 """A body that reaches the service as it was sent (google.api.HttpBody)."""
+_EXPORT: Final = contracts.rules()["mcpanel.audit.v1.AuditService/ExportActionLogs"]
 _ERROR: Final[Json] = {
     "type": "object",
     "description": "google.rpc.Status: `code` is the gRPC code, `details` hold the reason and what to mend.",
@@ -282,7 +283,7 @@ def _add_gateway_paths(paths: dict[str, Json]) -> None:
             "tags": ["AuditService"],
             "summary": "Downloads the action log as CSV",
             "description": "A line for each entry, oldest first, for spreadsheets; what looks like a formula begins "
-            "with an apostrophe. Recorded as any export.\n\nNeeds the permission `audit.read`.",
+            f"with an apostrophe. Recorded as any export.\n\nNeeds the permission `{_EXPORT.permission}`.",
             "parameters": [
                 {"name": "filter", "in": "query", "schema": {"type": "string", "maxLength": 1024}},
                 {"name": "from_index", "in": "query", "schema": {"type": "integer", "minimum": 0}},

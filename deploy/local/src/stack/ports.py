@@ -145,11 +145,11 @@ async def become_free(name: str, port: int, say: Callable[[str], None], patience
     while not is_free(port) and not await listens(port):
         whose = holder(port, listening=False)
         what = f"an outgoing connection of {whose}" if whose else "another program's outgoing connection"
-        if time.monotonic() > end:
-            raise _in_use(name, port, f"is held by {what}: end it")
         if not is_told:
             is_told = True
             say(f"port {port} ({_words(name)}) is held by {what}; waiting up to {patience:.0f} s for its end")
+        if time.monotonic() > end:
+            raise _in_use(name, port, f"is held by {what}: end it")
         await asyncio.sleep(0.1)
 
 
