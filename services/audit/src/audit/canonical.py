@@ -28,6 +28,9 @@ NEWEST: Final = 2
 _FIRST_LINE: Final = {1: b"mcpanel-audit-entry/1\n", 2: b"mcpanel-audit-entry/2\n"}
 _SINCE_2: Final = ("request_id", "run_id", "session_id", "user_agent")
 _EXACT: Final = 2**53
+_JSON: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
 
 
 class UnknownFormat(ValueError):
@@ -64,8 +67,7 @@ def encode(entry: Entry) -> bytes:
         body |= since
     elif any(since.values()):
         raise UnknownFormat("an entry of format 1 has no request, session, user agent or run")
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return _FIRST_LINE[entry.format] + text.encode()
+    return _FIRST_LINE[entry.format] + _JSON.encode(body).encode()
 
 
 def normal(value: Json) -> Json:
@@ -73,6 +75,8 @@ def normal(value: Json) -> Json:
 
     A database may hand back `1e20` as an integer of 21 digits: both are the double they stand for.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {key: normal(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,9 +1,9 @@
 """What the action log is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -33,6 +33,10 @@ class Record:
     session_id: str = ""
     user_agent: str = ""
     run_id: str = ""
+
+
+RECORD: Final = tuple(field.name for field in fields(Record))
+"""The names of a record's fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,12 @@
 """How the log grows: what a batch of records adds to the signed tree. Pure."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from audit import canonical, merkle
 from audit.checkpoint import Signer, Statement, Verifier
-from audit.domain import Checkpoint, Entry, Leaf, Record
+from audit.domain import RECORD, Checkpoint, Entry, Leaf, Record
 from audit.merkle import Frontier
 from audit.personal import Delivery
 from chassis import errors
@@ -113,6 +112,6 @@ def damaged(why: str) -> errors.DataLoss:
 
 
 def _leaf(record: Record, index: int, now: datetime) -> Leaf:
-    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    values = {name: getattr(record, name) for name in RECORD}
     entry = Entry(**values, index=index, recorded_at=now, format=canonical.NEWEST)
     return Leaf(entry, leaf_of(entry))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from audit.domain import Json, Record
+from audit.domain import RECORD, Json, Record
 
 ERASED: Final = "(erased)"
 """What is shown in place of a value that was deleted."""
@@ -77,13 +77,14 @@ def pairs(deliveries: Iterable[Delivery]) -> set[Pair]:
         return ""
 
     for one in deliveries:
-        _replaced(one, note)
+        _changes(one, note)
     return found
 
 
 def committed(delivery: Delivery, commitments: Mapping[Pair, str]) -> Record:
     """The record with commitments in place of what is about a person."""
-    return _replaced(delivery, commitments.__getitem__)
+    values = {name: getattr(delivery.record, name) for name in RECORD}
+    return Record(**(values | _changes(delivery, commitments.__getitem__)))
 
 
 def tokens(record: Record) -> set[str]:
@@ -114,7 +115,8 @@ def subject(subject_id: str) -> tuple[str, str]:
     return "subject", kind if colon else subject_id
 
 
-def _replaced(delivery: Delivery, change: Change) -> Record:
+def _changes(delivery: Delivery, change: Change) -> dict[str, Any]:
+    """The fields of the record that are about a person, changed."""
     record = delivery.record
     actor = record.actor_id or f"address:{record.client_address}"
     subject = record.on_behalf_of_id or actor
@@ -131,14 +133,18 @@ def _replaced(delivery: Delivery, change: Change) -> Record:
             if (value := str(getattr(record, name)))
         }
     about = record.entity_id if record.entity_type == "user" and record.entity_id else subject
-    names = _ALWAYS | delivery.personal
-    details = {
+    names = _ALWAYS | delivery.personal if delivery.personal else _ALWAYS
+    fields["details"] = {
         key: _inside(value, key in names, names, about, change) for key, value in record.details.items()
     }
-    return dataclasses.replace(record, **fields, details=details)
+    return fields
 
 
 def _inside(value: Json, personal: bool, names: frozenset[str], subject: str, change: Change) -> Json:
+    if isinstance(value, str):
+        # What only looks like a commitment becomes one, so that it is not taken for another.
+        about = value and (personal or (value.startswith("c2:") and _TOKEN.fullmatch(value)))
+        return change((subject, value)) if about else value
     if isinstance(value, dict):
         return {
             key: _inside(item, personal or key in names, names, subject, change)
@@ -146,9 +152,6 @@ def _inside(value: Json, personal: bool, names: frozenset[str], subject: str, ch
         }
     if isinstance(value, list):
         return [_inside(item, personal, names, subject, change) for item in value]
-    if isinstance(value, str):
-        # What only looks like a commitment becomes one, so that it is not taken for another.
-        return change((subject, value)) if value and (personal or _TOKEN.fullmatch(value)) else value
     if personal and value is not None and not isinstance(value, bool):
         return change((subject, json.dumps(value)))
     return value

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy.dialects.postgresql import insert
@@ -157,6 +158,7 @@ def masked(value: Any) -> Json:
     return str(value)
 
 
+@lru_cache(maxsize=4096)
 def _is_secret(name: str) -> bool:
     lowered = name.lower().replace("-", "_")
     if any(word in lowered for word in _NOT_SECRET):

@@ -114,6 +114,16 @@ def _holds_times(descriptor: Descriptor) -> bool:
     return False
 
 
+@cache
+def _with_times(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
+    """The fields of such a message that are a time or may hold one."""
+    return tuple(
+        field
+        for field in descriptor.fields
+        if field.message_type is not None and _holds_times(field.message_type)
+    )
+
+
 def _find_no_time(message: Message, prefix: str = "", depth: int = 0) -> tuple[str, str] | None:
     """The path of the first Timestamp or Duration that means none, and what it has to be."""
     if (rule := _TIMES.get(message.DESCRIPTOR.full_name)) is not None:
@@ -121,11 +131,11 @@ def _find_no_time(message: Message, prefix: str = "", depth: int = 0) -> tuple[s
         return None if is_time(message) else (prefix, expected)
     if depth > _DEPTH:
         return None
-    for field, value in message.ListFields():
-        if field.message_type is None or not _holds_times(field.message_type):
+    for field in _with_times(message.DESCRIPTOR):
+        if not field.is_repeated and not message.HasField(field.name):
             continue
         path = f"{prefix}.{field.name}" if prefix else field.name
-        for place, one in _messages(field, value, path):
+        for place, one in _messages(field, getattr(message, field.name), path):
             if isinstance(one, Message) and (found := _find_no_time(one, place, depth + 1)):
                 return found
     return None
