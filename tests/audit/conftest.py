@@ -14,6 +14,7 @@ import pytest
 from audit.__main__ import build
 from audit.checkpoint import Signer
 from audit.config import Config
+from audit.keys import Signing
 from audit.tables import PROTECTED, metadata
 from audit.watching import Pace
 from chassis import jsonvalue
@@ -129,7 +130,13 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
         psycopg.connect(url, autocommit=True) as owner,
     ):
 
-        async def start(*, relaying: bool = False, witness: str = "", pace: Pace | None = None) -> World:
+        async def start(
+            *,
+            relaying: bool = False,
+            witness: str = "",
+            pace: Pace | None = None,
+            signing: Signing | None = None,
+        ) -> World:
             config = Config(
                 home=Path(sockets),
                 listen=Address(f"unix:{sockets}/{len(running)}"),
@@ -140,7 +147,7 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
             )
             db = Database(url, metadata, name="audit")
             itself = channel(config.listen, peer="audit", key=SERVICE.credential) if relaying else None
-            server = build(config, db, signer, TestAuthenticator(), itself, pace=pace)
+            server = build(config, db, signing or (lambda: signer), TestAuthenticator(), itself, pace=pace)
             await server.start()
             # This channel raises the chassis's errors, so that reasons and metadata can be asserted.
             connection = channel(config.listen, peer="audit")

@@ -19,13 +19,15 @@ def test_the_first_start_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -
     made = keys.load_or_create(folder, "test.local/audit")
 
     assert (folder / keys.FILE).stat().st_mode & 0o777 == 0o600
-    assert keys.load_or_create(folder, "test.local/audit").secret() == made.secret()
+    assert keys.load_or_create(folder, "test.local/audit")().secret() == made().secret()
     assert [path.name for path in folder.iterdir()] == [keys.FILE]
 
 
 def test_two_first_starts_at_once_agree_on_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: keys.load_or_create(tmp_path, "test.local/audit").secret(), range(8)))
+        made = list(
+            pool.map(lambda _: keys.load_or_create(tmp_path, "test.local/audit")().secret(), range(8))
+        )
 
     assert len(set(made)) == 1
 

@@ -124,7 +124,7 @@ async def witnessed(world: World) -> list[pb.Witness]:
 
 def keeping(world: World, folder: Path) -> Keeper:
     """A keeper of a world's checkpoints in a folder."""
-    return Keeper(world.db, world.signer.verifier, places(str(folder), ORIGIN, folder))
+    return Keeper(world.db, lambda: world.signer.verifier, places(str(folder), ORIGIN, folder))
 
 
 async def test_checkpoints_are_carried_to_a_folder_that_the_verifier_takes(

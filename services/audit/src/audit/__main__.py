@@ -1,12 +1,16 @@
-"""`python -m audit` serves; `… migrate` migrates the database; `… key FILE` prints the key to pin."""
+"""`python -m audit` serves; `… migrate` migrates the database; `… key FILE` prints the keys to pin, the newest first;
+`… rotate FILE [DAYS]` puts a new key before them, beside which the one before signs for so many days more.
+"""
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from audit import keys
 from audit.api import AuditServicer
-from audit.checkpoint import Signer
 from audit.config import Config
+from audit.keys import Signing
 from audit.tables import metadata
 from audit.watching import Pace, Watches
 from audit.witness import Keeper, PlaceInvalid, places
@@ -18,15 +22,20 @@ from chassis.database import Database
 from chassis.server import Server, main
 from mcpanel.audit.v1 import audit_pb2_grpc
 
+_MOST_DAYS: Final = 3650
+_USAGE: Final = (
+    "usage: python -m audit [migrate | key FILE | rotate FILE [DAYS, 30 unless given, at most 3650]]\n"
+)
 
-async def serve(config: Config, signer: Signer) -> None:
+
+async def serve(config: Config, signing: Signing) -> None:
     """Serves until it is told to stop."""
     identity = channel(
         config.identity_address, key_file=config.key_file, peer="identity", tls_dir=config.tls_dir
     )
     itself = channel(config.audit_address, key_file=config.key_file, peer="audit", tls_dir=config.tls_dir)
     db = Database(config.database_url, metadata, name="audit")
-    server = build(config, db, signer, RemoteAuthenticator(identity), itself)
+    server = build(config, db, signing, RemoteAuthenticator(identity), itself)
     try:
         await server.run()
     finally:
@@ -38,7 +47,7 @@ async def serve(config: Config, signer: Signer) -> None:
 def build(
     config: Config,
     db: Database,
-    signer: Signer,
+    signing: Signing,
     authenticator: Authenticator,
     audit: ServiceChannel | None,
     *,
@@ -49,8 +58,8 @@ def build(
     Raises PlaceInvalid for a witness that is none.
     """
     witnesses = places(config.witness, config.origin, config.home / "witness")
-    keeper = Keeper(db, signer.verifier, witnesses)
-    servicer = AuditServicer(db, signer, keeper, Watches(db, pace))
+    keeper = Keeper(db, lambda: signing().verifier, witnesses)
+    servicer = AuditServicer(db, signing, keeper, Watches(db, pace))
     return Server(
         config,
         [(audit_pb2_grpc.add_AuditServiceServicer_to_server, servicer)],
@@ -69,14 +78,19 @@ def run(arguments: list[str]) -> int:
         match arguments:
             case []:
                 config = load(Config)
-                signer = keys.load_or_create(config.keys, config.origin)
-                main("audit", config, lambda: serve(config, signer))
+                signing = keys.load_or_create(config.keys, config.origin)
+                main("audit", config, lambda: serve(config, signing))
             case ["migrate"]:
                 migrations.upgrade(load(Config).database_url, "audit")
             case ["key", file]:
-                sys.stdout.write(f"{keys.read(Path(file)).verifier}\n")
+                sys.stdout.writelines(f"{key}\n" for key in keys.read(Path(file)).verifier.keys)
+            case ["rotate", file]:
+                sys.stdout.write(f"{keys.rotate(Path(file), datetime.now(UTC)).verifier}\n")
+            case ["rotate", file, days] if days.isascii() and days.isdigit() and int(days) <= _MOST_DAYS:
+                overlap = timedelta(days=int(days))
+                sys.stdout.write(f"{keys.rotate(Path(file), datetime.now(UTC), overlap).verifier}\n")
             case _:
-                sys.stderr.write("usage: python -m audit [migrate | key FILE]\n")
+                sys.stderr.write(_USAGE)
                 return 2
     except (ConfigError, keys.KeyFileError, PlaceInvalid) as error:
         sys.stderr.write(f"{error}\n")

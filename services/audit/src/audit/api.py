@@ -11,6 +11,7 @@ import grpc.aio
 from audit import exporting, log, merkle, personal, store, verification, wire
 from audit.checkpoint import Signer
 from audit.domain import Exported, Record
+from audit.keys import Signing
 from audit.personal import Delivery
 from audit.watching import Watches
 from audit.witness import Keeper
@@ -19,6 +20,8 @@ from chassis.context import current
 from chassis.database import Database, Transaction
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
 
+_KEY_ROTATED: Final = "AUDIT_KEY_ROTATED"
+_ITSELF: Final = outbox.Actor("audit", "service", "audit")
 _NEWEST: Final = 50
 """How many entries a watch begins with."""
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,7 +33,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
     def __init__(
         self,
         db: Database,
-        signer: Signer,
+        signing: Signing,
         keeper: Keeper,
         watches: Watches,
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -38,26 +41,34 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         """`random` makes the salts of commitments."""
         self._db = db
         self._keeper = keeper
-        self._signer = signer
+        self._signing = signing
         self._random = random
         self._watches = watches
         self._turn = asyncio.Lock()
         """Keeps appenders of this process out of the connection pool while they wait for their turn."""
+
+    @property
+    def _signer(self) -> Signer:
+        return self._signing()
 
     async def AppendRecords(
         self, request: audit_pb2.AppendRecordsRequest, context: Context
     ) -> audit_pb2.AppendRecordsResponse:
         delivered = wire.deliveries(request, service=current().caller.name)
         await self._keeper.approve()
+        signer = self._signer
         async with self._turn, self._db.begin() as tx:
             now = await store.become_sequencer(tx)
-            tree = log.tree_to_extend(
-                await store.newest_checkpoint(tx), await store.extent(tx), self._signer.verifier
-            )
+            newest = await store.newest_checkpoint(tx)
+            tree = log.tree_to_extend(newest, await store.extent(tx), signer.verifier)
             fresh = log.fresh(delivered, await store.known(tx, [one.record.record_id for one in delivered]))
             if fresh:
                 records = await self._committed(tx, fresh)
-                await store.append(tx, log.extend(tree, records, now, self._signer))
+                await store.append(tx, log.extend(tree, records, now, signer))
+                if newest is not None and signer.verifier.signer_of(newest.note) is not signer.verifier:
+                    await outbox.note(
+                        tx, _KEY_ROTATED, entity=("action_log", ""), actor=_ITSELF, details=wire.keys(signer)
+                    )
         if fresh:
             self._watches.grown()
         return audit_pb2.AppendRecordsResponse(appended=len(fresh))

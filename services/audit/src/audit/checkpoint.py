@@ -15,6 +15,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,9 +62,9 @@ class Statement:
 
 
 class Verifier:
-    """A named public key."""
+    """A named public key; with it the log's other ones, which signed before or sign beside it."""
 
-    def __init__(self, name: str, public_key: Ed25519PublicKey) -> None:
+    def __init__(self, name: str, public_key: Ed25519PublicKey, others: "Sequence[Verifier]" = ()) -> None:
         if not _NAME.fullmatch(name):
             raise KeyInvalid(f"{name!r} is no key name: it must not be empty or hold spaces or +")
         self.name = name
@@ -72,6 +73,8 @@ class Verifier:
         digest = hashlib.sha256(name.encode() + b"\n" + _ALGORITHM + self._public).digest()
         self.id = digest[:_ID_BYTES]
         """The key id: the first four bytes of SHA-256(name ‖ "\\n" ‖ 0x01 ‖ public key)."""
+        self.keys: tuple[Verifier, ...] = (self, *others)
+        """All keys of the log, this one first."""
 
     @classmethod
     def parse(cls, text: str) -> "Verifier":
@@ -86,21 +89,27 @@ class Verifier:
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ALGORITHM + self._public).decode()}"
 
     def open(self, note: str) -> Statement:
-        """What the note states, this key having signed it. Raises NoteInvalid."""
-        body, separator, signatures = note.rpartition("\n\n")
-        body += "\n"
-        if not separator or not signatures.endswith("\n"):
-            raise NoteInvalid("the text is not a signed note")
-        for line in signatures[:-1].split("\n"):
-            match = _SIGNATURE.fullmatch(line)
-            if match is None:
-                raise NoteInvalid("a signature line is malformed")
-            if match[1] == self.name:
-                signature = _decoded(match[2], _ID_BYTES + 64)
-                if signature[:_ID_BYTES] == self.id:
-                    self._verify(signature[_ID_BYTES:], body)
-                    return Statement.parse(body)
-        raise NoteInvalid(f"the note is not signed by {self.name}+{self.id.hex()}")
+        """What the note states, one of the keys having signed it and none in vain. Raises NoteInvalid."""
+        body, signatures = _signatures(note)
+        found = False
+        for name, signature in signatures:
+            for key in self.keys:
+                if name == key.name and _decoded(signature, _ID_BYTES + 64).startswith(key.id):
+                    key._verify(_decoded(signature, _ID_BYTES + 64)[_ID_BYTES:], body)
+                    found = True
+        if not found:
+            ids = " or ".join(f"{key.name}+{key.id.hex()}" for key in self.keys)
+            raise NoteInvalid(f"the note is not signed by {ids}")
+        return Statement.parse(body)
+
+    def signer_of(self, note: str) -> "Verifier":
+        """The first of the keys whose signature a note has; this one for none. Nothing is verified."""
+        try:
+            _, signatures = _signatures(note)
+            ids = {base64.b64decode(signature)[:_ID_BYTES] for _, signature in signatures}
+        except ValueError:
+            return self
+        return next((key for key in self.keys if key.id in ids), self)
 
     def _verify(self, signature: bytes, body: str) -> None:
         try:
@@ -110,11 +119,24 @@ class Verifier:
 
 
 class Signer:
-    """A named private key; `verifier` is its public half."""
+    """A named private key. `verifier` is its public half, with those of the keys beside and before it."""
 
-    def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
+    def __init__(
+        self,
+        name: str,
+        private_key: Ed25519PrivateKey,
+        beside: "Sequence[Signer]" = (),
+        before: Sequence[Verifier] = (),
+    ) -> None:
+        """`beside` sign too, while whoever verifies may still know only them; `before` signed once."""
         self._key = private_key
-        self.verifier = Verifier(name, private_key.public_key())
+        self._beside = tuple(beside)
+        others = (*(one.verifier for one in self._beside), *before)
+        self.verifier: Verifier = Verifier(name, private_key.public_key(), others)
+
+    def joined(self, beside: "Sequence[Signer]", before: Sequence[Verifier]) -> "Signer":
+        """The same key with others of its log."""
+        return Signer(self.verifier.name, self._key, beside, before)
 
     @classmethod
     def generate(cls, name: str) -> "Signer":
@@ -140,8 +162,25 @@ class Signer:
     def sign(self, tree_size: int, root_hash: bytes) -> str:
         """The signed note that states this tree of the log named like the key."""
         body = Statement(self.verifier.name, tree_size, root_hash).body()
+        return "\n".join([body, *(one._line(body) for one in (self, *self._beside)), ""])
+
+    def _line(self, body: str) -> str:
         signature = self.verifier.id + self._key.sign(body.encode())
-        return f"{body}\n\u2014 {self.verifier.name} {base64.b64encode(signature).decode()}\n"
+        return f"\u2014 {self.verifier.name} {base64.b64encode(signature).decode()}"
+
+
+def _signatures(note: str) -> tuple[str, list[tuple[str, str]]]:
+    """The body of a note, and its signatures: the key's name and base64. Raises NoteInvalid."""
+    body, separator, signatures = note.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n"):
+        raise NoteInvalid("the text is not a signed note")
+    found = []
+    for line in signatures[:-1].split("\n"):
+        match = _SIGNATURE.fullmatch(line)
+        if match is None:
+            raise NoteInvalid("a signature line is malformed")
+        found.append((match[1], match[2]))
+    return f"{body}\n", found
 
 
 def _parts(text: str) -> tuple[str, bytes, bytes]:

@@ -7,7 +7,7 @@ from typing import Final
 from google.protobuf import struct_pb2
 
 from audit import canonical, personal
-from audit.checkpoint import Verifier
+from audit.checkpoint import Signer, Verifier
 from audit.domain import Checkpoint, Exported, Json, Kept, Leaf, Milestone, Problem, Record, Scope, Verdict
 from audit.personal import Delivery, Disclosure
 from chassis import errors, jsonvalue
@@ -122,8 +122,13 @@ def checkpoint(signed: Checkpoint, verifier: Verifier) -> audit_pb2.Checkpoint:
         root_hash=signed.root_hash.hex(),
         note=signed.note,
         signed_at=signed.signed_at,
-        verifier_key=str(verifier),
+        verifier_key=str(verifier.signer_of(signed.note)),
     )
+
+
+def keys(signer: Signer) -> dict[str, Json]:
+    """The log's keys, the newest first, for the entry that says that a new one signs."""
+    return {"new": {"verifier_keys": [str(key) for key in signer.verifier.keys]}}
 
 
 def witness(kept: Kept) -> audit_pb2.Witness:

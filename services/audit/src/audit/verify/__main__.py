@@ -18,8 +18,8 @@ from audit.verify.judgement import Judge, NotAnExport, opened
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 _USAGE: Final = """\
 EXPORT is what GET /api/v1/action-logs:export answered, or - for standard input. A KEY is a note verifier key,
-`<origin>+<id>+<key>`, or a file of one: `python -m audit key FILE` prints that of audit.signing.key. Take it from
-there once and keep it; the key that an export names proves nothing. A kept checkpoint shows that the log was not cut
+`<origin>+<id>+<key>`, or a file of some: `python -m audit key FILE` prints those of audit.signing.key. Take them from
+there and keep them; the key that an export names proves nothing. A kept checkpoint shows that the log was not cut
 or rewritten since."""
 
 
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     """Verifies; returns the exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        keys = [_key(text) for text in asked.key]
+        keys = [key for text in asked.key for key in _keys(text)]
         kept, broken = _kept(asked.checkpoint, keys)
         verdict = _judged(asked.export, Judge(keys, kept, part=asked.part))
     except (_Unusable, NotAnExport) as error:
@@ -70,17 +70,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _key(text: str) -> Verifier:
+def _keys(text: str) -> list[Verifier]:
+    """The key, or those of a file, one a line."""
     try:
-        return Verifier.parse(text.strip())
+        return [Verifier.parse(text.strip())]
     except KeyInvalid as error:
         refusal = str(error)
     try:
-        return Verifier.parse(Path(text).read_text().strip())
+        found = [Verifier.parse(line.strip()) for line in Path(text).read_text().splitlines() if line.strip()]
     except KeyInvalid as error:
         raise _Unusable(f"{text} holds no verifier key: {error}") from None
     except (OSError, UnicodeDecodeError, ValueError):
         raise _Unusable(f"{text} is neither a verifier key ({refusal}) nor a file of one") from None
+    if not found:
+        raise _Unusable(f"{text} holds no verifier key: it is empty")
+    return found
 
 
 def _kept(paths: Sequence[str], keys: Sequence[Verifier]) -> tuple[list[Kept], list[Problem]]:

@@ -6,7 +6,7 @@ rewritten. Then nothing is appended to it until a person has looked.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -37,7 +37,7 @@ _KEPT_TIME: Final = Gauge(
 class Keeper:
     """Looks after the witnesses. `run()` is a background task."""
 
-    def __init__(self, db: Database, verifier: Verifier, places: Sequence[Place]) -> None:
+    def __init__(self, db: Database, verifier: Callable[[], Verifier], places: Sequence[Place]) -> None:
         self._db = db
         self._verifier = verifier
         self._kept = {place: Kept(place.name) for place in places}
@@ -106,7 +106,7 @@ class Keeper:
 
     async def _agrees(self, place: Place, note: str) -> bool:
         try:
-            kept = self._verifier.open(note)
+            kept = self._verifier().open(note)
         except NoteInvalid as error:
             self._contradicts(
                 place, f"the witness {place.name} keeps a checkpoint that is not this log's: {error}"
