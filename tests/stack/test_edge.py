@@ -192,6 +192,28 @@ def test_a_body_that_is_no_json_of_the_method_is_told_why(edge: int, sent: bytes
     assert error["details"][0]["reason"] == _MALFORMED
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b'{"email": "a@example.com", "password": hunter2}',
+        b'{"email": "a@example.com", "password": "hunter2"',
+        b'{"password": "hunter2\\n", "email": (/docs has every method',
+        b'{"password": ["hunter2"]}',
+        b'{"password": {"hunter2": "hunter2"}}',
+    ],
+)
+def test_a_body_that_cannot_be_read_is_not_quoted(edge: int, sent: bytes) -> None:
+    head = f"POST /auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(sent)}\r\n\r\n"
+
+    status, body = _ask(edge, head.encode() + sent)
+
+    error = json.loads(body)
+    assert (status, error["code"]) == (400, 3)
+    assert error["message"].startswith("the body is not this method's JSON: ")
+    assert error["message"].endswith(" (/docs has every method's body)")
+    assert "hunter2" not in error["message"]
+
+
 def test_a_body_too_large_that_does_not_say_so_is_413(edge: int) -> None:
     head = b"POST /api/v1/mcp-definitions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"400000\r\n" + b"x" * 0x400000 + b"\r\n"
