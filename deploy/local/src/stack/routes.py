@@ -18,6 +18,8 @@ _NO_BUFFER: Final[Json] = {
         "disabled": True,
     }
 }
+# Envoy's own `grpc: {}` does not know gRPC-Web.
+_GRPC: Final[Json] = {"headers": [{"name": "content-type", "string_match": {"prefix": "application/grpc"}}]}
 _RETRY: Final[Json] = {
     "retry_on": "connect-failure,refused-stream",
     "num_retries": 3,
@@ -76,7 +78,7 @@ def _streams() -> Iterator[Json]:
     for method in _methods():
         if method.client_streaming or method.server_streaming:
             yield {
-                "match": {"path": _path(method), "grpc": {}},
+                "match": {"path": _path(method), **_GRPC},
                 "route": {
                     "cluster": _cluster(method.containing_service),
                     "timeout": "0s",
@@ -90,7 +92,7 @@ def _packages() -> Iterator[Json]:
     clusters = {service.file.package: _cluster(service) for service in services()}
     for package, cluster in clusters.items():
         yield {
-            "match": {"prefix": f"/{package}.", "grpc": {}},
+            "match": {"prefix": f"/{package}.", **_GRPC},
             "route": {"cluster": cluster, "timeout": "60s", "retry_policy": _RETRY},
             "typed_per_filter_config": _NO_BUFFER,
         }

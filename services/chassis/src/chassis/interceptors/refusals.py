@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis import outbox
 from chassis.context import Call, use, utcnow
 from chassis.database import Database
-from chassis.errors import Denied, Invalid, NotFound, ServiceError, Unauthenticated
+from chassis.errors import Denied, Exhausted, Invalid, NotFound, ServiceError, Unauthenticated
 from chassis.jsonvalue import Json
 from chassis.rules import about
 from chassis.signals import Signal
@@ -180,7 +180,8 @@ def _failure(call: Call, error: ServiceError) -> _Failure | None:
     if call.audited:
         return None
     anonymous = call.caller.kind == "anonymous"
-    if isinstance(error, Unauthenticated) or (anonymous and isinstance(error, Denied)):
+    held_up = isinstance(error, Exhausted) and error.metadata.get("subject") == "caller"
+    if isinstance(error, Unauthenticated) or (anonymous and (held_up or isinstance(error, Denied))):
         return _Failure(UNAUTHENTICATED, 1, (UNAUTHENTICATED, _who(call), error.reason))
     if isinstance(error, Denied) or (isinstance(error, NotFound) and error.hidden):
         return _Failure(DENIED, _EACH, (DENIED, _who(call), call.method, error.reason))
