@@ -211,7 +211,3 @@ class Callers(TestAuthenticator):
         )
         self.admit(caller)
         return caller
-
-    def admit(self, caller: Caller) -> None:
-        """Lets one more caller in."""
-        self._callers[caller.credential] = caller

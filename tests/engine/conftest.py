@@ -100,6 +100,7 @@ class Engines:
     ) -> None:
         self.url = url
         self.peers = peers
+        self.authenticator = TestAuthenticator()
         self.settings: dict[str, Any] = {"lease_seconds": 2.0, "heartbeat_seconds": 0.2, "poll_seconds": 0.2}
         self._nats_url = nats_url
         self._socket = socket
@@ -123,7 +124,7 @@ class Engines:
         channels: dict[str, ServiceChannel] = {
             name: self.peers.channel(name) for name in ("registry", "identity", "audit")
         }
-        built = service.build(config, service.Peers(**channels), TestAuthenticator())
+        built = service.build(config, service.Peers(**channels), self.authenticator)
         await built.server.start()
         engine = Engine(built, address)
         self.started.append(engine)

@@ -80,6 +80,10 @@ class TestAuthenticator:
     def __init__(self, callers: Iterable[Caller] = ALL) -> None:
         self._callers = {caller.credential: caller for caller in callers}
 
+    def admit(self, caller: Caller) -> None:
+        """Lets one more caller in."""
+        self._callers[caller.credential] = caller
+
     async def authenticate(self, credential: str) -> Caller:
         """The caller with this token. Raises Unauthenticated CREDENTIALS_INVALID."""
         caller = self._callers.get(credential)

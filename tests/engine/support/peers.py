@@ -30,6 +30,21 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.older: list[workflow_pb2.Workflow] = []
         self.owner_id = ""
         """Whose the components are; when somebody's, they are private."""
+        self.shares: dict[str, dict[str, Any]] = {}
+        """What is shared with whom, by their id or role: the permission by the workflow's id."""
+        self.tells_shares = True
+
+    async def GetSharedWorkflows(
+        self, request: registry_pb2.GetSharedWorkflowsRequest, context: Any
+    ) -> registry_pb2.GetSharedWorkflowsResponse:
+        if not self.tells_shares:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone for the moment")
+        found: dict[str, Any] = {}
+        for name in (request.subject_id, *request.role_names):
+            found |= self.shares.get(name, {})
+        shared = registry_pb2.GetSharedWorkflowsResponse.Shared
+        workflows = [shared(workflow_id=id_, permission=one) for id_, one in found.items()]
+        return registry_pb2.GetSharedWorkflowsResponse(workflows=workflows)
 
     async def GetWorkflow(
         self, request: registry_pb2.GetWorkflowRequest, context: Any

@@ -125,12 +125,9 @@ def condition(subject: Subject, level: Level, resource: Columns, grants: Table) 
     """The resources to which the subject may do this: those of which `check` says ALLOW."""
     if subject.reaches_all:
         return true()
-    named = [and_(grants.c.subject_kind == "role", grants.c.subject_id.in_(sorted(subject.roles)))]
-    if subject.id:
-        named.append(and_(grants.c.subject_kind != "role", grants.c.subject_id == subject.id))
     enough = [one.name for one in Level if one >= level]
     granted = select(grants.c.resource_id).where(
-        grants.c.kind == resource.kind, grants.c.level.in_(enough), or_(*named)
+        grants.c.kind == resource.kind, grants.c.level.in_(enough), named(subject, grants)
     )
     allowed: list[ColumnElement[bool]] = [resource.id.in_(granted)]
     if subject.id:
@@ -138,6 +135,14 @@ def condition(subject: Subject, level: Level, resource: Columns, grants: Table) 
     if level == Level.VIEW:
         allowed.append(resource.is_public)
     return or_(*allowed)
+
+
+def named(subject: Subject, grants: Table) -> ColumnElement[bool]:
+    """The grants to the subject, be it by name or by role."""
+    found = [and_(grants.c.subject_kind == "role", grants.c.subject_id.in_(sorted(subject.roles)))]
+    if subject.id:
+        found.append(and_(grants.c.subject_kind != "role", grants.c.subject_id == subject.id))
+    return or_(*found)
 
 
 def tables(metadata: MetaData) -> Table:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table, delete, func, insert, select, tuple_, update
 
+from chassis import access
 from chassis.access import Decision, Grant, Level, Resource, Subject, check
 from chassis.database import Transaction
 from chassis.errors import Denied, NotFound
@@ -135,6 +136,19 @@ async def page(
         statement = statement.where(tuple_(table.c.created_at, table.c.id) > tuple_(*after))
     rows = await tx.execute(statement.order_by(table.c.created_at, table.c.id).limit(limit))
     return [_share(row) for row in rows]
+
+
+async def given_to(
+    tx: Transaction, table: Table, kind: str, subject: Subject, limit: int
+) -> dict[str, Level]:
+    """The resources of this kind that were given to the subject, by id, with the most it was given; the last first."""
+    newest = select(table.c.resource_id, table.c.level).where(
+        table.c.kind == kind, access.named(subject, table)
+    )
+    found: dict[str, Level] = {}
+    for row in await tx.execute(newest.order_by(table.c.created_at.desc()).limit(limit)):
+        found[row.resource_id] = max(Level[row.level], found.get(row.resource_id, Level.VIEW))
+    return found
 
 
 def _on(table: Table, target: Target) -> tuple[Any, ...]:

@@ -80,11 +80,16 @@ def _record(one: store.Unaudited) -> audit_pb2.Record:
         outcome = run_pb2.RunError.Kind.Name(error.kind)
         details["error"] = {"kind": outcome, "message": error.message[:_MOST_TEXT]}
     shown = masked(details)
+    through = dict(one.started_through)
+    request_id = through.pop("request_id", "")
     return audit_pb2.Record(
         record_id=f"{one.run_id}:{one.seq}",
         time=wire.timestamp(one.time),
         action=action,
-        actor=audit_pb2.Actor(id=one.started_by, kind=one.started_by_kind, name=one.started_by_name),
+        actor=audit_pb2.Actor(
+            id=one.started_by, kind=one.started_by_kind, name=one.started_by_name, **through
+        ),
+        request_id=request_id,
         outcome=outcome,
         entity_type=entity,
         entity_id=entity_id,

@@ -143,7 +143,7 @@ class Feed:
         self._keep_alive = keep_alive
         self._poll = poll
         self._limit = limit
-        self._groups: dict[tuple[str | None, str], Group] = {}
+        self._groups: dict[tuple[Reader, str], Group] = {}
         self._live: dict[bytes, int] | None = None
         self._recent: dict[bytes, int] = {}
         self._looking = asyncio.Lock()
@@ -155,7 +155,7 @@ class Feed:
         async with self._db.read() as tx:  # what is wrong with the filter is said before anything is set up
             await store.among(tx, wanted, reader, [])
         member, sent = Member(self._limit), 0
-        group = self._join((reader.caller_id, wish.filter), Group(wanted, reader), member)
+        group = self._join((reader, wish.filter), Group(wanted, reader), member)
         try:
             if self._live is None:
                 await self._look()
@@ -188,7 +188,7 @@ class Feed:
                     )
             yield Message(end=Message.End(sent=sent), cursor=cursor)
         finally:
-            self._leave((reader.caller_id, wish.filter), group, member)
+            self._leave((reader, wish.filter), group, member)
 
     async def _rings(self, member: Member, draining: asyncio.Event) -> bool:
         """Waits for news; False when there were none for as long as a stream may be silent, or none will come."""
@@ -214,7 +214,7 @@ class Feed:
                 retry_after=1,
             )
 
-    def _join(self, key: tuple[str | None, str], fresh: Group, member: Member) -> Group:
+    def _join(self, key: tuple[Reader, str], fresh: Group, member: Member) -> Group:
         if not self._groups:
             self._hub.listen(self._changed)
         group = self._groups.setdefault(key, fresh)
@@ -223,7 +223,7 @@ class Feed:
             group.task = asyncio.create_task(self._serve(group), name="watchers of runs")
         return group
 
-    def _leave(self, key: tuple[str | None, str], group: Group, member: Member) -> None:
+    def _leave(self, key: tuple[Reader, str], group: Group, member: Member) -> None:
         group.members.discard(member)
         if group.members:
             return

@@ -128,7 +128,8 @@ class Following:
     async def _wish(self, one: FollowUp, call: Call) -> Wish:
         run, caller = one.run, call.caller
         mine = caller.id in (run.started_by, run.owner_id)
-        if not (run.is_public or mine or call.may_others()):
+        knows = run.is_public or mine or call.may_others()
+        if not (knows or await self._owners.is_given(caller, run.workflow_id)):
             raise standing.may_not_start(caller.id, f"run '{run.id}' is private to somebody else")
         given = triggers.inputs_for(one.trigger, happened(run))
         trigger = one.trigger

@@ -14,6 +14,7 @@ from chassis.jsonvalue import Json
 from engine import standing
 from engine.catalogue import Prepared
 from engine.domain import Payload
+from engine.reach import Reach
 from engine.standing import Owner
 from engine.starting import Starter
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
@@ -33,9 +34,10 @@ _KINDS: Final[dict[int, Kind]] = {
 class Owners:
     """Finds out whether a run may start on an owner's behalf, and makes it ready."""
 
-    def __init__(self, identity: ServiceChannel, starter: Starter) -> None:
+    def __init__(self, identity: ServiceChannel, starter: Starter, reach: Reach) -> None:
         self._stub = identity_pb2_grpc.IdentityServiceStub(identity)
         self._starter = starter
+        self._reach = reach
 
     async def call(self, owner: Owner) -> Call:
         """A call by the owner, to start a run in. Raises Precondition OWNER_MAY_NOT_START, Unavailable."""
@@ -76,11 +78,16 @@ class Owners:
         """
         with use(call):
             prepared, inputs = await self._starter.prepare(workflow_id, version, given)
-        if not (prepared.is_public or call.may_others() or prepared.owner_id == call.caller.id):
+        knows = prepared.is_public or call.may_others() or prepared.owner_id == call.caller.id
+        if not (knows or await self.is_given(call.caller, prepared.workflow_id)):
             raise standing.may_not_start(
                 call.caller.id, f"workflow '{prepared.name}' is private to somebody else"
             )
         return prepared, inputs
+
+    async def is_given(self, owner: Caller, workflow_id: str) -> bool:
+        """Whether the workflow is shared with the owner. Raises Unavailable naming the registry."""
+        return workflow_id in (await self._reach.of(owner)).seen
 
 
 async def in_parallel(works: Iterable[Coroutine[None, None, None]]) -> None:

@@ -1,14 +1,27 @@
 """What is read back from the tables, a class for each. `error` is a document: kind, message, traceback, step_id."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from engine.domain import ErrorKind, Failure
 from engine.state import Decision
 
 Document: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The ids of the workflows that are shared with somebody."""
+
+    seen: frozenset[str] = frozenset()
+    """All of them."""
+    steered: frozenset[str] = frozenset()
+    """Those whose runs they may cancel, pause and resume, too."""
+
+
+NOTHING: Final = Given()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class RunInfo:
     rerun_from: Sequence[str] = ()
     triggered_by: str = ""
     run_key: str = ""
+    started_through: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The key, the session, the client and the request that started it, as audit's Actor and Record name them."""
 
 
 @dataclass(frozen=True, slots=True)

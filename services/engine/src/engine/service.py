@@ -24,6 +24,7 @@ from engine.following import Following
 from engine.hub import Hub
 from engine.link import Link
 from engine.owners import Owners
+from engine.reach import Reach
 from engine.reads import Reads
 from engine.receiving import Receiving
 from engine.retention import Retention
@@ -87,7 +88,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     files = open_store(config.artifacts_url, config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
     starter = Starter(catalogue, dispatcher)
-    owners = Owners(peers.identity, starter)
+    reach = Reach(peers.registry)
+    owners = Owners(peers.identity, starter, reach)
     firing = Firing(db, starter, owners, config.poll_seconds)
     following = Following(
         db, reads, starter, owners, run_ended=dispatcher.desk.run_ended, poll=config.poll_seconds
@@ -96,7 +98,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
     watchers = Watchers(Watcher(db, reads, hub, pace), feed)
-    engine = Engine(db, starter, dispatcher, watchers, files, automation=automation)
+    engine = Engine(db, starter, dispatcher, watchers, files, automation=automation, reach=reach)
     server = Server(
         config,
         [

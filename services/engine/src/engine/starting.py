@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chassis import outbox
-from chassis.context import current, use
+from chassis.context import Call, current, use
 from chassis.database import Transaction
 from chassis.errors import AlreadyExists, Exhausted, Precondition
 from chassis.ids import uuid7
@@ -24,6 +24,7 @@ from engine.store.runs import Reader
 from engine.words import counted
 
 _SHOWN_INPUTS: Final = 4096
+_LONGEST_AGENT: Final = 256
 _EVERYTHING: Final = Reader(None)
 
 
@@ -231,6 +232,7 @@ class Starter:
             started_by=caller.id,
             started_by_kind=caller.kind,
             started_by_name=caller.name,
+            started_through=_through(call),
             trace_id=call.trace_id,
             priority=prepared.priority if wish.priority is None else wish.priority,
             limit_count=0 if limit is None else limit.limit,
@@ -257,6 +259,19 @@ class Starter:
             return []
         versions = [hot.version_sql(one.id, one.SerializeToString()) for one in prepared.versions]
         return [hot.plan_sql(prepared.plan.digest, prepared.body), *versions]
+
+
+def _through(call: Call) -> dict[str, str]:
+    """By what means the caller came, as audit's Actor and Record name them; what is not known is left out."""
+    who = call.caller.effective
+    found = {
+        "api_key_id": who.credential_id if who.kind == "api_key" else "",
+        "session_id": who.session_id,
+        "client_address": call.client_address,
+        "user_agent": call.user_agent.replace("\x00", "")[:_LONGEST_AGENT],
+        "request_id": call.request_id,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _exists(wish: Wish, run: limits.Keyed, fix: str) -> AlreadyExists:

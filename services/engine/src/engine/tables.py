@@ -68,6 +68,13 @@ runs: Final = Table(
     Column("started_by", Text, nullable=False),
     Column("started_by_kind", Text, nullable=False),
     Column("started_by_name", Text, nullable=False),
+    Column(
+        "started_through",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="the key, session, client and request that started it, as audit's Actor names them",
+    ),
     Column("trace_id", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("cause", Text, nullable=False, server_default="", comment="why it is stopping: failure or cancel"),

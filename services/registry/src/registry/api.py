@@ -1,6 +1,6 @@
 """The registry's RPCs."""
 
-from typing import Any
+from typing import Any, Final
 
 from chassis import access, filtering, grants, outbox, paging, shares
 from chassis.access import Level, Subject
@@ -18,6 +18,8 @@ from registry.domain.common import check_etag, search_words
 from registry.inspection import Inspector
 from registry.links import DataSources, People
 from registry.store.lookup import Wanted, orders, position
+
+_MOST_SHARED: Final = 10_000
 
 
 def viewer() -> Subject:
@@ -295,6 +297,18 @@ class Registry(RegistryServiceServicer):
             target = await store.templates.get(tx, request.template_id, viewer(), Level.DELETE, lock=True)
             await self.sharing.take(tx, target, request.share_id)
             return tx.reply(pb.RevokeTemplateShareResponse())
+
+    async def GetSharedWorkflows(
+        self, request: pb.GetSharedWorkflowsRequest, _: Any
+    ) -> pb.GetSharedWorkflowsResponse:
+        somebody = Subject(request.subject_id, frozenset(request.role_names))
+        async with self.db.read() as tx:
+            found = await grants.given_to(tx, tables.grants, "workflow", somebody, _MOST_SHARED)
+        shared = [
+            pb.GetSharedWorkflowsResponse.Shared(workflow_id=id_, permission=level.name)
+            for id_, level in found.items()
+        ]
+        return pb.GetSharedWorkflowsResponse(workflows=shared)
 
 
 def _share(share: grants.Share) -> pb.TemplateShare:

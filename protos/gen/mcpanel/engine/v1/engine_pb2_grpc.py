@@ -288,22 +288,23 @@ class EngineServiceServicer:
 
     def CancelRun(self, request, context):
         """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
-        Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+        Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED, RUN_ENDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseRun(self, request, context):
-        """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
-        RUN_STOPPING.
+        """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+        RUN_ENDED, RUN_STOPPING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRun(self, request, context):
-        """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+        """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+        RUN_ENDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

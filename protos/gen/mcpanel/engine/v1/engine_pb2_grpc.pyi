@@ -52,14 +52,16 @@ class EngineServiceStub:
     """
     CancelRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CancelRunRequest, _engine_pb2.CancelRunResponse]
     """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
-    Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+    Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED, RUN_ENDED.
     """
     PauseRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.PauseRunRequest, _engine_pb2.PauseRunResponse]
-    """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
-    RUN_STOPPING.
+    """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+    RUN_ENDED, RUN_STOPPING.
     """
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ResumeRunRequest, _engine_pb2.ResumeRunResponse]
-    """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED."""
+    """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+    RUN_ENDED.
+    """
     RerunRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.RerunRunRequest, _engine_pb2.RerunRunResponse]
     """Starts a new run that repeats one which has ended. What had succeeded there, and is the same here, is taken over
     and does not run again, but for the steps of `from_steps` and what follows from them. With other inputs or
@@ -195,14 +197,16 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """
     CancelRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.CancelRunRequest, _engine_pb2.CancelRunResponse]  # type: ignore[assignment]
     """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
-    Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+    Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED, RUN_ENDED.
     """
     PauseRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.PauseRunRequest, _engine_pb2.PauseRunResponse]  # type: ignore[assignment]
-    """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
-    RUN_STOPPING.
+    """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+    RUN_ENDED, RUN_STOPPING.
     """
     ResumeRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.ResumeRunRequest, _engine_pb2.ResumeRunResponse]  # type: ignore[assignment]
-    """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED."""
+    """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+    RUN_ENDED.
+    """
     RerunRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.RerunRunRequest, _engine_pb2.RerunRunResponse]  # type: ignore[assignment]
     """Starts a new run that repeats one which has ended. What had succeeded there, and is the same here, is taken over
     and does not run again, but for the steps of `from_steps` and what follows from them. With other inputs or
@@ -365,7 +369,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.CancelRunResponse, _abc.Awaitable[_engine_pb2.CancelRunResponse]]:
         """Asks a run to stop. Steps that run are stopped within five seconds; the run is ABORTED when all have.
-        Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED.
+        Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED, RUN_ENDED.
         """
 
     @_abc_1.abstractmethod
@@ -374,8 +378,8 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.PauseRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.PauseRunResponse, _abc.Awaitable[_engine_pb2.PauseRunResponse]]:
-        """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED,
-        RUN_STOPPING.
+        """Has a run begin nothing new; what runs runs on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+        RUN_ENDED, RUN_STOPPING.
         """
 
     @_abc_1.abstractmethod
@@ -384,7 +388,9 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.ResumeRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.ResumeRunResponse, _abc.Awaitable[_engine_pb2.ResumeRunResponse]]:
-        """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, RUN_ENDED."""
+        """Lets a paused run go on. Repeating it is harmless. Errors: RUN_NOT_FOUND, NOT_GRANTED,
+        RUN_ENDED.
+        """
 
     @_abc_1.abstractmethod
     def RerunRun(

@@ -398,3 +398,24 @@ class RevokeTemplateShareRequest(_message.Message):
 class RevokeTemplateShareResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class GetSharedWorkflowsRequest(_message.Message):
+    __slots__ = ("subject_id", "role_names")
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_NAMES_FIELD_NUMBER: _ClassVar[int]
+    subject_id: str
+    role_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, subject_id: _Optional[str] = ..., role_names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetSharedWorkflowsResponse(_message.Message):
+    __slots__ = ("workflows",)
+    class Shared(_message.Message):
+        __slots__ = ("workflow_id", "permission")
+        WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+        PERMISSION_FIELD_NUMBER: _ClassVar[int]
+        workflow_id: str
+        permission: _policy_pb2.Resource.Level
+        def __init__(self, workflow_id: _Optional[str] = ..., permission: _Optional[_Union[_policy_pb2.Resource.Level, str]] = ...) -> None: ...
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    workflows: _containers.RepeatedCompositeFieldContainer[GetSharedWorkflowsResponse.Shared]
+    def __init__(self, workflows: _Optional[_Iterable[_Union[GetSharedWorkflowsResponse.Shared, _Mapping]]] = ...) -> None: ...

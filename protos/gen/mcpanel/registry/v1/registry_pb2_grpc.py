@@ -140,6 +140,11 @@ class RegistryServiceStub:
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareResponse.FromString,
                 _registered_method=True)
+        self.GetSharedWorkflows = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/GetSharedWorkflows',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -305,6 +310,14 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSharedWorkflows(self, request, context):
+        """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
+        is public or their own is not among them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -412,6 +425,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.RevokeTemplateShare,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareResponse.SerializeToString,
+            ),
+            'GetSharedWorkflows': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSharedWorkflows,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -982,6 +1000,33 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/RevokeTemplateShare',
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.RevokeTemplateShareResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSharedWorkflows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/GetSharedWorkflows',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -96,6 +96,10 @@ class RegistryServiceStub:
     """Lists with whom a template is shared, oldest first. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED."""
     RevokeTemplateShare: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RevokeTemplateShareRequest, _registry_pb2.RevokeTemplateShareResponse]
     """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
+    GetSharedWorkflows: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetSharedWorkflowsRequest, _registry_pb2.GetSharedWorkflowsResponse]
+    """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
+    is public or their own is not among them.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -165,6 +169,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists with whom a template is shared, oldest first. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED."""
     RevokeTemplateShare: _aio.UnaryUnaryMultiCallable[_registry_pb2.RevokeTemplateShareRequest, _registry_pb2.RevokeTemplateShareResponse]  # type: ignore[assignment]
     """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
+    GetSharedWorkflows: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetSharedWorkflowsRequest, _registry_pb2.GetSharedWorkflowsResponse]  # type: ignore[assignment]
+    """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
+    is public or their own is not among them.
+    """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns definitions, their versions, and workflows."""
@@ -357,5 +365,15 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RevokeTemplateShareResponse, _abc.Awaitable[_registry_pb2.RevokeTemplateShareResponse]]:
         """Takes a share back, at once. Errors: TEMPLATE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def GetSharedWorkflows(
+        self,
+        request: _registry_pb2.GetSharedWorkflowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetSharedWorkflowsResponse, _abc.Awaitable[_registry_pb2.GetSharedWorkflowsResponse]]:
+        """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
+        is public or their own is not among them.
+        """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

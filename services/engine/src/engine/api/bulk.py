@@ -5,7 +5,7 @@ from typing import Final
 from chassis import filtering, outbox
 from chassis.errors import ServiceError
 from engine import failpoints
-from engine.api.common import Context, reader
+from engine.api.common import Context
 from engine.api.starts import Starts
 from engine.reruns import Rerun
 from engine.state import CancelRequested
@@ -25,10 +25,11 @@ class Bulk(Starts):
     ) -> engine_pb2.CancelRunsResponse:
         wanted = filtering.parse(request.filter)
         units = []
+        who = await self.reader()
         async with self.db.begin() as tx:
-            ids = await store.live_ids(tx, wanted, reader(), _MOST_CANCELLED + 1)
+            ids = await store.live_ids(tx, wanted, who, _MOST_CANCELLED + 1)
             chosen = sorted(ids[:_MOST_CANCELLED])
-            if not request.validate_only:
+            if chosen and not request.validate_only:
                 for run_id in chosen:
                     unit = await self.dispatcher.locked(tx, run_id)
                     unit.apply(CancelRequested(request.reason))
@@ -55,8 +56,9 @@ class Bulk(Starts):
         self, request: engine_pb2.RerunRunsRequest, context: Context
     ) -> engine_pb2.RerunRunsResponse:
         wanted = filtering.parse(request.filter)
+        who = await self.reader()
         async with self.db.read() as tx:
-            ids = await store.repeatable_ids(tx, wanted, reader(), _MOST_RERUN + 1)
+            ids = await store.repeatable_ids(tx, wanted, who, _MOST_RERUN + 1)
         wishes, found = [], []
         for run_id in ids[:_MOST_RERUN]:
             rerun = engine_pb2.RerunRunsResponse.Rerun(run_id=run_id)

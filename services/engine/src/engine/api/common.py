@@ -1,5 +1,6 @@
 """What the servicer's parts share: what they work with, and who the caller is to a run."""
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,14 +23,17 @@ from engine.firing import Firing
 from engine.outline import Entry, outline
 from engine.owners import Owners
 from engine.plan import Plan
+from engine.reach import Reach
 from engine.receiving import Receiving
-from engine.records import RunRecord
+from engine.records import NOTHING, RunRecord
 from engine.standing import Standing
 from engine.starting import Starter
 from engine.store import runs as store
 from engine.store.runs import Reader
 from engine.watch import Watcher
 from engine.wire import runs as run_wire
+
+log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -62,8 +66,10 @@ class Base:
         files: ArtifactStore,
         *,
         automation: Automation,
+        reach: Reach,
     ) -> None:
         self.db = db
+        self.reach = reach
         self.starter = starter
         self.dispatcher = dispatcher
         self.watcher = watchers.of_one
@@ -72,6 +78,23 @@ class Base:
         self.owners = automation.owners
         self.firing = automation.firing
         self.receiving = automation.receiving
+
+    async def reader(self) -> Reader:
+        """The caller, as a reader. Asked before a transaction begins.
+
+        While the registry does not answer, what is shared with them is not there.
+        """
+        call = current()
+        caller, given = call.caller.effective, NOTHING
+        only = str(caller.claims.get("run_id", ""))
+        if call.may_others():
+            return Reader(None, only=only)
+        if caller.id:
+            try:
+                given = await self.reach.of(caller)
+            except ServiceError as error:
+                log.warning("what is shared with a caller is not known", extra={"error": error.reason})
+        return Reader(caller.id, given, only)
 
     async def plan(self, tx: Transaction, run: RunRecord) -> Plan:
         """What the run runs."""
@@ -134,21 +157,10 @@ def may_change(one: Standing, kind: str, etag: str) -> None:
     one.check_etag(etag, kind)
 
 
-def known_to() -> str | None:
-    """For whom something is looked up; None for whoever reaches what is somebody else's."""
-    call = current()
-    return None if call.may_others() else call.caller.effective.id
-
-
 def decider() -> Decider:
     """The caller, as somebody who might decide about steps."""
     call = current()
     return Decider.of(call.caller, is_privileged=call.may_others())
-
-
-def reader() -> Reader:
-    """The caller, as a reader of runs."""
-    return Reader(known_to())
 
 
 def live(runs: list[RunRecord]) -> list[RunRecord]:

@@ -6,7 +6,7 @@ from typing import Final
 from chassis import filtering
 from chassis.errors import Invalid
 from engine import counting
-from engine.api.common import Base, Context, reader
+from engine.api.common import Base, Context
 from engine.store import counts as store
 from engine.wire import counts as wire
 from mcpanel.engine.v1 import engine_pb2
@@ -24,12 +24,13 @@ class Counts(Base):
     ) -> engine_pb2.CountRunsResponse:
         wanted = filtering.parse(request.filter)
         window = request.window.ToTimedelta() if request.HasField("window") else _WINDOW
+        who = await self.reader()
         async with self.db.read() as tx:
             since = store.beginning(tx.now, window)
             if store.is_counted(wanted):
-                counts = await store.counted(tx, wanted, reader(), since)
+                counts = await store.counted(tx, wanted, who, since)
             else:
-                found = await store.scanned(tx, wanted, reader(), since, _MOST_SCANNED)
+                found = await store.scanned(tx, wanted, who, since, _MOST_SCANNED)
                 if found is None:
                     raise Invalid(
                         "FILTER_TOO_BROAD",

@@ -7,7 +7,7 @@ from chassis import filtering, outbox, paging
 from chassis.errors import ServiceError
 from chassis.ids import uuid7
 from engine import failpoints, standing
-from engine.api.common import Base, Context, known_to, may_change, mine
+from engine.api.common import Base, Context, may_change, mine
 from engine.api.starts import shown
 from engine.firing import last_fire
 from engine.schedules import KIND, TARGET, Schedule, change, checked, pause, refuse_past_end
@@ -47,8 +47,9 @@ class Schedules(Base):
             return tx.reply(pb.CreateScheduleResponse(schedule=wire.schedule(new, new.upcoming(tx.now))))
 
     async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.GetScheduleResponse:
+        who = await self.reader()
         async with self.db.read() as tx:
-            found = await store.get(tx, request.schedule_id, known_to())
+            found = await store.get(tx, request.schedule_id, who)
         return pb.GetScheduleResponse(schedule=wire.schedule(found, found.upcoming(tx.now)))
 
     async def ListSchedules(
@@ -56,8 +57,9 @@ class Schedules(Base):
     ) -> pb.ListSchedulesResponse:
         page = paging.parse(request, bound=request.filter)
         wanted = filtering.parse(request.filter)
+        who = await self.reader()
         async with self.db.read() as tx:
-            rows = await store.page_after(tx, wanted, known_to(), page.after, page.limit)
+            rows = await store.page_after(tx, wanted, who, page.after, page.limit)
         found, token = page.cut(rows, key=lambda one: (one.id,))
         schedules = [wire.schedule(one, one.upcoming(tx.now)) for one in found]
         return pb.ListSchedulesResponse(schedules=schedules, next_page_token=token)
@@ -69,8 +71,9 @@ class Schedules(Base):
         if TARGET & set(fields):
             sent["workflow"] = await self._schedule_target(request, fields, sent)
             fields = {*fields, "workflow"}
+        who = await self.reader()
         async with self.db.begin() as tx:
-            old = await store.get(tx, request.schedule_id, known_to(), lock=True)
+            old = await store.get(tx, request.schedule_id, who, lock=True)
             may_change(old, KIND, request.schedule.etag)
             old.check_name(request.schedule.name, KIND)
             new = change(old, sent, fields, tx.now)
@@ -83,8 +86,9 @@ class Schedules(Base):
         self, request: pb.UpdateScheduleRequest, fields: Any, sent: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
         """What the changed schedule is to start, as far as the registry and the inputs allow."""
+        who = await self.reader()
         async with self.db.read() as tx:
-            old = await store.get(tx, request.schedule_id, known_to())
+            old = await store.get(tx, request.schedule_id, who)
         workflow = request.schedule.workflow if "workflow" in fields else old.workflow_id
         version = request.schedule.workflow_version if "workflow_version" in fields else old.workflow_version
         inputs = sent["inputs"]["inputs"] if "inputs" in fields else old.inputs
@@ -93,8 +97,9 @@ class Schedules(Base):
     async def DeleteSchedule(
         self, request: pb.DeleteScheduleRequest, context: Context
     ) -> pb.DeleteScheduleResponse:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            old = await store.get(tx, request.schedule_id, known_to(), lock=True)
+            old = await store.get(tx, request.schedule_id, who, lock=True)
             may_change(old, KIND, request.etag)
             await store.remove(tx, old)
             await outbox.add(tx, entity=(KIND, old.id), old=old.facts())
@@ -117,8 +122,9 @@ class Schedules(Base):
     async def _pause(
         self, key: str, answer: pb.PauseScheduleResponse | pb.ResumeScheduleResponse, *, paused: bool
     ) -> None:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            old = await store.get(tx, key, known_to(), lock=True)
+            old = await store.get(tx, key, who, lock=True)
             may_change(old, KIND, "")
             new = pause(old, tx.now, paused=paused)
             if new != old:
@@ -130,8 +136,9 @@ class Schedules(Base):
     async def TriggerSchedule(
         self, request: pb.TriggerScheduleRequest, context: Context
     ) -> pb.TriggerScheduleResponse:
+        who = await self.reader()
         async with self.db.read() as tx:
-            schedule = await store.get(tx, request.schedule_id, known_to())
+            schedule = await store.get(tx, request.schedule_id, who)
         may_change(schedule, KIND, "")
         try:
             manual = await self.firing.now(schedule, await self.owners.call(schedule.owner))

@@ -6,7 +6,7 @@ from chassis.context import current, utcnow
 from chassis.errors import Precondition, ServiceError
 from chassis.jsonvalue import Json
 from engine import failpoints, requests
-from engine.api.common import Base, Context, reader, record, waits
+from engine.api.common import Base, Context, record, waits
 from engine.domain import RunStatus
 from engine.records import RunRecord
 from engine.reruns import Rerun, copies_of, fresh
@@ -124,8 +124,9 @@ class Starts(Base):
 
     async def rerun_wish(self, rerun: Rerun) -> Wish:
         """The run that repeats another. Raises NotFound RUN_NOT_FOUND, STEP_NOT_FOUND, Precondition RUN_NOT_ENDED."""
+        who = await self.reader()
         async with self.db.read() as tx:
-            old = await runs_store.get(tx, rerun.run_id, reader())
+            old = await runs_store.get(tx, rerun.run_id, who)
             if not RunStatus(old.status).ended:
                 raise _not_ended(old)
             done = {} if rerun.from_start else await store.outcomes(tx, old.id)

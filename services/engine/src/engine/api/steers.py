@@ -8,7 +8,7 @@ from chassis.database import Transaction
 from chassis.errors import Denied, NotFound, Precondition
 from chassis.jsonvalue import Json
 from engine import failpoints
-from engine.api.common import Base, Context, decider, reader, record, waits
+from engine.api.common import Base, Context, decider, record, waits
 from engine.deciding import Decider
 from engine.dispatch.unit import Unit
 from engine.domain import RunStatus, StepStatus
@@ -24,6 +24,7 @@ from engine.state import (
 )
 from engine.store import approvals, hot
 from engine.store import runs as store
+from engine.store.runs import Reader
 from engine.wire import runs as run_wire
 from mcpanel.engine.v1 import engine_pb2
 
@@ -34,8 +35,9 @@ class Steers(Base):
     async def CancelRun(
         self, request: engine_pb2.CancelRunRequest, context: Context
     ) -> engine_pb2.CancelRunResponse:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            unit = await self._steer(tx, request.run_id, CancelRequested(request.reason), request.reason)
+            unit = await self._steer(tx, who, request.run_id, CancelRequested(request.reason), request.reason)
             answer = tx.reply(engine_pb2.CancelRunResponse(run=run_wire.run(record(unit), waits(unit))))
             failpoints.reach("cancel.before")
         failpoints.reach("cancel.after")
@@ -45,8 +47,9 @@ class Steers(Base):
     async def PauseRun(
         self, request: engine_pb2.PauseRunRequest, context: Context
     ) -> engine_pb2.PauseRunResponse:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            unit = await self._steer(tx, request.run_id, PauseRequested())
+            unit = await self._steer(tx, who, request.run_id, PauseRequested())
             if unit.state.cause:
                 raise Precondition(
                     "RUN_STOPPING",
@@ -62,17 +65,19 @@ class Steers(Base):
     async def ResumeRun(
         self, request: engine_pb2.ResumeRunRequest, context: Context
     ) -> engine_pb2.ResumeRunResponse:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            unit = await self._steer(tx, request.run_id, ResumeRequested())
+            unit = await self._steer(tx, who, request.run_id, ResumeRequested())
             answer = tx.reply(engine_pb2.ResumeRunResponse(run=run_wire.run(record(unit), waits(unit))))
             failpoints.reach("resume.before")
         failpoints.reach("resume.after")
         self.dispatcher.committed(unit)
         return answer
 
-    async def _steer(self, tx: Transaction, run_id: str, event: Event, reason: str = "") -> Unit:
-        """Lets something happen to a run the caller may see, and writes it with its audit record."""
-        before = await store.get(tx, run_id, reader(), full=False)
+    async def _steer(self, tx: Transaction, who: Reader, run_id: str, event: Event, reason: str = "") -> Unit:
+        """Lets something happen to a run that the caller may steer, and writes it with its audit record."""
+        before = await store.get(tx, run_id, who, full=False)
+        await store.require_steered(tx, run_id, who)
         unit = await self.dispatcher.locked(tx, run_id)
         _refuse_ended(unit, event)
         unit.apply(event)
@@ -92,8 +97,9 @@ class Steers(Base):
     ) -> engine_pb2.ApproveStepResponse:
         caller = current().caller.effective
         approved = request.decision == "approve"
+        who = await self.reader()
         async with self.db.begin() as tx:
-            await store.get(tx, request.run_id, reader(), full=False)
+            await store.get(tx, request.run_id, who, full=False)
             unit = await self.dispatcher.locked(tx, request.run_id)
             waiting = await self._waiting(tx, unit, request.step_id)
             one = decider()
@@ -141,8 +147,9 @@ class Steers(Base):
         page = paging.parse(request)
         one = decider()
         names = None if one.is_privileged else list(one.names)
+        who = await self.reader()
         async with self.db.read() as tx:
-            rows = await approvals.page_after(tx, reader(), names, page.after, page.limit)
+            rows = await approvals.page_after(tx, who, names, page.after, page.limit)
         found, token = page.cut(rows, key=lambda one: (one.run_id, one.step_id))
         return engine_pb2.ListApprovalsResponse(
             approvals=[run_wire.pending(one) for one in found], next_page_token=token

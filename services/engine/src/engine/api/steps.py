@@ -7,7 +7,7 @@ from chassis import paging
 from chassis.database import Transaction
 from chassis.errors import NotFound
 from engine import timeline
-from engine.api.common import Base, Context, reader
+from engine.api.common import Base, Context
 from engine.outline import Entry
 from engine.records import Mark, RunRecord, StepRecord
 from engine.store import artifacts as artifact_store
@@ -30,8 +30,9 @@ class Steps(Base):
         statuses = {run_pb2.StepExecution.Status.Name(one) for one in request.statuses}
         bound = (request.run_id, request.view, request.prefix, *sorted(statuses))
         page = paging.parse(request, bound=bound)
+        who = await self.reader()
         async with self.db.read() as tx:
-            run = await store.get(tx, request.run_id, reader(), full=False)
+            run = await store.get(tx, request.run_id, who, full=False)
             marks = await store.marks(tx, run.id)
             entries = [
                 one
@@ -53,8 +54,9 @@ class Steps(Base):
     async def GetStepExecution(
         self, request: engine_pb2.GetStepExecutionRequest, context: Context
     ) -> engine_pb2.GetStepExecutionResponse:
+        who = await self.reader()
         async with self.db.read() as tx:
-            run = await store.get(tx, request.run_id, reader(), full=False)
+            run = await store.get(tx, request.run_id, who, full=False)
             scene = await self._scene(tx, run)
             entry = next((one for one in scene.entries if one.path == request.step_id), None)
             if entry is None:
@@ -75,8 +77,9 @@ class Steps(Base):
         self, request: engine_pb2.GetRunTimelineRequest, context: Context
     ) -> engine_pb2.GetRunTimelineResponse:
         page = paging.parse(request, bound=request.run_id)
+        who = await self.reader()
         async with self.db.read() as tx:
-            run = await store.get(tx, request.run_id, reader(), full=False)
+            run = await store.get(tx, request.run_id, who, full=False)
             scene = await self._scene(tx, run)
             left = _after(scene.entries, page)[: page.limit]
             found, token = page.cut(left, key=lambda one: (one.path,))
@@ -95,8 +98,9 @@ class Steps(Base):
         wanted = line_wire.wanted(request)
         page = paging.parse(request, bound=(request.run_id, wanted))
         after = None if page.after is None else int(str(page.after[0]))
+        who = await self.reader()
         async with self.db.read() as tx:
-            await store.get(tx, request.run_id, reader(), full=False)
+            await store.get(tx, request.run_id, who, full=False)
             rows = await store.lines_after(tx, request.run_id, wanted, after, page.limit)
         found, token = page.cut(rows, key=lambda one: (one.seq,))
         return engine_pb2.ListLogsResponse(

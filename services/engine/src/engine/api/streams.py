@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from chassis.context import current
 from chassis.paging import DEFAULT_SIZE
-from engine.api.common import Base, Context, reader
+from engine.api.common import Base, Context
 from engine.feed import Wish
 from engine.store import artifacts as artifact_store
 from engine.wire import runs as run_wire
@@ -18,21 +18,24 @@ class Streams(Base):
         self, request: engine_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[engine_pb2.WatchRunResponse]:
         draining = current().draining
-        async for message in self.watcher.watch(request.run_id, request.after_seq, reader(), draining):
+        who = await self.reader()
+        async for message in self.watcher.watch(request.run_id, request.after_seq, who, draining):
             yield message
 
     async def WatchRuns(
         self, request: engine_pb2.WatchRunsRequest, context: Context
     ) -> AsyncIterator[engine_pb2.WatchRunsResponse]:
         wish = Wish(request.filter, request.page_size or DEFAULT_SIZE, request.cursor)
-        async for message in self.feed.watch(wish, reader(), current().draining):
+        who = await self.reader()
+        async for message in self.feed.watch(wish, who, current().draining):
             yield message
 
     async def ReadArtifact(
         self, request: engine_pb2.ReadArtifactRequest, context: Context
     ) -> AsyncIterator[engine_pb2.ReadArtifactResponse]:
+        who = await self.reader()
         async with self.db.read() as tx:
-            record = await artifact_store.get(tx, request.artifact_id, reader())
+            record = await artifact_store.get(tx, request.artifact_id, who)
         yield engine_pb2.ReadArtifactResponse(artifact=run_wire.artifact(record))
         sent = 0
         async for chunk in self.files.read(record.sha256, request.offset, request.length or None):

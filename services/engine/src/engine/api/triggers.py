@@ -6,7 +6,7 @@ from chassis import filtering, outbox, paging
 from chassis.context import current
 from chassis.ids import uuid7
 from engine import standing
-from engine.api.common import Base, Context, known_to, may_change, mine
+from engine.api.common import Base, Context, may_change, mine
 from engine.receiving import Message
 from engine.store import triggers as store
 from engine.triggers import KIND, Trigger, change, checked, not_a_webhook
@@ -57,8 +57,9 @@ class Triggers(Base):
         return {"source_workflow_id": found.workflow_id, "source_workflow_name": found.name}
 
     async def GetTrigger(self, request: pb.GetTriggerRequest, context: Context) -> pb.GetTriggerResponse:
+        who = await self.reader()
         async with self.db.read() as tx:
-            found = await store.get(tx, request.trigger_id, known_to())
+            found = await store.get(tx, request.trigger_id, who)
         return pb.GetTriggerResponse(trigger=wire.trigger(found))
 
     async def ListTriggers(
@@ -66,8 +67,9 @@ class Triggers(Base):
     ) -> pb.ListTriggersResponse:
         page = paging.parse(request, bound=request.filter)
         wanted = filtering.parse(request.filter)
+        who = await self.reader()
         async with self.db.read() as tx:
-            rows = await store.page_after(tx, wanted, known_to(), page.after, page.limit)
+            rows = await store.page_after(tx, wanted, who, page.after, page.limit)
         found, token = page.cut(rows, key=lambda one: (one.id,))
         return pb.ListTriggersResponse(triggers=[wire.trigger(one) for one in found], next_page_token=token)
 
@@ -80,8 +82,9 @@ class Triggers(Base):
             fields = {*fields, "workflow"}
         if "run_end" in fields:
             sent["run_end"] |= await self._source(request.trigger)
+        who = await self.reader()
         async with self.db.begin() as tx:
-            old = await store.get(tx, request.trigger_id, known_to(), lock=True)
+            old = await store.get(tx, request.trigger_id, who, lock=True)
             may_change(old, KIND, request.trigger.etag)
             old.check_name(request.trigger.name, KIND)
             new = change(old, sent, fields, tx.now)
@@ -91,8 +94,9 @@ class Triggers(Base):
             return tx.reply(pb.UpdateTriggerResponse(trigger=wire.trigger(new)))
 
     async def _trigger_target(self, request: pb.UpdateTriggerRequest, fields: Any) -> dict[str, Any]:
+        who = await self.reader()
         async with self.db.read() as tx:
-            old = await store.get(tx, request.trigger_id, known_to())
+            old = await store.get(tx, request.trigger_id, who)
         workflow = request.trigger.workflow if "workflow" in fields else old.workflow_id
         version = request.trigger.workflow_version if "workflow_version" in fields else old.workflow_version
         return await self.destination(workflow or old.workflow_id, version)
@@ -100,8 +104,9 @@ class Triggers(Base):
     async def DeleteTrigger(
         self, request: pb.DeleteTriggerRequest, context: Context
     ) -> pb.DeleteTriggerResponse:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            old = await store.get(tx, request.trigger_id, known_to(), lock=True)
+            old = await store.get(tx, request.trigger_id, who, lock=True)
             may_change(old, KIND, request.etag)
             await store.remove(tx, old)
             await outbox.add(tx, entity=(KIND, old.id), old=old.facts())
@@ -110,8 +115,9 @@ class Triggers(Base):
     async def RotateTriggerSecret(
         self, request: pb.RotateTriggerSecretRequest, context: Context
     ) -> pb.RotateTriggerSecretResponse:
+        who = await self.reader()
         async with self.db.begin() as tx:
-            old = await store.get(tx, request.trigger_id, known_to(), lock=True)
+            old = await store.get(tx, request.trigger_id, who, lock=True)
             may_change(old, KIND, "")
             if not old.is_webhook:
                 raise not_a_webhook(old)

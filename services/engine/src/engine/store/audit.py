@@ -23,12 +23,13 @@ class Unaudited:
     started_by: str
     started_by_kind: str
     started_by_name: str
+    started_through: Mapping[str, str]
     trace_id: str
 
 
 _UNAUDITED: Final = text("""
 SELECT r.id::text AS run_id, e.seq, e.time, e.body, r.workflow_name, r.started_by, r.started_by_kind,
-    r.started_by_name, r.trace_id
+    r.started_by_name, r.started_through, r.trace_id
 FROM (SELECT * FROM runs WHERE unaudited ORDER BY id LIMIT 200) r
 JOIN LATERAL (
     SELECT seq, time, body FROM run_events

@@ -20,7 +20,6 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    or_,
     select,
     text,
     true,
@@ -171,11 +170,7 @@ def _fits(table: FromClause, wanted: Filter | None, reader: Reader) -> ColumnEle
         "workflow_id": table.c.workflow_id,
         "workflow_name": table.c.workflow_name,
     }
-    sees: ColumnElement[bool] = true()
-    if reader.caller_id is not None:
-        mine = or_(table.c.started_by == reader.caller_id, table.c.owner_id == reader.caller_id)
-        sees = or_(table.c.is_public, mine) if reader.caller_id else false()
-    return and_(sees, where(wanted, columns))
+    return and_(reader.sees(table=table), where(wanted, columns))
 
 
 def _bucket(status: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[int]:

@@ -3,6 +3,7 @@
 Functions named `…_sql` only say what to send. Whoever runs them holds the row locks of the runs they are about.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -50,7 +51,7 @@ _LOCK_ONE = "SELECT id::text, version, last_seq, now() FROM runs WHERE id = %s::
 _LOAD_RUNS = """
 SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
     started_by_name, trace_id, priority, limit_count, rerun_of::text, to_jsonb(rerun_from), triggered_by, run_key,
-    plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at, cancel_requested_at,
+    started_through, plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at, cancel_requested_at,
     begun, start_at, deadline_at, limit_key, admitted, to_jsonb(pauses)
 FROM runs WHERE id = ANY(%s::uuid[])"""
 _LOAD_STEPS = """
@@ -70,10 +71,10 @@ _INSERT_PLAN = "INSERT INTO plans (digest, body) VALUES (%s, %s) ON CONFLICT DO 
 _INSERT_VERSION = "INSERT INTO component_versions (id, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_RUN = """
 INSERT INTO runs (id, workflow_id, workflow_name, workflow_version, is_public, owner_id, plan, started_by,
-    started_by_kind, started_by_name, trace_id, inputs, step_count, created_at, priority,
+    started_by_kind, started_by_name, started_through, trace_id, inputs, step_count, created_at, priority,
     status, cause, outputs, error, started_at, ended_at, cancel_requested_at, steps_ended, last_seq, status_seq,
     unaudited)
-VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s,
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)"""
 _ORIGIN = """
 UPDATE runs SET run_key = %s, rerun_of = %s::uuid, rerun_from = %s::text[], triggered_by = %s, limit_key = %s,
@@ -273,6 +274,7 @@ def insert_run_sql(info: RunInfo, state: RunState, last_seq: int, status_seq: in
         info.started_by,
         info.started_by_kind,
         info.started_by_name,
+        json.dumps(dict(info.started_through)),
         info.trace_id,
         state.inputs.raw,
         len(state.plan.steps),

@@ -1,23 +1,27 @@
 """Reads of runs, steps, attempts and events."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, and_, exists, false, func, literal_column, or_, select, true
 
 from chassis import ids
+from chassis.access import Level
 from chassis.database import Transaction
-from chassis.errors import NotFound
+from chassis.errors import Denied, NotFound
 from chassis.filtering import Filter
 from chassis.filtering.sql import Columns, Field, one_of, where
 from chassis.filtering.tree import And, Comparison
 from engine import lanes, waiting
 from engine.domain import RunStatus
 from engine.records import (
+    NOTHING,
     AttemptRecord,
     EventRecord,
+    Given,
     LinesWanted,
     Mark,
     RunRecord,
@@ -70,18 +74,42 @@ FILTERED: Final[Columns] = {
 """What lists of runs may be filtered by."""
 
 
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads: what they may see is decided in SQL. `None` for everything."""
+    """Who reads: what they may see is decided in SQL."""
 
-    def __init__(self, caller_id: str | None) -> None:
-        self.caller_id = caller_id
+    caller_id: str | None
+    """`None` for whoever sees everything."""
+    given: Given = NOTHING
+    """The workflows that are shared with them."""
+    only: str = ""
+    """The one run that their credential is for; empty: it is for all."""
 
-    def sees(self) -> ColumnElement[bool]:
-        """The condition for a run to be visible: public, owned or started by the reader."""
+    def sees(self, level: Level = Level.VIEW, table: FromClause = runs) -> ColumnElement[bool]:
+        """The condition for a run to be visible (public, owned or started by the reader, or of a workflow that is
+        shared with them), or to be steered by them, which that it is public does not allow.
+
+        `table` may be another one that names a run's workflow, its owner and who started it.
+        """
+        return and_(self._is_meant(table), self._reaches(level, table))
+
+    def _is_meant(self, table: FromClause) -> ColumnElement[bool]:
+        if not self.only:
+            return true()
+        return table.c.id == self.only if table is runs else false()
+
+    def _reaches(self, level: Level, table: FromClause) -> ColumnElement[bool]:
         if self.caller_id is None:
             return true()
-        mine = or_(runs.c.started_by == self.caller_id, runs.c.owner_id == self.caller_id)
-        return or_(runs.c.is_public, mine) if self.caller_id else false()
+        if not self.caller_id:
+            return false()
+        ways = [table.c.started_by == self.caller_id, table.c.owner_id == self.caller_id]
+        shared = self.given.seen if level is Level.VIEW else self.given.steered
+        if shared:
+            ways.append(table.c.workflow_id.in_(sorted(shared)))
+        if level is Level.VIEW:
+            ways.append(table.c.is_public)
+        return or_(*ways)
 
 
 def bounds(wanted: Filter | None) -> ColumnElement[bool]:
@@ -115,6 +143,18 @@ async def get(tx: Transaction, run_id: str, reader: Reader, *, full: bool = True
     if row is None:
         raise not_found(run_id)
     return _run(row)
+
+
+async def require_steered(tx: Transaction, run_id: str, reader: Reader) -> None:
+    """Returns when the reader, who sees the run, may steer it, too. Raises Denied NOT_GRANTED."""
+    if await tx.scalar(select(runs.c.id).where(runs.c.id == run_id, reader.sees(Level.EDIT))) is None:
+        raise Denied(
+            "NOT_GRANTED",
+            f"you may see run '{run_id}', but not steer it; whoever started it may, and whom its workflow is shared "
+            "with for changing",
+            metadata={"level": Level.EDIT.name},
+            resource=("run", run_id),
+        )
 
 
 def not_found(run_id: str) -> NotFound:
@@ -165,7 +205,9 @@ async def _seqs(tx: Transaction, which: ColumnElement[bool], limit: int) -> dict
 
 async def live_ids(tx: Transaction, wanted: Filter | None, reader: Reader, limit: int) -> list[str]:
     """At most `limit` runs that fit the filter and have not ended, the oldest first."""
-    query = select(runs.c.id).where(reader.sees(), runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"]))
+    query = select(runs.c.id).where(
+        reader.sees(Level.EDIT), runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"])
+    )
     if wanted is not None:
         query = query.where(where(wanted, FILTERED))
     return list((await tx.execute(query.order_by(runs.c.id).limit(limit))).scalars())

@@ -12,25 +12,26 @@ from chassis.filtering import Filter
 from engine.schedules import KIND, Schedule
 from engine.standing import not_found
 from engine.store import standing
+from engine.store.runs import Reader
 from engine.tables import schedule_fires, schedules
 
 KEPT: Final = timedelta(days=30)
 """How long it is remembered what became of a fire time."""
 
 
-async def get(tx: Transaction, key: str, caller_id: str | None, *, lock: bool = False) -> Schedule:
+async def get(tx: Transaction, key: str, reader: Reader, *, lock: bool = False) -> Schedule:
     """The schedule with this id or name. Raises NotFound SCHEDULE_NOT_FOUND."""
-    row = await standing.find(tx, schedules, key, caller_id, lock=lock)
+    row = await standing.find(tx, schedules, key, reader, lock=lock)
     if row is None:
         raise not_found(KIND, key)
     return Schedule(**standing.mapping(row))
 
 
 async def page_after(
-    tx: Transaction, wanted: Filter | None, caller_id: str | None, after: Sequence[Any] | None, limit: int
+    tx: Transaction, wanted: Filter | None, reader: Reader, after: Sequence[Any] | None, limit: int
 ) -> list[Schedule]:
     """At most `limit` schedules, newest first."""
-    rows = await standing.page_after(tx, schedules, wanted, caller_id, after=after, limit=limit)
+    rows = await standing.page_after(tx, schedules, wanted, reader, after=after, limit=limit)
     return [Schedule(**standing.mapping(row)) for row in rows]
 
 

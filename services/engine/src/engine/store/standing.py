@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Table, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, Table, delete, false, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
@@ -12,23 +12,29 @@ from chassis.filtering import Filter
 from chassis.filtering.sql import Columns, where
 from chassis.ids import is_uuid
 from engine.standing import Standing
+from engine.store.runs import Reader
 
 _FILTERED: Final = ("name", "workflow_id", "workflow_name", "owner_id", "paused", "created_at")
 
 
-def sees(table: Table, caller_id: str | None) -> ColumnElement[bool]:
-    """What a caller may know of: its own, and what starts a public workflow or one of its own. None: all."""
-    if caller_id is None:
+def sees(table: Table, reader: Reader) -> ColumnElement[bool]:
+    """What a reader may know of: their own, and what starts a public workflow, one of their own or one that is shared
+    with them.
+    """
+    if reader.only:
+        return false()
+    if reader.caller_id is None:
         return true()
-    return or_(table.c.is_public, table.c.owner_id == caller_id, table.c.workflow_owner_id == caller_id)
+    mine = or_(table.c.owner_id == reader.caller_id, table.c.workflow_owner_id == reader.caller_id)
+    return or_(table.c.is_public, mine, table.c.workflow_id.in_(sorted(reader.given.seen)))
 
 
 async def find(
-    tx: Transaction, table: Table, key: str, caller_id: str | None, *, lock: bool = False
+    tx: Transaction, table: Table, key: str, reader: Reader, *, lock: bool = False
 ) -> Row[Any] | None:
-    """The row with this id or name, if the caller may know of it."""
+    """The row with this id or name, if the reader may know of it."""
     named = table.c.id == key if is_uuid(key) else table.c.name == key
-    query: Select[Any] = select(table).where(named, sees(table, caller_id))
+    query: Select[Any] = select(table).where(named, sees(table, reader))
     return (await tx.execute(query.with_for_update() if lock else query)).one_or_none()
 
 
@@ -36,14 +42,14 @@ async def page_after(
     tx: Transaction,
     table: Table,
     wanted: Filter | None,
-    caller_id: str | None,
+    reader: Reader,
     *,
     after: Sequence[Any] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """At most `limit` rows that the caller may know of, newest first, that come after the id `after`."""
+    """At most `limit` rows that the reader may know of, newest first, that come after the id `after`."""
     columns: Columns = {name: table.c[name] for name in _FILTERED}
-    query = select(table).where(sees(table, caller_id))
+    query = select(table).where(sees(table, reader))
     if wanted is not None:
         query = query.where(where(wanted, columns))
     if after is not None:

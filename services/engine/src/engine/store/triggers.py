@@ -14,6 +14,7 @@ from engine.records import Document
 from engine.standing import not_found
 from engine.store import standing
 from engine.store.pipeline import Command
+from engine.store.runs import Reader
 from engine.tables import follow_ups, runs, triggers, webhook_messages
 from engine.triggers import KIND, Trigger
 
@@ -28,6 +29,7 @@ class Ended:
     """A run that ended, and how far it stands in a chain of runs that started each other."""
 
     id: str
+    workflow_id: str
     workflow_name: str
     status: str
     inputs: bytes
@@ -48,9 +50,9 @@ class FollowUp:
     tries: int
 
 
-async def get(tx: Transaction, key: str, caller_id: str | None, *, lock: bool = False) -> Trigger:
+async def get(tx: Transaction, key: str, reader: Reader, *, lock: bool = False) -> Trigger:
     """The trigger with this id or name. Raises NotFound TRIGGER_NOT_FOUND."""
-    row = await standing.find(tx, triggers, key, caller_id, lock=lock)
+    row = await standing.find(tx, triggers, key, reader, lock=lock)
     if row is None:
         raise not_found(KIND, key)
     return Trigger(**standing.mapping(row))
@@ -58,17 +60,17 @@ async def get(tx: Transaction, key: str, caller_id: str | None, *, lock: bool = 
 
 async def find_webhook(tx: Transaction, key: str) -> tuple[Trigger | None, datetime]:
     """The webhook with this id or name, if there is one, and the database's time."""
-    row = await standing.find(tx, triggers, key, None)
+    row = await standing.find(tx, triggers, key, Reader(None))
     now: datetime = (await tx.execute(select(func.now()))).scalar_one()
     found = None if row is None else Trigger(**standing.mapping(row))
     return (found if found is not None and found.is_webhook else None), now
 
 
 async def page_after(
-    tx: Transaction, wanted: Filter | None, caller_id: str | None, after: Sequence[Any] | None, limit: int
+    tx: Transaction, wanted: Filter | None, reader: Reader, after: Sequence[Any] | None, limit: int
 ) -> list[Trigger]:
     """At most `limit` triggers, newest first."""
-    rows = await standing.page_after(tx, triggers, wanted, caller_id, after=after, limit=limit)
+    rows = await standing.page_after(tx, triggers, wanted, reader, after=after, limit=limit)
     return [Trigger(**standing.mapping(row)) for row in rows]
 
 
@@ -139,6 +141,7 @@ async def to_follow(tx: Transaction, limit: int) -> list[FollowUp]:
     depth = select(before.c.depth).where(before.c.started_run_id == runs.c.id).limit(1).scalar_subquery()
     ended = (
         runs.c.id.label("run_id"),
+        runs.c.workflow_id.label("run_workflow_id"),
         runs.c.workflow_name.label("run_workflow"),
         runs.c.status,
         runs.c.inputs.label("run_inputs"),
@@ -196,6 +199,7 @@ def _follow_up(row: Any) -> FollowUp:
     trigger = Trigger(**{column.name: row[f"t_{column.name}"] for column in triggers.c})
     run = Ended(
         row["run_id"],
+        row["run_workflow_id"],
         row["run_workflow"],
         row["status"],
         row["run_inputs"],

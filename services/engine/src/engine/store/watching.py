@@ -8,7 +8,8 @@ from engine.store.runs import Reader
 
 _POSITION: Final = """
 SELECT status, last_seq FROM runs
-WHERE id = %s::uuid AND (%s::boolean OR is_public OR started_by = %s OR owner_id = %s)"""
+WHERE id = %s::uuid AND (%s = '' OR id::text = %s)
+    AND (%s::boolean OR is_public OR started_by = %s OR owner_id = %s OR workflow_id = ANY(%s))"""
 _EVENTS: Final = """
 SELECT run_id::text, seq, time, kind, body FROM run_events
 WHERE run_id = %s::uuid AND seq > %s::int ORDER BY seq LIMIT %s::int"""
@@ -16,7 +17,9 @@ WHERE run_id = %s::uuid AND seq > %s::int ORDER BY seq LIMIT %s::int"""
 
 def position_sql(run_id: str, reader: Reader) -> Command:
     """Status and newest event's number of a run the reader may see; a row, or none."""
-    return _POSITION, (run_id, reader.caller_id is None, reader.caller_id or "", reader.caller_id or "")
+    caller_id = reader.caller_id or ""
+    sees = (reader.caller_id is None, caller_id, caller_id, sorted(reader.given.seen))
+    return _POSITION, (run_id, reader.only, reader.only, *sees)
 
 
 def events_sql(run_id: str, after_seq: int, limit: int) -> Command:

@@ -1,0 +1,199 @@
+"""Whose runs somebody may see and steer."""
+
+import dataclasses
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from chassis.context import Caller
+from chassis.statuses import from_rpc_error
+from engine import reach
+from engine.audit import RunEventRecords
+from mcpanel.engine.v1 import engine_pb2, schedule_pb2
+from tests.engine.conftest import Engine
+from tests.engine.support.automation import (
+    PRIVATE,
+    create,
+    create_trigger,
+    eventually,
+    get_trigger,
+    quick,
+    runs,
+)
+from tests.engine.support.errors import refused
+from tests.engine.support.peers import Peers
+from tests.engine.support.worker import FakeWorker
+from tests.support.callers import ADMIN, EDITOR, KEEPER, OTHER_EDITOR, as_caller
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry is asked each time."""
+    monkeypatch.setattr(reach, "_GOOD_FOR", 0.0)
+
+
+def waiting(peers: Peers, **more: Any) -> Any:
+    """A workflow of somebody else's whose runs wait for a decision."""
+    step = {"id": "go", "alone": True, "approval": {"message": "?"}}
+    return peers.registry.workflow(step, **{"owner_id": OTHER_EDITOR.id, **more})
+
+
+async def seen(engine: Engine, run_id: str, caller: Caller) -> list[bool]:
+    """Whether the run is there for the caller: alone, in the list, among the approvals, counted, and watched."""
+    metadata = as_caller(caller)
+    try:
+        await engine.stub.GetRun(engine_pb2.GetRunRequest(run_id=run_id), metadata=metadata)
+        alone = True
+    except Exception:  # what it was refused with is another test's
+        alone = False
+    listed = await engine.stub.ListRuns(engine_pb2.ListRunsRequest(), metadata=metadata)
+    approvals = await engine.stub.ListApprovals(engine_pb2.ListApprovalsRequest(), metadata=metadata)
+    counted = await engine.stub.CountRuns(engine_pb2.CountRunsRequest(), metadata=metadata)
+    watching = engine.stub.WatchRuns(engine_pb2.WatchRunsRequest(), metadata=metadata)
+    first = await anext(aiter(watching))
+    watching.cancel()
+    following = engine.stub.WatchRun(engine_pb2.WatchRunRequest(run_id=run_id), metadata=metadata)
+    try:
+        followed = bool((await anext(aiter(following))).ByteSize())
+    except Exception:  # as above
+        followed = False
+    following.cancel()
+    return [
+        alone,
+        run_id in [one.id for one in listed.runs],
+        run_id in [one.run_id for one in approvals.approvals],
+        sum(counted.total.statuses.values()) > 0,
+        first.run.id == run_id,
+        followed,
+    ]
+
+
+async def steered(engine: Engine, run_id: str, caller: Caller) -> list[str]:
+    """What the caller's attempts to steer the run are refused with."""
+    found = []
+    for method in ("PauseRun", "ResumeRun", "CancelRun"):
+        request = getattr(engine_pb2, f"{method}Request")(run_id=run_id)
+        try:
+            await getattr(engine.stub, method)(request, metadata=as_caller(caller))
+            found.append("")
+        except grpc.aio.AioRpcError as error:
+            found.append(from_rpc_error(error, "engine").reason)
+    return found
+
+
+async def test_who_sees_a_public_run_does_not_thereby_steer_it(engine: Engine, peers: Peers) -> None:
+    waiting(peers)
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    run = (await engine.stub.StartRun(request, metadata=as_caller(ADMIN))).run
+
+    bulk = engine_pb2.CancelRunsRequest(filter='workflow_name = "flow"')
+    cancelled = await engine.stub.CancelRuns(bulk, metadata=as_caller(EDITOR))
+
+    assert all(await seen(engine, run.id, EDITOR))
+    assert await steered(engine, run.id, EDITOR) == ["NOT_GRANTED"] * 3
+    assert list(cancelled.run_ids) == []
+    assert await steered(engine, run.id, OTHER_EDITOR) == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("permission", "to"), [("VIEW", EDITOR.id), ("EDIT", EDITOR.id), ("DELETE", "Editor")]
+)
+async def test_the_runs_of_a_shared_workflow_are_shared_with_it(
+    engine: Engine, peers: Peers, permission: str, to: str
+) -> None:
+    flow = waiting(peers, visibility=PRIVATE)
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    run = (await engine.stub.StartRun(request, metadata=as_caller(ADMIN))).run
+    before = await seen(engine, run.id, EDITOR)
+
+    peers.registry.shares = {to: {flow.id: permission}}
+    during = await seen(engine, run.id, EDITOR)
+    steering = await steered(engine, run.id, EDITOR)
+    peers.registry.shares = {}
+
+    assert not any(before)
+    assert all(during)
+    assert steering == (["NOT_GRANTED"] * 3 if permission == "VIEW" else ["", "", ""])
+    assert not any(await seen(engine, run.id, KEEPER))
+
+
+async def test_without_the_registry_what_is_shared_is_hidden_and_what_is_ones_own_is_there(
+    engine: Engine, peers: Peers
+) -> None:
+    flow = waiting(peers, visibility=PRIVATE)
+    mine = await engine.start_run()
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    theirs = (await engine.stub.StartRun(request, metadata=as_caller(ADMIN))).run
+    peers.registry.shares = {EDITOR.id: {flow.id: "VIEW"}}
+
+    peers.registry.tells_shares = False
+
+    assert (await engine.get(mine.id)).id == mine.id
+    hidden = await refused(
+        engine.stub.GetRun(engine_pb2.GetRunRequest(run_id=theirs.id), metadata=as_caller(EDITOR))
+    )
+    assert hidden.reason == "RUN_NOT_FOUND"
+
+
+async def test_a_schedule_and_a_trigger_may_start_what_is_shared_with_their_owner(
+    engine: Engine, peers: Peers
+) -> None:
+    flow = quick(peers, owner_id=OTHER_EDITOR.id, visibility=PRIVATE)
+    quick(peers, "report")
+    peers.registry.shares = {EDITOR.id: {flow.id: "VIEW"}}
+    await create(engine)
+    await create_trigger(engine, name="after", workflow="report", run_end={"workflow": "flow"})
+    fire = schedule_pb2.TriggerScheduleRequest(schedule_id="nightly")
+
+    await engine.stub.TriggerSchedule(fire, metadata=as_caller(EDITOR))
+
+    async def followed() -> Any:
+        return await runs(engine, 'workflow_name = "report"')
+
+    assert len(await eventually(followed)) == 1
+    peers.registry.shares = {}
+    refusal = await refused(engine.stub.TriggerSchedule(fire, metadata=as_caller(ADMIN)))
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    await engine.stub.StartRun(request, metadata=as_caller(OTHER_EDITOR))
+
+    async def failed() -> Any:
+        return (await get_trigger(engine, "after")).last_start.error
+
+    assert "private to somebody else" in await eventually(failed)
+    assert refusal.reason == "OWNER_MAY_NOT_START"
+
+
+async def test_a_credential_for_one_run_reaches_no_other(engines: Any, peers: Peers) -> None:
+    engine = await engines.start()
+    waiting(peers)
+    run, other = await engine.start_run(), await engine.start_run()
+    for caller in (EDITOR, ADMIN):
+        narrowed = dataclasses.replace(caller, credential=f"{caller.name}-ticket", claims={"run_id": run.id})
+        engines.authenticator.admit(narrowed)
+
+        assert all(await seen(engine, run.id, narrowed))
+        assert not any(
+            one for number, one in enumerate(await seen(engine, other.id, narrowed)) if number != 3
+        )
+        listed = await engine.stub.ListSchedules(
+            schedule_pb2.ListSchedulesRequest(), metadata=as_caller(narrowed)
+        )
+        assert list(listed.schedules) == []
+
+
+async def test_the_records_of_a_run_say_by_which_means_it_was_started(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    quick(peers)
+    metadata = (*as_caller(EDITOR), ("user-agent", "curl/8"))
+    request = engine_pb2.StartRunRequest(workflow="flow", request_id="once")
+
+    run = (await engine.stub.StartRun(request, metadata=metadata)).run
+
+    records = await RunEventRecords(engine.built.db).read(10)
+    (actor, *rest) = [one.actor for one in records if run.id in one.record_id]
+    assert {one.request_id for one in records} == {"once"}
+    assert (actor.id, actor.session_id, actor.api_key_id) == (EDITOR.id, EDITOR.session_id, "")
+    assert all(one == actor for one in rest)
+    assert actor.user_agent
