@@ -125,22 +125,48 @@ async def test_x_api_key_is_an_alias_of_authorization(serve: Serve) -> None:
     assert answer.definition.name == VIEWER.name
 
 
-async def test_a_cookie_reads_from_anywhere_and_writes_only_from_our_own_pages(serve: Serve) -> None:
+FOREIGN = ("sec-fetch-site", "cross-site")
+NEIGHBOUR = ("sec-fetch-site", "same-site")
+TYPED = ("sec-fetch-site", "none")
+FOLLOWED = ("sec-fetch-mode", "navigate")
+HOST, PLAIN = ("x-forwarded-host", "console:8080"), ("x-forwarded-proto", "http")
+
+
+@pytest.mark.parametrize(
+    ("said", "reads", "writes"),
+    [
+        ([], True, False),
+        ([("sec-fetch-site", "same-origin")], True, True),
+        ([FOREIGN], False, False),
+        ([NEIGHBOUR], False, False),
+        ([TYPED], True, False),
+        ([FOREIGN, FOLLOWED], True, False),
+        ([("origin", "http://console:8080"), HOST, PLAIN], True, True),
+        ([("origin", "https://console:8080"), HOST, PLAIN], True, True),
+        ([("origin", "http://console:8080"), HOST, ("x-forwarded-proto", "https")], True, False),
+        ([("origin", "http://console:8081"), HOST, PLAIN], True, False),
+        ([("origin", "null"), HOST, PLAIN], True, False),
+        ([("origin", "http://console:8080")], True, False),
+        ([FOREIGN, ("origin", "http://console:8080"), HOST, PLAIN], False, False),
+    ],
+    ids=str,
+)
+async def test_a_cookie_counts_where_the_browser_says_that_our_own_page_asks(
+    serve: Serve, said: list[tuple[str, str]], reads: bool, writes: bool
+) -> None:
     stub = registry_pb2_grpc.RegistryServiceStub(await serve(registry(Registry())))
-    cookie = ("cookie", f"theme=dark; __Host-mcpanel={EDITOR.credential}")
-    change = registry_pb2.CreateDefinitionRequest(
-        definition=component_pb2.Definition(name="a", type="UTILITY")
-    )
+    definition = component_pb2.Definition(name="a", type="UTILITY")
+    change = registry_pb2.CreateDefinitionRequest(definition=definition)
+    metadata = (("cookie", f"theme=dark; __Host-mcpanel={EDITOR.credential}"), *said)
 
-    read_answer = await stub.GetDefinition(GET, metadata=(cookie,))
-    code, _ = await failure(
-        stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "cross-site")))
-    )
-    written = await stub.CreateDefinition(change, metadata=(cookie, ("sec-fetch-site", "same-origin")))
-
-    assert read_answer.definition.name == EDITOR.name
-    assert code is grpc.StatusCode.PERMISSION_DENIED
-    assert written.definition.name == "a"
+    for ask, allowed in (
+        (stub.GetDefinition(GET, metadata=metadata), reads),
+        (stub.CreateDefinition(change, metadata=metadata), writes),
+    ):
+        if allowed:
+            assert (await ask).definition.name
+        else:
+            assert (await failure(ask))[1].reason == "CREDENTIALS_INVALID"
 
 
 async def test_a_service_acts_with_the_rights_of_the_user_it_calls_for(serve: Serve) -> None:

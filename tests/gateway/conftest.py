@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 
 from chassis.client import channel
 from chassis.config import Networks
-from gateway.application import application
+from gateway.application import Parts, application
+from gateway.session import BrowserSession
 from gateway.suite import Suite
 from tests.gateway.scripted_engine import ScriptedEngine
 
@@ -38,10 +39,12 @@ async def gateway() -> AsyncIterator[Gateway]:
     engine = ScriptedEngine()
     port = await engine.start()
     opened = channel(f"127.0.0.1:{port}", peer="engine")
+    nowhere = channel("127.0.0.1:1", peer="identity")
     draining = asyncio.Event()
-    proxies = Networks.parse("127.0.0.0/8")
-    app = application(Suite({}), opened, opened, draining=draining, keep_alive=0.05, proxies=proxies)
+    parts = Parts(Suite({}), opened, opened, BrowserSession(nowhere, nowhere))
+    app = application(parts, draining, keep_alive=0.05, proxies=Networks.parse("127.0.0.0/8"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
         yield Gateway(http, engine, draining, app)
+    await nowhere.close()
     await opened.close()
     await engine.stop()

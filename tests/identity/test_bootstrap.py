@@ -39,7 +39,7 @@ async def run(db: Database, keys: Path) -> list[str]:
 
 async def works(db: Database, key: str) -> bool:
     try:
-        await LocalAuthenticator(db, lambda _: None).by_key(key)
+        await LocalAuthenticator(db, lambda _: None, lambda _: None).by_secret(key)
     except Exception:
         return False
     return True

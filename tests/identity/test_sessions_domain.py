@@ -18,7 +18,7 @@ def verdict(
     *, age: float = 0, used: float | None = None, ended: bool = False, successor: bytes = NEXT
 ) -> Verdict:
     """The verdict over a token made `age` seconds ago and used `used` seconds ago."""
-    session = sessions.opened("s", "u", NOW, "", "")
+    session = sessions.opened("s", "u", NOW)
     session = replace(session, ended_at=NOW if ended else None)
     made = NOW - timedelta(seconds=age)
     token = RefreshToken(

@@ -21,8 +21,9 @@ from chassis.config import load_or_exit
 from chassis.telemetry import MetricsListener
 from chassis.tls import CertificateError, Certificates
 from gateway.api import HealthServicer
-from gateway.application import application
+from gateway.application import Parts, application
 from gateway.config import GatewayConfig
+from gateway.session import BrowserSession
 from gateway.suite import Suite
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,14 @@ async def serve(config: GatewayConfig) -> None:
         for name, (full, address) in config.services().items()
     }
     suite = Suite(channels)
+    itself = channel(
+        config.identity_address,
+        key_file=config.key_file,
+        peer="identity",
+        on_behalf_of=False,
+        tls_dir=config.tls_dir,
+    )
+    session = BrowserSession(channels["identity"][1], itself)
 
     server.refuse_taken(config.listen)
     server.refuse_taken(config.http_listen)
@@ -103,12 +112,10 @@ async def serve(config: GatewayConfig) -> None:
     http = _Http(
         uvicorn.Config(
             application(
-                suite,
-                channels["engine"][1],
-                channels["audit"][1],
-                draining=draining,
-                keep_alive=config.keep_alive_seconds,
-                proxies=config.trusted_proxies,
+                Parts(suite, channels["engine"][1], channels["audit"][1], session),
+                draining,
+                config.keep_alive_seconds,
+                config.trusted_proxies,
             ),
             host=config.http_listen.host,
             port=config.http_listen.port,
@@ -135,7 +142,7 @@ async def serve(config: GatewayConfig) -> None:
     if renewing is not None:
         renewing.cancel()
     await rpc.stop(2)
-    for _, opened in channels.values():
+    for opened in (itself, *(opened for _, opened in channels.values())):
         await opened.close()
     if metrics is not None:
         metrics.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import grpc
 from starlette.applications import Starlette
@@ -16,23 +17,26 @@ from chassis.errors import ServiceError
 from gateway import documents, oversize, paths, problems
 from gateway.actionlogs import Csv
 from gateway.artifacts import Download
+from gateway.session import BrowserSession
 from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
 
 
-def application(
-    suite: Suite,
-    engine: ServiceChannel,
-    audit: ServiceChannel,
-    *,
-    draining: asyncio.Event,
-    keep_alive: float,
-    proxies: Networks,
-) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of; `engine` and `audit` are channels for calls in the callers' own name."""
+
+    suite: Suite
+    engine: ServiceChannel
+    audit: ServiceChannel
+    session: BrowserSession
+
+
+def application(parts: Parts, draining: asyncio.Event, keep_alive: float, proxies: Networks) -> Starlette:
     """The ASGI application. `keep_alive` in seconds; `draining` ends the streams; `proxies` are where the edge is."""
 
     async def health(_: Request) -> Response:
-        answers = await suite.check_all()
+        answers = await parts.suite.check_all()
         serving = all(answer.serving for answer in answers.values())
         body = {
             "status": "SERVING" if serving else "NOT_SERVING",
@@ -50,10 +54,13 @@ def application(
     found = Starlette(
         routes=[
             Route("/health", health),
-            Route("/api/v1/workflow-runs/stream", RunsStream(engine, draining, keep_alive).respond),
-            Route("/api/v1/workflow-runs/{run_id}/stream", RunStream(engine, draining, keep_alive).respond),
-            Route("/api/v1/artifacts/{artifact_id}", Download(engine).respond),
-            Route("/api/v1/action-logs.csv", Csv(audit).respond),
+            Route("/api/v1/workflow-runs/stream", RunsStream(parts.engine, draining, keep_alive).respond),
+            Route(
+                "/api/v1/workflow-runs/{run_id}/stream", RunStream(parts.engine, draining, keep_alive).respond
+            ),
+            Route("/api/v1/artifacts/{artifact_id}", Download(parts.engine).respond),
+            Route("/auth/session", parts.session.respond, methods=["GET", "POST", "DELETE"]),
+            Route("/api/v1/action-logs.csv", Csv(parts.audit).respond),
             Route("/edge/too-large/{limit:int}/{rest:path}", oversize.refuse, methods=oversize.METHODS),
             *documents.routes(),
         ],

@@ -11,6 +11,10 @@ _FORWARDED: Final = (
     "x-api-key",
     "cookie",
     "sec-fetch-site",
+    "sec-fetch-mode",
+    "origin",
+    "x-forwarded-host",
+    "x-forwarded-proto",
     "x-trace-id",
 )
 
@@ -19,6 +23,11 @@ def metadata(request: Request) -> tuple[tuple[str, str], ...]:
     """The gRPC metadata of a call made for this request. The gateway adds no authority of its own."""
     found = tuple((name, request.headers[name]) for name in _FORWARDED if name in request.headers)
     return (*found, ("x-forwarded-for", _address(request)))
+
+
+def whereabouts(request: Request) -> tuple[tuple[str, str], ...]:
+    """What a call in the gateway's own name says of whom it is made for: the address and the trace, no credential."""
+    return tuple(one for one in metadata(request) if one[0] in ("x-forwarded-for", "x-trace-id"))
 
 
 def _address(request: Request) -> str:

@@ -60,6 +60,8 @@ class Call:
     trace_id: str = ""
     rule: Any = None
     """The method's `mcpanel.policy.v1.Rule`; None for methods that need none (health, reflection)."""
+    reads: bool = False
+    """Whether the method changes nothing (`chassis.rules.Method.reads`)."""
     caller: Caller = ANONYMOUS
     client_address: str = ""
     process: str = ""

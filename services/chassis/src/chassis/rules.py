@@ -29,6 +29,8 @@ class Method:
     service: str
     name: str
     rule: policy_pb2.Rule
+    reads: bool
+    """Whether it changes nothing: it has no audit action, and over REST it is a GET."""
     request: type[Message]
     response: type[Message]
     client_streaming: bool
@@ -171,6 +173,7 @@ def _method(service: ServiceDescriptor, method: MethodDescriptor, rule: policy_p
         service=service.full_name,
         name=method.name,
         rule=rule,
+        reads=not rule.audit and any(verb == "get" for verb, _ in _routes(method)),
         request=message_factory.GetMessageClass(method.input_type),
         response=message_factory.GetMessageClass(method.output_type),
         client_streaming=bool(method.client_streaming),

@@ -7,20 +7,22 @@ from chassis.authentication.tokens import invalid, looks_like_token
 from chassis.context import Caller
 from chassis.database import Database
 from identity import store
-from identity.domain import api_keys
+from identity.domain import api_keys, sessions
 from identity.domain.api_keys import Principal
+from identity.domain.sessions import COOKIE_PREFIX
 
 UsedHook = Callable[[str], None]
-"""Told the id of every key that was used; must return at once."""
+"""Told the id of every key, or of every browser's session, that was used; must return at once."""
 _NOTHING = bytes(32)
 
 
 class LocalAuthenticator:
     """The chassis's Authenticator over identity's own tables. A revocation works here at once."""
 
-    def __init__(self, db: Database, used: UsedHook) -> None:
+    def __init__(self, db: Database, used: UsedHook, session_used: UsedHook) -> None:
         self._db = db
         self._used = used
+        self._session_used = session_used
         self._tokens = TokenVerifier(Jwks(self._jwks))
 
     async def authenticate(self, credential: str) -> Caller:
@@ -31,7 +33,7 @@ class LocalAuthenticator:
                 if not await store.sessions.is_live(tx, caller.session_id):
                     raise invalid("the session of the access token is over")
             return caller
-        principal = await self.by_key(credential)
+        principal = await self.by_secret(credential)
         return Caller(
             id=principal.id,
             kind=principal.kind,
@@ -44,8 +46,21 @@ class LocalAuthenticator:
             scopes=principal.scopes,
         )
 
-    async def by_key(self, credential: str) -> Principal:
-        """Whoever this API key belongs to. Raises Unauthenticated CREDENTIALS_INVALID."""
+    async def by_secret(self, credential: str) -> Principal:
+        """Whoever this API key, or content of a browser's cookie, belongs to.
+
+        Raises Unauthenticated CREDENTIALS_INVALID.
+        """
+        if not credential.startswith(COOKIE_PREFIX):
+            return await self._by_key(credential)
+        async with self._db.read() as tx:
+            found = await store.sessions.find_by_cookie(tx, sessions.digest(credential))
+        if found is None:
+            raise invalid("the session is over; log in again")
+        self._session_used(found.session_id)
+        return found
+
+    async def _by_key(self, credential: str) -> Principal:
         lookup = api_keys.lookup_of(credential)
         if lookup is None:
             raise invalid("the credential is neither an access token nor an API key")

@@ -1,7 +1,8 @@
 """Logging in and staying so: the flows that take more than one transaction."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from chassis import errors, outbox
 from chassis.context import Call, current
@@ -17,6 +18,7 @@ from identity.passwords import Passwords
 from identity.signing import Signer
 
 Random = Callable[[int], bytes]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,16 @@ class Limits:
     logins_per_email: Limit = throttling.LOGINS_PER_EMAIL
     logins_per_address: Limit = throttling.LOGINS_PER_ADDRESS
     registrations_per_address: Limit = throttling.REGISTRATIONS_PER_ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A session that was just opened."""
+
+    session: Session
+    user: User
+    secret: str = field(repr=False)
+    """Its first refresh token, or what its cookie holds."""
 
 
 class Logins:
@@ -41,7 +53,26 @@ class Logins:
         self._limits = limits
 
     async def login(self, email: str, password: str) -> Issued:
-        """Tokens for the user with this email and password.
+        """Tokens for the user with this email and password. Raises as `_with_password` does."""
+
+        async def open_(tx: Transaction, user: User) -> Issued:
+            entered = await self._enter(tx, user, current().user_agent)
+            return await self._issue(tx, user, entered.session.id, entered.secret)
+
+        return await self._with_password(email, password, open_)
+
+    async def login_at_browser(self, email: str, password: str, user_agent: str) -> Entered:
+        """A session with a cookie for the user with this email and password. Raises as `_with_password` does."""
+
+        async def open_(tx: Transaction, user: User) -> Entered:
+            return await self._enter(tx, user, user_agent, browser=True)
+
+        return await self._with_password(email, password, open_)
+
+    async def _with_password(
+        self, email: str, password: str, open_: Callable[[Transaction, User], Awaitable[T]]
+    ) -> T:
+        """What `open_` makes for the user with this email and password, in the transaction that lets it in.
 
         The attempt is counted before the password is looked at, so that attempts made at once are counted too, and
         one password is checked whoever is asked for. Raises Unauthenticated LOGIN_FAILED; Exhausted TOO_MANY_REQUESTS.
@@ -49,16 +80,16 @@ class Logins:
         key = users.email_key(email)
         user = await self._count_login(key)
         proved = await self._passwords.verify(user.password_hash if user else None, password)
-        issued = None
+        opened = None
         if user is not None and proved:
             fresh = (
                 await self._passwords.hash(password) if self._passwords.is_dated(user.password_hash) else None
             )
-            issued = await self._open(user, fresh)
-        if issued is None:
+            opened = await self._open(user, fresh, open_)
+        if opened is None:
             await self._record_failure(email, user)
             raise users.login_failed()
-        return issued
+        return opened
 
     async def check_password(self, user: User, password: str) -> bool:
         """Whether this is the user's present password; counted like a login. Raises Exhausted TOO_MANY_REQUESTS."""
@@ -110,26 +141,43 @@ class Logins:
             await _count(tx, throttling.email_subject(key), self._limits.logins_per_email)
             return await store.users.find_by_email(tx, key)
 
-    async def _open(self, proved: User, fresh_hash: str | None) -> Issued | None:
-        """Opens a session for the user; None when it may not log in, or changed while its password was checked."""
-        call = current()
+    async def _open(
+        self,
+        proved: User,
+        fresh_hash: str | None,
+        open_: Callable[[Transaction, User], Awaitable[T]],
+    ) -> T | None:
+        """Lets the user in; None when it may not log in, or changed while its password was checked."""
         async with self._db.begin() as tx:
             user = await store.users.lock_if_present(tx, proved.id)
             if user is None or not user.is_active or users.has_new_password(proved, user):
                 return None
-            session = sessions.opened(uuid7(tx.now), user.id, tx.now, call.client_address, call.user_agent)
-            token = sessions.first_token(self._random(sessions.RANDOM_BYTES))
-            await store.sessions.open_(tx, session, sessions.digest(token))
             await store.users.note_login(tx, user.id, fresh_hash)
-            await self.forgive(tx, user, call)
-            await outbox.add(
-                tx,
-                entity=("user", user.id),
-                new={"session_id": session.id, "user_agent": session.user_agent},
-                personal=("user_agent",),
-                actor=_as(user),
-            )
-            return await self._issue(tx, user, session.id, token)
+            await self.forgive(tx, user, current())
+            return await open_(tx, user)
+
+    async def _enter(self, tx: Transaction, user: User, user_agent: str, *, browser: bool = False) -> Entered:
+        """Opens a session for the user, who is locked and has proved who it is, and records the login."""
+        random = self._random(sessions.RANDOM_BYTES)
+        secret = sessions.new_cookie(random) if browser else sessions.first_token(random)
+        session = sessions.opened(
+            uuid7(tx.now),
+            user.id,
+            tx.now,
+            client_address=current().client_address,
+            user_agent=user_agent,
+            cookie=secret if browser else "",
+        )
+        await store.sessions.open_(tx, session, None if browser else sessions.digest(secret))
+        await outbox.add(
+            tx,
+            action="USER_LOGGED_IN",
+            entity=("user", user.id),
+            new={"session_id": session.id, "kind": session.kind, "user_agent": session.user_agent},
+            personal=("user_agent",),
+            actor=_as(user),
+        )
+        return Entered(session, user, secret)
 
     async def forgive(self, tx: Transaction, user: User, call: Call) -> None:
         """Takes back the attempt that turned out to be the right password."""

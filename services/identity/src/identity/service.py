@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
-from identity import built_in
+from identity import built_in, store
 from identity.api import IdentityService, Parts
 from identity.authenticator import LocalAuthenticator
 from identity.config import IdentityConfig
@@ -14,7 +14,7 @@ from identity.logins import Limits, Logins
 from identity.passwords import Passwords
 from identity.signing import Signer
 from identity.tables import metadata
-from identity.upkeep import KeyUse, Purge
+from identity.upkeep import Purge, Use
 from mcpanel.identity.v1 import identity_pb2_grpc
 
 
@@ -24,7 +24,8 @@ class Service:
 
     server: Server
     db: Database
-    key_use: KeyUse
+    key_use: Use
+    session_use: Use
     purge: Purge
 
 
@@ -32,11 +33,12 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
     """The service. Raises SigningKeyError when there is no key to sign with."""
     signer = Signer(config.signing_key)
     db = Database(config.database_url, metadata, name="identity", repeat_key=lambda: signer.key.repeat_secret)
-    key_use, purge = KeyUse(db), Purge(db)
+    key_use, session_use = Use(db, store.keys.note_used), Use(db, store.sessions.note_used)
+    purge = Purge(db)
     passwords = Passwords(
         memory_kib=config.argon2_memory_kib, passes=config.argon2_passes, threads=config.password_threads
     )
-    authenticator = LocalAuthenticator(db, key_use)
+    authenticator = LocalAuthenticator(db, key_use, session_use)
     parts = Parts(
         db=db,
         authenticator=authenticator,
@@ -53,8 +55,8 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
         db=db,
         audit=audit,
         on_start=[lambda: built_in.ensure(db)],
-        background=[key_use.run, purge.run],
-        on_stop=[key_use.close, passwords.close, db.close],
+        background=[key_use.run, session_use.run, purge.run],
+        on_stop=[key_use.close, session_use.close, passwords.close, db.close],
         migrations_package="identity",
     )
-    return Service(server, db, key_use, purge)
+    return Service(server, db, key_use, session_use, purge)

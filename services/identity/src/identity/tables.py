@@ -99,8 +99,11 @@ sessions: Final = Table(
     _time("expires_at"),
     _time("ended_at", nullable=True),
     Column("end_reason", String(64), nullable=True),
+    Column(
+        "cookie_digest", LargeBinary, nullable=True, unique=True, comment="SHA-256 of what the cookie holds"
+    ),
     Index(None, "expires_at"),
-    CheckConstraint("kind IN ('tokens')", name="kind"),
+    CheckConstraint("kind IN ('tokens', 'browser')", name="kind"),
 )
 
 ended_sessions: Final = Table(

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.context import use, utcnow
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from identity import store
 
 log = logging.getLogger(__name__)
@@ -18,16 +19,20 @@ _PURGE_SECONDS: Final = 3600.0
 _MAX_NOTED: Final = 10_000
 
 
-class KeyUse:
-    """When API keys were last used, to the minute, written in batches: a key in constant use costs a row a minute."""
+class Use:
+    """When keys or sessions were last used, to the minute, written in batches: constant use costs a row a minute."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(
+        self, db: Database, write: Callable[[Transaction, Mapping[str, datetime]], Awaitable[None]]
+    ) -> None:
+        """`write` stores the times by the ids of what was used."""
         self._db = db
+        self._write = write
         self._noted: dict[str, datetime] = {}
         self._written: dict[str, datetime] = {}
 
     def __call__(self, key_id: str) -> None:
-        """Notes that the key was used now."""
+        """Notes that the key or session was used now."""
         minute = utcnow().replace(second=0, microsecond=0)
         if self._written.get(key_id) != minute and len(self._noted) < _MAX_NOTED:
             self._noted[key_id] = minute
@@ -46,7 +51,7 @@ class KeyUse:
         try:
             with use(None):
                 async with self._db.begin(idempotent=False, audited=False) as tx:
-                    await store.keys.note_used(tx, noted)
+                    await self._write(tx, noted)
         except BaseException:
             self._noted = noted | self._noted
             raise
@@ -59,7 +64,7 @@ class KeyUse:
         try:
             await self.flush()
         except (SQLAlchemyError, OSError) as error:
-            log.warning("the last uses of keys were not written", extra={"error": type(error).__name__})
+            log.warning("the last uses were not written", extra={"error": type(error).__name__})
 
 
 class Purge:

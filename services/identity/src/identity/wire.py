@@ -12,7 +12,7 @@ from identity.domain import accounts
 from identity.domain.accounts import Account
 from identity.domain.api_keys import OVERLAP, ApiKey, Principal, shown_prefix
 from identity.domain.roles import Role
-from identity.domain.sessions import Session
+from identity.domain.sessions import BROWSER_LIFE, Session
 from identity.domain.tokens import Issued, PublicKey
 from identity.domain.users import CHANGEABLE, User
 from mcpanel.identity.v1 import identity_pb2 as pb
@@ -148,6 +148,13 @@ def login(value: Issued) -> pb.LoginResponse:
         token_type="Bearer",  # noqa: S106  # OAuth's word, not a secret
         expires_in=value.expires_in,
         refresh_token=value.refresh_token,
+    )
+
+
+def entered(value: Session, user_: User, cookie: str) -> pb.OpenBrowserSessionResponse:
+    """A browser's login."""
+    return pb.OpenBrowserSessionResponse(
+        session_token=cookie, expires_at=time(value.created_at + BROWSER_LIFE), user=user(user_)
     )
 
 

@@ -85,8 +85,10 @@ class Session(_message.Message):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Session.Kind]
         TOKENS: _ClassVar[Session.Kind]
+        BROWSER: _ClassVar[Session.Kind]
     KIND_UNSPECIFIED: Session.Kind
     TOKENS: Session.Kind
+    BROWSER: Session.Kind
     ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -532,6 +534,26 @@ class DeleteServiceAccountRequest(_message.Message):
 class DeleteServiceAccountResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class OpenBrowserSessionRequest(_message.Message):
+    __slots__ = ("email", "password", "user_agent")
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    email: str
+    password: str
+    user_agent: str
+    def __init__(self, email: _Optional[str] = ..., password: _Optional[str] = ..., user_agent: _Optional[str] = ...) -> None: ...
+
+class OpenBrowserSessionResponse(_message.Message):
+    __slots__ = ("session_token", "expires_at", "user")
+    SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    session_token: str
+    expires_at: _timestamp_pb2.Timestamp
+    user: User
+    def __init__(self, session_token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class AuthenticateRequest(_message.Message):
     __slots__ = ("credential",)

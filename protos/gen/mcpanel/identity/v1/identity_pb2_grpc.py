@@ -145,6 +145,11 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.FromString,
                 _registered_method=True)
+        self.OpenBrowserSession = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/OpenBrowserSession',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionResponse.FromString,
+                _registered_method=True)
         self.Authenticate = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/Authenticate',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
@@ -352,6 +357,14 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OpenBrowserSession(self, request, context):
+        """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
+        recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Authenticate(self, request, context):
         """Says whose credential this is. For services, which cache the answer for at most five seconds.
         Errors: CREDENTIALS_INVALID.
@@ -510,6 +523,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.DeleteServiceAccount,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.SerializeToString,
+            ),
+            'OpenBrowserSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenBrowserSession,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionResponse.SerializeToString,
             ),
             'Authenticate': grpc.unary_unary_rpc_method_handler(
                     servicer.Authenticate,
@@ -1137,6 +1155,33 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/DeleteServiceAccount',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenBrowserSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/OpenBrowserSession',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

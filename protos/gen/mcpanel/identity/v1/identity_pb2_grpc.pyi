@@ -107,6 +107,10 @@ class IdentityServiceStub:
     """Deletes a service account with its keys. The action log keeps its id.
     Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
     """
+    OpenBrowserSession: _grpc.UnaryUnaryMultiCallable[_identity_pb2.OpenBrowserSessionRequest, _identity_pb2.OpenBrowserSessionResponse]
+    """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
+    recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
+    """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
     Errors: CREDENTIALS_INVALID.
@@ -206,6 +210,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     DeleteServiceAccount: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeleteServiceAccountRequest, _identity_pb2.DeleteServiceAccountResponse]  # type: ignore[assignment]
     """Deletes a service account with its keys. The action log keeps its id.
     Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
+    """
+    OpenBrowserSession: _aio.UnaryUnaryMultiCallable[_identity_pb2.OpenBrowserSessionRequest, _identity_pb2.OpenBrowserSessionResponse]  # type: ignore[assignment]
+    """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
+    recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
     """
     Authenticate: _aio.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
@@ -435,6 +443,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.DeleteServiceAccountResponse, _abc.Awaitable[_identity_pb2.DeleteServiceAccountResponse]]:
         """Deletes a service account with its keys. The action log keeps its id.
         Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenBrowserSession(
+        self,
+        request: _identity_pb2.OpenBrowserSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.OpenBrowserSessionResponse, _abc.Awaitable[_identity_pb2.OpenBrowserSessionResponse]]:
+        """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
+        recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
         """
 
     @_abc_1.abstractmethod

@@ -45,8 +45,26 @@ def extract(metadata: Mapping[str, str]) -> Credentials:
 
 
 def same_origin(metadata: Mapping[str, str]) -> bool:
-    """Whether the browser says that the request came from our own pages (Fetch Metadata)."""
-    return metadata.get("sec-fetch-site", "") == "same-origin"
+    """Whether the browser says that the request came from our own pages: by Fetch Metadata, else by its Origin.
+
+    What an Origin is compared with is the host that the edge was asked for, `x-forwarded-host`.
+    """
+    if site := metadata.get("sec-fetch-site", ""):
+        return site == "same-origin"
+    scheme, _, host = metadata.get("origin", "").partition("://")
+    known = metadata.get("x-forwarded-host", "")
+    # A page without TLS is our own only where we are asked without it, too.
+    schemes = ("https", metadata.get("x-forwarded-proto", ""))
+    return bool(known) and scheme in schemes and host.lower() == known.lower()
+
+
+def may_read(metadata: Mapping[str, str]) -> bool:
+    """Whether a read with a cookie may be answered: not when the browser says that another site's page asks.
+
+    Who follows a link from there, or types an address, is answered.
+    """
+    site = metadata.get("sec-fetch-site", "")
+    return site in ("", "same-origin", "none") or metadata.get("sec-fetch-mode", "") == "navigate"
 
 
 def _cookie(header: str) -> str:

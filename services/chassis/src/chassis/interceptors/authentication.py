@@ -3,7 +3,7 @@
 import dataclasses
 
 from chassis.authentication import Authenticator, extract
-from chassis.authentication.credentials import Credentials, same_origin
+from chassis.authentication.credentials import Credentials, may_read, same_origin
 from chassis.context import ANONYMOUS, Call, Caller
 from chassis.errors import Denied, Exhausted, ServiceError, Unauthenticated, Unavailable
 from chassis.rules import Rule
@@ -34,12 +34,12 @@ async def _prove(call: Call, authenticator: Authenticator, *, public: bool) -> C
         raise Unauthenticated(
             "CREDENTIALS_MISSING", "no credential was sent; send authorization: Bearer <token or key>"
         )
-    if shown.from_cookie and not _harmless(call) and not same_origin(call.metadata):
+    if shown.from_cookie and not (same_origin(call.metadata) or (call.reads and may_read(call.metadata))):
         if public:
             return ANONYMOUS
         raise Denied(
             "CREDENTIALS_INVALID",
-            "a change with a cookie must come from the console's own pages (Sec-Fetch-Site)",
+            "a call with a cookie must come from the console's own pages (Sec-Fetch-Site, or Origin)",
         )
     caller = await authenticator.authenticate(shown.credential)
     if call.process and caller.kind == "service" and caller.name != call.process:
@@ -62,10 +62,3 @@ async def _on_behalf(caller: Caller, shown: Credentials, authenticator: Authenti
     if user.kind == "service":
         raise Unauthenticated("CREDENTIALS_INVALID", "a service acts for users, not for services")
     return dataclasses.replace(caller, on_behalf_of=user)
-
-
-def _harmless(call: Call) -> bool:
-    """Whether the RPC changes nothing: neither audited nor anything but a read by its name."""
-    return not call.action and call.rpc.startswith(
-        ("Get", "List", "Watch", "Count", "Query", "Read", "Explain")
-    )

@@ -45,6 +45,7 @@ def make(
         method=method.path,
         trace_id=_trace_id(metadata),
         rule=method.rule,
+        reads=method.reads,
         client_address=_address(
             metadata, context.peer() or "", EVERYWHERE if process in _DOORS else None if secured else proxies
         ),

@@ -18,8 +18,14 @@ class Internal(Part):
     """The methods about them."""
 
     async def Authenticate(self, request: pb.AuthenticateRequest, _: Any) -> pb.AuthenticateResponse:
-        principal = await self._authenticator.by_key(request.credential)
+        principal = await self._authenticator.by_secret(request.credential)
         return pb.AuthenticateResponse(principal=wire.principal(principal))
+
+    async def OpenBrowserSession(
+        self, request: pb.OpenBrowserSessionRequest, _: Any
+    ) -> pb.OpenBrowserSessionResponse:
+        entered = await self._logins.login_at_browser(request.email, request.password, request.user_agent)
+        return wire.entered(entered.session, entered.user, entered.secret)
 
     async def GetRevocations(self, _request: pb.GetRevocationsRequest, _: Any) -> pb.GetRevocationsResponse:
         async with self._db.read() as tx:

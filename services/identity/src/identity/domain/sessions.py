@@ -1,4 +1,4 @@
-"""Sessions: one login, carried on by refresh tokens that are good for one use each."""
+"""Sessions: one login, carried on by refresh tokens that are good for one use each, or by a browser's cookie."""
 
 import hashlib
 import hmac
@@ -13,11 +13,16 @@ from identity.domain.api_keys import base62
 REFRESH_PREFIX: Final = "mcp_rt_"
 RANDOM_BYTES: Final = 32
 REFRESH_LIFE: Final = timedelta(days=7)
+COOKIE_PREFIX: Final = "mcp_s_"
+"""What a browser's session begins with; no API key does, whose characters are all letters and digits."""
+BROWSER_IDLE: Final = timedelta(hours=12)
+BROWSER_LIFE: Final = timedelta(days=7)
+"""How long a browser's session goes on: after its last use, and at most."""
 REPLAY: Final = timedelta(seconds=10)
 """How long a used refresh token still gets the answer it got: long enough for a lost answer or a second tab."""
 
 
-Kind = Literal["tokens"]
+Kind = Literal["tokens", "browser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Session:
     kind: Kind = "tokens"
     ended_at: datetime | None = None
     end_reason: str | None = None
+    cookie_digest: bytes | None = None
 
     def facts(self) -> dict[str, Any]:
         """What the action log says of the session."""
@@ -79,17 +85,32 @@ def judge(session: Session, token: RefreshToken, successor: bytes, now: datetime
     return Verdict.ROTATE if now < token.expires_at else Verdict.REFUSE
 
 
-def opened(session_id: str, user_id: str, now: datetime, client_address: str, user_agent: str) -> Session:
-    """A session that begins now, of a login from there."""
+def opened(
+    session_id: str,
+    user_id: str,
+    now: datetime,
+    *,
+    client_address: str = "",
+    user_agent: str = "",
+    cookie: str = "",
+) -> Session:
+    """A session that begins now, of a login from there; with `cookie`, what a browser's holds, one that goes by it."""
     return Session(
         id=session_id,
         user_id=user_id,
         created_at=now,
         client_address=client_address[:64],
         user_agent=user_agent[:256],
-        expires_at=now + REFRESH_LIFE,
+        expires_at=now + (BROWSER_IDLE if cookie else REFRESH_LIFE),
         last_used_at=now,
+        kind="browser" if cookie else "tokens",
+        cookie_digest=digest(cookie) if cookie else None,
     )
+
+
+def new_cookie(random: bytes) -> str:
+    """What the cookie of a new session holds, made of RANDOM_BYTES random bytes."""
+    return COOKIE_PREFIX + base62(random, 43)
 
 
 def missing(session_id: str) -> NotFound:
@@ -113,5 +134,5 @@ def next_token(token: str, secret: bytes) -> str:
 
 
 def digest(token: str) -> bytes:
-    """What is stored of a refresh token: its SHA-256."""
+    """What is stored of a refresh token or a cookie: its SHA-256."""
     return hashlib.sha256(token.encode()).digest()

@@ -1,24 +1,66 @@
 """Sessions and their refresh tokens."""
 
-from dataclasses import asdict
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Update, delete, insert, literal, select, update
+from sqlalchemy import Row, Update, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.database import Transaction
-from identity.domain.sessions import REFRESH_LIFE, RefreshToken, Session, missing
+from identity.domain.api_keys import Principal, principal_of_user
+from identity.domain.sessions import BROWSER_IDLE, BROWSER_LIFE, REFRESH_LIFE, RefreshToken, Session, missing
 from identity.domain.tokens import SHOWN_REVOKED
-from identity.tables import ended_sessions, refresh_tokens, sessions, users
+from identity.store import roles as role_store
+from identity.tables import ended_sessions, refresh_tokens, roles, sessions, users
 
 _KEPT: timedelta = timedelta(days=1)
 
 
-async def open_(tx: Transaction, session: Session, first: bytes) -> None:
-    """Stores a new session and the digest of its first refresh token."""
+async def open_(tx: Transaction, session: Session, first: bytes | None = None) -> None:
+    """Stores a new session and, where it goes by tokens, the digest of its first refresh token."""
     await tx.execute(insert(sessions).values(asdict(session)))
-    await _add_token(tx, session.id, first)
+    if first is not None:
+        await _add_token(tx, session.id, first)
+
+
+async def find_by_cookie(tx: Transaction, digest: bytes) -> Principal | None:
+    """Whose session it is that a browser's cookie belongs to; None when it is over or its user may not log in."""
+    statement = (
+        select(sessions.c.id, sessions.c.user_id, users.c.email, roles.c.name, roles.c.permissions)
+        .join(users, users.c.id == sessions.c.user_id)
+        .join(roles, roles.c.name == users.c.role_name)
+        .where(
+            sessions.c.cookie_digest == digest,
+            sessions.c.ended_at.is_(None),
+            sessions.c.expires_at > tx.now,
+            users.c.is_active,
+        )
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    user = principal_of_user(row.user_id, row.email, role_store.of(row.name, "", row.permissions))
+    return replace(user, session_id=row.id)
+
+
+async def note_used(tx: Transaction, used: Mapping[str, datetime]) -> None:
+    """Stores when browsers' sessions were last used, by their ids, and that they go on from then.
+
+    An older time never replaces a newer one.
+    """
+    at = bindparam("at", type_=sessions.c.last_used_at.type)
+    statement = (
+        update(sessions)
+        .where(sessions.c.id == bindparam("session"), sessions.c.last_used_at < at)
+        .values(
+            last_used_at=at,
+            expires_at=func.least(sessions.c.created_at + BROWSER_LIFE, at + literal(BROWSER_IDLE)),
+        )
+    )
+    rows: Sequence[Mapping[str, Any]] = [{"session": one, "at": time} for one, time in sorted(used.items())]
+    await tx.execute(statement, rows)
 
 
 async def lock_by_token(tx: Transaction, digest: bytes) -> tuple[Session, RefreshToken] | None:
