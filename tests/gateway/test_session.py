@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import httpx
+import jwt
 import pytest
 
 from chassis.authentication import RemoteAuthenticator
@@ -16,9 +17,11 @@ from chassis.database import Database
 from gateway.application import Parts, application
 from gateway.session import BrowserSession
 from gateway.suite import Suite
+from gateway.tickets import Tickets
 from identity.tables import sessions
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
+from tests.gateway.scripted_engine import ScriptedEngine, end
 from tests.identity.conftest import PASSWORD, World, bearer, db, running, site, world
 from tests.identity.records import move, records
 
@@ -29,18 +32,27 @@ LOGIN = {"email": "ada@example.com", "password": PASSWORD}
 
 
 @pytest.fixture
-async def browser(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def engine() -> AsyncIterator[ScriptedEngine]:
+    """What streams come from."""
+    scripted = ScriptedEngine()
+    yield scripted
+    await scripted.stop()
+
+
+@pytest.fixture
+async def browser(world: World, engine: ScriptedEngine) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a gateway over the real identity, with Ada registered."""
+    to_engine = channel(f"127.0.0.1:{await engine.start()}", peer="engine")
     await world.register("ada@example.com", "Editor")
     theirs = channel(world.config.listen, peer="identity")
     itself = channel(world.config.listen, peer="identity", key=world.key("gateway"), on_behalf_of=False)
-    parts = Parts(Suite({}), theirs, BrowserSession(theirs, itself))
+    parts = Parts(Suite({}), to_engine, BrowserSession(theirs, itself), Tickets(itself))
     app = application(parts, asyncio.Event(), keep_alive=1, proxies=Networks.parse("127.0.0.0/8"))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="https://console", headers={"user-agent": "Firefox"}
     ) as client:
         yield client
-    for one in (theirs, itself):
+    for one in (to_engine, theirs, itself):
         await one.close()
 
 
@@ -236,3 +248,34 @@ async def test_only_the_gateway_opens_browser_sessions(world: World) -> None:
         refused = world.stub.OpenBrowserSession(request, metadata=bearer(world.key(caller)))
         code, error = await failure(refused)
         assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "INTERNAL_ONLY")
+
+
+async def test_a_stream_is_opened_with_a_ticket_once(
+    browser: httpx.AsyncClient, engine: ScriptedEngine, world: World
+) -> None:
+    mine = bearer((await world.login("ada@example.com")).access_token)
+    ticket = (
+        await world.stub.CreateStreamTicket(pb.CreateStreamTicketRequest(run_id="r"), metadata=mine)
+    ).ticket
+    engine.scripts = [[end(1)]]
+    stream = f"/api/v1/workflow-runs/r/stream?ticket={ticket}"
+
+    first = await browser.get(stream, headers={"authorization": "Bearer of.something.else"})
+    again = await browser.get(stream)
+
+    assert "event: end" in first.text
+    assert (again.status_code, reason(again)) == (401, "STREAM_TICKET_INVALID")
+    token = engine.metadata[0]["authorization"].removeprefix("Bearer ")
+    assert jwt.decode(token, options={"verify_signature": False})["name"] == "ada@example.com"
+    assert "cookie" not in engine.metadata[0]
+    assert len(engine.metadata) == 1
+
+
+async def test_a_ticket_is_for_its_own_stream(browser: httpx.AsyncClient, world: World) -> None:
+    ticket = (
+        await world.stub.CreateStreamTicket(pb.CreateStreamTicketRequest(run_id="r"), metadata=world.admin)
+    ).ticket
+
+    other = await browser.get(f"/api/v1/workflow-runs/stream?ticket={ticket}")
+
+    assert (other.status_code, reason(other)) == (401, "STREAM_TICKET_INVALID")

@@ -25,6 +25,7 @@ from gateway.application import Parts, application
 from gateway.config import GatewayConfig
 from gateway.session import BrowserSession
 from gateway.suite import Suite
+from gateway.tickets import Tickets
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ async def serve(config: GatewayConfig) -> None:
     http = _Http(
         uvicorn.Config(
             application(
-                Parts(suite, channels["engine"][1], channels["audit"][1], session),
+                Parts(suite, channels["engine"][1], channels["audit"][1], session, Tickets(itself)),
                 draining,
                 config.keep_alive_seconds,
                 config.trusted_proxies,

@@ -20,6 +20,7 @@ from gateway.artifacts import Download
 from gateway.session import BrowserSession
 from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
+from gateway.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Parts:
     engine: ServiceChannel
     audit: ServiceChannel
     session: BrowserSession
+    tickets: Tickets
 
 
 def application(parts: Parts, draining: asyncio.Event, keep_alive: float, proxies: Networks) -> Starlette:
@@ -54,9 +56,13 @@ def application(parts: Parts, draining: asyncio.Event, keep_alive: float, proxie
     found = Starlette(
         routes=[
             Route("/health", health),
-            Route("/api/v1/workflow-runs/stream", RunsStream(parts.engine, draining, keep_alive).respond),
             Route(
-                "/api/v1/workflow-runs/{run_id}/stream", RunStream(parts.engine, draining, keep_alive).respond
+                "/api/v1/workflow-runs/stream",
+                RunsStream(parts.engine, parts.tickets, draining, keep_alive).respond,
+            ),
+            Route(
+                "/api/v1/workflow-runs/{run_id}/stream",
+                RunStream(parts.engine, parts.tickets, draining, keep_alive).respond,
             ),
             Route("/api/v1/artifacts/{artifact_id}", Download(parts.engine).respond),
             Route("/auth/session", parts.session.respond, methods=["GET", "POST", "DELETE"]),

@@ -202,6 +202,7 @@ def _add_gateway_paths(paths: dict[str, Json]) -> None:
                     "schema": {"type": "string", "format": "uuid"},
                 },
                 {"name": "after_seq", "in": "query", "schema": {"type": "integer", "minimum": 0}},
+                {"name": "ticket", "in": "query", "schema": {"type": "string"}},
                 {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer", "minimum": 0}},
             ],
             "responses": {

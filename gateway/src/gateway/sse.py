@@ -19,7 +19,8 @@ from starlette.responses import Response, StreamingResponse
 
 from chassis.client import ServiceChannel
 from chassis.errors import Invalid, ServiceError, Unavailable
-from gateway import credentials, problems
+from gateway import problems
+from gateway.tickets import Tickets
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2
 
 log = logging.getLogger(__name__)
@@ -48,22 +49,25 @@ M = TypeVar("M", engine_pb2.WatchRunResponse, engine_pb2.WatchRunsResponse)
 class Stream(ABC, Generic[M]):
     """What a watch brings, as a stream of events."""
 
-    def __init__(self, engine: ServiceChannel, draining: asyncio.Event, keep_alive: float) -> None:
+    def __init__(
+        self, engine: ServiceChannel, tickets: Tickets, draining: asyncio.Event, keep_alive: float
+    ) -> None:
         """`keep_alive` in seconds; `draining` ends every stream, so that its client comes back to another process."""
         self._stub = engine_pb2_grpc.EngineServiceStub(engine)
+        self._tickets = tickets
         self._draining = draining
         self._keep_alive = keep_alive
 
     async def respond(self, request: Request) -> Response:
         """Answers 200 with the stream, or the engine's refusal as any other error."""
-        watch = self._watch(request)
+        watch = await self._watch(request)
         first = await watch.next()
         return StreamingResponse(
             self._body(watch, first), media_type="text/event-stream", headers=dict(_HEADERS)
         )
 
     @abstractmethod
-    def _watch(self, request: Request) -> "Watch[M]":
+    async def _watch(self, request: Request) -> "Watch[M]":
         """The stream that the request asks for."""
 
     async def _body(self, watch: "Watch[M]", first: M) -> AsyncIterator[str]:
@@ -101,17 +105,17 @@ class Stream(ABC, Generic[M]):
 class RunStream(Stream[engine_pb2.WatchRunResponse]):
     """Serves `GET /api/v1/workflow-runs/{run_id}/stream`."""
 
-    def _watch(self, request: Request) -> "RunWatch":
-        return RunWatch(
-            self._stub, request.path_params["run_id"], position(request), credentials.metadata(request)
-        )
+    async def _watch(self, request: Request) -> "RunWatch":
+        run_id, after = request.path_params["run_id"], position(request)
+        return RunWatch(self._stub, run_id, after, await self._tickets.metadata(request, run_id))
 
 
 class RunsStream(Stream[engine_pb2.WatchRunsResponse]):
     """Serves `GET /api/v1/workflow-runs/stream`."""
 
-    def _watch(self, request: Request) -> "RunsWatch":
-        return RunsWatch(self._stub, wish(request), credentials.metadata(request))
+    async def _watch(self, request: Request) -> "RunsWatch":
+        wanted = wish(request)
+        return RunsWatch(self._stub, wanted, await self._tickets.metadata(request))
 
 
 class Watch(ABC, Generic[M]):
@@ -260,11 +264,11 @@ class RunsWatch(Watch[engine_pb2.WatchRunsResponse]):
 
 def wish(request: Request) -> engine_pb2.WatchRunsRequest:
     """What the client asks for; its `Last-Event-ID`, else `?cursor=`, says where to go on. Raises Invalid."""
-    known = {"filter", "page_size", "pageSize", "cursor"}
+    known = {"filter", "page_size", "pageSize", "cursor", "ticket"}
     if unknown := set(request.query_params) - known:
         raise Invalid(
             "INVALID_FIELD",
-            f"unknown query parameters: {', '.join(sorted(unknown))}; there are filter, page_size and cursor",
+            f"unknown query parameters: {', '.join(sorted(unknown))}; there are filter, page_size, cursor and ticket",
         )
     size = request.query_params.get("page_size", request.query_params.get("pageSize", "0"))
     if not size.isascii() or not size.isdigit() or int(size) > _MOST_RUNS:
@@ -285,9 +289,10 @@ def position(request: Request) -> int:
         raise Invalid(
             "INVALID_FIELD", f"{name} is a number from 0, the `id` of the last event seen, not {value[:40]!r}"
         )
-    if unknown := set(request.query_params) - {"after_seq"}:
+    if unknown := set(request.query_params) - {"after_seq", "ticket"}:
         raise Invalid(
-            "INVALID_FIELD", f"unknown query parameters: {', '.join(sorted(unknown))}; there is after_seq"
+            "INVALID_FIELD",
+            f"unknown query parameters: {', '.join(sorted(unknown))}; there are after_seq and ticket",
         )
     return int(value)
 

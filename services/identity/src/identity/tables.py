@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.tables import NAMING, chassis_tables
 
@@ -123,6 +124,18 @@ refresh_tokens: Final = Table(
     _time("expires_at"),
     _time("used_at", nullable=True),
     Column("successor", LargeBinary, nullable=True, comment="digest of the token it was exchanged for"),
+    Index(None, "expires_at"),
+)
+
+stream_tickets: Final = Table(
+    "stream_tickets",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the ticket"),
+    Column("run_id", String(36), nullable=False, comment="empty: the list of runs"),
+    Column("claims", JSONB, nullable=False, comment="what the token will say of who asked"),
+    Column("session_id", String(36), nullable=False, comment="empty where it was asked for with a key"),
+    Column("api_key_id", String(36), nullable=False, comment="empty where it was asked for in a session"),
+    _time("expires_at"),
     Index(None, "expires_at"),
 )
 

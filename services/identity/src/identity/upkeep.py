@@ -85,5 +85,6 @@ class Purge:
             async with self._db.begin(idempotent=False, audited=False) as tx:
                 ended = await store.sessions.purge(tx)
                 windows = await store.attempts.purge(tx)
+                await store.tickets.purge(tx)
         if ended or windows:
             log.info("purged", extra={"sessions": ended, "windows": windows})

@@ -102,6 +102,7 @@ class Error(_message.Message):
         SERVICE_ACCOUNT_NOT_FOUND: _ClassVar[Error.Reason]
         SERVICE_ACCOUNT_NAME_TAKEN: _ClassVar[Error.Reason]
         SERVICE_ACCOUNT_BUILT_IN: _ClassVar[Error.Reason]
+        STREAM_TICKET_INVALID: _ClassVar[Error.Reason]
         API_KEY_ENDED: _ClassVar[Error.Reason]
         PRINCIPAL_NOT_FOUND: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
@@ -200,6 +201,7 @@ class Error(_message.Message):
     SERVICE_ACCOUNT_NOT_FOUND: Error.Reason
     SERVICE_ACCOUNT_NAME_TAKEN: Error.Reason
     SERVICE_ACCOUNT_BUILT_IN: Error.Reason
+    STREAM_TICKET_INVALID: Error.Reason
     API_KEY_ENDED: Error.Reason
     PRINCIPAL_NOT_FOUND: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason

@@ -535,6 +535,38 @@ class DeleteServiceAccountResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class CreateStreamTicketRequest(_message.Message):
+    __slots__ = ("run_id", "request_id")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    request_id: str
+    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CreateStreamTicketResponse(_message.Message):
+    __slots__ = ("ticket", "expires_at")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, ticket: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RedeemStreamTicketRequest(_message.Message):
+    __slots__ = ("ticket", "run_id")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    run_id: str
+    def __init__(self, ticket: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
+
+class RedeemStreamTicketResponse(_message.Message):
+    __slots__ = ("token", "expires_at")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class OpenBrowserSessionRequest(_message.Message):
     __slots__ = ("email", "password", "user_agent")
     EMAIL_FIELD_NUMBER: _ClassVar[int]

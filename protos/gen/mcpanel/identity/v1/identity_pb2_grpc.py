@@ -145,6 +145,16 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.FromString,
                 _registered_method=True)
+        self.CreateStreamTicket = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/CreateStreamTicket',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateStreamTicketRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateStreamTicketResponse.FromString,
+                _registered_method=True)
+        self.RedeemStreamTicket = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/RedeemStreamTicket',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RedeemStreamTicketRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RedeemStreamTicketResponse.FromString,
+                _registered_method=True)
         self.OpenBrowserSession = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/OpenBrowserSession',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.SerializeToString,
@@ -357,6 +367,22 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateStreamTicket(self, request, context):
+        """Creates a ticket for one stream of a run, or of the list of runs, for what can send no credential, as `EventSource`:
+        `?ticket=…` at the stream's address. It is good for one use within thirty seconds, and the stream sees what the caller
+        may see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedeemStreamTicket(self, request, context):
+        """Exchanges a stream's ticket for the token to open that stream with. Errors: STREAM_TICKET_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OpenBrowserSession(self, request, context):
         """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
         recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
@@ -523,6 +549,16 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.DeleteServiceAccount,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.SerializeToString,
+            ),
+            'CreateStreamTicket': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateStreamTicket,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateStreamTicketRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateStreamTicketResponse.SerializeToString,
+            ),
+            'RedeemStreamTicket': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedeemStreamTicket,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RedeemStreamTicketRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.RedeemStreamTicketResponse.SerializeToString,
             ),
             'OpenBrowserSession': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenBrowserSession,
@@ -1155,6 +1191,60 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/DeleteServiceAccount',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteServiceAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateStreamTicket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/CreateStreamTicket',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateStreamTicketRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateStreamTicketResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedeemStreamTicket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/RedeemStreamTicket',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RedeemStreamTicketRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.RedeemStreamTicketResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -107,6 +107,13 @@ class IdentityServiceStub:
     """Deletes a service account with its keys. The action log keeps its id.
     Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
     """
+    CreateStreamTicket: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateStreamTicketRequest, _identity_pb2.CreateStreamTicketResponse]
+    """Creates a ticket for one stream of a run, or of the list of runs, for what can send no credential, as `EventSource`:
+    `?ticket=…` at the stream's address. It is good for one use within thirty seconds, and the stream sees what the caller
+    may see.
+    """
+    RedeemStreamTicket: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RedeemStreamTicketRequest, _identity_pb2.RedeemStreamTicketResponse]
+    """Exchanges a stream's ticket for the token to open that stream with. Errors: STREAM_TICKET_INVALID."""
     OpenBrowserSession: _grpc.UnaryUnaryMultiCallable[_identity_pb2.OpenBrowserSessionRequest, _identity_pb2.OpenBrowserSessionResponse]
     """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
     recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
@@ -211,6 +218,13 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Deletes a service account with its keys. The action log keeps its id.
     Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
     """
+    CreateStreamTicket: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateStreamTicketRequest, _identity_pb2.CreateStreamTicketResponse]  # type: ignore[assignment]
+    """Creates a ticket for one stream of a run, or of the list of runs, for what can send no credential, as `EventSource`:
+    `?ticket=…` at the stream's address. It is good for one use within thirty seconds, and the stream sees what the caller
+    may see.
+    """
+    RedeemStreamTicket: _aio.UnaryUnaryMultiCallable[_identity_pb2.RedeemStreamTicketRequest, _identity_pb2.RedeemStreamTicketResponse]  # type: ignore[assignment]
+    """Exchanges a stream's ticket for the token to open that stream with. Errors: STREAM_TICKET_INVALID."""
     OpenBrowserSession: _aio.UnaryUnaryMultiCallable[_identity_pb2.OpenBrowserSessionRequest, _identity_pb2.OpenBrowserSessionResponse]  # type: ignore[assignment]
     """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
     recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
@@ -444,6 +458,25 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a service account with its keys. The action log keeps its id.
         Errors: SERVICE_ACCOUNT_NOT_FOUND, SERVICE_ACCOUNT_BUILT_IN.
         """
+
+    @_abc_1.abstractmethod
+    def CreateStreamTicket(
+        self,
+        request: _identity_pb2.CreateStreamTicketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.CreateStreamTicketResponse, _abc.Awaitable[_identity_pb2.CreateStreamTicketResponse]]:
+        """Creates a ticket for one stream of a run, or of the list of runs, for what can send no credential, as `EventSource`:
+        `?ticket=…` at the stream's address. It is good for one use within thirty seconds, and the stream sees what the caller
+        may see.
+        """
+
+    @_abc_1.abstractmethod
+    def RedeemStreamTicket(
+        self,
+        request: _identity_pb2.RedeemStreamTicketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RedeemStreamTicketResponse, _abc.Awaitable[_identity_pb2.RedeemStreamTicketResponse]]:
+        """Exchanges a stream's ticket for the token to open that stream with. Errors: STREAM_TICKET_INVALID."""
 
     @_abc_1.abstractmethod
     def OpenBrowserSession(

@@ -1,7 +1,7 @@
 """The IdentityService: who may do what.
 
-`users`, `sessions`, `roles`, `accounts`, `keys` and `internal` hold the methods, by what they are about; `common` has
-what they share.
+`users`, `sessions`, `roles`, `accounts`, `keys`, `streams` and `internal` hold the methods, by what they are about;
+`common` has what they share.
 """
 
 from identity.api.accounts import Accounts
@@ -10,6 +10,7 @@ from identity.api.internal import Internal
 from identity.api.keys import Keys
 from identity.api.roles import Roles
 from identity.api.sessions import Sessions
+from identity.api.streams import Streams
 from identity.api.users import Users
 from mcpanel.identity.v1 import identity_pb2_grpc
 
@@ -17,6 +18,6 @@ __all__ = ["IdentityService", "Parts"]
 
 
 class IdentityService(
-    Users, Sessions, Roles, Accounts, Keys, Internal, identity_pb2_grpc.IdentityServiceServicer
+    Users, Sessions, Roles, Accounts, Keys, Internal, Streams, identity_pb2_grpc.IdentityServiceServicer
 ):
     """The servicer."""

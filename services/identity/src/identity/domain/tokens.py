@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -79,6 +79,15 @@ def run_claims(
         "permissions": list(permissions),
         "run_id": run_id,
         "data_source_ids": list(data_source_ids),
+    }
+
+
+def stream_claims(of: Mapping[str, Any], session_id: str, jti: str, now: datetime) -> dict[str, Any]:
+    """What the token of a stream says: `of` are the claims about whose it is and what it may."""
+    return {
+        **_common(AUDIENCE, of["sub"], jti, now, ACCESS_LIFE),
+        **of,
+        **({"sid": session_id} if session_id else {}),
     }
 
 

@@ -61,6 +61,13 @@ async def get(tx: Transaction, key_id: str) -> ApiKey:
     return _one(key_id, (await tx.execute(select(api_keys).where(api_keys.c.id == key_id))).one_or_none())
 
 
+async def works(tx: Transaction, key_id: str) -> bool:
+    """Whether the key is good, and whoever it acts for may act."""
+    lookup = await tx.scalar(select(api_keys.c.lookup).where(api_keys.c.id == key_id))
+    found = await find_by_lookup(tx, lookup) if lookup else None
+    return found is not None and found.principal is not None and found.key.works(tx.now)
+
+
 async def lock(tx: Transaction, key_id: str, owner_id: str | None) -> ApiKey:
     """The key, locked until the transaction ends; with `owner_id` only when it is that one's.
 
