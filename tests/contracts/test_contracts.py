@@ -38,6 +38,7 @@ RAW_BODIES = {"EngineService.ReceiveWebhook": "what is signed is the body as it 
 SHORT_LISTS = {
     "DataSourceService.ListDataSourceTypes": "one for each type",
     "RegistryService.ListComponentTypes": "one for each type",
+    "IdentityService.ListLoginProviders": "as many as an operator configures",
     "IdentityService.ListRoles": "three",
 }
 """Lists that are short by their nature, and so have no pages."""

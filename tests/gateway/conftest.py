@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from chassis.client import channel
 from chassis.config import Networks
 from gateway.application import Parts, application
+from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
 from gateway.suite import Suite
 from gateway.tickets import Tickets
@@ -42,7 +43,9 @@ async def gateway() -> AsyncIterator[Gateway]:
     opened = channel(f"127.0.0.1:{port}", peer="engine")
     nowhere = channel("127.0.0.1:1", peer="identity")
     draining = asyncio.Event()
-    parts = Parts(Suite({}), opened, opened, BrowserSession(nowhere, nowhere), Tickets(nowhere))
+    parts = Parts(
+        Suite({}), opened, opened, BrowserSession(nowhere, nowhere), ExternalLogin(nowhere), Tickets(nowhere)
+    )
     app = application(parts, draining, keep_alive=0.05, proxies=Networks.parse("127.0.0.0/8"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
         yield Gateway(http, engine, draining, app)

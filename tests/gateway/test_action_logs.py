@@ -11,8 +11,11 @@ import pytest
 from chassis.client import channel
 from chassis.config import Networks
 from gateway.actionlogs import COLUMNS
-from gateway.application import application
+from gateway.application import Parts, application
+from gateway.oidc import ExternalLogin
+from gateway.session import BrowserSession
 from gateway.suite import Suite
+from gateway.tickets import Tickets
 from mcpanel.audit.v1 import audit_pb2 as pb
 from tests.audit.conftest import World, record, records, serving
 from tests.support.callers import ADMIN, EDITOR, as_caller
@@ -41,12 +44,16 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway before it."""
     audit = channel(world.server.config.listen, peer="audit")
     proxies = Networks.parse("127.0.0.0/8")
-    app = application(Suite({}), audit, audit, draining=asyncio.Event(), keep_alive=15, proxies=proxies)
+    nowhere = channel("127.0.0.1:1", peer="identity")
+    session = BrowserSession(nowhere, nowhere)
+    parts = Parts(Suite({}), audit, audit, session, ExternalLogin(nowhere), Tickets(nowhere))
+    app = application(parts, asyncio.Event(), keep_alive=15, proxies=proxies)
     headers = dict(as_caller(ADMIN))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers
     ) as client:
         yield client
+    await nowhere.close()
     await audit.close()
 
 

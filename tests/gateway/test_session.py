@@ -15,6 +15,7 @@ from chassis.client import channel
 from chassis.config import Networks
 from chassis.database import Database
 from gateway.application import Parts, application
+from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
 from gateway.suite import Suite
 from gateway.tickets import Tickets
@@ -46,7 +47,9 @@ async def browser(world: World, engine: ScriptedEngine) -> AsyncIterator[httpx.A
     await world.register("ada@example.com", "Editor")
     theirs = channel(world.config.listen, peer="identity")
     itself = channel(world.config.listen, peer="identity", key=world.key("gateway"), on_behalf_of=False)
-    parts = Parts(Suite({}), to_engine, BrowserSession(theirs, itself), Tickets(itself))
+    parts = Parts(
+        Suite({}), to_engine, BrowserSession(theirs, itself), ExternalLogin(itself), Tickets(itself)
+    )
     app = application(parts, asyncio.Event(), keep_alive=1, proxies=Networks.parse("127.0.0.0/8"))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="https://console", headers={"user-agent": "Firefox"}

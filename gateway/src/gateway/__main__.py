@@ -23,6 +23,7 @@ from chassis.tls import CertificateError, Certificates
 from gateway.api import HealthServicer
 from gateway.application import Parts, application
 from gateway.config import GatewayConfig
+from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
 from gateway.suite import Suite
 from gateway.tickets import Tickets
@@ -113,7 +114,14 @@ async def serve(config: GatewayConfig) -> None:
     http = _Http(
         uvicorn.Config(
             application(
-                Parts(suite, channels["engine"][1], channels["audit"][1], session, Tickets(itself)),
+                Parts(
+                    suite,
+                    channels["engine"][1],
+                    channels["audit"][1],
+                    session,
+                    ExternalLogin(itself),
+                    Tickets(itself),
+                ),
                 draining,
                 config.keep_alive_seconds,
                 config.trusted_proxies,

@@ -17,6 +17,7 @@ from chassis.errors import ServiceError
 from gateway import documents, oversize, paths, problems
 from gateway.actionlogs import Csv
 from gateway.artifacts import Download
+from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
 from gateway.sse import RunsStream, RunStream
 from gateway.suite import Suite
@@ -31,6 +32,7 @@ class Parts:
     engine: ServiceChannel
     audit: ServiceChannel
     session: BrowserSession
+    external: ExternalLogin
     tickets: Tickets
 
 
@@ -65,6 +67,8 @@ def application(parts: Parts, draining: asyncio.Event, keep_alive: float, proxie
                 RunStream(parts.engine, parts.tickets, draining, keep_alive).respond,
             ),
             Route("/api/v1/artifacts/{artifact_id}", Download(parts.engine).respond),
+            Route("/auth/oidc/{provider}", parts.external.begin),
+            Route("/auth/oidc/{provider}/callback", parts.external.finish),
             Route("/auth/session", parts.session.respond, methods=["GET", "POST", "DELETE"]),
             Route("/api/v1/action-logs.csv", Csv(parts.audit).respond),
             Route("/edge/too-large/{limit:int}/{rest:path}", oversize.refuse, methods=oversize.METHODS),

@@ -10,6 +10,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -51,7 +52,7 @@ class BrowserSession:
             metadata=credentials.whereabouts(request),
         )
         response = JSONResponse({"user": json_format.MessageToDict(answer.user)}, headers=_NO_STORE)
-        set_cookie(response, answer)
+        set_cookie(response, answer.session_token, answer.expires_at)
         return response
 
     async def _log_out(self, request: Request) -> Response:
@@ -67,13 +68,13 @@ class BrowserSession:
         return JSONResponse(json_format.MessageToDict(answer), headers=_NO_STORE)
 
 
-def set_cookie(response: Response, session: identity_pb2.OpenBrowserSessionResponse) -> None:
+def set_cookie(response: Response, token: str, ends: Timestamp) -> None:
     """Gives the browser its session."""
     # Until the browser is told otherwise or the session cannot be alive: identity says when it ends.
     response.set_cookie(
         COOKIE,
-        session.session_token,
-        expires=session.expires_at.ToDatetime(tzinfo=UTC),
+        token,
+        expires=ends.ToDatetime(tzinfo=UTC),
         path="/",
         secure=True,
         httponly=True,

@@ -8,6 +8,7 @@ from chassis import client, config, migrations
 from chassis.database import Database
 from identity import bootstrap
 from identity.config import IdentityConfig, KeysConfig
+from identity.providers import ProvidersError
 from identity.service import build
 from identity.signing import SigningKeyError
 from identity.tables import metadata
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write("usage: python -m identity [migrate | bootstrap]\n")
                 return 2
-    except (config.ConfigError, migrations.RevisionError, SigningKeyError) as error:
+    except (config.ConfigError, migrations.RevisionError, SigningKeyError, ProvidersError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -39,6 +39,16 @@ class IdentityConfig(KeysConfig):
         help="whether people may register themselves as Viewers; empty: yes, unless the profile is production",
         unsafe=lambda opened: "whoever finds the site would have an account; invite people" if opened else "",
     )
+    login_providers: Path | None = setting(
+        "MCPANEL_LOGIN_PROVIDERS",
+        default="",
+        help="a TOML file that says where people can log in by OpenID Connect; empty: nowhere else",
+    )
+    public_url: str = setting(
+        "MCPANEL_PUBLIC_ORIGIN",
+        default="http://127.0.0.1:8080",
+        help="where browsers reach the edge; login providers send them back there",
+    )
     argon2_memory_kib: int = setting(
         "MCPANEL_ARGON2_MEMORY_KIB", default="19456", help="memory of one hash, KiB"
     )

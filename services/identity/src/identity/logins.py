@@ -56,7 +56,7 @@ class Logins:
         """Tokens for the user with this email and password. Raises as `_with_password` does."""
 
         async def open_(tx: Transaction, user: User) -> Issued:
-            entered = await self._enter(tx, user, current().user_agent)
+            entered = await self.enter(tx, user, current().user_agent)
             return await self._issue(tx, user, entered.session.id, entered.secret)
 
         return await self._with_password(email, password, open_)
@@ -65,7 +65,7 @@ class Logins:
         """A session with a cookie for the user with this email and password. Raises as `_with_password` does."""
 
         async def open_(tx: Transaction, user: User) -> Entered:
-            return await self._enter(tx, user, user_agent, browser=True)
+            return await self.enter(tx, user, user_agent, browser=True)
 
         return await self._with_password(email, password, open_)
 
@@ -79,7 +79,7 @@ class Logins:
         """
         key = users.email_key(email)
         user = await self._count_login(key)
-        proved = await self._passwords.verify(user.password_hash if user else None, password)
+        proved = await self._passwords.verify((user and user.password_hash) or None, password)
         opened = None
         if user is not None and proved:
             fresh = (
@@ -94,13 +94,19 @@ class Logins:
     async def check_password(self, user: User, password: str) -> bool:
         """Whether this is the user's present password; counted like a login. Raises Exhausted TOO_MANY_REQUESTS."""
         await self._count_login(user.email_key)
-        return await self._passwords.verify(user.password_hash, password)
+        return await self._passwords.verify(user.password_hash or None, password)
 
     async def count_registration(self) -> None:
         """Counts a self-registration from the client's address. Raises Exhausted TOO_MANY_REQUESTS."""
         subject = throttling.address_subject("registration", current().client_address)
         async with self._db.begin(idempotent=False, audited=False) as tx:
             await _count(tx, subject, self._limits.registrations_per_address)
+
+    async def count_external(self) -> None:
+        """Counts a login elsewhere that is begun from the client's address. Raises Exhausted TOO_MANY_REQUESTS."""
+        subject = throttling.address_subject("external", current().client_address)
+        async with self._db.begin(idempotent=False, audited=False) as tx:
+            await _count(tx, subject, self._limits.logins_per_address)
 
     async def refresh(self, token: str) -> Issued:
         """Fresh tokens for a refresh token. Raises Unauthenticated REFRESH_TOKEN_INVALID."""
@@ -156,8 +162,13 @@ class Logins:
             await self.forgive(tx, user, current())
             return await open_(tx, user)
 
-    async def _enter(self, tx: Transaction, user: User, user_agent: str, *, browser: bool = False) -> Entered:
-        """Opens a session for the user, who is locked and has proved who it is, and records the login."""
+    async def enter(
+        self, tx: Transaction, user: User, user_agent: str, *, browser: bool = False, provider: str = ""
+    ) -> Entered:
+        """Opens a session for the user, who is locked and has proved who it is, and records the login.
+
+        `provider` is where, if it was elsewhere.
+        """
         random = self._random(sessions.RANDOM_BYTES)
         secret = sessions.new_cookie(random) if browser else sessions.first_token(random)
         session = sessions.opened(
@@ -173,7 +184,12 @@ class Logins:
             tx,
             action="USER_LOGGED_IN",
             entity=("user", user.id),
-            new={"session_id": session.id, "kind": session.kind, "user_agent": session.user_agent},
+            new={
+                "session_id": session.id,
+                "kind": session.kind,
+                "user_agent": session.user_agent,
+                **({"provider": provider} if provider else {}),
+            },
             personal=("user_agent",),
             actor=_as(user),
         )

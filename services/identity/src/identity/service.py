@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from chassis.client import ServiceChannel
 from chassis.database import Database
 from chassis.server import Server
-from identity import built_in, store
+from identity import built_in, providers, store
 from identity.api import IdentityService, Parts
 from identity.authenticator import LocalAuthenticator
 from identity.config import IdentityConfig
+from identity.external import ExternalLogins
 from identity.logins import Limits, Logins
 from identity.passwords import Passwords
 from identity.signing import Signer
@@ -30,7 +31,9 @@ class Service:
 
 
 def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits | None = None) -> Service:
-    """The service. Raises SigningKeyError when there is no key to sign with."""
+    """The service. Raises SigningKeyError when there is no key to sign with, ProvidersError for a file of login
+    providers that cannot be used.
+    """
     signer = Signer(config.signing_key)
     db = Database(config.database_url, metadata, name="identity", repeat_key=lambda: signer.key.repeat_secret)
     key_use, session_use = Use(db, store.keys.note_used), Use(db, store.sessions.note_used)
@@ -39,12 +42,15 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
         memory_kib=config.argon2_memory_kib, passes=config.argon2_passes, threads=config.password_threads
     )
     authenticator = LocalAuthenticator(db, key_use, session_use)
+    logins = Logins(db, passwords, signer, secrets.token_bytes, limits or Limits())
+    known = providers.load(config.login_providers, is_local=config.profile == "local")
     parts = Parts(
         db=db,
         authenticator=authenticator,
         passwords=passwords,
         signer=signer,
-        logins=Logins(db, passwords, signer, secrets.token_bytes, limits or Limits()),
+        logins=logins,
+        external=ExternalLogins(db, logins, secrets.token_bytes, known, config.public_url),
         random=secrets.token_bytes,
         registration_open=config.registration_open,
     )

@@ -127,6 +127,28 @@ refresh_tokens: Final = Table(
     Index(None, "expires_at"),
 )
 
+external_logins: Final = Table(
+    "external_logins",
+    metadata,
+    Column("state_digest", LargeBinary, primary_key=True, comment="SHA-256 of OAuth's state"),
+    Column("provider", String(63), nullable=False),
+    Column(
+        "binding_digest", LargeBinary, nullable=False, comment="SHA-256 of what the browser's cookie holds"
+    ),
+    Column("redirect_to", String(2048), nullable=False),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+)
+
+external_identities: Final = Table(
+    "external_identities",
+    metadata,
+    Column("provider", String(63), primary_key=True),
+    Column("subject", String(255), primary_key=True, comment="the provider's own id of the person"),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    _time("created_at"),
+)
+
 stream_tickets: Final = Table(
     "stream_tickets",
     metadata,

@@ -86,5 +86,6 @@ class Purge:
                 ended = await store.sessions.purge(tx)
                 windows = await store.attempts.purge(tx)
                 await store.tickets.purge(tx)
+                await store.external.purge(tx)
         if ended or windows:
             log.info("purged", extra={"sessions": ended, "windows": windows})

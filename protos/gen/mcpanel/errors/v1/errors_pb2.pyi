@@ -103,6 +103,8 @@ class Error(_message.Message):
         SERVICE_ACCOUNT_NAME_TAKEN: _ClassVar[Error.Reason]
         SERVICE_ACCOUNT_BUILT_IN: _ClassVar[Error.Reason]
         STREAM_TICKET_INVALID: _ClassVar[Error.Reason]
+        LOGIN_PROVIDER_UNKNOWN: _ClassVar[Error.Reason]
+        EXTERNAL_LOGIN_FAILED: _ClassVar[Error.Reason]
         API_KEY_ENDED: _ClassVar[Error.Reason]
         PRINCIPAL_NOT_FOUND: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
@@ -202,6 +204,8 @@ class Error(_message.Message):
     SERVICE_ACCOUNT_NAME_TAKEN: Error.Reason
     SERVICE_ACCOUNT_BUILT_IN: Error.Reason
     STREAM_TICKET_INVALID: Error.Reason
+    LOGIN_PROVIDER_UNKNOWN: Error.Reason
+    EXTERNAL_LOGIN_FAILED: Error.Reason
     API_KEY_ENDED: Error.Reason
     PRINCIPAL_NOT_FOUND: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason

@@ -587,6 +587,69 @@ class OpenBrowserSessionResponse(_message.Message):
     user: User
     def __init__(self, session_token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
+class ListLoginProvidersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListLoginProvidersResponse(_message.Message):
+    __slots__ = ("providers",)
+    class Provider(_message.Message):
+        __slots__ = ("name", "title")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        TITLE_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        title: str
+        def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ...) -> None: ...
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[ListLoginProvidersResponse.Provider]
+    def __init__(self, providers: _Optional[_Iterable[_Union[ListLoginProvidersResponse.Provider, _Mapping]]] = ...) -> None: ...
+
+class BeginExternalLoginRequest(_message.Message):
+    __slots__ = ("provider", "redirect_to")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_TO_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    redirect_to: str
+    def __init__(self, provider: _Optional[str] = ..., redirect_to: _Optional[str] = ...) -> None: ...
+
+class BeginExternalLoginResponse(_message.Message):
+    __slots__ = ("authorization_url", "binding")
+    AUTHORIZATION_URL_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    authorization_url: str
+    binding: str
+    def __init__(self, authorization_url: _Optional[str] = ..., binding: _Optional[str] = ...) -> None: ...
+
+class FinishExternalLoginRequest(_message.Message):
+    __slots__ = ("provider", "code", "state", "binding", "issuer", "error", "user_agent")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    code: str
+    state: str
+    binding: str
+    issuer: str
+    error: str
+    user_agent: str
+    def __init__(self, provider: _Optional[str] = ..., code: _Optional[str] = ..., state: _Optional[str] = ..., binding: _Optional[str] = ..., issuer: _Optional[str] = ..., error: _Optional[str] = ..., user_agent: _Optional[str] = ...) -> None: ...
+
+class FinishExternalLoginResponse(_message.Message):
+    __slots__ = ("session_token", "expires_at", "user", "redirect_to")
+    SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_TO_FIELD_NUMBER: _ClassVar[int]
+    session_token: str
+    expires_at: _timestamp_pb2.Timestamp
+    user: User
+    redirect_to: str
+    def __init__(self, session_token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., redirect_to: _Optional[str] = ...) -> None: ...
+
 class AuthenticateRequest(_message.Message):
     __slots__ = ("credential",)
     CREDENTIAL_FIELD_NUMBER: _ClassVar[int]

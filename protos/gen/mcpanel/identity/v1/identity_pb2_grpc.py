@@ -160,6 +160,21 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionResponse.FromString,
                 _registered_method=True)
+        self.ListLoginProviders = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/ListLoginProviders',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListLoginProvidersRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListLoginProvidersResponse.FromString,
+                _registered_method=True)
+        self.BeginExternalLogin = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/BeginExternalLogin',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.BeginExternalLoginRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.BeginExternalLoginResponse.FromString,
+                _registered_method=True)
+        self.FinishExternalLogin = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/FinishExternalLogin',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.FinishExternalLoginRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.FinishExternalLoginResponse.FromString,
+                _registered_method=True)
         self.Authenticate = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/Authenticate',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AuthenticateRequest.SerializeToString,
@@ -391,6 +406,29 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLoginProviders(self, request, context):
+        """Lists where one can log in beside here (OpenID Connect), for login pages: a link to `/auth/oidc/{name}` each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginExternalLogin(self, request, context):
+        """Begins a login elsewhere: says where to send the browser. Errors: LOGIN_PROVIDER_UNKNOWN, TOO_MANY_REQUESTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishExternalLogin(self, request, context):
+        """Ends a login elsewhere: takes what the provider sent the browser back with, and opens a browser's session. Whoever logs
+        in for the first time becomes a user; the role follows the provider's groups. Errors: LOGIN_PROVIDER_UNKNOWN,
+        EXTERNAL_LOGIN_FAILED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Authenticate(self, request, context):
         """Says whose credential this is. For services, which cache the answer for at most five seconds.
         Errors: CREDENTIALS_INVALID.
@@ -564,6 +602,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.OpenBrowserSession,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionResponse.SerializeToString,
+            ),
+            'ListLoginProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLoginProviders,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListLoginProvidersRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListLoginProvidersResponse.SerializeToString,
+            ),
+            'BeginExternalLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginExternalLogin,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.BeginExternalLoginRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.BeginExternalLoginResponse.SerializeToString,
+            ),
+            'FinishExternalLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishExternalLogin,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.FinishExternalLoginRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.FinishExternalLoginResponse.SerializeToString,
             ),
             'Authenticate': grpc.unary_unary_rpc_method_handler(
                     servicer.Authenticate,
@@ -1272,6 +1325,87 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/OpenBrowserSession',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.OpenBrowserSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLoginProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/ListLoginProviders',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListLoginProvidersRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListLoginProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginExternalLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/BeginExternalLogin',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.BeginExternalLoginRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.BeginExternalLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishExternalLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/FinishExternalLogin',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.FinishExternalLoginRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.FinishExternalLoginResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -118,6 +118,15 @@ class IdentityServiceStub:
     """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
     recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
     """
+    ListLoginProviders: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListLoginProvidersRequest, _identity_pb2.ListLoginProvidersResponse]
+    """Lists where one can log in beside here (OpenID Connect), for login pages: a link to `/auth/oidc/{name}` each."""
+    BeginExternalLogin: _grpc.UnaryUnaryMultiCallable[_identity_pb2.BeginExternalLoginRequest, _identity_pb2.BeginExternalLoginResponse]
+    """Begins a login elsewhere: says where to send the browser. Errors: LOGIN_PROVIDER_UNKNOWN, TOO_MANY_REQUESTS."""
+    FinishExternalLogin: _grpc.UnaryUnaryMultiCallable[_identity_pb2.FinishExternalLoginRequest, _identity_pb2.FinishExternalLoginResponse]
+    """Ends a login elsewhere: takes what the provider sent the browser back with, and opens a browser's session. Whoever logs
+    in for the first time becomes a user; the role follows the provider's groups. Errors: LOGIN_PROVIDER_UNKNOWN,
+    EXTERNAL_LOGIN_FAILED.
+    """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
     Errors: CREDENTIALS_INVALID.
@@ -228,6 +237,15 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     OpenBrowserSession: _aio.UnaryUnaryMultiCallable[_identity_pb2.OpenBrowserSessionRequest, _identity_pb2.OpenBrowserSessionResponse]  # type: ignore[assignment]
     """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
     recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
+    """
+    ListLoginProviders: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListLoginProvidersRequest, _identity_pb2.ListLoginProvidersResponse]  # type: ignore[assignment]
+    """Lists where one can log in beside here (OpenID Connect), for login pages: a link to `/auth/oidc/{name}` each."""
+    BeginExternalLogin: _aio.UnaryUnaryMultiCallable[_identity_pb2.BeginExternalLoginRequest, _identity_pb2.BeginExternalLoginResponse]  # type: ignore[assignment]
+    """Begins a login elsewhere: says where to send the browser. Errors: LOGIN_PROVIDER_UNKNOWN, TOO_MANY_REQUESTS."""
+    FinishExternalLogin: _aio.UnaryUnaryMultiCallable[_identity_pb2.FinishExternalLoginRequest, _identity_pb2.FinishExternalLoginResponse]  # type: ignore[assignment]
+    """Ends a login elsewhere: takes what the provider sent the browser back with, and opens a browser's session. Whoever logs
+    in for the first time becomes a user; the role follows the provider's groups. Errors: LOGIN_PROVIDER_UNKNOWN,
+    EXTERNAL_LOGIN_FAILED.
     """
     Authenticate: _aio.UnaryUnaryMultiCallable[_identity_pb2.AuthenticateRequest, _identity_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Says whose credential this is. For services, which cache the answer for at most five seconds.
@@ -486,6 +504,33 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.OpenBrowserSessionResponse, _abc.Awaitable[_identity_pb2.OpenBrowserSessionResponse]]:
         """Logs a user in at a browser: opens a session that goes by a cookie, for the gateway, which sets it. Counted, judged and
         recorded as Login is. Errors: LOGIN_FAILED, TOO_MANY_REQUESTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLoginProviders(
+        self,
+        request: _identity_pb2.ListLoginProvidersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListLoginProvidersResponse, _abc.Awaitable[_identity_pb2.ListLoginProvidersResponse]]:
+        """Lists where one can log in beside here (OpenID Connect), for login pages: a link to `/auth/oidc/{name}` each."""
+
+    @_abc_1.abstractmethod
+    def BeginExternalLogin(
+        self,
+        request: _identity_pb2.BeginExternalLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.BeginExternalLoginResponse, _abc.Awaitable[_identity_pb2.BeginExternalLoginResponse]]:
+        """Begins a login elsewhere: says where to send the browser. Errors: LOGIN_PROVIDER_UNKNOWN, TOO_MANY_REQUESTS."""
+
+    @_abc_1.abstractmethod
+    def FinishExternalLogin(
+        self,
+        request: _identity_pb2.FinishExternalLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.FinishExternalLoginResponse, _abc.Awaitable[_identity_pb2.FinishExternalLoginResponse]]:
+        """Ends a login elsewhere: takes what the provider sent the browser back with, and opens a browser's session. Whoever logs
+        in for the first time becomes a user; the role follows the provider's groups. Errors: LOGIN_PROVIDER_UNKNOWN,
+        EXTERNAL_LOGIN_FAILED.
         """
 
     @_abc_1.abstractmethod

@@ -1,11 +1,12 @@
 """The IdentityService: who may do what.
 
-`users`, `sessions`, `roles`, `accounts`, `keys`, `streams` and `internal` hold the methods, by what they are about;
-`common` has what they share.
+`users`, `sessions`, `roles`, `accounts`, `keys`, `streams`, `external` and `internal` hold the methods, by what they
+are about; `common` has what they share.
 """
 
 from identity.api.accounts import Accounts
 from identity.api.common import Parts
+from identity.api.external import External
 from identity.api.internal import Internal
 from identity.api.keys import Keys
 from identity.api.roles import Roles
@@ -18,6 +19,14 @@ __all__ = ["IdentityService", "Parts"]
 
 
 class IdentityService(
-    Users, Sessions, Roles, Accounts, Keys, Internal, Streams, identity_pb2_grpc.IdentityServiceServicer
+    Users,
+    Sessions,
+    Roles,
+    Accounts,
+    Keys,
+    Internal,
+    Streams,
+    External,
+    identity_pb2_grpc.IdentityServiceServicer,
 ):
     """The servicer."""

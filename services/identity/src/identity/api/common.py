@@ -6,6 +6,7 @@ from chassis import paging
 from chassis.context import Caller
 from chassis.database import Database
 from identity.authenticator import LocalAuthenticator
+from identity.external import ExternalLogins
 from identity.logins import Logins, Random
 from identity.passwords import Passwords
 from identity.signing import Signer
@@ -20,6 +21,7 @@ class Parts:
     passwords: Passwords
     signer: Signer
     logins: Logins
+    external: ExternalLogins
     random: Random
     registration_open: bool
 
@@ -33,6 +35,7 @@ class Part:
         self._passwords = parts.passwords
         self._signer = parts.signer
         self._logins = parts.logins
+        self._external = parts.external
         self._random = parts.random
         self._registration_open = parts.registration_open
 

@@ -20,6 +20,8 @@ from identity.domain.roles import ADMIN, VIEWER
 
 CHANGEABLE: Final = ("email", "full_name", "role_name", "is_active")
 """The fields an update may name."""
+NO_PASSWORD: Final = ""
+"""In place of a hash: no password is right."""
 PERSONAL: Final = ("email", "full_name")
 """The facts of a user that are about the person."""
 _OWN: Final = frozenset({"full_name"})
@@ -189,10 +191,15 @@ def has_new_password(before: User, now: User) -> bool:
     return now.version != before.version and now.password_hash != before.password_hash
 
 
+def is_last_administrator(before: User, after: User | None, administrators: int) -> bool:
+    """Whether the last of `administrators` would be gone; `after` None: deleted."""
+    stays = after is not None and after.administrates
+    return before.administrates and not stays and administrators <= 1
+
+
 def keep_an_administrator(before: User, after: User | None, administrators: int) -> None:
     """Raises Precondition LAST_ADMINISTRATOR when the last of `administrators` would be gone; `after` None: deleted."""
-    stays = after is not None and after.administrates
-    if before.administrates and not stays and administrators <= 1:
+    if is_last_administrator(before, after, administrators):
         raise Precondition(
             "LAST_ADMINISTRATOR",
             "this is the last administrator; make someone else one first",
