@@ -79,7 +79,7 @@ async def visit(provider: LocalProvider, start: Start, tmp_path: Path) -> AsyncI
         theirs = channel(world.config.listen, peer="identity")
         itself = channel(world.config.listen, peer="identity", key=world.key("gateway"), on_behalf_of=False)
         parts = Parts(
-            Suite({}), theirs, BrowserSession(theirs, itself), ExternalLogin(itself), Tickets(itself)
+            Suite({}), theirs, theirs, BrowserSession(theirs, itself), ExternalLogin(itself), Tickets(itself)
         )
         app = application(parts, asyncio.Event(), keep_alive=1, proxies=Networks.parse("127.0.0.0/8"))
         browser = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://console")

@@ -48,7 +48,12 @@ async def browser(world: World, engine: ScriptedEngine) -> AsyncIterator[httpx.A
     theirs = channel(world.config.listen, peer="identity")
     itself = channel(world.config.listen, peer="identity", key=world.key("gateway"), on_behalf_of=False)
     parts = Parts(
-        Suite({}), to_engine, BrowserSession(theirs, itself), ExternalLogin(itself), Tickets(itself)
+        Suite({}),
+        to_engine,
+        theirs,
+        BrowserSession(theirs, itself),
+        ExternalLogin(itself),
+        Tickets(itself),
     )
     app = application(parts, asyncio.Event(), keep_alive=1, proxies=Networks.parse("127.0.0.0/8"))
     async with httpx.AsyncClient(

@@ -12,6 +12,8 @@ FRESH: Final = 2.0
 """Seconds after which what is known is asked for again, beside the calls."""
 STALE: Final = 4.0
 """Seconds after which calls wait for the answer: the end of a session works everywhere within five."""
+_PATIENCE: Final = 2.0
+"""Seconds an attempt may take: an identity that hangs must hold up nobody for longer."""
 _PAUSE: Final = 1.0
 """Seconds between two attempts while identity is away."""
 
@@ -50,7 +52,8 @@ class Revocations:
     async def _ask(self) -> None:
         asked_at = self._clock()
         try:
-            self._ended = frozenset(await self._fetch())
+            async with asyncio.timeout(_PATIENCE):
+                self._ended = frozenset(await self._fetch())
         except Exception as error:  # whatever it is, tokens still run out by themselves
             if not self._is_away:
                 log.warning("ended sessions cannot be asked for", extra={"error": str(error)})
