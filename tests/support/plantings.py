@@ -27,6 +27,7 @@ _SOURCE: Final = {
     "database": "d",
     "username": "u",
 }
+_FINISH: Final = {"provider": "nowhere", "code": "code", "state": "state", "binding": "binding"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,21 @@ PLANTINGS: Final[dict[str, tuple[Planting, ...]]] = {
     "identity.v1.AuthenticateRequest.credential": (
         Planting("IdentityService.Authenticate", {"credential": "$secret"}, "registry"),
         Planting("IdentityService.Authenticate", {"credential": "mcp_$secret"}, "registry"),
+    ),
+    "identity.v1.OpenBrowserSessionRequest.password": (
+        Planting("IdentityService.OpenBrowserSession", {"email": "$email", "password": "$secret"}, "gateway"),
+    ),
+    "identity.v1.FinishExternalLoginRequest.code": (
+        Planting("IdentityService.FinishExternalLogin", _FINISH | {"code": "$secret"}, "gateway"),
+    ),
+    "identity.v1.FinishExternalLoginRequest.state": (
+        Planting("IdentityService.FinishExternalLogin", _FINISH | {"state": "$secret"}, "gateway"),
+    ),
+    "identity.v1.FinishExternalLoginRequest.binding": (
+        Planting("IdentityService.FinishExternalLogin", _FINISH | {"binding": "$secret"}, "gateway"),
+    ),
+    "identity.v1.RedeemStreamTicketRequest.ticket": (
+        Planting("IdentityService.RedeemStreamTicket", {"ticket": "$secret"}, "gateway"),
     ),
     "datasources.v1.DataSource.secret_value": (
         Planting(
