@@ -9,7 +9,7 @@ import base64
 import copy
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def history(
         log.signed(Frontier(), NOW, signer),
     )
     for size in batches:
-        added = log.extend(tree, records[tree.size : size], NOW, signer)
+        added = log.extend(tree, [*map(asdict, records[tree.size : size])], NOW, signer)
         milestone = Milestone(added.checkpoint, Frontier.from_bytes(size, added.checkpoint.frontier).hashes)
         if size <= first:
             start = milestone

@@ -238,7 +238,7 @@ def test_personal_values_are_found_at_any_depth_and_in_any_shape() -> None:
 
     pairs = personal.pairs([Delivery(one)])
     made = {pair: personal.disclose(pair, bytes(32)).commitment for pair in pairs}
-    hidden = personal.committed(Delivery(one), made)
+    hidden = Record(**personal.committed(Delivery(one), made))
 
     assert pairs == {("u", "a@x"), ("u", "b@x"), ("u", "Ada"), ("u", "1815")}
     assert not any(value in json.dumps(hidden.details) for value in ("a@x", "b@x", "Ada", "1815"))

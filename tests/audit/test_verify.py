@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def of(*details: Mapping[str, Json], action: str = "MCP_CREATED") -> str:
         Record(record_id=f"r{at}", time=NOW, service="s", action=action, outcome="OK", details=dict(one))
         for at, one in enumerate(details)
     ]
-    added = log.extend(Frontier(), found, NOW, SIGNER)
+    added = log.extend(Frontier(), [*map(asdict, found)], NOW, SIGNER)
     parts: list[Exported | Milestone] = [*map(Exported, added.leaves), Milestone(added.checkpoint)]
     pieces = [
         wire.export_header(Scope(None, added.checkpoint), "", NOW, SIGNER.verifier),

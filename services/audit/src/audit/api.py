@@ -10,9 +10,9 @@ import grpc.aio
 
 from audit import exporting, log, merkle, personal, store, verification, wire
 from audit.checkpoint import Signer
-from audit.domain import Exported, Record
+from audit.domain import Exported
 from audit.keys import Signing
-from audit.personal import Delivery
+from audit.personal import Committed, Delivery
 from audit.watching import Watches
 from audit.witness import Keeper
 from chassis import filtering, outbox, paging
@@ -165,8 +165,8 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             await outbox.add(tx, entity=personal.subject(request.subject_id), details={"values": erased})
             return tx.reply(audit_pb2.EraseSubjectResponse(erased_values=erased))
 
-    async def _committed(self, tx: Transaction, delivered: list[Delivery]) -> list[Record]:
-        """The records with commitments to what in them is about a person; what is new of that is kept."""
+    async def _committed(self, tx: Transaction, delivered: list[Delivery]) -> list[Committed]:
+        """The records' fields with commitments to what in them is about a person; what is new of that is kept."""
         pairs = personal.pairs(delivered)
         known = await store.commitments(tx, pairs) if pairs else {}
         new = [

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from audit import canonical, merkle
 from audit.checkpoint import Signer, Statement, Verifier
-from audit.domain import RECORD, Checkpoint, Entry, Leaf, Record
+from audit.domain import Checkpoint, Entry, Leaf
 from audit.merkle import Frontier
-from audit.personal import Delivery
+from audit.personal import Committed, Delivery
 from chassis import errors
 
 
@@ -70,7 +70,7 @@ def fresh(deliveries: Iterable[Delivery], known: Set[str]) -> list[Delivery]:
     return [one for one in reversed(found.values()) if one.record.record_id not in known]
 
 
-def extend(tree: Frontier, records: Sequence[Record], now: datetime, signer: Signer) -> Addition:
+def extend(tree: Frontier, records: Sequence[Committed], now: datetime, signer: Signer) -> Addition:
     """What appending `records`, at least one, adds to `tree`; `now` is when they are recorded."""
     leaves = tuple(_leaf(record, tree.size + place, now) for place, record in enumerate(records))
     grown, nodes = tree.grow(leaf.leaf_hash for leaf in leaves)
@@ -111,7 +111,6 @@ def damaged(why: str) -> errors.DataLoss:
     )
 
 
-def _leaf(record: Record, index: int, now: datetime) -> Leaf:
-    values = {name: getattr(record, name) for name in RECORD}
-    entry = Entry(**values, index=index, recorded_at=now, format=canonical.NEWEST)
+def _leaf(record: Committed, index: int, now: datetime) -> Leaf:
+    entry = Entry(**record, index=index, recorded_at=now, format=canonical.NEWEST)
     return Leaf(entry, leaf_of(entry))

@@ -32,6 +32,8 @@ _NAMELESS: Final = _NOT_PEOPLE | {"anonymous", "webhook"}
 R = TypeVar("R", bound=Record)
 Pair = tuple[str, str]
 """Whom a value is about, by id, and the value."""
+Committed = dict[str, Any]
+"""A record's fields by their names: what an entry is made of."""
 Change = Callable[[Pair], str]
 
 
@@ -81,10 +83,10 @@ def pairs(deliveries: Iterable[Delivery]) -> set[Pair]:
     return found
 
 
-def committed(delivery: Delivery, commitments: Mapping[Pair, str]) -> Record:
-    """The record with commitments in place of what is about a person."""
+def committed(delivery: Delivery, commitments: Mapping[Pair, str]) -> Committed:
+    """The record's fields with commitments in place of what is about a person."""
     values = {name: getattr(delivery.record, name) for name in RECORD}
-    return Record(**(values | _changes(delivery, commitments.__getitem__)))
+    return values | _changes(delivery, commitments.__getitem__)
 
 
 def tokens(record: Record) -> set[str]:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 500
 _BYTES: Final = 3 * 1024 * 1024
 _IDLE_SECONDS: Final = 5.0
-GATHER: Final = 0.4
+GATHER: Final = 0.6
 """Seconds between batches that are not full: with each, what was committed meanwhile travels along."""
 _FIRST_DELAY: Final = 0.2
 _MAX_DELAY: Final = 15.0
