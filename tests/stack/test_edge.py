@@ -69,12 +69,17 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 class _Content(BaseHTTPRequestHandler):
-    """Answers `/busy` as a service with too much to do does, everything else with 204."""
+    """Answers `/busy` as a service with too much to do does, `/apps/` with the headers it got and a cookie, everything
+    else with 204.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.path.startswith("/apps/"):
+            self._echo()
+            return
         busy = self.path == "/busy"
         body = b'{"code":14,"message":"busy","details":[{"retryDelay":"1.250s"}]}' if busy else b""
         self.send_response(503 if busy else 204)
@@ -84,6 +89,14 @@ class _Content(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.do_GET()
+
+    def _echo(self) -> None:
+        body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
+        self.send_response(200)
+        self.send_header("set-cookie", "__Host-mcpanel=planted; Secure; Path=/")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
@@ -254,6 +267,39 @@ async def test_grpc_to_a_host_name_that_is_not_ours_is_refused(tight: int) -> No
 
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     assert "host name" in str(refused.value.details())
+
+
+def test_apps_have_an_origin_of_their_own_where_no_credential_gets_in_and_no_cookie_out(
+    tmp_path: Path,
+) -> None:
+    ports = Ports.free()
+    credentials = {
+        "cookie": "__Host-mcpanel=mine; other=1",
+        "authorization": "Bearer mine",
+        "x-api-key": "mine",
+        "x-mcpanel-on-behalf-of": "mine",
+        "proxy-authorization": "Basic mine",
+    }
+    told = {"x-forwarded-for": "203.0.113.9", "x-other": "kept"}
+
+    with ThreadingHTTPServer(("127.0.0.1", ports.gateway_http), _Content) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with _edge(tmp_path, {}, ports):
+            apps = f"http://127.0.0.1:{ports.apps}"
+            app = HTTP.get(f"{apps}/apps/a/index.html", headers=credentials | told)
+            others = [HTTP.get(f"{apps}{path}") for path in ("/", "/api/v1/roles", "/docs", "/appsandmore")]
+            elsewhere = HTTP.get(f"{apps}/apps/a/", headers={"host": "evil.example.com"})
+        server.shutdown()
+
+    got = app.json()
+    assert (app.status_code, got["x-other"], got["x-forwarded-for"]) == (200, "kept", "127.0.0.1")
+    assert not credentials.keys() & got.keys()
+    assert "mine" not in app.text
+    assert "set-cookie" not in app.headers
+    assert app.headers["x-content-type-options"] == "nosniff"
+    assert [answer.status_code for answer in others] == [404] * 4
+    assert {answer.json()["details"][0]["reason"] for answer in others} == {"PATH_NOT_FOUND"}
+    assert elsewhere.status_code == 421
 
 
 def test_every_host_and_origin_may_be_allowed_and_still_no_page_elsewhere_sends_a_cookie(
@@ -462,9 +508,11 @@ def test_with_a_certificate_the_edge_speaks_https_leads_there_and_takes_a_new_on
         "MCPANEL_EDGE_HOST": "0.0.0.0",  # noqa: S104 - what a certificate allows
     }
 
-    with _edge(tmp_path, settings) as port:
+    ports = Ports.free()
+    with _edge(tmp_path, settings, ports) as port:
         with httpx.Client(verify=trusting, trust_env=False) as https:
             secure = https.get(f"https://localhost:{port}/api/v1/roles?no=1")
+            app = https.get(f"https://localhost:{ports.apps}/")
         led = HTTP.post(f"http://localhost:{redirect}/auth/login?x=1")
         elsewhere = HTTP.get(f"http://localhost:{redirect}/", headers={"host": "evil.example"})
         before = _serial(port)
@@ -475,7 +523,9 @@ def test_with_a_certificate_the_edge_speaks_https_leads_there_and_takes_a_new_on
         after = _serial(port)
 
     assert secure.status_code == 400
-    assert secure.headers["strict-transport-security"] == "max-age=31536000"
+    assert app.status_code == 404
+    for answer in (secure, app):
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert (led.status_code, led.headers["location"]) == (308, f"https://localhost:{port}/auth/login?x=1")
     assert "location" not in elsewhere.headers
     assert (before, after) == (1, 2)

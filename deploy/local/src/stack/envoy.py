@@ -114,11 +114,11 @@ def _filled(found: Any, made: Mapping[str, list[Any]]) -> Any:
 
 def _drop_elsewhere(config: dict[str, Any]) -> None:
     """With every host name allowed there is no other."""
-    (filters,) = (chain["filters"] for chain in config["static_resources"]["listeners"][0]["filter_chains"])
-    route_config = filters[0]["typed_config"]["route_config"]
-    route_config["virtual_hosts"] = [
-        host for host in route_config["virtual_hosts"] if host["name"] != "elsewhere"
-    ]
+    for listener in config["static_resources"]["listeners"]:
+        for chain in listener["filter_chains"]:
+            route_config = chain["filters"][0]["typed_config"]["route_config"]
+            hosts = route_config["virtual_hosts"]
+            route_config["virtual_hosts"] = [host for host in hosts if host["name"] != "elsewhere"]
 
 
 def _spread(config: dict[str, Any], cluster: str, ports: Sequence[int]) -> None:

@@ -78,34 +78,31 @@ def _watched(name: str, folder: Path) -> Json:
 
 
 def apply(edge: Json, config: EdgeConfig, port: int, secret_file: Path) -> None:
-    """Makes the edge's listener speak TLS, tells browsers to stay with it, and adds the redirecting listener."""
+    """Makes the edge's listeners speak TLS, tells browsers to stay with it, and adds the redirecting listener."""
     listeners = edge["static_resources"]["listeners"]
-    (chain,) = listeners[0]["filter_chains"]
-    chain["transport_socket"] = {
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-                "tls_certificate_sds_secret_configs": [
-                    {
-                        "name": _NAME,
-                        "sds_config": {
-                            "path_config_source": {"path": str(secret_file)},
-                            "resource_api_version": "V3",
-                        },
-                    }
-                ],
-            },
-        },
+    shown = {
+        "name": _NAME,
+        "sds_config": {"path_config_source": {"path": str(secret_file)}, "resource_api_version": "V3"},
     }
-    if config.hsts_seconds:
-        header = {"key": "strict-transport-security", "value": f"max-age={config.hsts_seconds}"}
-        route_config = chain["filters"][0]["typed_config"]["route_config"]
-        route_config["response_headers_to_add"].append(
-            {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-        )
+    for listener in listeners:
+        (chain,) = listener["filter_chains"]
+        chain["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "common_tls_context": {
+                    "alpn_protocols": ["h2", "http/1.1"],
+                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                    "tls_certificate_sds_secret_configs": [shown],
+                },
+            },
+        }
+        if config.hsts_seconds:
+            header = {"key": "strict-transport-security", "value": f"max-age={config.hsts_seconds}"}
+            route_config = chain["filters"][0]["typed_config"]["route_config"]
+            route_config["response_headers_to_add"].append(
+                {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+            )
     if config.redirect_port:
         listeners.append(_redirect(config, port))
 

@@ -25,6 +25,7 @@ class Ports:
     """One port a listener, all on 127.0.0.1. `MCPANEL_PORT` moves the edge, `MCPANEL_<NAME>_PORT` others."""
 
     edge: int = 8080
+    apps: int = 8081
     gateway_http: int = 8000
     gateway_grpc: int = 50050
     registry: int = 50051

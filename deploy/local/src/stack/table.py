@@ -304,7 +304,7 @@ TABLE: tuple[Entry, ...] = (
         _edge,
         needs=(),
         ready=("tcp", "edge"),
-        listens=("edge",),
+        listens=("edge", "apps"),
         stops=0,
     ),
 )
