@@ -46,6 +46,16 @@ class EngineConfig(BusConfig):
         default=0.0,
         help="how long the events, steps and artifacts of a run are kept after its end, in days; 0: for ever",
     )
+    active_runs_per_user: int = setting(
+        "MCPANEL_ACTIVE_RUNS_PER_USER",
+        default=0,
+        help="how many runs of one user may be under way at once; 0: any number",
+    )
+    runs_per_user_and_hour: int = setting(
+        "MCPANEL_RUNS_PER_USER_AND_HOUR",
+        default=0,
+        help="how many runs one user may start within an hour; 0: any number",
+    )
     lease_seconds: float = setting(
         "MCPANEL_LEASE_SECONDS",
         default=15.0,

@@ -24,6 +24,7 @@ from engine.following import Following
 from engine.hub import Hub
 from engine.link import Link
 from engine.owners import Owners
+from engine.quotas import Quota
 from engine.reach import Reach
 from engine.reads import Reads
 from engine.receiving import Receiving
@@ -87,7 +88,9 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
     files = open_store(config.artifacts_url, config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
-    starter = Starter(catalogue, dispatcher)
+    starter = Starter(
+        catalogue, dispatcher, Quota(config.active_runs_per_user, config.runs_per_user_and_hour)
+    )
     reach = Reach(peers.registry)
     owners = Owners(peers.identity, starter, reach)
     firing = Firing(db, starter, owners, config.poll_seconds)

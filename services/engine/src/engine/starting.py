@@ -16,6 +16,7 @@ from engine.catalogue import Catalogue, Prepared
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
 from engine.domain import Payload
+from engine.quotas import Quota
 from engine.records import RunInfo, RunRecord
 from engine.state import CancelRequested, Copy
 from engine.store import hot, limits
@@ -62,9 +63,14 @@ class Started:
 class Starter:
     """Starts runs, for whoever asks: callers, schedules, webhooks, other runs."""
 
-    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher) -> None:
+    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher, quota: Quota) -> None:
         self._catalogue = catalogue
         self._dispatcher = dispatcher
+        self._quota = quota
+
+    def is_plain(self, wish: Wish) -> bool:
+        """Whether no other run has a say in whether it starts."""
+        return wish.is_plain and not self._quota.is_set
 
     async def prepare(
         self, workflow: str, version: int, given: Mapping[str, Json]
@@ -119,11 +125,16 @@ class Starter:
     async def add(self, tx: Transaction, wish: Wish) -> Started:
         """Writes the run, unless there is one already that is as good. Call `committed` or `abandoned` after it.
 
-        Raises AlreadyExists RUN_EXISTS and Exhausted CONCURRENCY_LIMIT, naming the run that is in the way.
+        Raises AlreadyExists RUN_EXISTS and Exhausted CONCURRENCY_LIMIT, naming the run that is in the way, and
+        Exhausted RUN_QUOTA_EXCEEDED.
         """
+        user_id = current().caller.effective.id
+        if self._quota.is_set:  # first: whoever decides for the user decides alone
+            await limits.lock(tx, f"quota:{user_id}")
         existing, in_the_way = await self._by_key(tx, wish)
         if existing is not None:
             return Started(existing=existing)
+        await self._within_quota(tx, user_id)
         limit_key, admitted, oldest = await self._under_limit(tx, wish)
         unit = self._new(tx.now, wish, limit_key, admitted=admitted)
         replaced = [
@@ -147,7 +158,7 @@ class Starter:
         return started
 
     async def together(self, wish: Wish) -> Started:
-        """Writes the run in one transaction with whatever else happens just then. Only for a `plain` wish.
+        """Writes the run in one transaction with whatever else happens just then. Only for one that `is_plain`.
 
         Raises Unavailable when PostgreSQL is away.
         """
@@ -193,6 +204,14 @@ class Starter:
         if ended is not None and refused:
             raise _exists(wish, ended, "use another key")
         return None, []
+
+    async def _within_quota(self, tx: Transaction, user_id: str) -> None:
+        quota = self._quota
+        if quota.active > 0:
+            quota.check_active(user_id, await limits.active_of(tx, user_id))
+        if quota.hourly > 0:
+            first = await limits.newest_of(tx, user_id, quota.hourly - 1)
+            quota.check_hourly(user_id, first, tx.now)
 
     async def _under_limit(self, tx: Transaction, wish: Wish) -> tuple[str, bool, list[str]]:
         """The run's concurrency key, whether it has a place under the limit, and who has to make way for it."""

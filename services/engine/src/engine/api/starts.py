@@ -49,7 +49,7 @@ class Starts(Base):
             on_conflict=request.on_conflict or "refuse",
             on_reuse=request.on_reuse or "allow",
         )
-        if wish.is_plain and not (current().request_id or current().validate_only):
+        if self.starter.is_plain(wish) and not (current().request_id or current().validate_only):
             return engine_pb2.StartRunResponse(run=shown(await self.starter.together(wish)))
         started: Started | None = None
         try:

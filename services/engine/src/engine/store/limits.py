@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, literal_column, or_, select, text
 
 from chassis.database import Transaction
 from engine.tables import runs
 
 _LIVE: Final = runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"])
+_LIVE_HERE: Final = runs.c.status.in_(
+    [literal_column(f"'{one}'") for one in ("PENDING", "RUNNING", "PAUSED")]
+)
+"""The same in the words of the index of live runs."""
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _MOST: Final = 1000
 
@@ -39,6 +44,19 @@ async def with_key(tx: Transaction, workflow_id: str, run_key: str) -> tuple[Key
 
 def _keyed(row: Any) -> Keyed | None:
     return None if row is None else Keyed(row.id, row.status)
+
+
+async def active_of(tx: Transaction, user_id: str) -> int:
+    """How many runs that the user started have not ended."""
+    query = select(func.count()).select_from(runs).where(runs.c.started_by == user_id, _LIVE_HERE)
+    return int(await tx.scalar(query))
+
+
+async def newest_of(tx: Transaction, user_id: str, number: int) -> datetime | None:
+    """When the user started the newest run but so many; None when there are no such ones."""
+    query = select(runs.c.created_at).where(runs.c.started_by == user_id).order_by(runs.c.id.desc())
+    found: datetime | None = await tx.scalar(query.offset(number).limit(1))
+    return found
 
 
 async def admitted(tx: Transaction, key: str) -> list[str]:
