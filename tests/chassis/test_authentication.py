@@ -13,9 +13,9 @@ from jwt.algorithms import OKPAlgorithm
 from chassis import authentication
 from chassis.authentication import Jwks, RemoteAuthenticator, TokenVerifier, extract
 from chassis.authentication.guesses import Guesses
-from chassis.authentication.revocations import Revocations
+from chassis.authentication.revocations import Revocations, Revoked
 from chassis.client import channel
-from chassis.context import Call, use
+from chassis.context import Call, Caller, use
 from chassis.errors import Exhausted, ServiceError, Unauthenticated, Unavailable
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from tests.chassis.conftest import Serve
@@ -143,6 +143,7 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         self.asked = 0
         self.revoked = False
         self.ended: list[str] = []
+        self.narrowed: dict[str, float] = {}
         self.is_away = False
 
     async def Authenticate(self, request: Any, context: Any) -> Any:
@@ -158,7 +159,11 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
     async def GetRevocations(self, request: Any, context: Any) -> Any:
         if self.is_away:
             raise Unavailable("DRAINING", "identity is stopping")
-        return identity_pb2.GetRevocationsResponse(session_ids=self.ended)
+        answer = identity_pb2.GetRevocationsResponse(session_ids=self.ended)
+        for name, at in self.narrowed.items():
+            role = answer.narrowed_roles.add(name=name)
+            role.time.FromMilliseconds(int(at * 1000))
+        return answer
 
     async def GetJwks(self, request: Any, context: Any) -> Any:
         return identity_pb2.GetJwksResponse(
@@ -271,6 +276,26 @@ async def test_a_token_whose_session_ended_is_refused_and_the_others_go_on(serve
     await to_identity.close()
 
 
+@pytest.mark.parametrize(("after", "counts"), [(-1, False), (0, False), (1, True)])
+async def test_a_token_from_before_its_role_was_narrowed_is_refused(
+    serve: Serve, after: int, counts: bool
+) -> None:
+    identity = Identity()
+    to_identity = await remote(serve, identity)
+    now = int(time.time())
+    identity.narrowed = {"Viewer": now + 0.5}
+    authenticator = RemoteAuthenticator(to_identity)
+    shown = token(iat=now + after)
+
+    if counts:
+        assert (await authenticator.authenticate(shown)).id == "u1"
+    else:
+        with pytest.raises(Unauthenticated, match="role"):
+            await authenticator.authenticate(shown)
+    assert (await authenticator.authenticate(token(roles=["Other"]))).id == "u1"
+    await to_identity.close()
+
+
 async def test_tokens_are_good_while_identity_cannot_say_which_sessions_ended(serve: Serve) -> None:
     identity = Identity()
     to_identity = await remote(serve, identity)
@@ -292,16 +317,17 @@ class Ended:
         self.is_away = False
         self.revocations = Revocations(self.fetch, lambda: self.now)
 
-    async def fetch(self) -> set[str]:
+    async def fetch(self) -> Revoked:
         self.asked += 1
         if self.is_away:
             raise Unavailable("DEPENDENCY_UNAVAILABLE", "identity is unavailable")
-        return set(self.ids)
+        return Revoked(frozenset(self.ids))
 
     async def passes(self, seconds: float, session_id: str = "s1") -> bool:
         """Whether a token of the session is let through after so many seconds."""
         self.now += seconds
-        found = await self.revocations.has(session_id)
+        caller = Caller("u1", "user", "ann", session_id=session_id)
+        found = await self.revocations.why(caller)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return not found

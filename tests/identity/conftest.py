@@ -15,9 +15,10 @@ from chassis.database import Database
 from identity import bootstrap
 from identity.config import IdentityConfig
 from identity.domain.api_keys import FILE_KEY
+from identity.domain.roles import BUILT_IN
 from identity.logins import Limits
 from identity.service import Service, build
-from identity.tables import api_keys, attempts, metadata, service_accounts, users
+from identity.tables import api_keys, attempts, metadata, roles, service_accounts, users
 from mcpanel.identity.v1 import identity_pb2 as pb
 from mcpanel.identity.v1 import identity_pb2_grpc
 from tests.support.servers import TestPostgres
@@ -133,6 +134,7 @@ async def db(site: Site) -> Database:
         await tx.execute(delete(users))
         await tx.execute(delete(api_keys).where(api_keys.c.name != FILE_KEY))
         await tx.execute(delete(service_accounts).where(service_accounts.c.kind == "program"))
+        await tx.execute(delete(roles).where(roles.c.name.not_in([role.name for role in BUILT_IN])))
         for table in (attempts, tables.outbox, tables.idempotency):
             await tx.execute(delete(table))
     return site.db

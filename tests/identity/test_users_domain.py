@@ -7,6 +7,7 @@ import pytest
 
 from chassis import errors
 from identity.domain import users
+from identity.domain.roles import BUILT_IN
 from identity.domain.users import Change, User
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,15 +144,15 @@ ADMIN = change(ADA, {"role_name": "Admin"}).user
 )
 def test_the_last_administrator_stays(after: User | None, administrators: int, allowed: bool) -> None:
     if allowed:
-        users.keep_an_administrator(ADMIN, after, administrators)
+        users.keep_an_administrator(ADMIN, after, BUILT_IN, administrators)
         return
     with pytest.raises(errors.Precondition) as refused:
-        users.keep_an_administrator(ADMIN, after, administrators)
+        users.keep_an_administrator(ADMIN, after, BUILT_IN, administrators)
     assert refused.value.reason == "LAST_ADMINISTRATOR"
 
 
 def test_whoever_is_no_administrator_may_go_even_without_any() -> None:
-    users.keep_an_administrator(ADA, None, 0)
+    users.keep_an_administrator(ADA, None, BUILT_IN, 0)
 
 
 def test_neither_facts_nor_repr_hold_the_passwords_hash() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from chassis.authentication import Jwks, TokenVerifier
+from chassis.authentication.revocations import is_outdated
 from chassis.authentication.tokens import invalid, looks_like_token
 from chassis.context import Caller
 from chassis.database import Database
@@ -32,6 +33,9 @@ class LocalAuthenticator:
             async with self._db.read() as tx:
                 if not await store.sessions.is_live(tx, caller.session_id):
                     raise invalid("the session of the access token is over")
+                narrowed = await store.roles.narrowed_lately(tx)
+            if is_outdated(caller, {name: at.timestamp() for name, at in narrowed.items()}):
+                raise invalid("the role of the access token holds less by now; refresh it")
             return caller
         principal = await self.by_secret(credential)
         return Caller(

@@ -1,5 +1,6 @@
 """The built-in roles in the database: what the contracts of this version say they hold."""
 
+from dataclasses import replace
 from typing import Final
 
 from chassis import outbox
@@ -19,7 +20,10 @@ async def ensure(db: Database) -> None:
         for role in roles.BUILT_IN:
             old = before.get(role.name)
             if old != role:
-                await store.roles.put(tx, role)
+                if old is None:
+                    await store.roles.put(tx, role)
+                else:
+                    await store.roles.save(tx, old, replace(role, version=old.version + 1))
                 await outbox.add(
                     tx,
                     action="ROLE_UPDATED",

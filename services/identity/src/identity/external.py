@@ -81,7 +81,7 @@ class ExternalLogins:
                 verifier=external.verifier(binding, state),
             )
             async with self._db.begin() as tx:
-                await store.roles.lock_administrators(tx)
+                await store.roles.lock_all(tx)
                 user = await self._let_in(tx, provider, claims)
                 await store.users.note_login(tx, user.id, None)
                 entered = await self._logins.enter(tx, user, user_agent, browser=True, provider=provider.name)
@@ -158,8 +158,8 @@ class ExternalLogins:
     async def _with_role(self, tx: Transaction, user: User, role: str) -> User:
         """The user with the role that the groups give now. The last administrator stays one."""
         after = replace(user, role_name=role, version=user.version + 1, updated_at=tx.now)
-        administrators = await store.users.count_administrators(tx)
-        if role == user.role_name or users.is_last_administrator(user, after, administrators):
+        every, administrators = await store.roles.every(tx), await store.users.count_administrators(tx)
+        if role == user.role_name or users.is_last_administrator(user, after, every, administrators):
             return user
         await store.users.save(tx, after)
         await store.sessions.end_all(tx, user.id, "role changed")

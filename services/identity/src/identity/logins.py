@@ -201,7 +201,7 @@ class Logins:
         await store.attempts.forget(tx, throttling.email_subject(user.email_key))
 
     async def _issue(self, tx: Transaction, user: User, session_id: str, refresh_token: str) -> Issued:
-        role = await store.roles.get(tx, user.role_name)
+        role = await store.roles.get_to_sign(tx, user.role_name)
         claims = tokens.access_claims(user, role, session_id, uuid7(tx.now), tx.now)
         return Issued(self._signer.key.sign(claims), refresh_token, int(tokens.ACCESS_LIFE.total_seconds()))
 

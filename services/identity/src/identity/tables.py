@@ -35,6 +35,8 @@ roles: Final = Table(
     Column("name", String(63), primary_key=True),
     Column("description", Text, nullable=False),
     Column("permissions", ARRAY(Text), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("narrowed_at", nullable=True),
 )
 
 users: Final = Table(

@@ -1,6 +1,6 @@
 """Between identity's values and the contract's messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from chassis import fieldmask
 from chassis.context import Caller
-from identity.domain import accounts
+from identity.domain import accounts, roles
 from identity.domain.accounts import Account
 from identity.domain.api_keys import OVERLAP, ApiKey, Principal, shown_prefix
 from identity.domain.roles import Role
@@ -70,7 +70,31 @@ def session(value: Session, current: str) -> pb.Session:
 
 def role(value: Role) -> pb.Role:
     """A role."""
-    return pb.Role(name=value.name, description=value.description, permissions=sorted(value.permissions))
+    return pb.Role(
+        name=value.name,
+        description=value.description,
+        permissions=sorted(value.permissions),
+        built_in=any(one.name == value.name for one in roles.BUILT_IN),
+        etag=value.etag,
+    )
+
+
+def role_changes(request: pb.UpdateRoleRequest) -> dict[str, Any]:
+    """The values an update sets. Raises Invalid INVALID_UPDATE_MASK."""
+    return {
+        name: getattr(request.role, name)
+        for name in fieldmask.paths(request.update_mask, request.role, roles.CHANGEABLE)
+    }
+
+
+def revocations(sessions: Iterable[str], narrowed: Mapping[str, datetime]) -> pb.GetRevocationsResponse:
+    """What services are to refuse although its time has not run out."""
+    return pb.GetRevocationsResponse(
+        session_ids=sessions,
+        narrowed_roles=[
+            pb.GetRevocationsResponse.NarrowedRole(name=name, time=time(at)) for name, at in narrowed.items()
+        ],
+    )
 
 
 def api_key(value: ApiKey) -> pb.ApiKey:

@@ -100,6 +100,11 @@ class Error(_message.Message):
         REFRESH_TOKEN_INVALID: _ClassVar[Error.Reason]
         SESSION_NOT_FOUND: _ClassVar[Error.Reason]
         SCOPE_UNKNOWN: _ClassVar[Error.Reason]
+        ROLE_IN_USE: _ClassVar[Error.Reason]
+        ROLE_NAME_TAKEN: _ClassVar[Error.Reason]
+        ROLE_BUILT_IN: _ClassVar[Error.Reason]
+        ROLE_NOT_FOUND: _ClassVar[Error.Reason]
+        PERMISSION_UNKNOWN: _ClassVar[Error.Reason]
         SERVICE_ACCOUNT_NOT_FOUND: _ClassVar[Error.Reason]
         SERVICE_ACCOUNT_NAME_TAKEN: _ClassVar[Error.Reason]
         SERVICE_ACCOUNT_BUILT_IN: _ClassVar[Error.Reason]
@@ -202,6 +207,11 @@ class Error(_message.Message):
     REFRESH_TOKEN_INVALID: Error.Reason
     SESSION_NOT_FOUND: Error.Reason
     SCOPE_UNKNOWN: Error.Reason
+    ROLE_IN_USE: Error.Reason
+    ROLE_NAME_TAKEN: Error.Reason
+    ROLE_BUILT_IN: Error.Reason
+    ROLE_NOT_FOUND: Error.Reason
+    PERMISSION_UNKNOWN: Error.Reason
     SERVICE_ACCOUNT_NOT_FOUND: Error.Reason
     SERVICE_ACCOUNT_NAME_TAKEN: Error.Reason
     SERVICE_ACCOUNT_BUILT_IN: Error.Reason

@@ -38,14 +38,18 @@ class User(_message.Message):
     def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., full_name: _Optional[str] = ..., role_name: _Optional[str] = ..., is_active: _Optional[bool] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Role(_message.Message):
-    __slots__ = ("name", "description", "permissions")
+    __slots__ = ("name", "description", "permissions", "built_in", "etag")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
+    BUILT_IN_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     permissions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., permissions: _Optional[_Iterable[str]] = ...) -> None: ...
+    built_in: bool
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., permissions: _Optional[_Iterable[str]] = ..., built_in: _Optional[bool] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class Principal(_message.Message):
     __slots__ = ("id", "kind", "name", "roles", "permissions", "api_key_id", "session_id", "scopes")
@@ -381,6 +385,66 @@ class ListRolesResponse(_message.Message):
     roles: _containers.RepeatedCompositeFieldContainer[Role]
     def __init__(self, roles: _Optional[_Iterable[_Union[Role, _Mapping]]] = ...) -> None: ...
 
+class GetRoleRequest(_message.Message):
+    __slots__ = ("role_name",)
+    ROLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    role_name: str
+    def __init__(self, role_name: _Optional[str] = ...) -> None: ...
+
+class GetRoleResponse(_message.Message):
+    __slots__ = ("role",)
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    def __init__(self, role: _Optional[_Union[Role, _Mapping]] = ...) -> None: ...
+
+class CreateRoleRequest(_message.Message):
+    __slots__ = ("role", "request_id", "validate_only")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    request_id: str
+    validate_only: bool
+    def __init__(self, role: _Optional[_Union[Role, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class CreateRoleResponse(_message.Message):
+    __slots__ = ("role",)
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    def __init__(self, role: _Optional[_Union[Role, _Mapping]] = ...) -> None: ...
+
+class UpdateRoleRequest(_message.Message):
+    __slots__ = ("role_name", "role", "update_mask", "request_id", "validate_only")
+    ROLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    role_name: str
+    role: Role
+    update_mask: _field_mask_pb2.FieldMask
+    request_id: str
+    validate_only: bool
+    def __init__(self, role_name: _Optional[str] = ..., role: _Optional[_Union[Role, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class UpdateRoleResponse(_message.Message):
+    __slots__ = ("role",)
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    def __init__(self, role: _Optional[_Union[Role, _Mapping]] = ...) -> None: ...
+
+class DeleteRoleRequest(_message.Message):
+    __slots__ = ("role_name", "request_id")
+    ROLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    role_name: str
+    request_id: str
+    def __init__(self, role_name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class DeleteRoleResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class CreateApiKeyRequest(_message.Message):
     __slots__ = ("name", "role_name", "lifetime", "request_id", "scopes", "service_account_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -667,10 +731,19 @@ class GetRevocationsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetRevocationsResponse(_message.Message):
-    __slots__ = ("session_ids",)
+    __slots__ = ("session_ids", "narrowed_roles")
+    class NarrowedRole(_message.Message):
+        __slots__ = ("name", "time")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        TIME_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        time: _timestamp_pb2.Timestamp
+        def __init__(self, name: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
     SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    NARROWED_ROLES_FIELD_NUMBER: _ClassVar[int]
     session_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, session_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    narrowed_roles: _containers.RepeatedCompositeFieldContainer[GetRevocationsResponse.NarrowedRole]
+    def __init__(self, session_ids: _Optional[_Iterable[str]] = ..., narrowed_roles: _Optional[_Iterable[_Union[GetRevocationsResponse.NarrowedRole, _Mapping]]] = ...) -> None: ...
 
 class GetPrincipalRequest(_message.Message):
     __slots__ = ("principal_id",)

@@ -100,6 +100,26 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesResponse.FromString,
                 _registered_method=True)
+        self.GetRole = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/GetRole',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRoleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRoleResponse.FromString,
+                _registered_method=True)
+        self.CreateRole = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/CreateRole',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateRoleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateRoleResponse.FromString,
+                _registered_method=True)
+        self.UpdateRole = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/UpdateRole',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateRoleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateRoleResponse.FromString,
+                _registered_method=True)
+        self.DeleteRole = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/DeleteRole',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteRoleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteRoleResponse.FromString,
+                _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/CreateApiKey',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateApiKeyRequest.SerializeToString,
@@ -310,6 +330,37 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRole(self, request, context):
+        """Returns one role. Errors: ROLE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRole(self, request, context):
+        """Creates a role. Nobody puts into one what they do not hold themselves.
+        Errors: ROLE_NAME_TAKEN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRole(self, request, context):
+        """Changes a role. What is taken away, those who hold it lose everywhere within five seconds.
+        Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN, LAST_ADMINISTRATOR, ETAG_MISMATCH,
+        INVALID_UPDATE_MASK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRole(self, request, context):
+        """Deletes a role that nobody has. Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_IN_USE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateApiKey(self, request, context):
         """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
         and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
@@ -438,7 +489,8 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRevocations(self, request, context):
-        """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+        """Says which sessions ended, and which roles were narrowed, so recently that access tokens that say otherwise have not run
+        out. For services, which verify such
         tokens by themselves and ask this every few seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -542,6 +594,26 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.ListRoles,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesResponse.SerializeToString,
+            ),
+            'GetRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRole,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRoleRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRoleResponse.SerializeToString,
+            ),
+            'CreateRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRole,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateRoleRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateRoleResponse.SerializeToString,
+            ),
+            'UpdateRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRole,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateRoleRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateRoleResponse.SerializeToString,
+            ),
+            'DeleteRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRole,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteRoleRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteRoleResponse.SerializeToString,
             ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
@@ -1001,6 +1073,114 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/ListRoles',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/GetRole',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRoleRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.GetRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/CreateRole',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateRoleRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.CreateRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/UpdateRole',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateRoleRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.UpdateRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/DeleteRole',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteRoleRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteRoleResponse.FromString,
             options,
             channel_credentials,
             insecure,

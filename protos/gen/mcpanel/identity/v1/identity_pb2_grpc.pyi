@@ -74,6 +74,19 @@ class IdentityServiceStub:
     """
     ListRoles: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListRolesRequest, _identity_pb2.ListRolesResponse]
     """Lists the roles and the permissions each holds."""
+    GetRole: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetRoleRequest, _identity_pb2.GetRoleResponse]
+    """Returns one role. Errors: ROLE_NOT_FOUND."""
+    CreateRole: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateRoleRequest, _identity_pb2.CreateRoleResponse]
+    """Creates a role. Nobody puts into one what they do not hold themselves.
+    Errors: ROLE_NAME_TAKEN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN.
+    """
+    UpdateRole: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateRoleRequest, _identity_pb2.UpdateRoleResponse]
+    """Changes a role. What is taken away, those who hold it lose everywhere within five seconds.
+    Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN, LAST_ADMINISTRATOR, ETAG_MISMATCH,
+    INVALID_UPDATE_MASK.
+    """
+    DeleteRole: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DeleteRoleRequest, _identity_pb2.DeleteRoleResponse]
+    """Deletes a role that nobody has. Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_IN_USE."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]
     """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
     and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
@@ -132,7 +145,8 @@ class IdentityServiceStub:
     Errors: CREDENTIALS_INVALID.
     """
     GetRevocations: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetRevocationsRequest, _identity_pb2.GetRevocationsResponse]
-    """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+    """Says which sessions ended, and which roles were narrowed, so recently that access tokens that say otherwise have not run
+    out. For services, which verify such
     tokens by themselves and ask this every few seconds.
     """
     GetPrincipal: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]
@@ -194,6 +208,19 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """
     ListRoles: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListRolesRequest, _identity_pb2.ListRolesResponse]  # type: ignore[assignment]
     """Lists the roles and the permissions each holds."""
+    GetRole: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetRoleRequest, _identity_pb2.GetRoleResponse]  # type: ignore[assignment]
+    """Returns one role. Errors: ROLE_NOT_FOUND."""
+    CreateRole: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateRoleRequest, _identity_pb2.CreateRoleResponse]  # type: ignore[assignment]
+    """Creates a role. Nobody puts into one what they do not hold themselves.
+    Errors: ROLE_NAME_TAKEN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN.
+    """
+    UpdateRole: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateRoleRequest, _identity_pb2.UpdateRoleResponse]  # type: ignore[assignment]
+    """Changes a role. What is taken away, those who hold it lose everywhere within five seconds.
+    Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN, LAST_ADMINISTRATOR, ETAG_MISMATCH,
+    INVALID_UPDATE_MASK.
+    """
+    DeleteRole: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeleteRoleRequest, _identity_pb2.DeleteRoleResponse]  # type: ignore[assignment]
+    """Deletes a role that nobody has. Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_IN_USE."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key for the caller, or with `service_accounts.update` for a service account. The key is in this answer
     and never shown again. Errors: ROLE_NOT_GRANTABLE, ROLE_UNKNOWN, SCOPE_UNKNOWN, SERVICE_ACCOUNT_NOT_FOUND,
@@ -252,7 +279,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     Errors: CREDENTIALS_INVALID.
     """
     GetRevocations: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetRevocationsRequest, _identity_pb2.GetRevocationsResponse]  # type: ignore[assignment]
-    """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+    """Says which sessions ended, and which roles were narrowed, so recently that access tokens that say otherwise have not run
+    out. For services, which verify such
     tokens by themselves and ask this every few seconds.
     """
     GetPrincipal: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetPrincipalRequest, _identity_pb2.GetPrincipalResponse]  # type: ignore[assignment]
@@ -389,6 +417,43 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.ListRolesResponse, _abc.Awaitable[_identity_pb2.ListRolesResponse]]:
         """Lists the roles and the permissions each holds."""
+
+    @_abc_1.abstractmethod
+    def GetRole(
+        self,
+        request: _identity_pb2.GetRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.GetRoleResponse, _abc.Awaitable[_identity_pb2.GetRoleResponse]]:
+        """Returns one role. Errors: ROLE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def CreateRole(
+        self,
+        request: _identity_pb2.CreateRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.CreateRoleResponse, _abc.Awaitable[_identity_pb2.CreateRoleResponse]]:
+        """Creates a role. Nobody puts into one what they do not hold themselves.
+        Errors: ROLE_NAME_TAKEN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRole(
+        self,
+        request: _identity_pb2.UpdateRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.UpdateRoleResponse, _abc.Awaitable[_identity_pb2.UpdateRoleResponse]]:
+        """Changes a role. What is taken away, those who hold it lose everywhere within five seconds.
+        Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_NOT_GRANTABLE, PERMISSION_UNKNOWN, LAST_ADMINISTRATOR, ETAG_MISMATCH,
+        INVALID_UPDATE_MASK.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRole(
+        self,
+        request: _identity_pb2.DeleteRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.DeleteRoleResponse, _abc.Awaitable[_identity_pb2.DeleteRoleResponse]]:
+        """Deletes a role that nobody has. Errors: ROLE_NOT_FOUND, ROLE_BUILT_IN, ROLE_IN_USE."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -549,7 +614,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.GetRevocationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.GetRevocationsResponse, _abc.Awaitable[_identity_pb2.GetRevocationsResponse]]:
-        """Says which sessions ended so recently that access tokens of theirs have not run out. For services, which verify such
+        """Says which sessions ended, and which roles were narrowed, so recently that access tokens that say otherwise have not run
+        out. For services, which verify such
         tokens by themselves and ask this every few seconds.
         """
 

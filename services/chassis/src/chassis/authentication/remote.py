@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chassis.authentication.guesses import Guesses
-from chassis.authentication.revocations import Revocations
+from chassis.authentication.revocations import Revocations, Revoked
 from chassis.authentication.tokens import AUDIENCE, Jwks, TokenVerifier, invalid, looks_like_token
 from chassis.client import ServiceChannel
 from chassis.context import Caller, Kind, current_or_none, use
@@ -43,7 +43,7 @@ class RemoteAuthenticator:
         """`audiences` are those of which a token must name one; `guesses` counts keys that do not exist."""
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
         self._tokens = TokenVerifier(Jwks(self._jwks), audiences=audiences)
-        self._revocations = Revocations(self._ended)
+        self._revocations = Revocations(self._revoked)
         self._cache: dict[bytes, tuple[float, Caller | None]] = {}
         self._guesses = guesses or Guesses()
         self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
@@ -54,8 +54,8 @@ class RemoteAuthenticator:
         """
         if looks_like_token(credential):
             caller = await self._tokens.verify(credential)
-            if caller.session_id and await self._revocations.has(caller.session_id):
-                raise invalid("the session of the access token is over")
+            if (caller.session_id or caller.roles) and (why := await self._revocations.why(caller)):
+                raise invalid(why)
             return caller
         if not credential.startswith("mcp_") or len(credential) > 256:
             raise invalid("the credential is neither an access token nor an mcp_ key")
@@ -103,12 +103,13 @@ class RemoteAuthenticator:
         self._cache[digest] = (until, caller)
         return caller
 
-    async def _ended(self) -> Sequence[str]:
+    async def _revoked(self) -> Revoked:
         with use(None):
             answer = await self._stub.GetRevocations(
                 identity_pb2.GetRevocationsRequest(), timeout=_REVOCATIONS_SECONDS
             )
-        return list(answer.session_ids)
+        narrowed = {one.name: one.time.seconds + one.time.nanos / 1e9 for one in answer.narrowed_roles}
+        return Revoked(frozenset(answer.session_ids), narrowed)
 
     async def _jwks(self) -> list[dict[str, str]]:
         with use(None):

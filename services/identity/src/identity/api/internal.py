@@ -29,7 +29,8 @@ class Internal(Part):
 
     async def GetRevocations(self, _request: pb.GetRevocationsRequest, _: Any) -> pb.GetRevocationsResponse:
         async with self._db.read() as tx:
-            return pb.GetRevocationsResponse(session_ids=await store.sessions.ended_lately(tx))
+            ended, narrowed = await store.sessions.ended_lately(tx), await store.roles.narrowed_lately(tx)
+        return wire.revocations(ended, narrowed)
 
     async def GetPrincipal(self, request: pb.GetPrincipalRequest, _: Any) -> pb.GetPrincipalResponse:
         async with self._db.read() as tx:

@@ -78,7 +78,7 @@ class Users(Part):
         values = wire.changes(request)
         proved, new_hash = await self._new_password(user_id, request, oneself=oneself)
         async with self._db.begin() as tx:
-            await store.roles.lock_administrators(tx)
+            await store.roles.lock_all(tx)
             old = await store.users.lock(tx, user_id)
             change = users.change(
                 old,
@@ -92,19 +92,21 @@ class Users(Part):
                 now=tx.now,
             )
             after = change.user
+            every = await store.roles.every(tx)
             if after.role_name != old.role_name:
                 held = call.caller.effective.permissions
-                roles.grantable(await store.roles.every(tx), after.role_name, held, "user.role_name")
-            users.keep_an_administrator(old, after, await store.users.count_administrators(tx))
+                roles.grantable(every, after.role_name, held, "user.role_name")
+            users.keep_an_administrator(old, after, every, await store.users.count_administrators(tx))
             await self._save(tx, old, change)
             return tx.reply(pb.UpdateUserResponse(user=wire.user(after)))
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, _: Any) -> pb.DeleteUserResponse:
         user_id = named(current().caller, request.user_id)
         async with self._db.begin() as tx:
-            await store.roles.lock_administrators(tx)
+            await store.roles.lock_all(tx)
             user = await store.users.lock(tx, user_id)
-            users.keep_an_administrator(user, None, await store.users.count_administrators(tx))
+            every, administrators = await store.roles.every(tx), await store.users.count_administrators(tx)
+            users.keep_an_administrator(user, None, every, administrators)
             await store.sessions.end_all(tx, user.id, "user deleted")
             await store.users.remove(tx, user.id)
             await outbox.add(tx, entity=("user", user.id), old=user.facts(), personal=users.PERSONAL)

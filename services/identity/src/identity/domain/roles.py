@@ -1,11 +1,20 @@
 """Permissions, and the roles that hold them, as the contracts say."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from chassis import contracts
-from chassis.errors import Denied, FieldViolation, Invalid
+from chassis.errors import (
+    AlreadyExists,
+    Conflict,
+    Denied,
+    FieldViolation,
+    Invalid,
+    NotFound,
+    Precondition,
+    ServiceError,
+)
 
 ADMIN: Final = "Admin"
 EDITOR: Final = "Editor"
@@ -19,6 +28,21 @@ class Role:
     name: str
     description: str
     permissions: frozenset[str]
+    version: int = field(default=1, compare=False)
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the role."""
+        return f"{self.version}"
+
+    @property
+    def administers(self) -> bool:
+        """Whether who has it may decide who may do what."""
+        return self.permissions >= ADMINISTERING
+
+    def facts(self) -> dict[str, Any]:
+        """What the action log says of the role."""
+        return {"description": self.description, "permissions": sorted(self.permissions)}
 
 
 def built_in(holders: Mapping[str, int]) -> tuple[Role, ...]:
@@ -38,6 +62,15 @@ _LADDER: Final = (
 PERMISSIONS: Final = frozenset(contracts.permissions())
 """Every permission there is, as `noun.verb`: those that the methods' rules name."""
 BUILT_IN: Final = built_in(contracts.permissions())
+ADMINISTERING: Final = frozenset(
+    {
+        contracts.rules()["mcpanel.identity.v1.IdentityService/UpdateUser"].others,
+        contracts.rules()["mcpanel.identity.v1.IdentityService/UpdateRole"].permission,
+    }
+)
+"""What makes an administrator: changing users and roles. Without one who can log in, nobody could make another."""
+CHANGEABLE: Final = ("description", "permissions")
+"""The fields an update may name."""
 WORKER_PERMISSIONS: Final = frozenset(one for one, least in contracts.permissions().items() if not least)
 """What workers hold, and no role: the permissions that internal methods need."""
 
@@ -61,6 +94,88 @@ def only(held: frozenset[str], chosen: str = "") -> str:
             fields=[FieldViolation("role_name", "is required here", "ROLE_UNKNOWN")],
         )
     return next(iter(held))
+
+
+def new(name: str, description: str, permissions: Iterable[str]) -> Role:
+    """A new role. Raises Invalid PERMISSION_UNKNOWN."""
+    return Role(name, description, _known(permissions))
+
+
+def changed(role: Role, values: Mapping[str, Any], etag: str) -> Role:
+    """The role with `values` set; itself when nothing changes.
+
+    Raises Precondition ROLE_BUILT_IN; Conflict ETAG_MISMATCH; Invalid PERMISSION_UNKNOWN.
+    """
+    own(role)
+    if etag and etag != role.etag:
+        raise Conflict(
+            "ETAG_MISMATCH",
+            "the role was changed meanwhile; read it again",
+            metadata={"etag": role.etag},
+            resource=("role", role.name),
+        )
+    after = replace(
+        role,
+        description=values.get("description", role.description),
+        permissions=_known(values["permissions"]) if "permissions" in values else role.permissions,
+    )
+    return role if after == role else replace(after, version=role.version + 1)
+
+
+def own(role: Role) -> Role:
+    """The role. Raises Precondition ROLE_BUILT_IN for one that the contracts define."""
+    if role.name in {one.name for one in BUILT_IN}:
+        raise Precondition(
+            "ROLE_BUILT_IN",
+            f"{role.name} is what the contracts make it; create a role of your own",
+            resource=("role", role.name),
+        )
+    return role
+
+
+def within(permissions: frozenset[str], held: frozenset[str]) -> None:
+    """Returns when who holds `held` may put these permissions into a role. Raises Denied ROLE_NOT_GRANTABLE."""
+    if missing := permissions - held:
+        raise Denied(
+            "ROLE_NOT_GRANTABLE",
+            "the role would hold, or holds, more than you do",
+            metadata={"missing": ",".join(sorted(missing))},
+        )
+
+
+def not_found(name: str) -> ServiceError:
+    """The answer about a role that there is not."""
+    return NotFound("ROLE_NOT_FOUND", f"there is no role {name!r}", resource=("role", name))
+
+
+def taken(name: str) -> ServiceError:
+    """The answer to a name that another role has."""
+    return AlreadyExists("ROLE_NAME_TAKEN", f"a role {name} exists", resource=("role", name))
+
+
+def in_use(name: str, users: int, accounts: int, keys: int) -> ServiceError:
+    """The refusal to delete what somebody has."""
+    return Precondition(
+        "ROLE_IN_USE",
+        f"{users} users, {accounts} service accounts and {keys} API keys have the role; give them another",
+        metadata={"users": str(users), "service_accounts": str(accounts), "api_keys": str(keys)},
+        resource=("role", name),
+    )
+
+
+def _known(permissions: Iterable[str]) -> frozenset[str]:
+    found = frozenset(permissions)
+    if unknown := sorted(found - PERMISSIONS - WORKER_PERMISSIONS) or sorted(found & WORKER_PERMISSIONS):
+        raise Invalid(
+            "PERMISSION_UNKNOWN",
+            f"there is no permission {unknown[0]!r} that a role could hold; ListRoles has those there are",
+            metadata={"permissions": ",".join(unknown)[:500]},
+            fields=[
+                FieldViolation("role.permissions", f"{one!r} is unknown", "PERMISSION_UNKNOWN")
+                for one in unknown[:20]
+            ],
+        )
+    return found
 
 
 def grantable(

@@ -1,7 +1,7 @@
 """Users: who they are and how they may change."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ from chassis.errors import (
     ServiceError,
     Unauthenticated,
 )
-from identity.domain.roles import ADMIN, VIEWER
+from identity.domain.roles import ADMIN, VIEWER, Role
 
 CHANGEABLE: Final = ("email", "full_name", "role_name", "is_active")
 """The fields an update may name."""
@@ -50,11 +50,6 @@ class User:
     def etag(self) -> str:
         """Changes with every change of the user (a login is none)."""
         return f"{self.version}"
-
-    @property
-    def administrates(self) -> bool:
-        """Whether this is an administrator who can log in."""
-        return self.is_active and self.role_name == ADMIN
 
     def facts(self) -> dict[str, Any]:
         """What the action log says of the user; never the password's hash."""
@@ -191,20 +186,35 @@ def has_new_password(before: User, now: User) -> bool:
     return now.version != before.version and now.password_hash != before.password_hash
 
 
-def is_last_administrator(before: User, after: User | None, administrators: int) -> bool:
+def administers(user: User | None, roles: Iterable[Role]) -> bool:
+    """Whether this is an administrator who can log in."""
+    if user is None or not user.is_active:
+        return False
+    return any(role.administers for role in roles if role.name == user.role_name)
+
+
+def is_last_administrator(
+    before: User, after: User | None, roles: Collection[Role], administrators: int
+) -> bool:
     """Whether the last of `administrators` would be gone; `after` None: deleted."""
-    stays = after is not None and after.administrates
-    return before.administrates and not stays and administrators <= 1
+    return administers(before, roles) and not administers(after, roles) and administrators <= 1
 
 
-def keep_an_administrator(before: User, after: User | None, administrators: int) -> None:
+def keep_an_administrator(
+    before: User, after: User | None, roles: Collection[Role], administrators: int
+) -> None:
     """Raises Precondition LAST_ADMINISTRATOR when the last of `administrators` would be gone; `after` None: deleted."""
-    if is_last_administrator(before, after, administrators):
-        raise Precondition(
-            "LAST_ADMINISTRATOR",
-            "this is the last administrator; make someone else one first",
-            resource=("user", before.id),
-        )
+    if is_last_administrator(before, after, roles, administrators):
+        raise last_administrator(("user", before.id))
+
+
+def last_administrator(resource: tuple[str, str]) -> ServiceError:
+    """The refusal of what would leave nobody who can change users and roles."""
+    return Precondition(
+        "LAST_ADMINISTRATOR",
+        "nobody who can log in would be an administrator; make someone else one first",
+        resource=resource,
+    )
 
 
 def _empty(field: str) -> Invalid:

@@ -4,15 +4,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Text, delete, func, or_, select, type_coerce, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import IntegrityError
 
 from chassis.database import Transaction
 from chassis.errors import AlreadyExists
 from chassis.filtering import Comparison, Filter, Not
 from chassis.filtering.sql import Columns, Field, one_of, where
-from identity.domain.roles import ADMIN
+from identity.domain.roles import ADMINISTERING
 from identity.domain.users import User, email_key, missing
 from identity.tables import roles, users
 
@@ -56,7 +56,13 @@ async def any_exists(tx: Transaction) -> bool:
 
 async def count_administrators(tx: Transaction) -> int:
     """How many administrators can log in."""
-    counted = select(func.count()).where(users.c.role_name == ADMIN, users.c.is_active)
+    counted = (
+        select(func.count())
+        .select_from(users.join(roles, roles.c.name == users.c.role_name))
+        .where(
+            users.c.is_active, type_coerce(roles.c.permissions, ARRAY(Text)).contains(sorted(ADMINISTERING))
+        )
+    )
     return int(await tx.scalar(counted))
 
 
