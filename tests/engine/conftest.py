@@ -104,7 +104,7 @@ class Engines:
         self.settings: dict[str, Any] = {"lease_seconds": 2.0, "heartbeat_seconds": 0.2, "poll_seconds": 0.2}
         self._nats_url = nats_url
         self._socket = socket
-        self._folder = folder
+        self.folder = folder
         self.started: list[Engine] = []
 
     async def start(self, **settings: Any) -> Engine:
@@ -115,8 +115,8 @@ class Engines:
                 "nats_url": self._nats_url,
                 "listen": Address(address),
                 "metrics_listen": None,
-                "artifacts_dir": self._folder / "artifacts",
-                "keys_dir": self._folder / "keys",
+                "artifacts_dir": self.folder / "artifacts",
+                "keys_dir": self.folder / "keys",
                 **self.settings,
                 **settings,
             }

@@ -9,6 +9,7 @@ from chassis import contracts
 from chassis.authentication import Authenticator
 from chassis.client import ServiceChannel
 from chassis.database import Database
+from chassis.rewrap import Place, Rotation
 from chassis.server import Server
 from chassis.shares import Sharing
 from chassis.vault import Vault
@@ -19,8 +20,7 @@ from datasources.connections import Connections
 from datasources.credentials import Credentials
 from datasources.pools import Pools
 from datasources.references import References
-from datasources.rotation import Rotation
-from datasources.tables import grants, metadata
+from datasources.tables import grants, metadata, secrets
 from mcpanel.datasources.v1 import datasources_pb2_grpc
 from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
 
@@ -58,7 +58,7 @@ def build(
     connections = Connections(guard, credentials, pools, config.tls_roots)
     sharing = Sharing(IdentityServiceStub(identity), grants, _READ)
     servicer = DataSources(db, vault, references, connections, pools, sharing=sharing)
-    rotation = Rotation(db, vault)
+    rotation = Rotation(db, vault, [Place.of(secrets, "data_source_id")])
     server = Server(
         config,
         [(datasources_pb2_grpc.add_DataSourceServiceServicer_to_server, servicer)],

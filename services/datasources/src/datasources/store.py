@@ -125,25 +125,6 @@ async def put_secret(tx: Transaction, data_source_id: str, sealed: Sealed | None
         await tx.execute(insert(secrets).values(data_source_id=data_source_id, created_at=tx.now, **values))
 
 
-async def secrets_below(tx: Transaction, version: int, limit: int) -> list[tuple[str, Sealed]]:
-    """Secrets wrapped with an older version of the master key, locked; those that others hold are left out."""
-    statement = select(
-        secrets.c.data_source_id, secrets.c.ciphertext, secrets.c.wrapped_key, secrets.c.key_version
-    )
-    statement = statement.where(secrets.c.key_version < version).limit(limit)
-    rows = await tx.execute(statement.with_for_update(skip_locked=True))
-    return [(row.data_source_id, Sealed(row.ciphertext, row.wrapped_key, row.key_version)) for row in rows]
-
-
-async def rewrap_secret(tx: Transaction, data_source_id: str, sealed: Sealed) -> None:
-    """Stores the newly wrapped key of a secret."""
-    await tx.execute(
-        update(secrets)
-        .where(secrets.c.data_source_id == data_source_id)
-        .values(wrapped_key=sealed.wrapped_key, key_version=sealed.key_version)
-    )
-
-
 async def put_snapshot(tx: Transaction, data_source_id: str, catalogue: Sequence[Any], version: str) -> bool:
     """Stores a schema snapshot, read at `tx.now`; False when the data source has been deleted meanwhile."""
     marked = update(data_sources).where(data_sources.c.id == data_source_id).values(scanned_at=func.now())

@@ -1,4 +1,4 @@
-"""`python -m engine` serves; `python -m engine migrate` brings the database up to date."""
+"""`python -m engine` serves; `migrate` brings the database up to date; `rotate` adds a version to the master key."""
 
 import os
 import sys
@@ -6,11 +6,10 @@ import sys
 import uvloop
 
 import chassis.server
-from chassis import config, migrations
+from chassis import config, migrations, vault
 from chassis.authentication import RemoteAuthenticator
 from chassis.client import channel
 from chassis.failpoints import FailpointError
-from chassis.vault import MasterKeyError
 from engine import failpoints
 from engine.artifacts import PlaceError
 from engine.config import EngineConfig, MigrateConfig
@@ -44,10 +43,15 @@ def main(arguments: list[str]) -> int:
                 )
             case ["migrate"]:
                 migrations.upgrade(config.load(MigrateConfig).database_url, "engine")
+            case ["rotate"]:
+                version = vault.rotate(config.load(EngineConfig).master_key)
+                sys.stdout.write(
+                    f"the master key has version {version}; running services take it up in a minute\n"
+                )
             case _:
-                sys.stderr.write("usage: python -m engine [migrate]\n")
+                sys.stderr.write("usage: python -m engine [migrate | rotate]\n")
                 return 2
-    except (config.ConfigError, FailpointError, MasterKeyError, PlaceError) as error:
+    except (config.ConfigError, FailpointError, vault.MasterKeyError, PlaceError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -8,6 +8,7 @@ from chassis.authentication import Authenticator
 from chassis.bus import Bus
 from chassis.client import ServiceChannel
 from chassis.database import Database
+from chassis.rewrap import Place, Rotation
 from chassis.server import Server
 from chassis.vault import Vault
 from engine.api import Engine
@@ -31,7 +32,7 @@ from engine.receiving import Receiving
 from engine.retention import Retention
 from engine.starting import Starter
 from engine.sweep import Sweep
-from engine.tables import metadata
+from engine.tables import metadata, triggers
 from engine.tally import Tally
 from engine.watch import Pace, Poller, Watcher
 from mcpanel.engine.v1 import engine_pb2_grpc, worker_pb2_grpc
@@ -62,6 +63,8 @@ class Service:
     hub: Hub
     dispatcher: Dispatcher
     reads: Reads
+    vault: Vault
+    rotation: Rotation
     close: Callable[[], object]
 
 
@@ -97,7 +100,9 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     following = Following(
         db, reads, starter, owners, run_ended=dispatcher.desk.run_ended, poll=config.poll_seconds
     )
-    automation = Automation(owners, firing, Receiving(db, starter, owners, Vault(config.master_key)))
+    vault = Vault(config.master_key)
+    automation = Automation(owners, firing, Receiving(db, starter, owners, vault))
+    rotation = Rotation(db, vault, [Place.of(triggers, "id"), Place.of(triggers, "id", "old_")])
     workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
     watchers = Watchers(Watcher(db, reads, hub, pace), feed)
@@ -122,8 +127,9 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             following.run,
             Retention(db, timedelta(days=config.retention_days)).run,
             Tally(db).run,
+            rotation.run,
         ],
         on_stop=[dispatcher.close, reads.close, bus.close, peers.close, db.close],
         migrations_package="engine",
     )
-    return Service(server, db, bus, hub, dispatcher, reads, peers.close)
+    return Service(server, db, bus, hub, dispatcher, reads, vault, rotation, peers.close)
