@@ -1,7 +1,7 @@
 """Witnesses: checkpoints kept where whoever rewrites the log cannot reach, and a log that contradicts them stops."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from dulwich.repo import Repo
 from audit import merkle
 from audit.checkpoint import Signer
 from audit.verify import __main__ as cli
-from audit.witness import Keeper, Place, PlaceInvalid, keeper, places
+from audit.witness import Keeper, Place, PlaceInvalid, git, keeper, places
 from audit.witness.places import PlaceUnreachable
 from chassis import errors
 from mcpanel.audit.v1 import audit_pb2 as pb
@@ -165,6 +165,44 @@ async def test_a_running_service_keeps_its_checkpoints_and_says_where(
     assert found[0].name == str(tmp_path / "one")
     assert found[1].error  # and the log goes on
     assert [path.name for path in (tmp_path / "one").rglob("*.note")][-1] == "000000000003.note"
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[str]:
+    """The address of a repository that takes every connection and says nothing."""
+    held = []
+    server = await asyncio.start_server(lambda *streams: held.append(streams), "127.0.0.1", 0)
+    yield f"git+http://127.0.0.1:{server.sockets[0].getsockname()[1]}/log.git"
+    for _, writer in held:
+        writer.close()
+    server.close()
+
+
+async def test_a_place_that_never_answers_is_given_up_on_and_asked_once_at_a_time(
+    silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git, "PATIENCE", 0.2)
+    [place] = places(silent, ORIGIN, tmp_path)
+
+    with pytest.raises(PlaceUnreachable, match="no answer within"):
+        await place.newest()
+    with pytest.raises(PlaceUnreachable, match="still owes an answer"):
+        await place.keep(9, note(9))
+
+
+async def test_a_witness_that_never_answers_holds_up_the_first_batch_alone(
+    silent: str, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_START_SECONDS", 0.2)
+    world = await start(witness=silent)
+
+    first = await world.append(records(0, 1))
+    monkeypatch.setattr(keeper, "_START_SECONDS", 3600.0)
+    async with asyncio.timeout(60):
+        second = await world.append(records(1, 2))
+    monkeypatch.setattr(keeper, "_START_SECONDS", 0.2)
+
+    assert (first, second) == (1, 1)
 
 
 async def refused(world: World, why: str) -> None:

@@ -62,6 +62,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             newest = await store.newest_checkpoint(tx)
             tree = log.tree_to_extend(newest, await store.extent(tx), signer.verifier)
             fresh = log.fresh(delivered, await store.known(tx, [one.record.record_id for one in delivered]))
+            log.require_room(tree, len(fresh))
             if fresh:
                 records = await self._committed(tx, fresh)
                 await store.append(tx, log.extend(tree, records, now, signer))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from audit import canonical, merkle
 from audit.checkpoint import Signer, Statement, Verifier
@@ -10,6 +11,8 @@ from audit.domain import Checkpoint, Entry, Leaf
 from audit.merkle import Frontier
 from audit.personal import Committed, Delivery
 from chassis import errors
+
+MOST_ENTRIES: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,16 @@ def fresh(deliveries: Iterable[Delivery], known: Set[str]) -> list[Delivery]:
     """Those whose records are not in the log yet, each id once."""
     found = {one.record.record_id: one for one in reversed(list(deliveries))}
     return [one for one in reversed(found.values()) if one.record.record_id not in known]
+
+
+def require_room(tree: Frontier, count: int) -> None:
+    """Raises Precondition LOG_FULL when `count` more entries would have indexes that no message can hold."""
+    if tree.size + count > MOST_ENTRIES:
+        raise errors.Precondition(
+            "LOG_FULL",
+            f"the action log has {tree.size} entries and takes {MOST_ENTRIES} at most; services keep their records, "
+            "continue with another log",
+        )
 
 
 def extend(tree: Frontier, records: Sequence[Committed], now: datetime, signer: Signer) -> Addition:

@@ -116,6 +116,7 @@ class Error(_message.Message):
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
         TREE_SIZE_OUT_OF_RANGE: _ClassVar[Error.Reason]
         LOG_DAMAGED: _ClassVar[Error.Reason]
+        LOG_FULL: _ClassVar[Error.Reason]
     REASON_UNSPECIFIED: Error.Reason
     INVALID_FIELD: Error.Reason
     NUL_CHARACTER: Error.Reason
@@ -223,4 +224,5 @@ class Error(_message.Message):
     ACTION_LOG_NOT_FOUND: Error.Reason
     TREE_SIZE_OUT_OF_RANGE: Error.Reason
     LOG_DAMAGED: Error.Reason
+    LOG_FULL: Error.Reason
     def __init__(self) -> None: ...

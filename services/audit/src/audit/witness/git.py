@@ -2,11 +2,14 @@
 
 import asyncio
 import hashlib
+import random
 import re
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -26,8 +29,11 @@ _NAME: Final = re.compile(rb"(\d{1,19})\.note")
 _AUTHOR: Final = b"mcpanel audit <audit@localhost>"
 _MEANWHILE: Final = (GitProtocolError, FileLocked)
 _REFUSED: Final = (*_MEANWHILE, HangupException, NotGitRepository, HTTPError, OSError, KeyError)
+PATIENCE: Final = 60.0
+"""Seconds that a repository may take to answer."""
 _LARGEST: Final = 64 * 1024
-_TRIES: Final = 5
+_TRIES: Final = 10
+_LONGEST_PAUSE: Final = 0.3
 
 
 class Git:
@@ -40,6 +46,7 @@ class Git:
         self._folder = quote(origin, safe="").encode()
         self._cache = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
         self._turn = asyncio.Lock()
+        self._asking: Thread | None = None
 
     async def newest(self) -> str | None:
         """The note of the largest tree that is kept there."""
@@ -52,8 +59,29 @@ class Git:
             return await self._reached(lambda: self._keep(tree_size, note))
 
     async def _reached(self, question: Callable[[], T]) -> T:
+        """What the question, which blocks, answers; one at a time, and a thread that hangs holds up nothing else."""
+        if self._asking is not None and self._asking.is_alive():
+            raise PlaceUnreachable("it still owes an answer to what was asked before")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def ask() -> None:
+            try:
+                found = question()
+            except BaseException as error:  # raised where the answer is awaited
+                settle = partial(_settle, answer.set_exception, error, answer)
+            else:
+                settle = partial(_settle, answer.set_result, found, answer)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle)
+
+        self._asking = Thread(target=ask, name=f"witness {self.name}", daemon=True)
+        self._asking.start()
         try:
-            return await asyncio.to_thread(question)
+            async with asyncio.timeout(PATIENCE):
+                return await answer
+        except TimeoutError:
+            raise PlaceUnreachable(f"no answer within {PATIENCE:.0f} seconds") from None
         except _REFUSED as error:
             raise PlaceUnreachable(first_line(error).replace(self._url, self.name)) from None
 
@@ -74,6 +102,7 @@ class Git:
                 except _MEANWHILE:  # somebody else pushed
                     if not tries_left:
                         raise
+                    time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311  # so that they do not meet again
                 else:
                     return note
         raise AssertionError("the last try returns or raises")
@@ -145,6 +174,11 @@ class Git:
         status = (result.ref_status or {}).get(_BRANCH)
         if status:
             raise GitProtocolError(str(status))
+
+
+def _settle(settle: Callable[[Any], None], value: object, answer: "asyncio.Future[Any]") -> None:
+    if not answer.done():
+        settle(value)
 
 
 def _text(repository: Any, sha: bytes) -> str:

@@ -43,6 +43,7 @@ class Keeper:
         self._kept = {place: Kept(place.name) for place in places}
         self._contradictions: dict[Place, str] = {}
         self._compared = asyncio.Event()
+        self._waited = False
 
     @property
     def witnesses(self) -> tuple[Kept, ...]:
@@ -50,11 +51,12 @@ class Keeper:
         return tuple(self._kept.values())
 
     async def approve(self) -> None:
-        """Raises DataLoss LOG_DAMAGED when a witness contradicts the log. Waits for the first comparison."""
-        if self._kept and not self._compared.is_set():
+        """Raises DataLoss LOG_DAMAGED when a witness contradicts the log. Waits, once, for the first comparison."""
+        if self._kept and not self._compared.is_set() and not self._waited:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_START_SECONDS):
                     await self._compared.wait()
+            self._waited = True
         for why in self._contradictions.values():
             raise audit_log.damaged(why)
 
