@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from mcpanel.engine.v1 import run_pb2 as mcpanel_dot_engine_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmcpanel/engine/v1/trigger.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmcpanel/engine/v1/run.proto\"\xed\x07\n\x07Trigger\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x04name\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x19\n\x08workflow\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x13\n\x0bworkflow_id\x18\x05 \x01(\t\x12!\n\x10workflow_version\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\'\n\x06inputs\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x35\n\x07webhook\x18\x08 \x01(\x0b\x32\".mcpanel.engine.v1.Trigger.WebhookH\x00\x12\x34\n\x07run_end\x18\t \x01(\x0b\x32!.mcpanel.engine.v1.Trigger.RunEndH\x00\x12\x13\n\x06paused\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x34\n\nlast_start\x18\x0b \x01(\x0b\x32 .mcpanel.engine.v1.Trigger.Start\x12\x10\n\x08owner_id\x18\x0c \x01(\t\x12\x0c\n\x04\x65tag\x18\r \x01(\t\x12.\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xd7\x01\n\x07Webhook\x12I\n\tsignature\x18\x01 \x01(\x0e\x32,.mcpanel.engine.v1.Trigger.Webhook.SignatureB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x34\n\x10old_secret_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\tSignature\x12\x19\n\x15SIGNATURE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STANDARD\x10\x01\x12\x07\n\x03HUB\x10\x02\x1a\x82\x01\n\x06RunEnd\x12\x1b\n\x08workflow\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x13\n\x0bworkflow_id\x18\x02 \x01(\t\x12\x46\n\x08statuses\x18\x03 \x03(\x0e\x32\x1d.mcpanel.engine.v1.Run.StatusB\x15\xbaH\x12\x92\x01\x0f\x10\x03\x18\x01\"\t\x82\x01\x06\x18\x04\x18\x05\x18\x06\x1a_\n\x05Start\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\tB\x08\n\x06sourceB\t\n\x07_paused\"\x80\x01\n\x14\x43reateTriggerRequest\x12\x33\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.TriggerB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"Y\n\x15\x43reateTriggerResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"2\n\x11GetTriggerRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"A\n\x12GetTriggerResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\"l\n\x13ListTriggersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"]\n\x14ListTriggersResponse\x12,\n\x08triggers\x18\x01 \x03(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd0\x01\n\x14UpdateTriggerRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x33\n\x07trigger\x18\x02 \x01(\x0b\x32\x1a.mcpanel.engine.v1.TriggerB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"D\n\x15UpdateTriggerResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\"j\n\x14\x44\x65leteTriggerRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x17\n\x15\x44\x65leteTriggerResponse\"\x9a\x01\n\x1aRotateTriggerSecretRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12?\n\x0ckeep_old_for\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xf5$2\x00\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"_\n\x1bRotateTriggerSecretResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"Z\n\x15ReceiveWebhookRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\"\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"(\n\x16ReceiveWebhookResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmcpanel/engine/v1/trigger.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmcpanel/engine/v1/run.proto\"\xf7\x07\n\x07Trigger\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x04name\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x19\n\x08workflow\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x13\n\x0bworkflow_id\x18\x05 \x01(\t\x12!\n\x10workflow_version\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\'\n\x06inputs\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x35\n\x07webhook\x18\x08 \x01(\x0b\x32\".mcpanel.engine.v1.Trigger.WebhookH\x00\x12\x34\n\x07run_end\x18\t \x01(\x0b\x32!.mcpanel.engine.v1.Trigger.RunEndH\x00\x12\x13\n\x06paused\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x34\n\nlast_start\x18\x0b \x01(\x0b\x32 .mcpanel.engine.v1.Trigger.Start\x12\x10\n\x08owner_id\x18\x0c \x01(\t\x12\x16\n\x04\x65tag\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12.\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xd7\x01\n\x07Webhook\x12I\n\tsignature\x18\x01 \x01(\x0e\x32,.mcpanel.engine.v1.Trigger.Webhook.SignatureB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x34\n\x10old_secret_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\tSignature\x12\x19\n\x15SIGNATURE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STANDARD\x10\x01\x12\x07\n\x03HUB\x10\x02\x1a\x82\x01\n\x06RunEnd\x12\x1b\n\x08workflow\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x13\n\x0bworkflow_id\x18\x02 \x01(\t\x12\x46\n\x08statuses\x18\x03 \x03(\x0e\x32\x1d.mcpanel.engine.v1.Run.StatusB\x15\xbaH\x12\x92\x01\x0f\x10\x03\x18\x01\"\t\x82\x01\x06\x18\x04\x18\x05\x18\x06\x1a_\n\x05Start\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\tB\x08\n\x06sourceB\t\n\x07_paused\"\x80\x01\n\x14\x43reateTriggerRequest\x12\x33\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.TriggerB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"Y\n\x15\x43reateTriggerResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"2\n\x11GetTriggerRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"A\n\x12GetTriggerResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\"l\n\x13ListTriggersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"]\n\x14ListTriggersResponse\x12,\n\x08triggers\x18\x01 \x03(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd0\x01\n\x14UpdateTriggerRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x33\n\x07trigger\x18\x02 \x01(\x0b\x32\x1a.mcpanel.engine.v1.TriggerB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"D\n\x15UpdateTriggerResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\"j\n\x14\x44\x65leteTriggerRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x17\n\x15\x44\x65leteTriggerResponse\"\x9a\x01\n\x1aRotateTriggerSecretRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12?\n\x0ckeep_old_for\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xf5$2\x00\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"_\n\x1bRotateTriggerSecretResponse\x12+\n\x07trigger\x18\x01 \x01(\x0b\x32\x1a.mcpanel.engine.v1.Trigger\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"Z\n\x15ReceiveWebhookRequest\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\"\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"(\n\x16ReceiveWebhookResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRIGGER'].fields_by_name['workflow']._serialized_options = b'\272H\004r\002\030d'
   _globals['_TRIGGER'].fields_by_name['workflow_version']._loaded_options = None
   _globals['_TRIGGER'].fields_by_name['workflow_version']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_TRIGGER'].fields_by_name['etag']._loaded_options = None
+  _globals['_TRIGGER'].fields_by_name['etag']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger']._loaded_options = None
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -89,41 +91,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECEIVEWEBHOOKREQUEST'].fields_by_name['trigger_id']._loaded_options = None
   _globals['_RECEIVEWEBHOOKREQUEST'].fields_by_name['trigger_id']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_TRIGGER']._serialized_start=269
-  _globals['_TRIGGER']._serialized_end=1274
-  _globals['_TRIGGER_WEBHOOK']._serialized_start=808
-  _globals['_TRIGGER_WEBHOOK']._serialized_end=1023
-  _globals['_TRIGGER_WEBHOOK_SIGNATURE']._serialized_start=962
-  _globals['_TRIGGER_WEBHOOK_SIGNATURE']._serialized_end=1023
-  _globals['_TRIGGER_RUNEND']._serialized_start=1026
-  _globals['_TRIGGER_RUNEND']._serialized_end=1156
-  _globals['_TRIGGER_START']._serialized_start=1158
-  _globals['_TRIGGER_START']._serialized_end=1253
-  _globals['_CREATETRIGGERREQUEST']._serialized_start=1277
-  _globals['_CREATETRIGGERREQUEST']._serialized_end=1405
-  _globals['_CREATETRIGGERRESPONSE']._serialized_start=1407
-  _globals['_CREATETRIGGERRESPONSE']._serialized_end=1496
-  _globals['_GETTRIGGERREQUEST']._serialized_start=1498
-  _globals['_GETTRIGGERREQUEST']._serialized_end=1548
-  _globals['_GETTRIGGERRESPONSE']._serialized_start=1550
-  _globals['_GETTRIGGERRESPONSE']._serialized_end=1615
-  _globals['_LISTTRIGGERSREQUEST']._serialized_start=1617
-  _globals['_LISTTRIGGERSREQUEST']._serialized_end=1725
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=1727
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=1820
-  _globals['_UPDATETRIGGERREQUEST']._serialized_start=1823
-  _globals['_UPDATETRIGGERREQUEST']._serialized_end=2031
-  _globals['_UPDATETRIGGERRESPONSE']._serialized_start=2033
-  _globals['_UPDATETRIGGERRESPONSE']._serialized_end=2101
-  _globals['_DELETETRIGGERREQUEST']._serialized_start=2103
-  _globals['_DELETETRIGGERREQUEST']._serialized_end=2209
-  _globals['_DELETETRIGGERRESPONSE']._serialized_start=2211
-  _globals['_DELETETRIGGERRESPONSE']._serialized_end=2234
-  _globals['_ROTATETRIGGERSECRETREQUEST']._serialized_start=2237
-  _globals['_ROTATETRIGGERSECRETREQUEST']._serialized_end=2391
-  _globals['_ROTATETRIGGERSECRETRESPONSE']._serialized_start=2393
-  _globals['_ROTATETRIGGERSECRETRESPONSE']._serialized_end=2488
-  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_start=2490
-  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_end=2580
-  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=2582
-  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=2622
+  _globals['_TRIGGER']._serialized_end=1284
+  _globals['_TRIGGER_WEBHOOK']._serialized_start=818
+  _globals['_TRIGGER_WEBHOOK']._serialized_end=1033
+  _globals['_TRIGGER_WEBHOOK_SIGNATURE']._serialized_start=972
+  _globals['_TRIGGER_WEBHOOK_SIGNATURE']._serialized_end=1033
+  _globals['_TRIGGER_RUNEND']._serialized_start=1036
+  _globals['_TRIGGER_RUNEND']._serialized_end=1166
+  _globals['_TRIGGER_START']._serialized_start=1168
+  _globals['_TRIGGER_START']._serialized_end=1263
+  _globals['_CREATETRIGGERREQUEST']._serialized_start=1287
+  _globals['_CREATETRIGGERREQUEST']._serialized_end=1415
+  _globals['_CREATETRIGGERRESPONSE']._serialized_start=1417
+  _globals['_CREATETRIGGERRESPONSE']._serialized_end=1506
+  _globals['_GETTRIGGERREQUEST']._serialized_start=1508
+  _globals['_GETTRIGGERREQUEST']._serialized_end=1558
+  _globals['_GETTRIGGERRESPONSE']._serialized_start=1560
+  _globals['_GETTRIGGERRESPONSE']._serialized_end=1625
+  _globals['_LISTTRIGGERSREQUEST']._serialized_start=1627
+  _globals['_LISTTRIGGERSREQUEST']._serialized_end=1735
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=1737
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=1830
+  _globals['_UPDATETRIGGERREQUEST']._serialized_start=1833
+  _globals['_UPDATETRIGGERREQUEST']._serialized_end=2041
+  _globals['_UPDATETRIGGERRESPONSE']._serialized_start=2043
+  _globals['_UPDATETRIGGERRESPONSE']._serialized_end=2111
+  _globals['_DELETETRIGGERREQUEST']._serialized_start=2113
+  _globals['_DELETETRIGGERREQUEST']._serialized_end=2219
+  _globals['_DELETETRIGGERRESPONSE']._serialized_start=2221
+  _globals['_DELETETRIGGERRESPONSE']._serialized_end=2244
+  _globals['_ROTATETRIGGERSECRETREQUEST']._serialized_start=2247
+  _globals['_ROTATETRIGGERSECRETREQUEST']._serialized_end=2401
+  _globals['_ROTATETRIGGERSECRETRESPONSE']._serialized_start=2403
+  _globals['_ROTATETRIGGERSECRETRESPONSE']._serialized_end=2498
+  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_start=2500
+  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_end=2590
+  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=2592
+  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=2632
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mcpanel/registry/v1/component.proto\x12\x13mcpanel.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x07\n\nDefinition\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x04name\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12<\n\x04type\x18\x05 \x01(\x0e\x32$.mcpanel.registry.v1.Definition.TypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08owner_id\x18\x06 \x01(\t\x12H\n\nvisibility\x18\x07 \x01(\x0e\x32*.mcpanel.registry.v1.Definition.VisibilityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x04tags\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x32\"\x06r\x04\x10\x01\x18\x64\x12$\n\ncompliance\x18\t \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12\x45\n\tcost_tier\x18\n \x01(\x0e\x32(.mcpanel.registry.v1.Definition.CostTierB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x04icon\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elatest_version\x18\x0f \x01(\t\"\xc3\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10LLM_PROMPT_AGENT\x10\x01\x12\x14\n\x10JUPYTER_NOTEBOOK\x10\x02\x12\x11\n\rPYTHON_SCRIPT\x10\x03\x12\x15\n\x11TYPESCRIPT_SCRIPT\x10\x04\x12\x11\n\rSTREAMLIT_APP\x10\x05\x12\x07\n\x03MCP\x10\x06\x12\x10\n\x0c\x41I_ASSISTANT\x10\x07\x12\x08\n\x04\x44\x41TA\x10\x08\x12\x0b\n\x07UTILITY\x10\t\x12\n\n\x06OUTPUT\x10\n\"A\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\n\n\x06PUBLIC\x10\x01\x12\x0b\n\x07PRIVATE\x10\x02\"N\n\x08\x43ostTier\x12\x19\n\x15\x43OST_TIER_UNSPECIFIED\x10\x00\x12\x08\n\x04\x46REE\x10\x01\x12\x07\n\x03LOW\x10\x02\x12\n\n\x06MEDIUM\x10\x03\x12\x08\n\x04HIGH\x10\x04\"\xe8\n\n\x07Version\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rdefinition_id\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_name\x18\x03 \x01(\t\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32$.mcpanel.registry.v1.Definition.Type\x12\x96\x01\n\x07version\x18\x05 \x01(\tB\x84\x01\xbaH\x80\x01r~\x18@2z^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?(\\+[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$\x12\x45\n\x10llm_prompt_agent\x18\n \x01(\x0b\x32).mcpanel.registry.v1.LlmPromptAgentConfigH\x00\x12\x46\n\x10jupyter_notebook\x18\x0b \x01(\x0b\x32*.mcpanel.registry.v1.JupyterNotebookConfigH\x00\x12@\n\rpython_script\x18\x0c \x01(\x0b\x32\'.mcpanel.registry.v1.PythonScriptConfigH\x00\x12H\n\x11typescript_script\x18\r \x01(\x0b\x32+.mcpanel.registry.v1.TypescriptScriptConfigH\x00\x12@\n\rstreamlit_app\x18\x0e \x01(\x0b\x32\'.mcpanel.registry.v1.StreamlitAppConfigH\x00\x12-\n\x03mcp\x18\x0f \x01(\x0b\x32\x1e.mcpanel.registry.v1.McpConfigH\x00\x12>\n\x0c\x61i_assistant\x18\x10 \x01(\x0b\x32&.mcpanel.registry.v1.AiAssistantConfigH\x00\x12/\n\x04\x64\x61ta\x18\x11 \x01(\x0b\x32\x1f.mcpanel.registry.v1.DataConfigH\x00\x12\x35\n\x07utility\x18\x12 \x01(\x0b\x32\".mcpanel.registry.v1.UtilityConfigH\x00\x12\x33\n\x06output\x18\x13 \x01(\x0b\x32!.mcpanel.registry.v1.OutputConfigH\x00\x12-\n\x0cinput_schema\x18\x1e \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\routput_schema\x18\x1f \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x0f\x64\x61ta_source_ids\x18  \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12\x39\n\x0c\x64\x61ta_sources\x18! \x03(\x0b\x32#.mcpanel.registry.v1.DataSourceLink\x12\x1e\n\x04tags\x18\" \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x32\"\x06r\x04\x10\x01\x18\x64\x12\x1b\n\tchangelog\x18# \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12.\n\ncreated_at\x18$ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18% \x01(\t\x12\x31\n\rdeprecated_at\x18& \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x64\x65precation_message\x18\' \x01(\t\x12\x15\n\rconfig_digest\x18( \x01(\t\x12\x34\n\x06\x65\x66\x66\x65\x63t\x18) \x01(\tB$\xbaH!r\x1fR\x00R\x04pureR\nidempotentR\teffectfulB\x08\n\x06\x63onfig\"*\n\x0e\x44\x61taSourceLink\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xb8\x02\n\x14LlmPromptAgentConfig\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x15\n\rsystem_prompt\x18\x02 \x01(\t\x12\x1c\n\x14user_prompt_template\x18\x03 \x01(\t\x12\x31\n\x0btemperature\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12 \n\nmax_tokens\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x01\x88\x01\x01\x12+\n\x05top_p\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x12\x1b\n\x05top_k\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\r\n\x0b_max_tokensB\x08\n\x06_top_pB\x08\n\x06_top_k\"\xa3\x02\n\x15JupyterNotebookConfig\x12T\n\x0enotebook_cells\x18\x01 \x03(\x0b\x32/.mcpanel.registry.v1.JupyterNotebookConfig.CellB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x34\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\x1aQ\n\x04\x43\x65ll\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12#\n\x04type\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\x04\x63odeR\x08markdown\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\"\x8e\x01\n\x12PythonScriptConfig\x12!\n\x0c\x63ode_content\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12\x1f\n\x0crequirements\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x34\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\"q\n\x16TypescriptScriptConfig\x12!\n\x0c\x63ode_content\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12\x34\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\"\x88\x01\n\x12StreamlitAppConfig\x12+\n\x0cgit_repo_url\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x18\x80\x10:\x08https://\x88\x01\x01\x12$\n\x10main_script_path\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1f\n\x0crequirements\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\"3\n\tMcpConfig\x12&\n\x11mcp_configuration\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\"E\n\x11\x41iAssistantConfig\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x15\n\rsystem_prompt\x18\x02 \x01(\t\"3\n\nDataConfig\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\"-\n\rUtilityConfig\x12\x1c\n\nexpression\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\"\x0e\n\x0cOutputConfig\"\xd6\x01\n\rComponentType\x12\x32\n\x04type\x18\x01 \x01(\x0e\x32$.mcpanel.registry.v1.Definition.Type\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x14\n\x0c\x63onfig_field\x18\x04 \x01(\t\x12.\n\rconfig_schema\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07\x65xample\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Structb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mcpanel/registry/v1/component.proto\x12\x13mcpanel.registry.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x07\n\nDefinition\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x04name\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12<\n\x04type\x18\x05 \x01(\x0e\x32$.mcpanel.registry.v1.Definition.TypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08owner_id\x18\x06 \x01(\t\x12H\n\nvisibility\x18\x07 \x01(\x0e\x32*.mcpanel.registry.v1.Definition.VisibilityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x04tags\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x32\"\x06r\x04\x10\x01\x18\x64\x12$\n\ncompliance\x18\t \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12\x45\n\tcost_tier\x18\n \x01(\x0e\x32(.mcpanel.registry.v1.Definition.CostTierB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x04icon\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x16\n\x04\x65tag\x18\x0c \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elatest_version\x18\x0f \x01(\t\"\xc3\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10LLM_PROMPT_AGENT\x10\x01\x12\x14\n\x10JUPYTER_NOTEBOOK\x10\x02\x12\x11\n\rPYTHON_SCRIPT\x10\x03\x12\x15\n\x11TYPESCRIPT_SCRIPT\x10\x04\x12\x11\n\rSTREAMLIT_APP\x10\x05\x12\x07\n\x03MCP\x10\x06\x12\x10\n\x0c\x41I_ASSISTANT\x10\x07\x12\x08\n\x04\x44\x41TA\x10\x08\x12\x0b\n\x07UTILITY\x10\t\x12\n\n\x06OUTPUT\x10\n\"A\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\n\n\x06PUBLIC\x10\x01\x12\x0b\n\x07PRIVATE\x10\x02\"N\n\x08\x43ostTier\x12\x19\n\x15\x43OST_TIER_UNSPECIFIED\x10\x00\x12\x08\n\x04\x46REE\x10\x01\x12\x07\n\x03LOW\x10\x02\x12\n\n\x06MEDIUM\x10\x03\x12\x08\n\x04HIGH\x10\x04\"\xe8\n\n\x07Version\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rdefinition_id\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_name\x18\x03 \x01(\t\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32$.mcpanel.registry.v1.Definition.Type\x12\x96\x01\n\x07version\x18\x05 \x01(\tB\x84\x01\xbaH\x80\x01r~\x18@2z^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?(\\+[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$\x12\x45\n\x10llm_prompt_agent\x18\n \x01(\x0b\x32).mcpanel.registry.v1.LlmPromptAgentConfigH\x00\x12\x46\n\x10jupyter_notebook\x18\x0b \x01(\x0b\x32*.mcpanel.registry.v1.JupyterNotebookConfigH\x00\x12@\n\rpython_script\x18\x0c \x01(\x0b\x32\'.mcpanel.registry.v1.PythonScriptConfigH\x00\x12H\n\x11typescript_script\x18\r \x01(\x0b\x32+.mcpanel.registry.v1.TypescriptScriptConfigH\x00\x12@\n\rstreamlit_app\x18\x0e \x01(\x0b\x32\'.mcpanel.registry.v1.StreamlitAppConfigH\x00\x12-\n\x03mcp\x18\x0f \x01(\x0b\x32\x1e.mcpanel.registry.v1.McpConfigH\x00\x12>\n\x0c\x61i_assistant\x18\x10 \x01(\x0b\x32&.mcpanel.registry.v1.AiAssistantConfigH\x00\x12/\n\x04\x64\x61ta\x18\x11 \x01(\x0b\x32\x1f.mcpanel.registry.v1.DataConfigH\x00\x12\x35\n\x07utility\x18\x12 \x01(\x0b\x32\".mcpanel.registry.v1.UtilityConfigH\x00\x12\x33\n\x06output\x18\x13 \x01(\x0b\x32!.mcpanel.registry.v1.OutputConfigH\x00\x12-\n\x0cinput_schema\x18\x1e \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\routput_schema\x18\x1f \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x0f\x64\x61ta_source_ids\x18  \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12\x39\n\x0c\x64\x61ta_sources\x18! \x03(\x0b\x32#.mcpanel.registry.v1.DataSourceLink\x12\x1e\n\x04tags\x18\" \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x32\"\x06r\x04\x10\x01\x18\x64\x12\x1b\n\tchangelog\x18# \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12.\n\ncreated_at\x18$ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18% \x01(\t\x12\x31\n\rdeprecated_at\x18& \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x64\x65precation_message\x18\' \x01(\t\x12\x15\n\rconfig_digest\x18( \x01(\t\x12\x34\n\x06\x65\x66\x66\x65\x63t\x18) \x01(\tB$\xbaH!r\x1fR\x00R\x04pureR\nidempotentR\teffectfulB\x08\n\x06\x63onfig\"*\n\x0e\x44\x61taSourceLink\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xce\x02\n\x14LlmPromptAgentConfig\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12 \n\rsystem_prompt\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\'\n\x14user_prompt_template\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x31\n\x0btemperature\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12 \n\nmax_tokens\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x01\x88\x01\x01\x12+\n\x05top_p\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x12\x1b\n\x05top_k\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\r\n\x0b_max_tokensB\x08\n\x06_top_pB\x08\n\x06_top_k\"\xae\x02\n\x15JupyterNotebookConfig\x12T\n\x0enotebook_cells\x18\x01 \x03(\x0b\x32/.mcpanel.registry.v1.JupyterNotebookConfig.CellB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x34\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\x1a\\\n\x04\x43\x65ll\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12#\n\x04type\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\x04\x63odeR\x08markdown\x12\x1a\n\x07\x63ontent\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\"\x8e\x01\n\x12PythonScriptConfig\x12!\n\x0c\x63ode_content\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12\x1f\n\x0crequirements\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x34\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\"q\n\x16TypescriptScriptConfig\x12!\n\x0c\x63ode_content\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12\x34\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00\"\x88\x01\n\x12StreamlitAppConfig\x12+\n\x0cgit_repo_url\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x18\x80\x10:\x08https://\x88\x01\x01\x12$\n\x10main_script_path\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1f\n\x0crequirements\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\"3\n\tMcpConfig\x12&\n\x11mcp_configuration\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\"P\n\x11\x41iAssistantConfig\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12 \n\rsystem_prompt\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\"3\n\nDataConfig\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\"-\n\rUtilityConfig\x12\x1c\n\nexpression\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\"\x0e\n\x0cOutputConfig\"\xd6\x01\n\rComponentType\x12\x32\n\x04type\x18\x01 \x01(\x0e\x32$.mcpanel.registry.v1.Definition.Type\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x14\n\x0c\x63onfig_field\x18\x04 \x01(\t\x12.\n\rconfig_schema\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07\x65xample\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Structb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEFINITION'].fields_by_name['cost_tier']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_DEFINITION'].fields_by_name['icon']._loaded_options = None
   _globals['_DEFINITION'].fields_by_name['icon']._serialized_options = b'\272H\005r\003\030\220N'
+  _globals['_DEFINITION'].fields_by_name['etag']._loaded_options = None
+  _globals['_DEFINITION'].fields_by_name['etag']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_VERSION'].fields_by_name['version']._loaded_options = None
   _globals['_VERSION'].fields_by_name['version']._serialized_options = b'\272H\200\001r~\030@2z^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?(\\+[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$'
   _globals['_VERSION'].fields_by_name['data_source_ids']._loaded_options = None
@@ -65,6 +67,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERSION'].fields_by_name['effect']._serialized_options = b'\272H!r\037R\000R\004pureR\nidempotentR\teffectful'
   _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['model']._loaded_options = None
   _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['model']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['system_prompt']._loaded_options = None
+  _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['system_prompt']._serialized_options = b'\272H\006r\004(\200\200@'
+  _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['user_prompt_template']._loaded_options = None
+  _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['user_prompt_template']._serialized_options = b'\272H\006r\004(\200\200@'
   _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['temperature']._loaded_options = None
   _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\000@)\000\000\000\000\000\000\000\000'
   _globals['_LLMPROMPTAGENTCONFIG'].fields_by_name['max_tokens']._loaded_options = None
@@ -77,6 +83,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JUPYTERNOTEBOOKCONFIG_CELL'].fields_by_name['id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_JUPYTERNOTEBOOKCONFIG_CELL'].fields_by_name['type']._loaded_options = None
   _globals['_JUPYTERNOTEBOOKCONFIG_CELL'].fields_by_name['type']._serialized_options = b'\272H\022r\020R\004codeR\010markdown'
+  _globals['_JUPYTERNOTEBOOKCONFIG_CELL'].fields_by_name['content']._loaded_options = None
+  _globals['_JUPYTERNOTEBOOKCONFIG_CELL'].fields_by_name['content']._serialized_options = b'\272H\006r\004(\200\200@'
   _globals['_JUPYTERNOTEBOOKCONFIG'].fields_by_name['notebook_cells']._loaded_options = None
   _globals['_JUPYTERNOTEBOOKCONFIG'].fields_by_name['notebook_cells']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
   _globals['_JUPYTERNOTEBOOKCONFIG'].fields_by_name['timeout']._loaded_options = None
@@ -101,42 +109,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MCPCONFIG'].fields_by_name['mcp_configuration']._serialized_options = b'\272H\010r\006\020\001(\200\200@'
   _globals['_AIASSISTANTCONFIG'].fields_by_name['model']._loaded_options = None
   _globals['_AIASSISTANTCONFIG'].fields_by_name['model']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_AIASSISTANTCONFIG'].fields_by_name['system_prompt']._loaded_options = None
+  _globals['_AIASSISTANTCONFIG'].fields_by_name['system_prompt']._serialized_options = b'\272H\006r\004(\200\200@'
   _globals['_UTILITYCONFIG'].fields_by_name['expression']._loaded_options = None
   _globals['_UTILITYCONFIG'].fields_by_name['expression']._serialized_options = b'\272H\005r\003\030\220N'
   _globals['_DEFINITION']._serialized_start=185
-  _globals['_DEFINITION']._serialized_end=1118
-  _globals['_DEFINITION_TYPE']._serialized_start=776
-  _globals['_DEFINITION_TYPE']._serialized_end=971
-  _globals['_DEFINITION_VISIBILITY']._serialized_start=973
-  _globals['_DEFINITION_VISIBILITY']._serialized_end=1038
-  _globals['_DEFINITION_COSTTIER']._serialized_start=1040
-  _globals['_DEFINITION_COSTTIER']._serialized_end=1118
-  _globals['_VERSION']._serialized_start=1121
-  _globals['_VERSION']._serialized_end=2505
-  _globals['_DATASOURCELINK']._serialized_start=2507
-  _globals['_DATASOURCELINK']._serialized_end=2549
-  _globals['_LLMPROMPTAGENTCONFIG']._serialized_start=2552
-  _globals['_LLMPROMPTAGENTCONFIG']._serialized_end=2864
-  _globals['_JUPYTERNOTEBOOKCONFIG']._serialized_start=2867
-  _globals['_JUPYTERNOTEBOOKCONFIG']._serialized_end=3158
-  _globals['_JUPYTERNOTEBOOKCONFIG_CELL']._serialized_start=3077
-  _globals['_JUPYTERNOTEBOOKCONFIG_CELL']._serialized_end=3158
-  _globals['_PYTHONSCRIPTCONFIG']._serialized_start=3161
-  _globals['_PYTHONSCRIPTCONFIG']._serialized_end=3303
-  _globals['_TYPESCRIPTSCRIPTCONFIG']._serialized_start=3305
-  _globals['_TYPESCRIPTSCRIPTCONFIG']._serialized_end=3418
-  _globals['_STREAMLITAPPCONFIG']._serialized_start=3421
-  _globals['_STREAMLITAPPCONFIG']._serialized_end=3557
-  _globals['_MCPCONFIG']._serialized_start=3559
-  _globals['_MCPCONFIG']._serialized_end=3610
-  _globals['_AIASSISTANTCONFIG']._serialized_start=3612
-  _globals['_AIASSISTANTCONFIG']._serialized_end=3681
-  _globals['_DATACONFIG']._serialized_start=3683
-  _globals['_DATACONFIG']._serialized_end=3734
-  _globals['_UTILITYCONFIG']._serialized_start=3736
-  _globals['_UTILITYCONFIG']._serialized_end=3781
-  _globals['_OUTPUTCONFIG']._serialized_start=3783
-  _globals['_OUTPUTCONFIG']._serialized_end=3797
-  _globals['_COMPONENTTYPE']._serialized_start=3800
-  _globals['_COMPONENTTYPE']._serialized_end=4014
+  _globals['_DEFINITION']._serialized_end=1128
+  _globals['_DEFINITION_TYPE']._serialized_start=786
+  _globals['_DEFINITION_TYPE']._serialized_end=981
+  _globals['_DEFINITION_VISIBILITY']._serialized_start=983
+  _globals['_DEFINITION_VISIBILITY']._serialized_end=1048
+  _globals['_DEFINITION_COSTTIER']._serialized_start=1050
+  _globals['_DEFINITION_COSTTIER']._serialized_end=1128
+  _globals['_VERSION']._serialized_start=1131
+  _globals['_VERSION']._serialized_end=2515
+  _globals['_DATASOURCELINK']._serialized_start=2517
+  _globals['_DATASOURCELINK']._serialized_end=2559
+  _globals['_LLMPROMPTAGENTCONFIG']._serialized_start=2562
+  _globals['_LLMPROMPTAGENTCONFIG']._serialized_end=2896
+  _globals['_JUPYTERNOTEBOOKCONFIG']._serialized_start=2899
+  _globals['_JUPYTERNOTEBOOKCONFIG']._serialized_end=3201
+  _globals['_JUPYTERNOTEBOOKCONFIG_CELL']._serialized_start=3109
+  _globals['_JUPYTERNOTEBOOKCONFIG_CELL']._serialized_end=3201
+  _globals['_PYTHONSCRIPTCONFIG']._serialized_start=3204
+  _globals['_PYTHONSCRIPTCONFIG']._serialized_end=3346
+  _globals['_TYPESCRIPTSCRIPTCONFIG']._serialized_start=3348
+  _globals['_TYPESCRIPTSCRIPTCONFIG']._serialized_end=3461
+  _globals['_STREAMLITAPPCONFIG']._serialized_start=3464
+  _globals['_STREAMLITAPPCONFIG']._serialized_end=3600
+  _globals['_MCPCONFIG']._serialized_start=3602
+  _globals['_MCPCONFIG']._serialized_end=3653
+  _globals['_AIASSISTANTCONFIG']._serialized_start=3655
+  _globals['_AIASSISTANTCONFIG']._serialized_end=3735
+  _globals['_DATACONFIG']._serialized_start=3737
+  _globals['_DATACONFIG']._serialized_end=3788
+  _globals['_UTILITYCONFIG']._serialized_start=3790
+  _globals['_UTILITYCONFIG']._serialized_end=3835
+  _globals['_OUTPUTCONFIG']._serialized_start=3837
+  _globals['_OUTPUTCONFIG']._serialized_end=3851
+  _globals['_COMPONENTTYPE']._serialized_start=3854
+  _globals['_COMPONENTTYPE']._serialized_end=4068
 # @@protoc_insertion_point(module_scope)
