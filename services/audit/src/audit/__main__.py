@@ -1,7 +1,9 @@
 """`python -m audit` serves; `… migrate` migrates the database; `… key FILE` prints the keys to pin, the newest first;
-`… rotate FILE [DAYS]` puts a new key before them, beside which the one before signs for so many days more.
+`… rotate FILE [DAYS]` puts a new key before them, beside which the one before signs for so many days more;
+`… archive PLACE DAYS` takes entries that are older out of the database and into files.
 """
 
+import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Final
 
 from audit import keys
 from audit.api import AuditServicer
+from audit.archiving import Archive, SegmentBroken
 from audit.config import Config
 from audit.keys import Signing
 from audit.tables import metadata
 from audit.watching import Pace, Watches
-from audit.witness import Keeper, PlaceInvalid, places
+from audit.witness import Keeper, PlaceInvalid, PlaceUnreachable, places
 from chassis import migrations
 from chassis.authentication import Authenticator, RemoteAuthenticator
 from chassis.client import ServiceChannel, channel
@@ -24,7 +27,7 @@ from mcpanel.audit.v1 import audit_pb2_grpc
 
 _MOST_DAYS: Final = 3650
 _USAGE: Final = (
-    "usage: python -m audit [migrate | key FILE | rotate FILE [DAYS, 30 unless given, at most 3650]]\n"
+    "usage: python -m audit [migrate | key FILE | rotate FILE [DAYS, 30 unless given] | archive PLACE DAYS]\n"
 )
 
 
@@ -41,6 +44,20 @@ async def serve(config: Config, signing: Signing) -> None:
     finally:
         await itself.close()
         await identity.close()
+        await db.close()
+
+
+async def archive(config: Config, place: str, age: timedelta) -> None:
+    """Archives what is older than `age` and prints each segment. Raises as `Shelf` and `Archive.run` do."""
+    from audit.witness.shelf import Shelf  # noqa: PLC0415  # brings what only this needs
+
+    signer = keys.load_or_create(config.keys, config.origin)()
+    db = Database(config.database_url, metadata, name="audit archive")
+    try:
+        shelf = Shelf(place, config.origin)
+        async for segment in Archive(db, signer, shelf).run(datetime.now(UTC) - age):
+            sys.stdout.write(f"{segment.place} {segment.first}-{segment.end - 1} {segment.sha256.hex()}\n")
+    finally:
         await db.close()
 
 
@@ -89,10 +106,14 @@ def run(arguments: list[str]) -> int:
             case ["rotate", file, days] if days.isascii() and days.isdigit() and int(days) <= _MOST_DAYS:
                 overlap = timedelta(days=int(days))
                 sys.stdout.write(f"{keys.rotate(Path(file), datetime.now(UTC), overlap).verifier}\n")
+            case ["archive", place, days] if (
+                days.isascii() and days.isdigit() and 0 < int(days) <= _MOST_DAYS
+            ):
+                asyncio.run(archive(load(Config), place, timedelta(days=int(days))))
             case _:
                 sys.stderr.write(_USAGE)
                 return 2
-    except (ConfigError, keys.KeyFileError, PlaceInvalid) as error:
+    except (ConfigError, keys.KeyFileError, PlaceInvalid, PlaceUnreachable, SegmentBroken) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, TypeAlias
 
+ARCHIVED: Final = "ACTION_LOG_ARCHIVED"
+"""The action of an entry that says which part of the log lies in a file now."""
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
@@ -100,6 +102,16 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Entries from `first` to `end`, exclusive, that lie in a file now; `sha256` is over the file."""
+
+    first: int
+    end: int
+    sha256: bytes
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
     """An entry as an export holds it; where others are left out, with the inclusion proof in the export's tree."""
 
@@ -142,8 +154,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verification found; `root_hash` is recomputed from the entries."""
+    """What a verification found. `root_hash` is recomputed from the entries from `first` on; the rest is archived."""
 
     tree_size: int
     root_hash: bytes
     problems: tuple[Problem, ...]
+    first: int = 0

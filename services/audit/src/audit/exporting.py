@@ -11,6 +11,7 @@ from audit.checkpoint import Signer
 from audit.domain import Checkpoint, Exported, Json, Leaf, Milestone, Scope
 from audit.merkle import Frontier
 from audit.personal import Disclosure, tokens
+from chassis import errors
 from chassis.database import Database, Transaction
 
 WINDOW: Final = 1000
@@ -20,9 +21,18 @@ WINDOW: Final = 1000
 async def scope(tx: Transaction, first: int, until: int, signer: Signer) -> Scope:
     """What an export of the entries from `first` to `until`, exclusive, covers; 0 for `until` means all.
 
-    It begins and ends where a checkpoint does. Raises OutOfRange TREE_SIZE_OUT_OF_RANGE when the log is smaller.
+    It begins and ends where a checkpoint does. Raises OutOfRange TREE_SIZE_OUT_OF_RANGE when the log is smaller, or
+    what is wanted was archived.
     """
     newest = await store.newest_checkpoint(tx)
+    gone = await store.archived(tx)
+    if first < gone:
+        raise errors.OutOfRange(
+            "TREE_SIZE_OUT_OF_RANGE",
+            f'entries up to {gone - 1} were archived; their files have them (action = "ACTION_LOG_ARCHIVED"), and '
+            f"what is here begins with from_index {gone}",
+            metadata={"first_index": str(gone)},
+        )
     size = log.proof_size(until, newest, first)
     end = await store.checkpoint_from(tx, size)
     start = await store.checkpoint_upto(tx, first) if first else None

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
@@ -27,10 +27,10 @@ from sqlalchemy import (
 )
 
 from audit import canonical, merkle
-from audit.domain import Checkpoint, Entry, Leaf, StoredEntry
+from audit.domain import Checkpoint, Entry, Leaf, Segment, StoredEntry
 from audit.log import Addition, Extent, damaged
 from audit.personal import Disclosure, Pair
-from audit.tables import checkpoints, entries, nodes, personal
+from audit.tables import checkpoints, entries, nodes, personal, segments
 from chassis import errors
 from chassis.database import Transaction
 from chassis.filtering import Filter
@@ -220,6 +220,60 @@ async def newest_checkpoint(tx: Transaction) -> Checkpoint | None:
     newest = select(checkpoints).order_by(checkpoints.c.tree_size.desc()).limit(1)
     row = (await tx.execute(newest)).one_or_none()
     return None if row is None else _checkpoint(row)
+
+
+async def checkpoint_signed_before(tx: Transaction, moment: datetime) -> Checkpoint | None:
+    """The checkpoint of the largest tree that was signed before a time, if there is one."""
+    statement = select(checkpoints).where(checkpoints.c.signed_at < moment)
+    row = (await tx.execute(statement.order_by(checkpoints.c.tree_size.desc()).limit(1))).one_or_none()
+    return None if row is None else _checkpoint(row)
+
+
+async def archived(tx: Transaction) -> int:
+    """The first index that was not archived."""
+    found: int = await tx.scalar(select(func.coalesce(func.max(segments.c.end_index), 0)))
+    return found
+
+
+async def unrecorded_segment(tx: Transaction, action: str, age: timedelta) -> int | None:
+    """The first index of the last segment, when the log has no entry, of this action, that says so since `age`."""
+    last = (await tx.execute(select(segments).order_by(segments.c.first_index.desc()).limit(1))).one_or_none()
+    if last is None or last.archived_at > tx.now - age:
+        return None
+    said = entries.c.details["new"]
+    recorded = select(entries.c.index).where(
+        entries.c.action == action,
+        said["end_index"].as_integer() == last.end_index,
+        said["sha256"].as_string() == bytes(last.sha256).hex(),
+    )
+    first: int = last.first_index
+    return None if (await tx.execute(recorded.limit(1))).first() else first
+
+
+async def add_segment(tx: Transaction, segment: Segment, now: datetime) -> None:
+    """Notes that entries were archived."""
+    await tx.execute(
+        insert(segments).values(
+            first_index=segment.first,
+            end_index=segment.end,
+            sha256=segment.sha256,
+            place=segment.place,
+            archived_at=now,
+        )
+    )
+
+
+async def remove_archived(tx: Transaction, most: int) -> int:
+    """Removes at most so many entries that were archived; returns how many. Nothing is appended until this commits."""
+    end = await archived(tx)
+    lowest: int | None = await tx.scalar(select(func.min(entries.c.index)))
+    if lowest is None or lowest >= end:
+        return 0
+    await tx.execute(text("ALTER TABLE entries DISABLE TRIGGER append_only"))
+    statement = delete(entries).where(entries.c.index < min(end, lowest + most))
+    gone = (await tx.execute(statement)).rowcount
+    await tx.execute(text("ALTER TABLE entries ENABLE TRIGGER append_only"))
+    return gone
 
 
 async def checkpoint_upto(tx: Transaction, size: int) -> Checkpoint | None:

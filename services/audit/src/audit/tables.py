@@ -99,4 +99,16 @@ personal: Final = Table(
 )
 """What the commitments in entries are about, once for each subject and value. What is deleted here is forgotten."""
 
+segments: Final = Table(
+    "segments",
+    metadata,
+    Column("first_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_index", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("archived_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("first_index < end_index", name="range"),
+)
+"""What was archived, from the first entry on without gaps: its entries are in files, its hashes still here."""
+
 PROTECTED: Final = (entries, nodes, checkpoints)

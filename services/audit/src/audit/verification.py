@@ -7,11 +7,12 @@ newest at the beginning.
 import asyncio
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from audit import merkle, store
 from audit.checkpoint import NoteInvalid, Verifier
-from audit.domain import Checkpoint, Problem, StoredEntry, Verdict
+from audit.domain import ARCHIVED, Checkpoint, Problem, StoredEntry, Verdict
 from audit.domain import ProblemKind as Kind
 from audit.examination import Stretch, examine
 from audit.log import Extent, trusted_tree
@@ -22,6 +23,8 @@ from chassis.database import Database
 WINDOW: Final = 2048
 """How many entries are read at once: at least twice the largest batch, so that a window holds a checkpoint."""
 MOST_PROBLEMS: Final = 100
+_UNTIL_RECORDED: Final = timedelta(minutes=5)
+"""How long it may take until the log says that a part of it was archived."""
 
 
 async def verify(db: Database, verifier: Verifier, window: int = WINDOW) -> Verdict:
@@ -29,7 +32,11 @@ async def verify(db: Database, verifier: Verifier, window: int = WINDOW) -> Verd
     async with db.read() as tx:
         extent = await store.extent(tx)
         newest = await store.newest_checkpoint(tx)
+        first = await store.archived(tx)
+        begin = await store.checkpoint_upto(tx, first) if first else None
     walk = _Walk(verifier)
+    if first:
+        walk.begin(first, begin)
     size = newest.tree_size if newest is not None else 0
     while walk.tree.size < size:
         end = min(walk.tree.size + window, size)
@@ -43,8 +50,12 @@ async def verify(db: Database, verifier: Verifier, window: int = WINDOW) -> Verd
         walk.beside(rows.values(), {one.commitment for one in beside if not one.fits})
         await asyncio.to_thread(walk.on, Stretch(walk.tree, end, rows, nodes), signed)
     walk.past(size, extent)
+    async with db.read() as tx:
+        unsaid = await store.unrecorded_segment(tx, ARCHIVED, _UNTIL_RECORDED)
+    if unsaid is not None:
+        walk.unsaid(unsaid, first)
     found = sorted(walk.problems, key=lambda problem: problem.index)
-    return Verdict(size, walk.recomputed.root, tuple(found[:MOST_PROBLEMS]))
+    return Verdict(size, walk.recomputed.root, tuple(found[:MOST_PROBLEMS]), first)
 
 
 @dataclass(slots=True)
@@ -58,6 +69,23 @@ class _Walk:
     """Grown from the entries' content alone."""
     proved: int = 0
     problems: list[Problem] = field(default_factory=list)
+
+    def begin(self, first: int, signed: Checkpoint | None) -> None:
+        """Begins behind what was archived, with the tree that was signed there."""
+        try:
+            if signed is None or signed.tree_size != first:
+                raise ValueError("no checkpoint ends there")
+            self.tree = self.recomputed = trusted_tree(signed, self.verifier)
+        except ValueError as error:
+            message = f"entries up to {first - 1} are said to be archived, but {error}"
+            self._note([Problem(Kind.CHECKPOINT_MISMATCH, first, message)])
+        else:
+            self.proved = first
+
+    def unsaid(self, start: int, end: int) -> None:
+        """Names what is said to be archived, and not by the log."""
+        message = f"entries {start} to {end - 1} are gone: they are said to be archived, but no entry says so"
+        self._note([Problem(Kind.ENTRY_MISSING, start, message)])
 
     def on(self, window: Stretch, checkpoints: list[Checkpoint]) -> None:
         """Examines a window, up to the last checkpoint in it that holds, or else to its end."""

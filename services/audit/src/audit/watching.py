@@ -94,11 +94,12 @@ class Watches:
             if first is None:
                 leaves = await store.page_before(tx, condition, size, newest)
                 return await _seen(tx, leaves[::-1], size, live=True)
-        if first > size:
+            gone = await store.archived(tx)
+        if not gone <= first <= size:
             raise OutOfRange(
                 "POSITION_OUT_OF_RANGE",
-                f"the log has {size} entries: from_index may be {size} at most, not {first}",
-                metadata={"tree_size": str(size)},
+                f"the log has {size} entries, {gone} of them archived: from_index may be {gone} to {size}, not {first}",
+                metadata={"first_index": str(gone), "tree_size": str(size)},
             )
         return await self._look(condition, first)
 

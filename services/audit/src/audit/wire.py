@@ -8,7 +8,19 @@ from google.protobuf import struct_pb2
 
 from audit import canonical, personal
 from audit.checkpoint import Signer, Verifier
-from audit.domain import Checkpoint, Exported, Json, Kept, Leaf, Milestone, Problem, Record, Scope, Verdict
+from audit.domain import (
+    Checkpoint,
+    Exported,
+    Json,
+    Kept,
+    Leaf,
+    Milestone,
+    Problem,
+    Record,
+    Scope,
+    Segment,
+    Verdict,
+)
 from audit.personal import Delivery, Disclosure
 from chassis import errors, jsonvalue
 from chassis.paging import Page, token
@@ -131,6 +143,18 @@ def keys(signer: Signer) -> dict[str, Json]:
     return {"new": {"verifier_keys": [str(key) for key in signer.verifier.keys]}}
 
 
+def archived(segment: Segment) -> dict[str, Json]:
+    """A segment, for the entry that says that its entries are in a file now."""
+    return {
+        "new": {
+            "first_index": segment.first,
+            "end_index": segment.end,
+            "place": segment.place,
+            "sha256": segment.sha256.hex(),
+        }
+    }
+
+
 def witness(kept: Kept) -> audit_pb2.Witness:
     """How a witness is."""
     return audit_pb2.Witness(name=kept.name, tree_size=kept.tree_size, kept_at=kept.kept_at, error=kept.error)
@@ -142,6 +166,7 @@ def verdict(found: Verdict) -> audit_pb2.VerifyLogResponse:
         ok=not found.problems,
         tree_size=found.tree_size,
         root_hash=found.root_hash.hex(),
+        first_index=found.first,
         problems=[_problem(problem) for problem in found.problems],
     )
 

@@ -346,16 +346,18 @@ class VerifyLogRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class VerifyLogResponse(_message.Message):
-    __slots__ = ("ok", "tree_size", "root_hash", "problems")
+    __slots__ = ("ok", "tree_size", "root_hash", "problems", "first_index")
     OK_FIELD_NUMBER: _ClassVar[int]
     TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
     ROOT_HASH_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
     ok: bool
     tree_size: int
     root_hash: str
     problems: _containers.RepeatedCompositeFieldContainer[LogProblem]
-    def __init__(self, ok: _Optional[bool] = ..., tree_size: _Optional[int] = ..., root_hash: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[LogProblem, _Mapping]]] = ...) -> None: ...
+    first_index: int
+    def __init__(self, ok: _Optional[bool] = ..., tree_size: _Optional[int] = ..., root_hash: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[LogProblem, _Mapping]]] = ..., first_index: _Optional[int] = ...) -> None: ...
 
 class LogProblem(_message.Message):
     __slots__ = ("kind", "index", "action_log_id", "message")

@@ -6,9 +6,9 @@
 from pathlib import Path
 
 from audit.witness.keeper import Keeper
-from audit.witness.places import Place, PlaceInvalid, addresses
+from audit.witness.places import Place, PlaceInvalid, PlaceUnreachable, addresses
 
-__all__ = ["Keeper", "Place", "PlaceInvalid", "places"]
+__all__ = ["Keeper", "Place", "PlaceInvalid", "PlaceUnreachable", "places"]
 
 
 def places(setting: str, origin: str, cache: Path) -> list[Place]:
