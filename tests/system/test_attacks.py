@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.rpc import error_details_pb2, status_pb2
 
+from chassis.authentication.credentials import COOKIE
 from chassis.authentication.guesses import LIMIT
 from tests.support.stack import Stack
 from tests.system.console import Console, fresh
@@ -131,8 +132,7 @@ async def refused(stack: Stack, forge: Forge) -> dict[tuple[str, str], tuple[str
 async def _ask_edge(stack: Stack, way: str, credential: str, address: str) -> tuple[str, str]:
     """The same at the edge, from one of the machine's own addresses: there nobody says another."""
     headers = {"authorization": f"Bearer {credential}", "x-forwarded-for": "203.0.113.250"}
-    transport = httpx.AsyncHTTPTransport(local_address=address)
-    async with httpx.AsyncClient(base_url=stack.base_url, transport=transport) as http:
+    async with at(stack, address) as http:
         if way == "REST at the edge":
             answer = await http.get("/users", headers=headers)
             error = answer.json()
@@ -270,15 +270,68 @@ async def test_a_refresh_token_used_twice_ends_its_session_and_is_on_record(
     assert await admin.action_logs(f'entity_id = "{sid}" AND action = "SESSION_REVOKED"')
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
-async def test_a_page_elsewhere_changes_nothing_with_a_browsers_cookie(
-    admin: Console, anonymous: Console, forge: Forge, site: str
+@pytest.fixture(scope="module")
+async def cookie(stack: Stack) -> str:
+    """What a browser in which an editor has logged in sends."""
+    who = {"email": f"{fresh('browser')}@example.com", "password": "a long enough password"}
+    async with stack.http() as http, stack.http(key="") as browser:
+        await Console(http).call("POST", "/auth/register", json=who | {"roleName": "Editor"})
+        answer = await browser.post("/auth/session", json=who)
+    return f"{COOKIE}={answer.cookies[COOKIE]}"
+
+
+@pytest.mark.parametrize(
+    ("site", "address"),
+    [
+        ("cross-site", "127.0.121.1"),
+        ("same-site", "127.0.121.2"),
+        ("none", "127.0.121.3"),
+        ("", "127.0.121.4"),
+    ],
+)
+async def test_a_page_elsewhere_changes_nothing_with_a_browsers_cookie_and_that_is_on_record(
+    stack: Stack, admin: Console, cookie: str, site: str, address: str
 ) -> None:
-    headers = {"cookie": f"__Host-mcpanel={forge.token}"} | ({"sec-fetch-site": site} if site else {})
-    body = {"definition": {"name": fresh("csrf"), "type": "DATA"}}
+    headers = {"cookie": cookie} | ({"sec-fetch-site": site} if site else {})
+    name = fresh("csrf")
+    body = {"definition": {"name": name, "type": "DATA"}}
 
-    answer = await anonymous.http.post("/api/v1/mcp-definitions", json=body, headers=headers)
+    async with at(stack, address) as browser:
+        refused = await browser.post("/api/v1/mcp-definitions", json=body, headers=headers)
+        between = await admin.http.get(f"/api/v1/mcp-definitions/{name}")
+        headers["sec-fetch-site"] = "same-origin"
+        done = await browser.post("/api/v1/mcp-definitions", json=body, headers=headers)
 
-    assert answer.status_code == 403
-    made = await admin.http.get(f"/api/v1/mcp-definitions/{body['definition']['name']}")
-    assert made.status_code == 404
+    assert (refused.status_code, refused.json()["details"][0]["reason"]) == (403, "CREDENTIALS_INVALID")
+    assert (between.status_code, done.status_code) == (404, 200)
+    (entry,) = await admin.action_logs(f'client_address = "{address}" AND outcome != "OK"')
+    assert (entry["action"], entry["outcome"]) == ("AUTHENTICATION_REFUSED", "CREDENTIALS_INVALID")
+
+
+async def test_a_session_that_was_planted_before_the_login_is_worth_nothing_after_it(
+    stack: Stack, admin: Console, cookie: str
+) -> None:
+    who = {"email": f"{fresh('fixed')}@example.com", "password": "a long enough password"}
+    await admin.call("POST", "/auth/register", json=who)
+    planted = cookie[:-4] + "AAAA"
+
+    async with at(stack, "127.0.121.9") as browser:
+        answer = await browser.post("/auth/session", json=who, headers={"cookie": planted})
+        own = f"{COOKIE}={answer.cookies[COOKIE]}"
+        me = await browser.get("/auth/me", headers={"cookie": own})
+        browser.cookies.clear()
+        attacker = await browser.get("/auth/me", headers={"cookie": planted})
+        before = await browser.get("/auth/me", headers={"cookie": cookie})
+
+    assert own not in (planted, cookie)
+    assert me.json()["user"]["email"] == who["email"]
+    assert attacker.status_code == 401
+    assert before.json()["user"]["email"] != who["email"]
+    (entry,) = await admin.action_logs('client_address = "127.0.121.9" AND outcome != "OK"')
+    assert (entry["action"], entry["outcome"]) == ("AUTHENTICATION_REFUSED", "CREDENTIALS_INVALID")
+
+
+def at(stack: Stack, address: str) -> httpx.AsyncClient:
+    """A client of the edge from one of the machine's own addresses."""
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    return httpx.AsyncClient(base_url=stack.base_url, transport=transport, timeout=30)

@@ -15,6 +15,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from chassis.authentication.credentials import COOKIE
 from stack.postgres import SERVICES
 from tests.contracts.walk import Rpc, rpcs, variables
 from tests.support.canaries import Canaries
@@ -49,6 +50,8 @@ class Asker:
         self.http = http
         self.canaries = canaries
         self.answers: list[tuple[str, str]] = []
+        self.taken = ""
+        """The secret that was last taken out of an answer."""
 
     async def rest(self, verb: str, path: str, account: str = "admin", **arguments: Any) -> Json:
         """The JSON answer; empty when it is none."""
@@ -98,6 +101,7 @@ class Asker:
 
     def _kept(self, rpc: Rpc, answer: Message) -> str:
         for number, secret in enumerate(take_secrets(answer)):
+            self.taken = secret
             self.canaries.watch(f"secret {number} of {rpc.name}, answer {len(self.answers)}", secret)
         return str(json_format.MessageToDict(answer))
 
@@ -289,6 +293,7 @@ async def _prepare(ask: Asker) -> dict[str, str]:
     await ask.rest(
         "GET", "/auth/me", "", headers={"authorization": f"Bearer {refreshed.json()['access_token']}"}
     )
+    await _browse(ask, who)
     key = {"name": fresh("canary"), "requestId": fresh("canary")}
     for _ in range(2):  # the repeat is answered from what was kept
         await ask.call(by_name["IdentityService.CreateApiKey"], key)
@@ -307,6 +312,24 @@ async def _prepare(ask: Asker) -> dict[str, str]:
         "refresh_token": "",
         "data_source": stored.data_source.id,
     }
+
+
+async def _browse(ask: Asker, who: Json) -> None:
+    """A browser that logs in, in vain and well, opens a stream with a ticket, and comes back from a provider."""
+    secret = ask.canaries.plant
+    await ask.rest("POST", "/auth/session", "", json=who | {"password": secret()})
+    await ask.rest("POST", "/auth/session", "", json=[who | {"password": secret()}])
+    await ask.rest("POST", "/auth/session", "", json=who, headers={"sec-fetch-site": "cross-site"})
+    session = (await ask.http.post("/auth/session", json=who)).cookies[COOKIE]
+    ask.http.cookies.clear()
+    ask.canaries.watch("cookie", session)
+    await ask.rest("GET", "/auth/session", "", headers={"cookie": f"{COOKIE}={session}"})
+    await ask.call(next(rpc for rpc in rpcs() if rpc.name == "IdentityService.CreateStreamTicket"), {})
+    async with ask.http.stream("GET", f"/api/v1/workflow-runs/stream?ticket={ask.taken}") as stream:
+        assert stream.status_code == 200
+    await ask.rest("GET", f"/api/v1/workflow-runs/stream?ticket={ask.taken}", "")
+    answered = {"code": secret(), "state": secret(), "error_description": secret()}
+    await ask.rest("GET", "/auth/oidc/nobody/callback", "", params=answered)
 
 
 async def _run(admin: Console) -> str:
