@@ -52,6 +52,13 @@ def test_its_values_are_what_a_process_has_without_them(service: str) -> None:
     ("service", "name", "value"),
     [
         *((service, "MCPANEL_LOG_LEVEL", "DEBUG") for service in CONFIGS if service != "edge"),
+        *(
+            (service, "MCPANEL_LISTEN", "0.0.0.0:50099")
+            for service in CONFIGS
+            if service not in ("edge", "worker")
+        ),
+        ("gateway", "MCPANEL_HTTP_LISTEN", "[::]:8000"),
+        ("registry", "MCPANEL_LISTEN", "registry.example:50051"),
         ("gateway", "MCPANEL_REFLECTION", "on"),
         ("worker", "MCPANEL_ISOLATION", "limits"),
         ("identity", "MCPANEL_SELF_REGISTRATION", "true"),
@@ -71,6 +78,21 @@ def test_production_refuses_what_is_unsafe_by_name(service: str, name: str, valu
     assert refused.value.problems == [
         problem for problem in refused.value.problems if problem.startswith(f"{name}={value} is refused")
     ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"MCPANEL_LISTEN": "0.0.0.0:50051", "MCPANEL_TLS_DIR": "/certificates"},
+        {"MCPANEL_LISTEN": "[::1]:50051"},
+        {"MCPANEL_LISTEN": "localhost:50051"},
+        {"MCPANEL_LISTEN": "unix:/run/registry"},
+    ],
+)
+def test_production_listens_beyond_the_machine_with_certificates(given: dict[str, str]) -> None:
+    needed = {"MCPANEL_DATABASE_URL": "postgresql://example", "MCPANEL_PROFILE": "production"}
+
+    assert str(load(CONFIGS["registry"], needed | given).listen) == given["MCPANEL_LISTEN"]
 
 
 @pytest.mark.parametrize("service", CONFIGS)

@@ -46,6 +46,16 @@ class Address:
         """Whether this is a unix socket."""
         return self.host.startswith("unix:")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody beyond this machine can reach it."""
+        if self.is_unix or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
     def __str__(self) -> str:
         if self.host.startswith(_TARGETS):
             return self.host
@@ -228,9 +238,24 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
         unsafe = field.metadata["unsafe"]
         if production and unsafe is not None and (why := unsafe(values[field.name])):
             problems.append(f"{name}={text} is refused with MCPANEL_PROFILE=production: {why}")
+    if production:
+        problems += _in_the_clear(cls, values)
     if problems:
         raise ConfigError(problems)
     return cls(**values)
+
+
+def _in_the_clear(cls: type, values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with listening beyond this machine without certificates."""
+    if values.get("tls_dir"):
+        return []
+    names = {field.name: field.metadata.get("env", "") for field in dataclasses.fields(cls)}
+    return [
+        f"{names[field]}={values[field]} is refused with MCPANEL_PROFILE=production: without certificates "
+        "(MCPANEL_TLS_DIR) keys and tokens would cross the network in the clear"
+        for field in ("listen", "http_listen")
+        if field in values and not values[field].is_local
+    ]
 
 
 def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str | None:
