@@ -29,6 +29,9 @@ async def test_everything_works_over_mutual_tls_nothing_without_and_certificates
         after = await console.finish(run)
         events = await console.events(run)
         health = (await http.get("/health")).json()
+        who = {"email": "browser@example.com", "password": "a long enough password"}
+        await console.call("POST", "/auth/register", json=who)
+        login = await http.post("/auth/session", json=who)  # the gateway asks with a key of its own
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.ports.engine}") as plain:
         read = plain.unary_unary(
@@ -41,4 +44,5 @@ async def test_everything_works_over_mutual_tls_nothing_without_and_certificates
     assert set(made) == set(CERTIFIED)
     assert "end" in events[-1]
     assert health["status"] == "SERVING"
+    assert login.status_code == 200
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
