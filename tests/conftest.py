@@ -11,9 +11,9 @@ from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
 from tests.support.stack import Stack
 
-KILLS = "system/test_kills.py"  # has a stack of its own
+ALONE = ("system/test_kills.py", "system/test_mutual_tls.py")  # have stacks of their own
 SLOWEST_FIRST = (
-    KILLS,
+    *ALONE,
     "system",
     "engine/test_dispatch.py",
     "engine/test_runs.py",
@@ -50,7 +50,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Sharing(LoadFileScheduling):  # type: ignore[misc]  # as untyped as its module
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "the stack" if "/system/" in file and not file.endswith(KILLS) else file
+            return "the stack" if "/system/" in file and not file.endswith(ALONE) else file
 
     config.option.loadscopereorder = False  # the order is ours
     return Sharing(config, log)
