@@ -6,7 +6,7 @@ PYTHON_BIN := .venv/bin/python
 EXAMPLE ?= weather
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test bench chaos fuzz alone check format protos protos-check migration lock fresh clean env
+.PHONY: help run up down status test bench browser chaos fuzz alone check format protos protos-check migration lock fresh clean env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ migration: env ## Write a service's next migration (SERVICE=registry MESSAGE="ad
 
 bench: env ## Measure the workloads beside the bare baseline, on a stack of its own
 	@$(PYTHON_BIN) -m tests.bench
+
+browser: env ## Try logins, cookies and streams in a real Chromium (the first time, this downloads some 70 MB)
+	@$(PYTHON_BIN) -m pytest tests/browser $(ARGS)
 
 chaos: env ## Break a stack of its own under load and check what has to hold (SEED=1 repeats, MINUTES=10)
 	@$(PYTHON_BIN) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
