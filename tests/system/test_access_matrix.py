@@ -46,6 +46,7 @@ class Client:
     channels: Mapping[str, grpc.aio.Channel]
     token: str
     id: str = ""
+    email: str = ""
 
     async def call(self, method: str, fields: Mapping[str, Any]) -> Any:
         """The answer; the first message of a stream, and of WatchRuns all until it is live. Raises ServiceError."""
@@ -154,8 +155,11 @@ async def world(stack: Stack) -> AsyncIterator[World]:
             await _end(admin, things)
         # The viewer made things as an editor, to have some.
         change = {"user_id": viewer.id, "user": {"role_name": "Viewer"}}
-        changed = await admin.call("IdentityService.UpdateUser", change)
-        viewer.token = await _login(viewer, changed.user.email)
+        await admin.call("IdentityService.UpdateUser", change)  # which ends the viewer's session
+        viewer.token = await _login(viewer)
+        foreign["private"]["SESSION"] = await _session(owner)
+        found.things["Viewer"]["own"]["SESSION"] = await _session(viewer)
+        found.things["Editor"]["own"]["SESSION"] = await _session(editor)
         yield found
 
 
@@ -163,15 +167,22 @@ async def _person(admin: Client) -> Client:
     email = f"{fresh('matrix')}@example.com"
     body = {"email": email, "password": PASSWORD, "role_name": "Editor"}
     made = await admin.made("IdentityService.RegisterUser", "user", body)
-    somebody = Client(admin.channels, "", made)
-    somebody.token = await _login(somebody, email)
+    somebody = Client(admin.channels, "", made, email)
+    somebody.token = await _login(somebody)
     return somebody
 
 
-async def _login(somebody: Client, email: str) -> str:
+async def _login(somebody: Client) -> str:
     anyone = Client(somebody.channels, "")
-    answer = await anyone.call("IdentityService.Login", {"email": email, "password": PASSWORD})
+    answer = await anyone.call("IdentityService.Login", {"email": somebody.email, "password": PASSWORD})
     return str(answer.access_token)
+
+
+async def _session(somebody: Client) -> str:
+    """One more session of somebody's."""
+    there = Client(somebody.channels, await _login(somebody))
+    sessions = (await there.call("IdentityService.ListSessions", {})).sessions
+    return next(str(one.id) for one in sessions if one.current)
 
 
 async def _things(owner: Client, component: str, visibility: str) -> Things:
@@ -382,6 +393,10 @@ async def _another(world: World, role: str, kind: str) -> str:
     """One more thing of the caller's own, to be deleted."""
     if kind == "USER":
         return (await _person(world.callers["Admin"])).id
+    if kind == "SESSION":
+        return await _session(
+            await _person(world.callers["Admin"]) if role == "Admin" else world.callers[role]
+        )
     return await world.callers[role].made("IdentityService.CreateApiKey", "api_key", {"name": fresh("key")})
 
 
