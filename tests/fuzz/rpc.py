@@ -179,11 +179,10 @@ class Fuzzer:
     def _metadata(self, rpc: Rpc) -> list[tuple[str, str]]:
         if self.maker.random.random() < 0.02:
             return []
-        if rpc.rule.access != Rule.INTERNAL:
-            key = self.stack.admin_key
-        else:
-            key = self.stack.key("worker" if rpc.rule.permission else "engine")
-        return [("authorization", f"Bearer {key}")]
+        accounts = ["admin"]
+        if rpc.rule.access == Rule.INTERNAL:
+            accounts = [Rule.Service.Name(one).lower() for one in rpc.rule.callers] or ["worker"]
+        return [("authorization", f"Bearer {self.stack.key(self.maker.random.choice(accounts))}")]
 
     def _channel(self, service: str) -> grpc.aio.Channel:
         if service not in self._channels:
