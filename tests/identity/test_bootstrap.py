@@ -14,7 +14,7 @@ from chassis.database import Database, Transaction
 from identity import bootstrap, store
 from identity.authenticator import LocalAuthenticator
 from identity.domain.api_keys import FILE_KEY
-from identity.signing import Signer, SigningKeyError, load
+from identity.signing import SECRET_FILE, Signer, SigningKeyError, load
 from identity.tables import api_keys, metadata, service_accounts, signing_keys
 from tests.identity.records import move, records
 
@@ -57,7 +57,7 @@ async def test_every_account_gets_a_private_key_file(fresh: Database, tmp_path: 
     assert {path.stem for path in keys.iterdir()} == NAMES | {"signing"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
     assert stat.S_IMODE(keys.stat().st_mode) == 0o700
-    assert len(done) == len(NAMES) + 1
+    assert len(done) == len(NAMES) + 2
     for name in NAMES:
         assert await works(fresh, (keys / f"{name}.key").read_text().strip())
 
@@ -154,7 +154,27 @@ async def test_a_new_signing_key_retires_the_old_one_which_still_verifies(
         assert not await store.signing_keys.is_current(tx, old.public.kid)
     assert published == [new.public, old.public]
     assert signer.key.public == new.public
-    assert new.refresh_secret != old.refresh_secret
+
+
+async def test_a_rotation_publishes_the_new_key_beside_the_old_one_and_keeps_the_rest(
+    fresh: Database, tmp_path: Path
+) -> None:
+    await run(fresh, tmp_path)
+    signer, secret = Signer(tmp_path / "signing.key"), (tmp_path / SECRET_FILE).read_text()
+    old = signer.key.public
+
+    said = await bootstrap.rotate(fresh, tmp_path / "signing.key")
+
+    new = signer.key.public
+    async with fresh.read() as tx:
+        published = await store.signing_keys.published(tx)
+        current = [await store.signing_keys.is_current(tx, one.kid) for one in (new, old)]
+    assert published == [new, old]
+    assert current == [True, False]
+    assert (tmp_path / SECRET_FILE).read_text() == secret
+    assert await run(fresh, tmp_path) == []
+    assert len(await records(fresh, "SIGNING_KEY_CHANGED")) == 2
+    assert "signing.key" in said[0]
 
 
 async def test_a_retired_key_is_published_until_its_tokens_have_expired(

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from identity import keyfiles
 from identity.domain.tokens import public_key
-from identity.signing import Signer, SigningKey, SigningKeyError, load
+from identity.signing import SECRET_FILE, Signer, SigningKey, SigningKeyError, load
 
 
 def test_the_key_id_is_the_thumbprint_of_rfc_8037() -> None:
@@ -30,13 +30,25 @@ def test_a_key_reads_back_from_its_file(tmp_path: Path) -> None:
     found = load(tmp_path / "signing.key")
 
     assert found.public == key.public
-    assert found.refresh_secret == key.refresh_secret
-    assert len({found.refresh_secret, found.repeat_secret}) == 2
     assert jwt.get_unverified_header(found.sign({"a": 1})) == {
         "alg": "EdDSA",
         "typ": "at+jwt",
         "kid": key.public.kid,
     }
+
+
+def test_what_is_derived_stays_when_the_key_changes(tmp_path: Path) -> None:
+    path = tmp_path / "signing.key"
+    keyfiles.write(path, SigningKey.generate().pem())
+    without = Signer(path)
+    keyfiles.write(tmp_path / SECRET_FILE, "00" * 32)
+    before = Signer(path)
+
+    keyfiles.write(path, SigningKey.generate().pem())
+    after = Signer(path)
+
+    assert (before.refresh_secret, before.repeat_secret) == (after.refresh_secret, after.repeat_secret)
+    assert len({without.refresh_secret, before.refresh_secret, before.repeat_secret}) == 3
 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:

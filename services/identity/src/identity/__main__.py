@@ -1,4 +1,6 @@
-"""`python -m identity` serves; `migrate` brings the database up to date; `bootstrap` makes accounts and key files."""
+"""`python -m identity` serves; `migrate` brings the database up to date; `bootstrap` makes accounts and key files;
+`rotate` replaces the signing key.
+"""
 
 import asyncio
 import sys
@@ -26,13 +28,16 @@ async def serve(settings: IdentityConfig) -> None:
         await audit.close()
 
 
-async def make_keys(settings: KeysConfig) -> None:
-    """Makes the service accounts and key files that are missing, and says which."""
+async def make_keys(settings: KeysConfig, *, rotate: bool = False) -> None:
+    """Makes the service accounts and key files that are missing, and with `rotate` a new signing key; says which."""
     db = Database(settings.database_url, metadata, name="identity bootstrap")
     try:
         await migrations.require_head(db, "identity")
         for line in await bootstrap.run(db, settings.keys, settings.signing_key):
             sys.stdout.write(line + "\n")
+        if rotate:
+            for line in await bootstrap.rotate(db, settings.signing_key):
+                sys.stdout.write(line + "\n")
     finally:
         await db.close()
 
@@ -48,8 +53,10 @@ def main(arguments: list[str]) -> int:
                 migrations.upgrade(config.load(KeysConfig).database_url, "identity")
             case ["bootstrap"]:
                 asyncio.run(make_keys(config.load(KeysConfig)))
+            case ["rotate"]:
+                asyncio.run(make_keys(config.load(KeysConfig), rotate=True))
             case _:
-                sys.stderr.write("usage: python -m identity [migrate | bootstrap]\n")
+                sys.stderr.write("usage: python -m identity [migrate | bootstrap | rotate]\n")
                 return 2
     except (config.ConfigError, migrations.RevisionError, SigningKeyError, ProvidersError) as error:
         sys.stderr.write(f"{error}\n")

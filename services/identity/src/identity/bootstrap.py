@@ -14,7 +14,7 @@ from identity.domain import api_keys
 from identity.domain.accounts import Account, Kind
 from identity.domain.api_keys import FILE_KEY, ApiKey
 from identity.domain.roles import ADMIN
-from identity.signing import SigningKey, load
+from identity.signing import SECRET_BYTES, SECRET_FILE, SigningKey, load
 
 _ACTOR: Final = outbox.Actor("bootstrap", "operator", "python -m identity bootstrap")
 
@@ -55,7 +55,27 @@ async def run(db: Database, keys: Path, signing_key: Path) -> list[str]:
     async with db.begin() as tx:
         if await _ensure_signing_key(tx, signing_key):
             done.append(f"{signing_key} signs access tokens from now on")
+        if keyfiles.read(keys / SECRET_FILE) is None:
+            keyfiles.write(keys / SECRET_FILE, secrets.token_hex(SECRET_BYTES) + "\n")
+            done.append(f"{keys / SECRET_FILE} is what repeats of requests and tokens are recognised by")
     return done
+
+
+async def rotate(db: Database, signing_key: Path) -> list[str]:
+    """Replaces the key that signs access tokens; returns a line for each thing done.
+
+    The new one is published before anything is signed with it, and the old one for as long as a token of its lives.
+    """
+    key = SigningKey.generate()
+    async with db.begin() as tx:
+        await store.signing_keys.lock(tx)
+        await store.signing_keys.publish(tx, key.public)
+        await _note_signing_key(tx, key)
+    keyfiles.write(signing_key, key.pem())
+    async with db.begin(audited=False) as tx:
+        await store.signing_keys.lock(tx)
+        await store.signing_keys.replace_by(tx, key.public)
+    return [f"{signing_key} has a new key; the old one is published until its last token has run out"]
 
 
 async def _ensure_account(tx: Transaction, wanted: Wanted, path: Path) -> bool:
@@ -119,6 +139,13 @@ async def _ensure_signing_key(tx: Transaction, path: Path) -> bool:
     if not is_new and await store.signing_keys.is_current(tx, key.public.kid):
         return False
     await store.signing_keys.replace_by(tx, key.public)
+    await _note_signing_key(tx, key)
+    if is_new:
+        keyfiles.write(path, key.pem())
+    return True
+
+
+async def _note_signing_key(tx: Transaction, key: SigningKey) -> None:
     await outbox.add(
         tx,
         action="SIGNING_KEY_CHANGED",
@@ -126,6 +153,3 @@ async def _ensure_signing_key(tx: Transaction, path: Path) -> bool:
         entity=("signing_key", key.public.kid),
         new={"kid": key.public.kid},
     )
-    if is_new:
-        keyfiles.write(path, key.pem())
-    return True

@@ -110,8 +110,7 @@ class Logins:
 
     async def refresh(self, token: str) -> Issued:
         """Fresh tokens for a refresh token. Raises Unauthenticated REFRESH_TOKEN_INVALID."""
-        key = self._signer.key
-        following = sessions.next_token(token, key.refresh_secret)
+        following = sessions.next_token(token, self._signer.refresh_secret)
         issued = None
         async with self._db.begin() as tx:
             found = await store.sessions.lock_by_token(tx, sessions.digest(token))

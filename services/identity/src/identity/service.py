@@ -35,7 +35,7 @@ def build(config: IdentityConfig, audit: ServiceChannel | None, limits: Limits |
     providers that cannot be used.
     """
     signer = Signer(config.signing_key)
-    db = Database(config.database_url, metadata, name="identity", repeat_key=lambda: signer.key.repeat_secret)
+    db = Database(config.database_url, metadata, name="identity", repeat_key=lambda: signer.repeat_secret)
     key_use, session_use = Use(db, store.keys.note_used), Use(db, store.sessions.note_used)
     purge = Purge(db)
     passwords = Passwords(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,6 +20,10 @@ from chassis.authentication.tokens import TYPE
 from identity import keyfiles
 from identity.domain.tokens import PublicKey, public_key
 
+SECRET_FILE: Final = "identity.secret"  # noqa: S105  # a name
+"""The file of what is derived from here, and has to stay when the signing key changes."""
+SECRET_BYTES: Final = 32
+
 
 class SigningKeyError(Exception):
     """The signing key's file cannot be used; the message says what to do."""
@@ -31,10 +35,7 @@ class SigningKey:
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
         self.public: PublicKey = public_key(private.public_key().public_bytes_raw())
-        self.refresh_secret: bytes = _derived(private, b"mcpanel refresh tokens v1")
-        """What refresh tokens are derived with; it changes with the key."""
-        self.repeat_secret: bytes = _derived(private, b"mcpanel repeated requests v1")
-        """What the stored hashes of requests are keyed with."""
+        self.raw: bytes = private.private_bytes_raw()
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -62,9 +63,8 @@ class SigningKey:
         return jwt.encode(dict(claims), self._private, algorithm="EdDSA", headers=headers)
 
 
-def _derived(private: Ed25519PrivateKey, purpose: bytes) -> bytes:
-    derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose)
-    return derive.derive(private.private_bytes_raw())
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose).derive(secret)
 
 
 class Signer:
@@ -75,6 +75,13 @@ class Signer:
         self._path = path
         self._key = load(path)
         self._version = self._stat()
+        # A home that bootstrap has not seen since there is such a file goes on with the key.
+        text = keyfiles.read(path.with_name(SECRET_FILE))
+        secret = text.encode() if text else self._key.raw
+        self.refresh_secret: bytes = _derived(secret, b"mcpanel refresh tokens v1")
+        """What refresh tokens are derived with: it outlives the signing key."""
+        self.repeat_secret: bytes = _derived(secret, b"mcpanel repeated requests v1")
+        """What the stored hashes of requests are keyed with."""
 
     @property
     def key(self) -> SigningKey:

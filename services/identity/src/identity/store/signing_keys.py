@@ -34,6 +34,12 @@ async def is_current(tx: Transaction, kid: str) -> bool:
     return await tx.scalar(statement) is not None
 
 
+async def publish(tx: Transaction, key: PublicKey) -> None:
+    """Lets tokens that `key` will sign be verified; who signs stays the same."""
+    statement = insert(signing_keys).values(kid=key.kid, x=key.x, created_at=tx.now)
+    await tx.execute(statement.on_conflict_do_nothing())
+
+
 async def replace_by(tx: Transaction, key: PublicKey) -> None:
     """Makes `key` the one that signs; the others retire."""
     others = update(signing_keys).where(signing_keys.c.kid != key.kid, signing_keys.c.retired_at.is_(None))
