@@ -64,16 +64,17 @@ async def test_an_edited_entry_is_named(stack: Stack, admin: Console, edit: Edit
 async def test_an_export_over_rest_is_verified_offline_with_the_key_of_the_log(
     stack: Stack, admin: Console, tmp_path: Path
 ) -> None:
-    export, edited = tmp_path / "export.ndjson", tmp_path / "edited.ndjson"
+    export, edited, key = (tmp_path / name for name in ("export.ndjson", "edited.ndjson", "pinned.key"))
     export.write_text((await admin.http.get("/api/v1/action-logs:export")).text)
     lines = export.read_text().splitlines()
     place = next(at for at, line in enumerate(lines) if '"outcome":"OK"' in line)
     lines[place] = lines[place].replace('"outcome":"OK"', '"outcome":"INTERNAL"')
     edited.write_text("\n".join(lines))
 
-    key = _python("-m", "audit", "key", str(stack.home.path / "keys" / "audit.signing.key")).stdout.strip()
-    whole = _python("-I", "-m", "audit.verify", str(export), "--key", key)
-    forged = _python("-I", "-m", "audit.verify", str(edited), "--key", key)
+    signing = stack.home.path / "keys" / "audit.signing.key"
+    key.write_text(_python("-m", "audit", "key", str(signing)).stdout)
+    whole = _python("-I", "-m", "audit.verify", str(export), "--key", str(key))
+    forged = _python("-I", "-m", "audit.verify", str(edited), "--key", str(key))
 
     assert (whole.returncode, whole.stderr) == (0, "")
     count = sum('{"entry":' in line for line in lines)
