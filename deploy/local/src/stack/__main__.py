@@ -1,4 +1,4 @@
-"""The command line: `python -m stack up | down | status | run`."""
+"""The command line: `python -m stack up | down | status | run | rotate`."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.config import load_dotenv
-from stack import status
+from stack import rotation, status
 from stack.config import EdgeConfig
 from stack.errors import StackError
 from stack.home import Home, Lock
@@ -39,6 +39,8 @@ def main(
     example = commands.add_parser("run", help="run an example, on a stack that is up or a new one")
     example.add_argument("name", help="a folder in examples/")
     example.add_argument("--once", action="store_true", help="stop a stack started for it afterwards")
+    rotated = commands.add_parser("rotate", help="replace a key while everything runs")
+    rotated.add_argument("name", choices=rotation.NAMES, help="the key, or the account whose API key it is")
     options = parser.parse_args(arguments)
     try:
         require_python(sys.version_info[:2])
@@ -53,6 +55,9 @@ def main(
                 return bring_down(home)
             case "run":
                 return run_example(home, options.name, module, once=options.once)
+            case "rotate":
+                say(rotation.rotate(home, options.name))
+                return 0
             case _:
                 say(status.report(home))
                 return 0
