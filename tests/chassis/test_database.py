@@ -407,3 +407,24 @@ async def test_the_record_names_the_key_or_the_runs_token_that_was_used(
         ("k1", "", ""),
         ("", "run-1", ""),
     ]
+
+
+async def test_a_connection_in_use_is_closed_when_its_user_is_done(postgres: TestPostgres) -> None:
+    db = Database(postgres.create_database("chassis"), things.metadata, name="test")
+    done, connections = asyncio.Event(), list[Any]()
+
+    async def use_one() -> None:
+        async with db.read() as tx:
+            raw = await tx.connection.get_raw_connection()
+            connections.append(raw.driver_connection)
+            await done.wait()
+
+    user = asyncio.create_task(use_one())
+    while not connections:
+        await asyncio.sleep(0.01)
+    closing = asyncio.create_task(db.close())
+    await asyncio.sleep(0)
+    done.set()
+    await asyncio.gather(user, closing)
+
+    assert connections[0].closed

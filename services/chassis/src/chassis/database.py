@@ -4,6 +4,7 @@
 record and the stored answer that makes a repeat safe. They commit together or not at all.
 """
 
+import asyncio
 import hmac
 import logging
 import re
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -22,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from chassis import errors
 from chassis.connecting import connect
@@ -43,6 +45,7 @@ keep-alives are not sent while something waits to arrive.
 """
 KEPT: Final = timedelta(hours=24)
 """How long an answer is kept for repeats of its request id."""
+_CLOSE_SECONDS: Final = 2.0
 _WRITES: Final = re.compile(
     r"\s*(insert|update|delete|merge|copy|truncate|with\b.*\b(insert\s+into|update|delete\s+from|merge\s+into))\b",
     re.IGNORECASE | re.DOTALL,
@@ -294,7 +297,11 @@ class Database:
             await tx.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Closes every connection. Those in use have a moment to come back: the pool forgets what it does not hold."""
+        pool = cast("QueuePool", self.engine.pool)
+        end = time.monotonic() + _CLOSE_SECONDS
+        while pool.checkedout() and time.monotonic() < end:  # noqa: ASYNC110  # the pool tells nobody
+            await asyncio.sleep(0.01)
         await self.engine.dispose()
 
     @asynccontextmanager
