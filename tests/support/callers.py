@@ -91,6 +91,14 @@ class TestAuthenticator:
             raise Unauthenticated("CREDENTIALS_INVALID", "the API key is unknown, expired or revoked")
         return caller
 
+    async def confirm(self, caller: Caller) -> Caller:
+        """The caller as it is by now. Raises Unauthenticated CREDENTIALS_INVALID."""
+        return await self.authenticate(caller.credential)
+
+    def expel(self, caller: Caller) -> None:
+        """Lets a caller in no more."""
+        del self._callers[caller.credential]
+
 
 def as_caller(caller: Caller, *, on_behalf_of: Caller | None = None) -> tuple[tuple[str, str], ...]:
     """The gRPC metadata that authenticates `caller`; empty for ANONYMOUS."""

@@ -29,14 +29,7 @@ class LocalAuthenticator:
     async def authenticate(self, credential: str) -> Caller:
         """The caller this JWT or key belongs to. Raises Unauthenticated CREDENTIALS_INVALID."""
         if looks_like_token(credential):
-            caller = await self._tokens.verify(credential)
-            async with self._db.read() as tx:
-                if not await store.sessions.is_live(tx, caller.session_id):
-                    raise invalid("the session of the access token is over")
-                narrowed = await store.roles.narrowed_lately(tx)
-            if is_outdated(caller, {name: at.timestamp() for name, at in narrowed.items()}):
-                raise invalid("the role of the access token holds less by now; refresh it")
-            return caller
+            return await self._unrevoked(await self._tokens.verify(credential))
         principal = await self.by_secret(credential)
         return Caller(
             id=principal.id,
@@ -49,6 +42,21 @@ class LocalAuthenticator:
             session_id=principal.session_id,
             scopes=principal.scopes,
         )
+
+    async def confirm(self, caller: Caller) -> Caller:
+        """The caller as it is by now. Raises Unauthenticated CREDENTIALS_INVALID."""
+        if looks_like_token(caller.credential):
+            return await self._unrevoked(caller)
+        return await self.authenticate(caller.credential)
+
+    async def _unrevoked(self, caller: Caller) -> Caller:
+        async with self._db.read() as tx:
+            if not await store.sessions.is_live(tx, caller.session_id):
+                raise invalid("the session of the access token is over")
+            narrowed = await store.roles.narrowed_lately(tx)
+        if is_outdated(caller, {name: at.timestamp() for name, at in narrowed.items()}):
+            raise invalid("the role of the access token holds less by now; refresh it")
+        return caller
 
     async def by_secret(self, credential: str) -> Principal:
         """Whoever this API key, or content of a browser's cookie, belongs to.

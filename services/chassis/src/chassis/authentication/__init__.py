@@ -27,3 +27,11 @@ class Authenticator(Protocol):
         Raises Unauthenticated CREDENTIALS_INVALID, or Unavailable naming identity.
         """
         ...
+
+    async def confirm(self, caller: Caller) -> Caller:
+        """The caller as it is by now, for who was proved a while ago; that a token ran out meanwhile does not count.
+
+        Raises Unauthenticated CREDENTIALS_INVALID when its session ended, its key was revoked or its token's role was
+        narrowed, or Unavailable naming identity.
+        """
+        ...

@@ -3,6 +3,7 @@ seconds.
 """
 
 import asyncio
+import dataclasses
 import hashlib
 import time
 from collections.abc import Sequence
@@ -53,13 +54,25 @@ class RemoteAuthenticator:
         when too many keys that do not exist came from the call's address.
         """
         if looks_like_token(credential):
-            caller = await self._tokens.verify(credential)
-            if (caller.session_id or caller.roles) and (why := await self._revocations.why(caller)):
-                raise invalid(why)
-            return caller
+            return await self._unrevoked(await self._tokens.verify(credential))
         if not credential.startswith("mcp_") or len(credential) > 256:
             raise invalid("the credential is neither an access token nor an mcp_ key")
         return await self._by_key(credential)
+
+    async def confirm(self, caller: Caller) -> Caller:
+        """The caller as it is by now. Raises Unauthenticated, or Unavailable naming identity."""
+        if caller.on_behalf_of is not None:
+            user = await self.confirm(caller.on_behalf_of)
+            itself = await self.confirm(dataclasses.replace(caller, on_behalf_of=None))
+            return dataclasses.replace(itself, on_behalf_of=user)
+        if looks_like_token(caller.credential):
+            return await self._unrevoked(caller)
+        return await self._by_key(caller.credential)
+
+    async def _unrevoked(self, caller: Caller) -> Caller:
+        if (caller.session_id or caller.roles) and (why := await self._revocations.why(caller)):
+            raise invalid(why)
+        return caller
 
     async def _by_key(self, credential: str) -> Caller:
         digest = hashlib.sha256(credential.encode()).digest()

@@ -11,7 +11,7 @@
 
 They are one gRPC interceptor, `Pipeline`, that wraps a method's handler once and keeps it: six layers of
 `grpc.aio.ServerInterceptor` would build six handlers for every call. The layers wrap the iteration of streams
-as well as the call.
+as well as the call: as long as one is open, `streams` asks whether its caller still counts.
 """
 
 from chassis.interceptors.pipeline import Pipeline

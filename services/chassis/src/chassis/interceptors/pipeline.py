@@ -19,6 +19,7 @@ from chassis.interceptors.authentication import authenticate
 from chassis.interceptors.errors import answer, translate
 from chassis.interceptors.policy import allow
 from chassis.interceptors.refusals import RefusalHook, note_failure
+from chassis.interceptors.streams import Standing, Streams
 from chassis.interceptors.telemetry import observed
 from chassis.interceptors.validation import Unreadable, reader, validate
 from chassis.rules import Method
@@ -54,6 +55,7 @@ class Pipeline(_Interceptor):
         """
         self._methods = methods
         self._authenticator = authenticator
+        self._streams = Streams(authenticator)
         self._draining = draining
         self._refusals = refusals
         self._proxies = proxies
@@ -112,7 +114,10 @@ class Pipeline(_Interceptor):
         async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             async def run(call: Call) -> None:
                 argument, inner = await self._admit(method, call, request, context)
-                answers = behaviour(argument, inner)
+                with self._streams.opened(call) as standing:
+                    await send(call, standing, behaviour(argument, inner))
+
+            async def send(call: Call, standing: Standing, answers: Any) -> None:
                 if not hasattr(answers, "__aiter__"):
                     await answers
                     return
@@ -121,6 +126,7 @@ class Pipeline(_Interceptor):
                     async for message in answers:
                         # The client may take its time over each message.
                         refuse_open_transaction("a message was yielded")
+                        await standing.check()
                         await context.write(message)
                         begun = True
                 except (asyncio.CancelledError, grpc.aio.AbortError):
