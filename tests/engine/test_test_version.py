@@ -34,7 +34,11 @@ async def test_a_version_runs_alone_as_a_run_like_any_other(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:
     version = peers.registry.component("shout")
-    given = {'a "strange} name': "${{ not an expression }}", "deep": {"list": [1, None, True]}}
+    given = {
+        'a "strange} name': "${{ not an expression }}",
+        "deep": {"list": [1, None, True]},
+        "\U0010ffff\x01\u2028\\": 1,
+    }
 
     started = await try_out(engine, version.id, given, request_id="once")
     same = await try_out(engine, version.id, given, request_id="once")

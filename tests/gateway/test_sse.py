@@ -108,6 +108,27 @@ async def test_the_callers_own_credential_travels_on_and_nothing_else(gateway: G
     assert "x-mcpanel-on-behalf-of" not in gateway.engine.metadata[0]
 
 
+async def test_of_the_cookies_only_our_own_travels_on(gateway: Gateway) -> None:
+    gateway.engine.scripts = [[end(1)]]
+
+    cookies = "tracker=1; __Host-mcpanel=ours; other=\u00fc".encode()
+    await gateway.http.get(RUN, headers=[(b"cookie", cookies)])
+
+    assert gateway.engine.metadata[0]["cookie"] == "__Host-mcpanel=ours"
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "authorization", "cookie"])
+@pytest.mark.parametrize("value", ["mcp_\u00fc", "mcp_\x7f"])
+async def test_a_credential_that_no_call_can_carry_is_refused(
+    gateway: Gateway, name: str, value: str
+) -> None:
+    shown = {"cookie": f"__Host-mcpanel={value}"}.get(name, value).encode("latin-1")
+
+    answer = await gateway.http.get(RUN, headers=[(name.encode(), shown)])
+
+    assert (answer.status_code, answer.json()["details"][0]["reason"]) == (401, "CREDENTIALS_INVALID")
+
+
 @pytest.mark.parametrize(
     ("peer", "claimed", "told"),
     [

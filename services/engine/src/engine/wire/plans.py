@@ -65,8 +65,9 @@ def workflow_of_one(
     """A workflow of one step, `test`, that is given the run's inputs of these names; its output is the run's."""
     step = workflow_pb2.Step(id=_TEST_STEP, component_version_id=version.id)
     for name in names:
-        # As JSON, a name is a literal of CEL's too; a brace in it must not end the expression.
-        literal = json.dumps(name).replace("}", "\\u007d")
+        # As JSON, a name is a literal of CEL's too, but for JSON's pairs of surrogates; a brace in it must not end the
+        # expression.
+        literal = json.dumps(name, ensure_ascii=False).replace("}", "\\u007d")
         getattr(step, "with")[name].string_value = f"${{{{ inputs[{literal}] }}}}"
     if timeout is not None:
         step.timeout.FromTimedelta(timeout)
