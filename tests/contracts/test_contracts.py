@@ -30,6 +30,7 @@ AUDITED_READS = {"AuditService.ExportActionLogs": "what is carried off in one pi
 WITHOUT_REQUEST_ID = ONLY_LOOKS | {
     "IdentityService.Login": "every login is one of its own; the password proves it again",
     "IdentityService.RefreshSession": "the refresh token is used up, which is its own idempotency",
+    "IdentityService.AcceptInvitation": "the invitation is used up, and the password logs in",
     "DataSourceService.ExecuteQuery": "streams what it reads; there is no answer to keep",
     "EngineService.ReceiveWebhook": "the message's own id, or its content, is what makes a repeat safe",
 }

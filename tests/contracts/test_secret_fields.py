@@ -58,6 +58,7 @@ def test_every_field_that_takes_a_secret_has_one_planted() -> None:
 
 @pytest.mark.parametrize("name", PLANTINGS)
 def test_a_planting_puts_its_secret_into_its_field(name: str) -> None:
-    names = dict.fromkeys(("fresh", "email", "user_id", "refresh_token", "data_source"), "x")
+    known = ("fresh", "email", "user_id", "refresh_token", "data_source", "invitation", "ticket")
+    names = dict.fromkeys(known, "x")
 
     assert all(holds(one.message(secret="planted", **names), name, "planted") for one in PLANTINGS[name])

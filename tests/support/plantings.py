@@ -82,6 +82,27 @@ PLANTINGS: Final[dict[str, tuple[Planting, ...]]] = {
             },
         ),
     ),
+    "identity.v1.AcceptInvitationRequest.invitation": (
+        Planting(
+            "IdentityService.AcceptInvitation",
+            {"invitation": "mcp_i_$secret", "password": "a long enough password"},
+        ),
+    ),
+    "identity.v1.AcceptInvitationRequest.password": (
+        Planting("IdentityService.AcceptInvitation", {"invitation": "$invitation", "password": "$secret"}),
+    ),
+    "identity.v1.SetPasswordRequest.ticket": (
+        Planting(
+            "IdentityService.SetPassword",
+            {"ticket": "mcp_r_$secret", "newPassword": "a long enough password", "requestId": "$fresh"},
+        ),
+    ),
+    "identity.v1.SetPasswordRequest.new_password": (
+        Planting(
+            "IdentityService.SetPassword",
+            {"ticket": "$ticket", "newPassword": "$secret", "requestId": "$fresh"},
+        ),
+    ),
     "identity.v1.AuthenticateRequest.credential": (
         Planting("IdentityService.Authenticate", {"credential": "$secret"}, "registry"),
         Planting("IdentityService.Authenticate", {"credential": "mcp_$secret"}, "registry"),

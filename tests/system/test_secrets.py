@@ -306,11 +306,21 @@ async def _prepare(ask: Asker) -> dict[str, str]:
     await ask.rest(
         "POST", f"/api/v1/external-db-configs/{stored.data_source.id}:query", json={"sql": "select 1"}
     )
+    guest = {"email": f"{fresh('canary')}@example.com"}
+    invited: Any = await ask.call(by_name["IdentityService.InviteUser"], guest)
+    invitation = ask.taken
+    other: Any = await ask.call(
+        by_name["IdentityService.RegisterUser"], who | {"email": f"{fresh('canary')}@example.com"}
+    )
+    await ask.call(by_name["IdentityService.ResetPassword"], {"userId": other.user.id})
+    assert invited.user.id
     return {
         "email": who["email"],
         "user_id": made.user.id,
         "refresh_token": "",
         "data_source": stored.data_source.id,
+        "invitation": invitation,
+        "ticket": ask.taken,
     }
 
 

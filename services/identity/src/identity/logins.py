@@ -28,6 +28,7 @@ class Limits:
     logins_per_email: Limit = throttling.LOGINS_PER_EMAIL
     logins_per_address: Limit = throttling.LOGINS_PER_ADDRESS
     registrations_per_address: Limit = throttling.REGISTRATIONS_PER_ADDRESS
+    tickets_per_address: Limit = throttling.TICKETS_PER_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,12 @@ class Logins:
     async def login(self, email: str, password: str) -> Issued:
         """Tokens for the user with this email and password. Raises as `_with_password` does."""
 
-        async def open_(tx: Transaction, user: User) -> Issued:
-            entered = await self.enter(tx, user, current().user_agent)
-            return await self._issue(tx, user, entered.session.id, entered.secret)
+        return await self._with_password(email, password, self.enter_with_tokens)
 
-        return await self._with_password(email, password, open_)
+    async def enter_with_tokens(self, tx: Transaction, user: User) -> Issued:
+        """Tokens of a session that is opened for the user, as `enter` does."""
+        entered = await self.enter(tx, user, current().user_agent)
+        return await self._issue(tx, user, entered.session.id, entered.secret)
 
     async def login_at_browser(self, email: str, password: str, user_agent: str) -> Entered:
         """A session with a cookie for the user with this email and password. Raises as `_with_password` does."""
@@ -107,6 +109,15 @@ class Logins:
         subject = throttling.address_subject("external", current().client_address)
         async with self._db.begin(idempotent=False, audited=False) as tx:
             await _count(tx, subject, self._limits.logins_per_address)
+
+    async def count_ticket(self) -> None:
+        """Counts an invitation or reset that is shown from the client's address. Raises Exhausted TOO_MANY_REQUESTS."""
+        async with self._db.begin(idempotent=False, audited=False) as tx:
+            await _count(tx, _ticket_subject(), self._limits.tickets_per_address)
+
+    async def forgive_ticket(self, tx: Transaction) -> None:
+        """Takes back the attempt that turned out to be a ticket that works."""
+        await store.attempts.give_back(tx, _ticket_subject())
 
     async def refresh(self, token: str) -> Issued:
         """Fresh tokens for a refresh token. Raises Unauthenticated REFRESH_TOKEN_INVALID."""
@@ -235,6 +246,10 @@ class Logins:
 
 async def _count(tx: Transaction, subject: str, limit: Limit) -> None:
     throttling.check(await store.attempts.count(tx, subject, limit), limit, tx.now)
+
+
+def _ticket_subject() -> str:
+    return throttling.address_subject("ticket", current().client_address)
 
 
 def _as(user: User) -> outbox.Actor:

@@ -53,6 +53,7 @@ users: Final = Table(
     _time("created_at"),
     _time("updated_at"),
     _time("last_login_at", nullable=True),
+    _time("invited_at", nullable=True),
 )
 
 service_accounts: Final = Table(
@@ -149,6 +150,17 @@ external_identities: Final = Table(
     Column("subject", String(255), primary_key=True, comment="the provider's own id of the person"),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     _time("created_at"),
+)
+
+password_tickets: Final = Table(
+    "password_tickets",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the ticket"),
+    Column("purpose", String(16), nullable=False),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+    CheckConstraint("purpose IN ('invitation', 'reset')", name="purpose"),
 )
 
 stream_tickets: Final = Table(

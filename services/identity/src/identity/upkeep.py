@@ -68,7 +68,7 @@ class Use:
 
 
 class Purge:
-    """Removes sessions and throttling windows that have run out."""
+    """Removes sessions, tickets and throttling windows that have run out."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -86,6 +86,7 @@ class Purge:
                 ended = await store.sessions.purge(tx)
                 windows = await store.attempts.purge(tx)
                 await store.tickets.purge(tx)
+                await store.password_tickets.purge(tx)
                 await store.external.purge(tx)
         if ended or windows:
             log.info("purged", extra={"sessions": ended, "windows": windows})

@@ -37,6 +37,7 @@ def user(value: User) -> pb.User:
         created_at=time(value.created_at),
         updated_at=time(value.updated_at),
         last_login_at=time(value.last_login_at),
+        invited_at=time(value.invited_at),
     )
 
 
@@ -192,6 +193,16 @@ def refreshed(value: Issued) -> pb.RefreshSessionResponse:
     )
 
 
+def accepted(value: Issued) -> pb.AcceptInvitationResponse:
+    """The tokens of a login by invitation."""
+    return pb.AcceptInvitationResponse(
+        access_token=value.access_token,
+        token_type="Bearer",  # noqa: S106  # OAuth's word, not a secret
+        expires_in=value.expires_in,
+        refresh_token=value.refresh_token,
+    )
+
+
 def jwks(keys: Iterable[PublicKey]) -> pb.GetJwksResponse:
     """The public keys as a JSON Web Key Set."""
     return pb.GetJwksResponse(
@@ -215,6 +226,11 @@ def lifetime(request: pb.CreateApiKeyRequest) -> timedelta | None:
     """How long the key is wanted to work; None for until revoked."""
     value: duration_pb2.Duration = request.lifetime
     return value.ToTimedelta() if request.HasField("lifetime") else None
+
+
+def ticket_life(request: pb.InviteUserRequest | pb.ResetPasswordRequest, default: timedelta) -> timedelta:
+    """How long the ticket is wanted to work."""
+    return request.lifetime.ToTimedelta() if request.HasField("lifetime") else default
 
 
 def overlap(request: pb.RotateApiKeyRequest) -> timedelta:

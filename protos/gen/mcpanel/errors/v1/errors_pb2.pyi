@@ -111,6 +111,9 @@ class Error(_message.Message):
         STREAM_TICKET_INVALID: _ClassVar[Error.Reason]
         LOGIN_PROVIDER_UNKNOWN: _ClassVar[Error.Reason]
         EXTERNAL_LOGIN_FAILED: _ClassVar[Error.Reason]
+        INVITATION_INVALID: _ClassVar[Error.Reason]
+        PASSWORD_TICKET_INVALID: _ClassVar[Error.Reason]
+        INVITATION_OPEN: _ClassVar[Error.Reason]
         API_KEY_ENDED: _ClassVar[Error.Reason]
         PRINCIPAL_NOT_FOUND: _ClassVar[Error.Reason]
         ACTION_LOG_NOT_FOUND: _ClassVar[Error.Reason]
@@ -219,6 +222,9 @@ class Error(_message.Message):
     STREAM_TICKET_INVALID: Error.Reason
     LOGIN_PROVIDER_UNKNOWN: Error.Reason
     EXTERNAL_LOGIN_FAILED: Error.Reason
+    INVITATION_INVALID: Error.Reason
+    PASSWORD_TICKET_INVALID: Error.Reason
+    INVITATION_OPEN: Error.Reason
     API_KEY_ENDED: Error.Reason
     PRINCIPAL_NOT_FOUND: Error.Reason
     ACTION_LOG_NOT_FOUND: Error.Reason

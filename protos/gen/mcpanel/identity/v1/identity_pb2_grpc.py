@@ -95,6 +95,26 @@ class IdentityServiceStub:
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteUserResponse.FromString,
                 _registered_method=True)
+        self.InviteUser = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/InviteUser',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.InviteUserRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.InviteUserResponse.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/AcceptInvitation',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AcceptInvitationResponse.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/ResetPassword',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ResetPasswordResponse.FromString,
+                _registered_method=True)
+        self.SetPassword = channel.unary_unary(
+                '/mcpanel.identity.v1.IdentityService/SetPassword',
+                request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.SetPasswordRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.SetPasswordResponse.FromString,
+                _registered_method=True)
         self.ListRoles = channel.unary_unary(
                 '/mcpanel.identity.v1.IdentityService/ListRoles',
                 request_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ListRolesRequest.SerializeToString,
@@ -309,7 +329,7 @@ class IdentityServiceServicer:
     def UpdateUser(self, request, context):
         """Changes a user. Users may change their own name and password; role and activity need `users.update`.
         A changed password or role, or a deactivation, ends the user's sessions.
-        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,6 +338,40 @@ class IdentityServiceServicer:
     def DeleteUser(self, request, context):
         """Deletes a user with its sessions and keys. The action log keeps the user's id.
         Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InviteUser(self, request, context):
+        """Invites a person: makes a user who is inactive until the invitation is accepted, which whoever invites passes on. For a
+        user who was invited and has not accepted, a new invitation takes the place of the old one.
+        Errors: EMAIL_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Accepts an invitation: gives the user a password, makes it active and logs it in, as Login does. The invitation is used up.
+        Errors: INVITATION_INVALID, TOO_MANY_REQUESTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Takes a user's password away and answers with a ticket to set a new one with, which whoever asks passes on. Ends the
+        user's sessions. A ticket from before no longer works.
+        Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE for who holds more than the caller, INVITATION_OPEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPassword(self, request, context):
+        """Sets a new password with the ticket of a reset, which is used up. Log in with it then.
+        Errors: PASSWORD_TICKET_INVALID, TOO_MANY_REQUESTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -589,6 +643,26 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.DeleteUser,
                     request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteUserRequest.FromString,
                     response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'InviteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteUser,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.InviteUserRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.InviteUserResponse.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.AcceptInvitationResponse.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.ResetPasswordResponse.SerializeToString,
+            ),
+            'SetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPassword,
+                    request_deserializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.SetPasswordRequest.FromString,
+                    response_serializer=mcpanel_dot_identity_dot_v1_dot_identity__pb2.SetPasswordResponse.SerializeToString,
             ),
             'ListRoles': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRoles,
@@ -1046,6 +1120,114 @@ class IdentityService:
             '/mcpanel.identity.v1.IdentityService/DeleteUser',
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteUserRequest.SerializeToString,
             mcpanel_dot_identity_dot_v1_dot_identity__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/InviteUser',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.InviteUserRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.InviteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/AcceptInvitation',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.AcceptInvitationRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.AcceptInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/ResetPassword',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ResetPasswordRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.ResetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.identity.v1.IdentityService/SetPassword',
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.SetPasswordRequest.SerializeToString,
+            mcpanel_dot_identity_dot_v1_dot_identity__pb2.SetPasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

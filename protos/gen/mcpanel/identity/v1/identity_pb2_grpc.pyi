@@ -66,11 +66,29 @@ class IdentityServiceStub:
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateUserRequest, _identity_pb2.UpdateUserResponse]
     """Changes a user. Users may change their own name and password; role and activity need `users.update`.
     A changed password or role, or a deactivation, ends the user's sessions.
-    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DeleteUserRequest, _identity_pb2.DeleteUserResponse]
     """Deletes a user with its sessions and keys. The action log keeps the user's id.
     Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+    """
+    InviteUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.InviteUserRequest, _identity_pb2.InviteUserResponse]
+    """Invites a person: makes a user who is inactive until the invitation is accepted, which whoever invites passes on. For a
+    user who was invited and has not accepted, a new invitation takes the place of the old one.
+    Errors: EMAIL_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+    """
+    AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]
+    """Accepts an invitation: gives the user a password, makes it active and logs it in, as Login does. The invitation is used up.
+    Errors: INVITATION_INVALID, TOO_MANY_REQUESTS.
+    """
+    ResetPassword: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ResetPasswordRequest, _identity_pb2.ResetPasswordResponse]
+    """Takes a user's password away and answers with a ticket to set a new one with, which whoever asks passes on. Ends the
+    user's sessions. A ticket from before no longer works.
+    Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE for who holds more than the caller, INVITATION_OPEN.
+    """
+    SetPassword: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetPasswordRequest, _identity_pb2.SetPasswordResponse]
+    """Sets a new password with the ticket of a reset, which is used up. Log in with it then.
+    Errors: PASSWORD_TICKET_INVALID, TOO_MANY_REQUESTS.
     """
     ListRoles: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListRolesRequest, _identity_pb2.ListRolesResponse]
     """Lists the roles and the permissions each holds."""
@@ -200,11 +218,29 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     UpdateUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateUserRequest, _identity_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Changes a user. Users may change their own name and password; role and activity need `users.update`.
     A changed password or role, or a deactivation, ends the user's sessions.
-    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeleteUserRequest, _identity_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """Deletes a user with its sessions and keys. The action log keeps the user's id.
     Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+    """
+    InviteUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.InviteUserRequest, _identity_pb2.InviteUserResponse]  # type: ignore[assignment]
+    """Invites a person: makes a user who is inactive until the invitation is accepted, which whoever invites passes on. For a
+    user who was invited and has not accepted, a new invitation takes the place of the old one.
+    Errors: EMAIL_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+    """
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
+    """Accepts an invitation: gives the user a password, makes it active and logs it in, as Login does. The invitation is used up.
+    Errors: INVITATION_INVALID, TOO_MANY_REQUESTS.
+    """
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_identity_pb2.ResetPasswordRequest, _identity_pb2.ResetPasswordResponse]  # type: ignore[assignment]
+    """Takes a user's password away and answers with a ticket to set a new one with, which whoever asks passes on. Ends the
+    user's sessions. A ticket from before no longer works.
+    Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE for who holds more than the caller, INVITATION_OPEN.
+    """
+    SetPassword: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetPasswordRequest, _identity_pb2.SetPasswordResponse]  # type: ignore[assignment]
+    """Sets a new password with the ticket of a reset, which is used up. Log in with it then.
+    Errors: PASSWORD_TICKET_INVALID, TOO_MANY_REQUESTS.
     """
     ListRoles: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListRolesRequest, _identity_pb2.ListRolesResponse]  # type: ignore[assignment]
     """Lists the roles and the permissions each holds."""
@@ -397,7 +433,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.UpdateUserResponse, _abc.Awaitable[_identity_pb2.UpdateUserResponse]]:
         """Changes a user. Users may change their own name and password; role and activity need `users.update`.
         A changed password or role, or a deactivation, ends the user's sessions.
-        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
         """
 
     @_abc_1.abstractmethod
@@ -408,6 +444,48 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.DeleteUserResponse, _abc.Awaitable[_identity_pb2.DeleteUserResponse]]:
         """Deletes a user with its sessions and keys. The action log keeps the user's id.
         Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+        """
+
+    @_abc_1.abstractmethod
+    def InviteUser(
+        self,
+        request: _identity_pb2.InviteUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.InviteUserResponse, _abc.Awaitable[_identity_pb2.InviteUserResponse]]:
+        """Invites a person: makes a user who is inactive until the invitation is accepted, which whoever invites passes on. For a
+        user who was invited and has not accepted, a new invitation takes the place of the old one.
+        Errors: EMAIL_TAKEN, ROLE_UNKNOWN, ROLE_NOT_GRANTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _identity_pb2.AcceptInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.AcceptInvitationResponse, _abc.Awaitable[_identity_pb2.AcceptInvitationResponse]]:
+        """Accepts an invitation: gives the user a password, makes it active and logs it in, as Login does. The invitation is used up.
+        Errors: INVITATION_INVALID, TOO_MANY_REQUESTS.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _identity_pb2.ResetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ResetPasswordResponse, _abc.Awaitable[_identity_pb2.ResetPasswordResponse]]:
+        """Takes a user's password away and answers with a ticket to set a new one with, which whoever asks passes on. Ends the
+        user's sessions. A ticket from before no longer works.
+        Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE for who holds more than the caller, INVITATION_OPEN.
+        """
+
+    @_abc_1.abstractmethod
+    def SetPassword(
+        self,
+        request: _identity_pb2.SetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.SetPasswordResponse, _abc.Awaitable[_identity_pb2.SetPasswordResponse]]:
+        """Sets a new password with the ticket of a reset, which is used up. Log in with it then.
+        Errors: PASSWORD_TICKET_INVALID, TOO_MANY_REQUESTS.
         """
 
     @_abc_1.abstractmethod

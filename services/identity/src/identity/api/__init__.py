@@ -1,13 +1,14 @@
 """The IdentityService: who may do what.
 
-`users`, `sessions`, `roles`, `accounts`, `keys`, `streams`, `external` and `internal` hold the methods, by what they
-are about; `common` has what they share.
+`users`, `invitations`, `sessions`, `roles`, `accounts`, `keys`, `streams`, `external` and `internal` hold the
+methods, by what they are about; `common` has what they share.
 """
 
 from identity.api.accounts import Accounts
 from identity.api.common import Parts
 from identity.api.external import External
 from identity.api.internal import Internal
+from identity.api.invitations import Invitations
 from identity.api.keys import Keys
 from identity.api.roles import Roles
 from identity.api.sessions import Sessions
@@ -22,6 +23,7 @@ class IdentityService(
     Users,
     Sessions,
     Roles,
+    Invitations,
     Accounts,
     Keys,
     Internal,

@@ -138,6 +138,8 @@ class Users(Part):
         await store.users.save(tx, after)
         if change.ends_sessions:
             await store.sessions.end_all(tx, after.id, "password, role or activity changed")
+        if change.ends_tickets:
+            await store.password_tickets.withdraw(tx, after.id)
         if change.password_changed:
             await store.attempts.forget(tx, throttling.email_subject(after.email_key))
         details = {"also_changed": ["password"]} if change.password_changed else None

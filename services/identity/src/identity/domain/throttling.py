@@ -19,6 +19,7 @@ class Limit:
 LOGINS_PER_EMAIL: Final = Limit(10, timedelta(minutes=15))
 LOGINS_PER_ADDRESS: Final = Limit(100, timedelta(minutes=15))
 REGISTRATIONS_PER_ADDRESS: Final = Limit(20, timedelta(hours=1))
+TICKETS_PER_ADDRESS: Final = Limit(100, timedelta(minutes=15))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class User:
     created_at: datetime
     updated_at: datetime
     last_login_at: datetime | None = None
+    invited_at: datetime | None = None
+    """When the user was invited; None once they can log in."""
 
     def __repr__(self) -> str:
         return f"User({self.id!r}, {self.email!r})"
@@ -70,6 +72,11 @@ class Change:
     ends_sessions: bool
     """Whether the user must log in again."""
 
+    @property
+    def ends_tickets(self) -> bool:
+        """Whether no password may be set any more with a ticket from before."""
+        return self.password_changed or (self.ends_sessions and not self.user.is_active)
+
 
 def email_key(email: str) -> str:
     """What two spellings of one address have in common."""
@@ -94,6 +101,53 @@ def new(
     )
 
 
+def invited(
+    before: User | None, user_id: str, *, email: str, full_name: str, role_name: str, now: datetime
+) -> User:
+    """A user who may log in once the invitation is accepted: a new one, or `before`, who was invited already.
+
+    What is left empty is as it was, the role of a new one Viewer.
+    """
+    if before is None:
+        made = new(
+            user_id,
+            email=email,
+            full_name=full_name,
+            role_name=role_name or VIEWER,
+            password_hash=NO_PASSWORD,
+            now=now,
+        )
+        return replace(made, is_active=False, invited_at=now)
+    return replace(
+        before,
+        full_name=full_name or before.full_name,
+        role_name=role_name or before.role_name,
+        invited_at=now,
+        updated_at=now,
+        version=before.version + 1,
+    )
+
+
+def accepted(user: User, full_name: str, password_hash: str, now: datetime) -> User:
+    """The user, who was invited, once they have set a password."""
+    named = replace(user, full_name=full_name or user.full_name, is_active=True)
+    return with_password(named, password_hash, now)
+
+
+def with_password(user: User, password_hash: str, now: datetime) -> User:
+    """The user with a new password."""
+    return replace(
+        user, password_hash=password_hash, invited_at=None, updated_at=now, version=user.version + 1
+    )
+
+
+def without_password(user: User, now: datetime) -> User:
+    """The user, who cannot log in until a new password is set. Raises Precondition INVITATION_OPEN."""
+    if user.invited_at is not None:
+        raise invitation_open(user.id)
+    return replace(user, password_hash=NO_PASSWORD, updated_at=now, version=user.version + 1)
+
+
 def role_for_new(wanted: str, *, chooses: bool, by_operator: bool, first: bool) -> str:
     """The role's name of a new user: the chosen one where the caller may choose, else Viewer.
 
@@ -116,6 +170,15 @@ def registration_closed() -> ServiceError:
 def missing(user_id: str) -> ServiceError:
     """The answer about a user that there is not, or that the caller may not see."""
     return NotFound("USER_NOT_FOUND", f"user {user_id!r} does not exist", resource=("user", user_id))
+
+
+def invitation_open(user_id: str) -> ServiceError:
+    """The refusal of what needs a password, for a user who was invited and has not set one."""
+    return Precondition(
+        "INVITATION_OPEN",
+        "the user has not accepted the invitation; invite them again, or set a password",
+        resource=("user", user_id),
+    )
 
 
 def login_failed() -> ServiceError:
@@ -169,7 +232,9 @@ def change(
     if changed.get("role_name") == "":
         raise _empty("role_name")
     if new_password_hash is not None:
-        changed["password_hash"] = new_password_hash
+        changed |= {"password_hash": new_password_hash, "invited_at": None}
+    elif user.invited_at is not None and changed.get("is_active"):
+        raise invitation_open(user.id)
     if not changed:
         return Change(user, password_changed=False, ends_sessions=False)
     after = replace(user, **changed, version=user.version + 1, updated_at=now)

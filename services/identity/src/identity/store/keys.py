@@ -98,6 +98,12 @@ async def revoke(tx: Transaction, key: ApiKey) -> ApiKey:
     return replace(key, revoked_at=tx.now)
 
 
+async def revoke_all(tx: Transaction, user_id: str) -> int:
+    """Revokes every key of the user now; returns how many were not revoked yet."""
+    theirs = update(api_keys).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
+    return (await tx.execute(theirs.values(revoked_at=tx.now))).rowcount
+
+
 async def lock_working_of_account(tx: Transaction, account_id: str, name: str) -> list[ApiKey]:
     """The account's keys of this name that are not revoked, locked until the transaction ends."""
     statement = select(api_keys).where(
