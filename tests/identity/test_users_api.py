@@ -8,12 +8,14 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from chassis.database import Database
+from identity.domain.roles import BUILT_IN
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
 from tests.identity.conftest import PASSWORD, Metadata, World, bearer
 from tests.identity.records import records
 
 NEW = "a wholly new password"
+VIEWS = sorted(next(role.permissions for role in BUILT_IN if role.name == "Viewer"))
 
 
 async def update(world: World, caller: Metadata, user_id: str, **request: object) -> pb.User:
@@ -410,3 +412,18 @@ async def take_away(world: World, user_id: str, how: str) -> None:
         return
     user = pb.User(role_name="Viewer") if how == "demote" else pb.User(is_active=False)
     await update(world, world.admin, user_id, user=user)
+
+
+@pytest.mark.parametrize("change", [{"new_password": NEW}, {"user": pb.User(email="mine@example.com")}])
+async def test_nobody_takes_over_who_holds_more_than_they_do(world: World, change: dict[str, object]) -> None:
+    role = pb.Role(name="Desk", permissions=["users.update", "users.read", *VIEWS])
+    await world.stub.CreateRole(pb.CreateRoleRequest(role=role), metadata=world.admin)
+    desk = await world.enter("desk@example.com", "Desk")
+    root, viewer = await world.register("root@example.com", "Admin"), await world.register("v@example.com")
+
+    code, error = await failure(update(world, desk, root.id, **change))
+
+    assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_GRANTABLE")
+    assert (await world.login("root@example.com")).access_token
+    await update(world, desk, root.id, user=pb.User(full_name="Root"))
+    await update(world, desk, viewer.id, **change)

@@ -329,7 +329,9 @@ class IdentityServiceServicer:
     def UpdateUser(self, request, context):
         """Changes a user. Users may change their own name and password; role and activity need `users.update`.
         A changed password or role, or a deactivation, ends the user's sessions.
-        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+        Nobody sets the password or the email of somebody else who holds more than they do.
+        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+        INVALID_UPDATE_MASK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

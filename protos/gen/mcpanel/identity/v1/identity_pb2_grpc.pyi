@@ -66,7 +66,9 @@ class IdentityServiceStub:
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateUserRequest, _identity_pb2.UpdateUserResponse]
     """Changes a user. Users may change their own name and password; role and activity need `users.update`.
     A changed password or role, or a deactivation, ends the user's sessions.
-    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+    Nobody sets the password or the email of somebody else who holds more than they do.
+    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+    INVALID_UPDATE_MASK.
     """
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DeleteUserRequest, _identity_pb2.DeleteUserResponse]
     """Deletes a user with its sessions and keys. The action log keeps the user's id.
@@ -218,7 +220,9 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     UpdateUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateUserRequest, _identity_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Changes a user. Users may change their own name and password; role and activity need `users.update`.
     A changed password or role, or a deactivation, ends the user's sessions.
-    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+    Nobody sets the password or the email of somebody else who holds more than they do.
+    Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+    INVALID_UPDATE_MASK.
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeleteUserRequest, _identity_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """Deletes a user with its sessions and keys. The action log keeps the user's id.
@@ -433,7 +437,9 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.UpdateUserResponse, _abc.Awaitable[_identity_pb2.UpdateUserResponse]]:
         """Changes a user. Users may change their own name and password; role and activity need `users.update`.
         A changed password or role, or a deactivation, ends the user's sessions.
-        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ETAG_MISMATCH, INVALID_UPDATE_MASK.
+        Nobody sets the password or the email of somebody else who holds more than they do.
+        Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
+        INVALID_UPDATE_MASK.
         """
 
     @_abc_1.abstractmethod

@@ -93,9 +93,12 @@ class Users(Part):
             )
             after = change.user
             every = await store.roles.every(tx)
+            held = call.caller.effective.permissions
             if after.role_name != old.role_name:
-                held = call.caller.effective.permissions
                 roles.grantable(every, after.role_name, held, "user.role_name")
+            if not oneself and (change.password_changed or after.email_key != old.email_key):
+                # With either one can become this user.
+                roles.grantable(every, old.role_name, held, "user_id")
             users.keep_an_administrator(old, after, every, await store.users.count_administrators(tx))
             await self._save(tx, old, change)
             return tx.reply(pb.UpdateUserResponse(user=wire.user(after)))
