@@ -20,6 +20,7 @@ COMMANDS: Final = {
 """The module that replaces a key, and its command. Each lets the old key go on as long as something needs it."""
 NAMES: Final = (*COMMANDS, *ACCOUNTS)
 """What can be replaced: the keys of COMMANDS, and the API key of every account."""
+_DATABASE_URL: Final = "MCPANEL_DATABASE_URL"
 
 
 def rotate(home: Home, name: str) -> str:
@@ -56,7 +57,7 @@ def _run(home: Home, module: str, *arguments: str) -> str:
         "MCPANEL_KEYS_DIR": str(home.keys),
     }
     if (url := _database_url(home, module)).exists():
-        environment["MCPANEL_DATABASE_URL_FILE"] = str(url)
+        environment[f"{_DATABASE_URL}_FILE"] = str(url)
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env=environment,
