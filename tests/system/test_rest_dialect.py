@@ -251,6 +251,35 @@ async def test_a_path_with_a_verb_and_one_without_live_side_by_side(admin: Conso
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "/users/{me}?user_id={other}", "user_id"),
+        ("DELETE", "/users/{other}?userId={other}", "user_id"),
+        ("POST", "/auth/login?email=a@example.com&password=in-the-address", "email"),
+        (
+            "POST",
+            "/api/v1/external-db-configs?data_source.secret_value=in-the-address",
+            "data_source.secret_value",
+        ),
+    ],
+)
+async def test_a_field_stands_in_one_place_of_a_request(
+    admin: Console, method: str, path: str, field: str
+) -> None:
+    ids = {"me": "me", "other": "0190a000-0000-7000-8000-000000000009"}
+
+    answer = await admin.http.request(method, path.format(**ids), json={} if method == "POST" else None)
+
+    violations = next(one for one in answer.json()["details"] if one["@type"].endswith("BadRequest"))
+    assert (answer.status_code, violations["fieldViolations"][0]["field"]) == (400, field)
+
+
+async def test_nothing_of_an_answer_is_kept_by_browsers(admin: Console) -> None:
+    for path in ("/auth/me", "/users", "/api/v1/api-keys"):
+        assert (await admin.http.get(path)).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
     "claimed", [{}, {"x-forwarded-for": "10.0.0.9", "x-envoy-external-address": "10.0.0.9"}]
 )
 async def test_the_audit_has_the_clients_own_address(admin: Console, claimed: dict[str, str]) -> None:

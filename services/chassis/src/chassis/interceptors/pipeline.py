@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 import grpc.aio
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from chassis.authentication import Authenticator
@@ -19,6 +20,7 @@ from chassis.interceptors.authentication import authenticate
 from chassis.interceptors.errors import answer, translate
 from chassis.interceptors.policy import allow
 from chassis.interceptors.refusals import RefusalHook, note_failure
+from chassis.interceptors.rest import check_address
 from chassis.interceptors.streams import Standing, Streams
 from chassis.interceptors.telemetry import observed
 from chassis.interceptors.validation import Unreadable, reader, validate
@@ -176,6 +178,7 @@ class Pipeline(_Interceptor):
             call.request = request  # for the record, should it be refused
         await authenticate(call, self._authenticator)
         allow(call)
+        check_address(call, cast("Descriptor", method.request.DESCRIPTOR))
         if method.client_streaming:
             return _validated(request), CheckedContext(context)
         validate(request)
