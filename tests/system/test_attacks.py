@@ -214,7 +214,11 @@ async def recorded(
 
 @pytest.mark.parametrize(
     ("size", "code", "reason"),
-    [(40_000, 401, "CREDENTIALS_INVALID"), (70_000, 431, "REQUEST_MALFORMED")],
+    [
+        (20_000, 401, "CREDENTIALS_INVALID"),
+        (35_000, 431, "REQUEST_MALFORMED"),
+        (70_000, 431, "REQUEST_MALFORMED"),
+    ],
 )
 async def test_a_credential_larger_than_any_is_refused(
     anonymous: Console, size: int, code: int, reason: str
