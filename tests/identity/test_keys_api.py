@@ -2,13 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import select
 
+from chassis.authentication.guesses import Guesses
 from chassis.database import Database
+from identity import authenticator
 from identity.domain import api_keys as keys
 from identity.tables import api_keys
 from mcpanel.identity.v1 import identity_pb2 as pb
@@ -239,6 +242,26 @@ async def test_a_narrow_key_makes_no_wider_one(world: World) -> None:
     assert wider.reason == "ROLE_NOT_GRANTABLE"
 
 
+async def test_a_narrow_key_changes_nothing_of_its_owners(world: World) -> None:
+    mine = await world.enter("ada@example.com", "Editor")
+    other = await create(world, mine, name="other")
+    narrow = bearer((await create(world, mine, scopes=["runs.read"])).secret)
+
+    found = [
+        await failure(call)
+        for call in (
+            revoke(world, narrow, other.api_key.id),
+            world.stub.RevokeSessions(pb.RevokeSessionsRequest(user_id="me"), metadata=narrow),
+            world.stub.UpdateUser(
+                pb.UpdateUserRequest(user_id="me", user=pb.User(full_name="Eve")), metadata=narrow
+            ),
+        )
+    ]
+
+    assert {error.reason for _, error in found} == {"PERMISSION_MISSING"}
+    assert (await me(world, other.secret)).name == "ada@example.com"
+
+
 async def test_an_unknown_scope_is_refused(world: World) -> None:
     code, error = await failure(create(world, world.admin, scopes=["runs.fly"]))
 
@@ -325,6 +348,17 @@ async def test_a_key_in_a_key_file_is_rotated_there(world: World) -> None:
     _, error = await failure(rotate(world, world.admin, own))
 
     assert error.reason == "SERVICE_ACCOUNT_BUILT_IN"
+
+
+async def test_nobody_revokes_the_key_that_a_process_reads_from_its_file(world: World, db: Database) -> None:
+    async with db.read() as tx:
+        found = select(api_keys.c.id).where(api_keys.c.name == keys.FILE_KEY)
+        ids = list((await tx.execute(found)).scalars())
+
+    refused = {(await failure(revoke(world, world.admin, str(id_))))[1].reason for id_ in ids}
+
+    assert refused == {"SERVICE_ACCOUNT_BUILT_IN"}
+    assert (await me(world, world.key("engine"))).name == "engine"
 
 
 async def test_a_rotations_repeat_is_answered_without_the_key(world: World, db: Database) -> None:
@@ -414,3 +448,16 @@ def resealed(body: str) -> str:
 
 async def change(world: World, user_id: str, user: pb.User) -> None:
     await world.stub.UpdateUser(pb.UpdateUserRequest(user_id=user_id, user=user), metadata=world.admin)
+
+
+async def test_who_guesses_keys_is_held_up_and_good_keys_work_from_there(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticator, "Guesses", partial(Guesses, 3))
+    world = await start()
+    guesses = [keys.generate(bytes([one]) * keys.RANDOM_BYTES) for one in range(5)]
+
+    answers = [(await failure(me(world, guess)))[1].reason for guess in guesses]
+
+    assert answers == ["CREDENTIALS_INVALID"] * 3 + ["TOO_MANY_REQUESTS"] * 2
+    assert (await me(world, world.key("admin"))).name == "admin"

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from chassis.authentication import Jwks, TokenVerifier
+from chassis.authentication.guesses import Guesses
 from chassis.authentication.revocations import is_outdated
 from chassis.authentication.tokens import invalid, looks_like_token
-from chassis.context import Caller
+from chassis.context import Caller, current_or_none
 from chassis.database import Database
+from chassis.errors import Unauthenticated
 from identity import store
 from identity.domain import api_keys, sessions
 from identity.domain.api_keys import Principal
@@ -25,12 +27,24 @@ class LocalAuthenticator:
         self._used = used
         self._session_used = session_used
         self._tokens = TokenVerifier(Jwks(self._jwks))
+        self._guesses = Guesses()
 
     async def authenticate(self, credential: str) -> Caller:
-        """The caller this JWT or key belongs to. Raises Unauthenticated CREDENTIALS_INVALID."""
+        """The caller this JWT or key belongs to.
+
+        Raises Unauthenticated CREDENTIALS_INVALID, and Exhausted TOO_MANY_REQUESTS when too many keys that do not exist
+        came from the call's address.
+        """
         if looks_like_token(credential):
             return await self._unrevoked(await self._tokens.verify(credential))
-        principal = await self.by_secret(credential)
+        try:
+            principal = await self.by_secret(credential)
+        except Unauthenticated:
+            call = current_or_none()
+            address = call.client_address if call else ""
+            self._guesses.check(address)
+            self._guesses.note(address)
+            raise
         return Caller(
             id=principal.id,
             kind=principal.kind,

@@ -13,6 +13,13 @@ def allow(call: Call) -> None:
     if caller.kind == "anonymous":
         raise Unauthenticated("CREDENTIALS_MISSING", "this method needs a credential")
     if rule.access == Rule.AUTHENTICATED:
+        # What hands out credentials narrows them by the caller's scopes itself.
+        if caller.effective.scopes and rule.audit and not rule.secret_response:
+            raise Denied(
+                "PERMISSION_MISSING",
+                f"{call.rpc} changes something, which the scopes of this key do not name; use a key without scopes",
+                resource=("method", call.method),
+            )
         return
     if rule.access == Rule.PERMISSION:
         if caller.may(rule.permission) or (caller.on_behalf_of is None and call.is_from_named_service):

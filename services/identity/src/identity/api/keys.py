@@ -10,6 +10,7 @@ from chassis.ids import uuid7
 from identity import store, wire
 from identity.api.common import Part, before
 from identity.domain import accounts, api_keys, roles
+from identity.domain.accounts import Account
 from identity.domain.api_keys import ApiKey
 from mcpanel.identity.v1 import identity_pb2 as pb
 
@@ -60,11 +61,7 @@ class Keys(Part):
             account = await store.accounts.find(tx, key.account_id) if key.account_id else None
             if key.owner_id != caller.id and (account is None or account.kind != "program"):
                 raise api_keys.missing(key.id)
-            if key.name == api_keys.FILE_KEY and account is not None and account.kind != "program":
-                raise accounts.built_in(
-                    account.id,
-                    "the key lies in a key file: delete the file and run python -m identity bootstrap",
-                )
+            _not_in_a_file(key, account)
             found = await store.keys.find_by_lookup(tx, key.lookup)
             if found is None or found.principal is None or not key.works(tx.now):
                 raise api_keys.ended(key.id)
@@ -122,10 +119,20 @@ class Keys(Part):
         owner = None if current().may_others() else caller.effective.id
         async with self._db.begin() as tx:
             key = await store.keys.lock(tx, request.api_key_id, owner)
+            _not_in_a_file(key, await store.accounts.find(tx, key.account_id) if key.account_id else None)
             revoked = key if key.revoked_at else await store.keys.revoke(tx, key)
             if revoked is not key:
                 await outbox.add(tx, entity=("api_key", key.id), old=key.facts(), new=revoked.facts())
             return tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
+
+
+def _not_in_a_file(key: ApiKey, account: Account | None) -> None:
+    """Raises what `built_in` raises for a key that a process of the suite reads from its file."""
+    if key.name == api_keys.FILE_KEY and account is not None and account.kind != "program":
+        raise accounts.built_in(
+            account.id,
+            "the key lies in a key file: delete the file and run python -m identity bootstrap",
+        )
 
 
 async def _parent(tx: Transaction, caller: Caller) -> ApiKey | None:
