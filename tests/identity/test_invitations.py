@@ -267,6 +267,7 @@ async def test_a_ticket_that_was_made_for_an_inactive_user_works_once_they_are_a
     await update(world, user.id, is_active=False)
     secret = (await reset(world, user.id)).ticket
     await refused(world, "reset", secret)
+    await refused(world, "invitation", secret)
 
     await update(world, user.id, is_active=True)
 

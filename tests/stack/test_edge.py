@@ -390,6 +390,17 @@ def test_logins_from_one_address_have_a_limit_of_their_own(tight: int) -> None:
     assert elsewhere.status_code == 204
 
 
+async def test_logins_over_grpc_count_among_them(tight: int) -> None:
+    codes = set()
+    async with grpc.aio.insecure_channel(f"localhost:{tight}") as channel:
+        for path in routes.sign_in_paths() * 4:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await _unary(channel, path)(b"")
+            codes.add(refused.value.code())
+
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+
+
 async def test_grpc_callers_are_told_in_grpcs_words(tight: int) -> None:
     metadata = (("authorization", "Bearer grpc"),)
     codes = set()

@@ -312,8 +312,9 @@ async def _prepare(ask: Asker) -> dict[str, str]:
     other: Any = await ask.call(
         by_name["IdentityService.RegisterUser"], who | {"email": f"{fresh('canary')}@example.com"}
     )
-    await ask.call(by_name["IdentityService.ResetPassword"], {"userId": other.user.id})
+    reset: Any = await ask.call(by_name["IdentityService.ResetPassword"], {"userId": other.user.id})
     assert invited.user.id
+    assert reset.HasField("expires_at")
     return {
         "email": who["email"],
         "user_id": made.user.id,
