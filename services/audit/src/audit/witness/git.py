@@ -7,10 +7,9 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 from dulwich.client import get_transport_and_path
@@ -46,7 +45,8 @@ class Git:
         self._folder = quote(origin, safe="").encode()
         self._cache = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
         self._turn = asyncio.Lock()
-        self._asking: Thread | None = None
+        self._owes = False
+        """Whether a question is with the repository that was not answered yet."""
 
     async def newest(self) -> str | None:
         """The note of the largest tree that is kept there."""
@@ -60,23 +60,31 @@ class Git:
 
     async def _reached(self, question: Callable[[], T]) -> T:
         """What the question, which blocks, answers; one at a time, and a thread that hangs holds up nothing else."""
-        if self._asking is not None and self._asking.is_alive():
+        if self._owes:
             raise PlaceUnreachable("it still owes an answer to what was asked before")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
+        def settle(found: T | None, error: BaseException | None) -> None:
+            self._owes = False
+            if answer.done():
+                return  # given up on
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(cast("T", found))
+
         def ask() -> None:
+            found, failure = None, None
             try:
                 found = question()
             except BaseException as error:  # raised where the answer is awaited
-                settle = partial(_settle, answer.set_exception, error, answer)
-            else:
-                settle = partial(_settle, answer.set_result, found, answer)
+                failure = error
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle)
+                loop.call_soon_threadsafe(settle, found, failure)
 
-        self._asking = Thread(target=ask, name=f"witness {self.name}", daemon=True)
-        self._asking.start()
+        self._owes = True
+        Thread(target=ask, name=f"witness {self.name}", daemon=True).start()
         try:
             async with asyncio.timeout(PATIENCE):
                 return await answer
@@ -174,11 +182,6 @@ class Git:
         status = (result.ref_status or {}).get(_BRANCH)
         if status:
             raise GitProtocolError(str(status))
-
-
-def _settle(settle: Callable[[Any], None], value: object, answer: "asyncio.Future[Any]") -> None:
-    if not answer.done():
-        settle(value)
 
 
 def _text(repository: Any, sha: bytes) -> str:
