@@ -1,7 +1,9 @@
 """Talking to OpenID Connect providers: discovery, the authorization code with PKCE, and the ID token's proof."""
 
+import ssl
 import time
 import warnings
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -106,7 +108,7 @@ class Oidc:
             return known[1], known[2]
         refuse_open_transaction(f"a call to {provider.name}")
         try:
-            async with httpx.AsyncClient(timeout=_SECONDS) as client:
+            async with httpx.AsyncClient(verify=_trusted(), timeout=_SECONDS) as client:
                 metadata = await _json(
                     client, f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
                 )
@@ -131,8 +133,15 @@ class Oidc:
             scope=" ".join(provider.scopes),
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
+            verify=_trusted(),
             timeout=_SECONDS,
         )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Who may speak for a provider's name: read once, for it takes longer than a login."""
+    return httpx.create_ssl_context()
 
 
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
