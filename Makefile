@@ -3,6 +3,8 @@
 
 SHELL := /bin/sh
 PYTHON_BIN := .venv/bin/python
+# Where compiled code may not be kept, each of dozens of processes compiles all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 EXAMPLE ?= weather
 
 .DEFAULT_GOAL := help
