@@ -23,6 +23,7 @@ from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.identity.conftest import Start, World, db, running, site, start, world
 from tests.identity.records import records
 from tests.support.oidc import CLIENT_ID, CLIENT_SECRET, LocalProvider
+from tests.support.stack import NO_TLS
 
 __all__ = ["db", "running", "site", "start", "world"]
 
@@ -47,7 +48,7 @@ class Site:
         """Goes to the provider; the address it sends the browser back to."""
         away = await self.browser.get(path)
         assert away.status_code == 302, away.text
-        async with httpx.AsyncClient() as elsewhere:
+        async with httpx.AsyncClient(verify=NO_TLS) as elsewhere:
             back = await elsewhere.get(away.headers["location"])
         assert back.status_code == 302, back.text
         return back.headers["location"]

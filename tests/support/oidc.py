@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
@@ -19,6 +20,13 @@ from werkzeug.serving import make_server
 
 CLIENT_ID: Final = "mcpanel"
 CLIENT_SECRET: Final = "test-client-secret"
+
+
+@cache
+def _signing_keys() -> tuple[RSAKey, RSAKey]:
+    """Two keys for every provider of a test run: making one takes longer than a test."""
+    one, other = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}) for kid in "ab")
+    return one, other
 
 
 @dataclass
@@ -101,7 +109,7 @@ class LocalProvider:
 
     def __init__(self, redirect_uri: str) -> None:
         self.person = Person()
-        self.key, self.other_key = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}) for kid in "ab")
+        self.key, self.other_key = _signing_keys()
         self.signs_with = self.key
         self.claims: dict[str, Any] = {}
         """What ID tokens say otherwise than they should."""
@@ -120,7 +128,7 @@ class LocalProvider:
         server.register_grant(self._grant(), [CodeChallenge(required=True), self._openid()])
         self._http = make_server("127.0.0.1", 0, app, threaded=True)
         self.issuer = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
         @app.get("/.well-known/openid-configuration")
         def discovery() -> Response:

@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from chassis.authentication.credentials import COOKIE
 from chassis.authentication.guesses import LIMIT
-from tests.support.stack import Stack
+from tests.support.stack import NO_TLS, Stack
 from tests.system.console import Console, fresh
 
 READS = {
@@ -337,5 +337,5 @@ async def test_a_session_that_was_planted_before_the_login_is_worth_nothing_afte
 
 def at(stack: Stack, address: str) -> httpx.AsyncClient:
     """A client of the edge from one of the machine's own addresses."""
-    transport = httpx.AsyncHTTPTransport(local_address=address)
+    transport = httpx.AsyncHTTPTransport(local_address=address, verify=NO_TLS)
     return httpx.AsyncClient(base_url=stack.base_url, transport=transport, timeout=30)

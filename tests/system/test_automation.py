@@ -6,7 +6,7 @@ import time
 
 import httpx
 
-from tests.support.stack import Stack
+from tests.support.stack import NO_TLS, Stack
 from tests.system.console import Console, Json, fresh
 
 FLOW = """
@@ -57,7 +57,7 @@ async def test_a_webhook_takes_the_body_as_it_was_sent_from_whoever_signed_it(
         "authorization": "Basic eA==",
     }
 
-    async with httpx.AsyncClient(base_url=stack.base_url, trust_env=False) as sender:
+    async with httpx.AsyncClient(base_url=stack.base_url, trust_env=False, verify=NO_TLS) as sender:
         taken = await sender.post(path, content=BODY, headers=headers)
         again = await sender.post(path, content=BODY, headers=headers)
         changed = await sender.post(path, content=BODY + b" ", headers=headers)

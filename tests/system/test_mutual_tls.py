@@ -28,7 +28,7 @@ async def test_everything_works_over_mutual_tls_nothing_without_and_certificates
         run = await console.start(flow["name"])
         after = await console.finish(run)
         events = await console.events(run)
-        health = (await http.get("/health")).json()
+        health = await console.call("GET", "/health")
         who = {"email": "browser@example.com", "password": "a long enough password"}
         await console.call("POST", "/auth/register", json=who)
         login = await http.post("/auth/session", json=who)  # the gateway asks with a key of its own

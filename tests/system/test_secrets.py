@@ -20,7 +20,7 @@ from stack.postgres import SERVICES
 from tests.contracts.walk import Rpc, rpcs, variables
 from tests.support.canaries import Canaries
 from tests.support.plantings import PLANTINGS, Planting, message_of, secret_fields, take_secrets
-from tests.support.stack import Stack
+from tests.support.stack import NO_TLS, Stack
 from tests.system.console import Console, Json, fresh
 
 HEADERS = {
@@ -194,7 +194,7 @@ def files(stack: Stack) -> Iterator[tuple[str, str]]:
 
 async def metrics(stack: Stack) -> list[tuple[str, str]]:
     """The page of metrics of every process."""
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http:
         ports = {name: port for name, port in stack.ports.items() if name.endswith("_metrics")}
         return [
             (f"{name} of {port}", (await http.get(f"http://127.0.0.1:{port}/metrics")).text)
