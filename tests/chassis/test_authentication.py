@@ -48,6 +48,12 @@ def token(key: Any = KEY, *, alg: str = "EdDSA", typ: str = "at+jwt", kid: str =
     )
 
 
+def _last_bits(good: str) -> str:
+    """The token with its signature written otherwise: of the last character, four bits say nothing."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return good[:-1] + alphabet[alphabet.index(good[-1]) + 1]
+
+
 class Keys:
     """A set of keys that counts how often it is fetched."""
 
@@ -88,6 +94,14 @@ async def test_a_good_token_names_its_caller() -> None:
         lambda: token(kid="k2"),
         lambda: token()[:-6] + "AAAAAA",
         lambda: "eyJ.eyJ.x",
+        lambda: token() + "==",
+        lambda: token() + "=",
+        lambda: token().replace(".", "==.", 1),
+        lambda: token().replace(".", ".=", 1),
+        lambda: token() + "!",
+        lambda: token() + "\n",
+        lambda: _last_bits(token()),
+        lambda: "ey\u00fc." + token().partition(".")[2],
     ],
 )
 async def test_a_token_wrong_in_any_way_is_refused(bad: Any) -> None:
@@ -409,6 +423,9 @@ async def test_an_absent_identity_is_named() -> None:
         ({"cookie": "a=b; __Host-mcpanel=tok; c=d"}, "tok", True),
         ({"cookie": "a=b; __Host-mcpanel=tok", "authorization": "Bearer abc"}, "abc", False),
         ({"cookie": "mcpanel=tok"}, "", False),
+        ({"cookie": "theirs=caf\xe9; __Host-mcpanel=tok"}, "tok", True),
+        ({"cookie": '__Host-mcpanel=tok; theirs={"a": "\xff"}; b'}, "tok", True),
+        ({"cookie": "x__Host-mcpanel=tok"}, "", False),
     ],
 )
 def test_credentials_are_found_in_their_order(

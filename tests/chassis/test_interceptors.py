@@ -1,8 +1,9 @@
 """Every layer around a handler, through a real server."""
 
 import asyncio
+import io
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc.aio
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from chassis import errors
+from chassis import errors, logs
 from chassis.config import Address, Networks, ServiceConfig
 from chassis.context import Caller, current
 from chassis.database import Database
@@ -683,3 +684,77 @@ async def test_the_handler_knows_trace_deadline_and_client(serve: Serve) -> None
     assert call.client_address == "203.0.113.7"
     assert 0 < call.remaining() <= 20.5  # on its way a timeout is rounded up, by at most two percent
     assert call.rpc == "GetDefinition"
+
+
+def _literal(name: bytes, value: bytes) -> bytes:
+    """A header as HPACK writes it literally: neither indexed nor compressed."""
+    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+async def _shown(socket: str, path: str, *headers: tuple[bytes, bytes]) -> None:
+    """Calls with headers that gRPC's own client refuses to send, and waits for the end of the answer."""
+    reader, writer = await asyncio.open_unix_connection(socket)
+    block = b"".join(
+        _literal(name, value)
+        for name, value in (
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":path", path.encode()),
+            (b":authority", b"localhost"),
+            (b"content-type", b"application/grpc"),
+            (b"te", b"trailers"),
+            *headers,
+        )
+    )
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b""))
+    writer.write(_frame(1, 4, 1, block) + _frame(0, 1, 1, bytes(5)))
+    await writer.drain()
+    while True:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3]))
+        if head[3] == 1 and head[4] & 1:  # the headers that end the stream
+            break
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What a process writes into its log, as it is configured where it runs."""
+    root, out = logging.getLogger(), io.StringIO()
+    handlers, level = list(root.handlers), root.level
+    logs.configure("probe", stream=out)
+    yield out
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.parametrize("octets", [b"\xff", "ü".encode(), b"\x80mcp_", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("name", [b"x-api-key", b"authorization", b"cookie", b"x-mcpanel-on-behalf-of"])
+async def test_a_credential_of_any_octets_is_refused_and_in_no_log(
+    serve: Serve, logged: io.StringIO, name: bytes, octets: bytes
+) -> None:
+    refused: list[errors.ServiceError] = []
+
+    async def note(_: Any, error: errors.ServiceError) -> None:
+        refused.append(error)
+
+    raw: Any = await serve(
+        (registry_pb2_grpc.add_RegistryServiceServicer_to_server, Registry()), refusals=note
+    )
+    socket = str(raw.server.config.listen).removeprefix("unix:")
+    before = {b"authorization": b"Bearer ", b"cookie": b"__Host-mcpanel="}.get(name, b"")
+
+    await _shown(
+        socket,
+        "/mcpanel.registry.v1.RegistryService/GetDefinition",
+        (name, before + b"mcp_hidden" + octets),
+    )
+
+    assert [error.reason for error in refused] == ["CREDENTIALS_INVALID"]
+    assert "hidden" not in logged.getvalue() + refused[0].message
+    assert "Traceback" not in logged.getvalue()

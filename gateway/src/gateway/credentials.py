@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from chassis.authentication.credentials import COOKIE
+from chassis.authentication.credentials import COOKIE, is_plain
 from chassis.config import Networks
 from chassis.errors import Unauthenticated
 
@@ -29,19 +29,15 @@ def metadata(request: Request) -> tuple[tuple[str, str], ...]:
     if COOKIE in request.cookies:  # others are not the services' business
         found["cookie"] = f"{COOKIE}={request.cookies[COOKIE]}"
     for name in ("authorization", "x-api-key", "cookie"):
-        if not _is_plain(found.get(name, "")):
+        if not is_plain(found.get(name, "")):
             raise Unauthenticated("CREDENTIALS_INVALID", f"{name} holds characters that are in no credential")
-    sent = tuple((name, value) for name, value in found.items() if _is_plain(value))
+    sent = tuple((name, value) for name, value in found.items() if is_plain(value))
     return (*sent, ("x-forwarded-for", _address(request)))
 
 
 def whereabouts(request: Request) -> tuple[tuple[str, str], ...]:
     """What a call in the gateway's own name says of whom it is made for: the address and the trace, no credential."""
     return tuple(one for one in metadata(request) if one[0] in ("x-forwarded-for", "x-trace-id"))
-
-
-def _is_plain(value: str) -> bool:
-    return value.isascii() and (value.isprintable() or not value)
 
 
 def _address(request: Request) -> str:

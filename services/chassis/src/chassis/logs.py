@@ -47,7 +47,13 @@ def configure(
     root.setLevel(level.upper())
     for noisy in ("grpc", "nats", "asyncio", "sqlalchemy.pool"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_not_of_metadata)
     logging.captureWarnings(True)
+
+
+def _is_not_of_metadata(record: logging.LogRecord) -> bool:
+    """gRPC logs metadata that is not UTF-8, a credential too. What is wrong with a call is refused, and on record."""
+    return not str(record.msg).startswith("Invalid encoding on")
 
 
 class JsonFormatter(logging.Formatter):

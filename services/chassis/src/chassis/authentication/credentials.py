@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from chassis.errors import Unauthenticated
@@ -23,7 +22,7 @@ def extract(metadata: Mapping[str, str]) -> Credentials:
     """The credentials in a call's metadata (lower-case names); an empty one when there is none.
 
     Raises Unauthenticated CREDENTIALS_CONFLICT for two different ones, CREDENTIALS_INVALID for a scheme other
-    than Bearer.
+    than Bearer, and for characters that no credential has: nothing behind this has to cope with them.
     """
     bearer = ""
     if header := metadata.get("authorization", "").strip():
@@ -37,9 +36,19 @@ def extract(metadata: Mapping[str, str]) -> Credentials:
             "CREDENTIALS_CONFLICT", "authorization and x-api-key hold different credentials; send one"
         )
     on_behalf_of = metadata.get("x-mcpanel-on-behalf-of", "").strip()
+    cookie = _cookie(metadata.get("cookie", ""))
+    shown = {
+        "authorization": bearer,
+        "x-api-key": alias,
+        "x-mcpanel-on-behalf-of": on_behalf_of,
+        "cookie": cookie,
+    }
+    for name, value in shown.items():
+        if not is_plain(value):
+            raise Unauthenticated("CREDENTIALS_INVALID", f"{name} holds characters that are in no credential")
     if bearer or alias:
         return Credentials(bearer or alias, on_behalf_of=on_behalf_of)
-    if cookie := _cookie(metadata.get("cookie", "")):
+    if cookie:
         return Credentials(cookie, from_cookie=True)
     return Credentials()
 
@@ -67,11 +76,16 @@ def may_read(metadata: Mapping[str, str]) -> bool:
     return site in ("", "same-origin", "none") or metadata.get("sec-fetch-mode", "") == "navigate"
 
 
+def is_plain(value: str) -> bool:
+    """Whether it is of printable ASCII characters alone, as every credential is."""
+    return value.isascii() and value.isprintable()
+
+
 def _cookie(header: str) -> str:
-    if COOKIE not in header:
-        return ""
-    try:
-        morsel = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel is not None else ""
+    """What our cookie holds; what others hold, in whatever characters, is not our business. The last one counts."""
+    found = ""
+    for part in header.split(";"):
+        name, _, value = part.partition("=")
+        if name.strip() == COOKIE:
+            found = value.strip()
+    return found

@@ -1,6 +1,7 @@
 """Access tokens: EdDSA-signed JWTs (RFC 9068), verified offline with identity's public keys."""
 
 import asyncio
+import base64
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -99,6 +100,8 @@ class TokenVerifier:
         known = self._verified.get(token)
         if known is not None and known[0] > time.time():
             return known[1]
+        if not all(map(_is_canonical, token.split("."))):
+            raise invalid("the access token is malformed")
         claims = await self._claims(token)
         caller = caller_from_claims(claims, token)
         if len(self._verified) >= _MAX_CACHED:
@@ -154,6 +157,17 @@ def caller_from_claims(claims: dict[str, Any], token: str) -> Caller:
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         claims=claims,
     )
+
+
+def _is_canonical(segment: str) -> bool:
+    """Whether the segment is what its bytes are written as (RFC 7515: base64url without padding), and not another
+    spelling of them that a lenient reader takes: a token is one string.
+    """
+    try:
+        data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except ValueError:
+        return False
+    return base64.urlsafe_b64encode(data).rstrip(b"=") == segment.encode()
 
 
 def invalid(why: str) -> Unauthenticated:
