@@ -19,6 +19,7 @@ from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
 from gateway.suite import Suite
 from gateway.tickets import Tickets
+from identity.domain.throttling import LOGINS_PER_EMAIL
 from identity.tables import sessions
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
@@ -148,11 +149,56 @@ async def test_without_a_cookie_nobody_is_logged_in(browser: httpx.AsyncClient, 
 async def test_a_wrong_password_sets_nothing_and_is_recorded(
     browser: httpx.AsyncClient, db: Database
 ) -> None:
-    answer = await browser.post("/auth/session", json={**LOGIN, "password": "wrong"}, headers=OURS)
+    wrong = {**LOGIN, "password": "wrong"}
+
+    answer = await browser.post(
+        "/auth/session", json=wrong, headers=OURS | {"x-forwarded-for": "203.0.113.7"}
+    )
 
     assert (answer.status_code, reason(answer)) == (401, "LOGIN_FAILED")
     assert "set-cookie" not in answer.headers
-    assert len(await records(db, "LOGIN_FAILED")) == 1
+    [record] = await records(db, "LOGIN_FAILED")
+    who = record["actor"]
+    assert (who["id"], who["kind"], who["user_agent"]) == ("", "anonymous", "Firefox")
+    assert who["client_address"] == "203.0.113.7"
+    assert (record["details"]["user_agent"], record["personal"]) == ("Firefox", ["email", "user_agent"])
+    assert not await records(db, "USER_LOGGED_IN")
+
+
+async def test_logins_that_were_too_many_are_on_record_as_of_nobody(
+    browser: httpx.AsyncClient, db: Database
+) -> None:
+    answers = [
+        await browser.post("/auth/session", json={**LOGIN, "password": f"{number}"}, headers=OURS)
+        for number in range(LOGINS_PER_EMAIL.attempts + 1)
+    ]
+
+    assert (answers[-1].status_code, reason(answers[-1])) == (429, "TOO_MANY_REQUESTS")
+    [record] = await records(db, "USER_LOGGED_IN")
+    assert (record["outcome"], record["actor"]["kind"]) == ("TOO_MANY_REQUESTS", "anonymous")
+    assert record["actor"]["user_agent"] == "Firefox"
+
+
+async def test_a_login_ends_the_session_that_the_browser_had(
+    browser: httpx.AsyncClient, world: World, db: Database
+) -> None:
+    before = await log_in(browser)
+    failed = await browser.post("/auth/session", json={**LOGIN, "password": "wrong"}, headers=OURS)
+    held = await browser.get("/auth/session")
+    await world.register("bob@example.com")
+
+    anew = await browser.post(
+        "/auth/session", json={"email": "bob@example.com", "password": PASSWORD}, headers=OURS
+    )
+
+    who = (await browser.get("/auth/session")).json()["user"]["email"]
+    [record] = await records(db, "USER_LOGGED_OUT")
+    browser.cookies.clear()
+    left = await browser.get("/auth/session", headers={"cookie": f"__Host-mcpanel={before}"})
+    assert (failed.status_code, held.status_code, anew.status_code) == (401, 200, 200)
+    assert (left.status_code, who) == (401, "bob@example.com")
+    assert record["actor"]["name"] == "ada@example.com"
+    assert record["entity_id"] == held.json()["principal"]["sessionId"]
 
 
 @pytest.mark.parametrize(

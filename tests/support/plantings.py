@@ -110,6 +110,18 @@ PLANTINGS: Final[dict[str, tuple[Planting, ...]]] = {
     "identity.v1.OpenBrowserSessionRequest.password": (
         Planting("IdentityService.OpenBrowserSession", {"email": "$email", "password": "$secret"}, "gateway"),
     ),
+    "identity.v1.OpenBrowserSessionRequest.previous_session_token": (
+        Planting(
+            "IdentityService.OpenBrowserSession",
+            {"email": "$email", "password": "not the password", "previousSessionToken": "mcp_s_$secret"},
+            "gateway",
+        ),
+    ),
+    "identity.v1.FinishExternalLoginRequest.previous_session_token": (
+        Planting(
+            "IdentityService.FinishExternalLogin", _FINISH | {"previousSessionToken": "$secret"}, "gateway"
+        ),
+    ),
     "identity.v1.FinishExternalLoginRequest.code": (
         Planting("IdentityService.FinishExternalLogin", _FINISH | {"code": "$secret"}, "gateway"),
     ),

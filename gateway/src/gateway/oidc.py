@@ -50,6 +50,7 @@ class ExternalLogin:
             issuer=query.get("iss", ""),
             error=query.get("error", ""),
             user_agent=request.headers.get("user-agent", "")[:256],
+            previous_session_token=session.shown_cookie(request),
         )
         answer = await self._stub.FinishExternalLogin(wanted, metadata=credentials.whereabouts(request))
         response = RedirectResponse(answer.redirect_to, 302, _NO_STORE)

@@ -14,13 +14,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from chassis.authentication.credentials import COOKIE, same_origin
+from chassis.authentication.credentials import COOKIE, is_plain, same_origin
 from chassis.client import ServiceChannel
 from chassis.errors import Denied, FieldViolation, Invalid, Unauthenticated
 from gateway import credentials
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 
 _MAX_BODY: Final = 8192
+_LONGEST_COOKIE: Final = 256
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -47,7 +48,10 @@ class BrowserSession:
         email, password = await _login(request)
         answer = await self._own.OpenBrowserSession(
             identity_pb2.OpenBrowserSessionRequest(
-                email=email, password=password, user_agent=request.headers.get("user-agent", "")[:256]
+                email=email,
+                password=password,
+                user_agent=request.headers.get("user-agent", "")[:256],
+                previous_session_token=shown_cookie(request),
             ),
             metadata=credentials.whereabouts(request),
         )
@@ -66,6 +70,12 @@ class BrowserSession:
     async def _who(self, request: Request) -> Response:
         answer = await self._theirs.GetMe(identity_pb2.GetMeRequest(), metadata=_by_cookie(request))
         return JSONResponse(json_format.MessageToDict(answer), headers=_NO_STORE)
+
+
+def shown_cookie(request: Request) -> str:
+    """What the browser's cookie holds; empty where it is nothing that identity could have made."""
+    found = request.cookies.get(COOKIE, "")
+    return found if len(found) <= _LONGEST_COOKIE and is_plain(found) else ""
 
 
 def set_cookie(response: Response, token: str, ends: Timestamp) -> None:

@@ -60,9 +60,9 @@ class ExternalLogins:
         return url, binding
 
     async def finish(
-        self, name: str, *, code: str, state: str, binding: str, issuer: str, error: str, user_agent: str
+        self, name: str, *, code: str, state: str, binding: str, issuer: str, error: str, previous: str = ""
     ) -> tuple[Entered, str]:
-        """The session of who came back, and the path to go on at.
+        """The session of who came back, and the path to go on at; the session of the cookie `previous` ends.
 
         Raises NotFound LOGIN_PROVIDER_UNKNOWN; Unauthenticated EXTERNAL_LOGIN_FAILED; Unavailable.
         """
@@ -84,7 +84,9 @@ class ExternalLogins:
                 await store.roles.lock_all(tx)
                 user = await self._let_in(tx, provider, claims)
                 await store.users.note_login(tx, user.id, None)
-                entered = await self._logins.enter(tx, user, user_agent, browser=True, provider=provider.name)
+                entered = await self._logins.enter(
+                    tx, user, browser=True, provider=provider.name, previous=previous
+                )
         except Unauthenticated as refusal:
             await self._record(provider, refusal)
             raise

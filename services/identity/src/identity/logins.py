@@ -60,14 +60,17 @@ class Logins:
 
     async def enter_with_tokens(self, tx: Transaction, user: User) -> Issued:
         """Tokens of a session that is opened for the user, as `enter` does."""
-        entered = await self.enter(tx, user, current().user_agent)
+        entered = await self.enter(tx, user)
         return await self._issue(tx, user, entered.session.id, entered.secret)
 
-    async def login_at_browser(self, email: str, password: str, user_agent: str) -> Entered:
-        """A session with a cookie for the user with this email and password. Raises as `_with_password` does."""
+    async def login_at_browser(self, email: str, password: str, previous: str = "") -> Entered:
+        """A session with a cookie for the user with this email and password; that of the cookie `previous` ends.
+
+        Raises as `_with_password` does.
+        """
 
         async def open_(tx: Transaction, user: User) -> Entered:
-            return await self.enter(tx, user, user_agent, browser=True)
+            return await self.enter(tx, user, browser=True, previous=previous)
 
         return await self._with_password(email, password, open_)
 
@@ -173,12 +176,14 @@ class Logins:
             return await open_(tx, user)
 
     async def enter(
-        self, tx: Transaction, user: User, user_agent: str, *, browser: bool = False, provider: str = ""
+        self, tx: Transaction, user: User, *, browser: bool = False, provider: str = "", previous: str = ""
     ) -> Entered:
         """Opens a session for the user, who is locked and has proved who it is, and records the login.
 
-        `provider` is where, if it was elsewhere.
+        `provider` is where, if it was elsewhere; `previous` what the browser's cookie held, whose session is left.
         """
+        if previous:
+            await self._leave(tx, previous)
         random = self._random(sessions.RANDOM_BYTES)
         secret = sessions.new_cookie(random) if browser else sessions.first_token(random)
         session = sessions.opened(
@@ -186,7 +191,7 @@ class Logins:
             user.id,
             tx.now,
             client_address=current().client_address,
-            user_agent=user_agent,
+            user_agent=current().user_agent,
             cookie=secret if browser else "",
         )
         await store.sessions.open_(tx, session, None if browser else sessions.digest(secret))
@@ -204,6 +209,21 @@ class Logins:
             actor=_as(user),
         )
         return Entered(session, user, secret)
+
+    async def _leave(self, tx: Transaction, cookie: str) -> None:
+        """Ends the session that goes by the cookie, whosever it is, if it goes on."""
+        session = await store.sessions.lock_by_cookie(tx, sessions.digest(cookie))
+        if session is None:
+            return
+        user = await store.users.get(tx, session.user_id)
+        await store.sessions.end(tx, session.id, "logged in anew")
+        await outbox.add(
+            tx,
+            action="USER_LOGGED_OUT",
+            entity=("session", session.id),
+            new={"user_id": user.id, "ended": True},
+            actor=_as(user),
+        )
 
     async def forgive(self, tx: Transaction, user: User, call: Call) -> None:
         """Takes back the attempt that turned out to be the right password."""

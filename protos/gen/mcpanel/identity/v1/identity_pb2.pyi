@@ -720,14 +720,16 @@ class RedeemStreamTicketResponse(_message.Message):
     def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OpenBrowserSessionRequest(_message.Message):
-    __slots__ = ("email", "password", "user_agent")
+    __slots__ = ("email", "password", "user_agent", "previous_session_token")
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     email: str
     password: str
     user_agent: str
-    def __init__(self, email: _Optional[str] = ..., password: _Optional[str] = ..., user_agent: _Optional[str] = ...) -> None: ...
+    previous_session_token: str
+    def __init__(self, email: _Optional[str] = ..., password: _Optional[str] = ..., user_agent: _Optional[str] = ..., previous_session_token: _Optional[str] = ...) -> None: ...
 
 class OpenBrowserSessionResponse(_message.Message):
     __slots__ = ("session_token", "expires_at", "user")
@@ -773,7 +775,7 @@ class BeginExternalLoginResponse(_message.Message):
     def __init__(self, authorization_url: _Optional[str] = ..., binding: _Optional[str] = ...) -> None: ...
 
 class FinishExternalLoginRequest(_message.Message):
-    __slots__ = ("provider", "code", "state", "binding", "issuer", "error", "user_agent")
+    __slots__ = ("provider", "code", "state", "binding", "issuer", "error", "user_agent", "previous_session_token")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -781,6 +783,7 @@ class FinishExternalLoginRequest(_message.Message):
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     provider: str
     code: str
     state: str
@@ -788,7 +791,8 @@ class FinishExternalLoginRequest(_message.Message):
     issuer: str
     error: str
     user_agent: str
-    def __init__(self, provider: _Optional[str] = ..., code: _Optional[str] = ..., state: _Optional[str] = ..., binding: _Optional[str] = ..., issuer: _Optional[str] = ..., error: _Optional[str] = ..., user_agent: _Optional[str] = ...) -> None: ...
+    previous_session_token: str
+    def __init__(self, provider: _Optional[str] = ..., code: _Optional[str] = ..., state: _Optional[str] = ..., binding: _Optional[str] = ..., issuer: _Optional[str] = ..., error: _Optional[str] = ..., user_agent: _Optional[str] = ..., previous_session_token: _Optional[str] = ...) -> None: ...
 
 class FinishExternalLoginResponse(_message.Message):
     __slots__ = ("session_token", "expires_at", "user", "redirect_to")

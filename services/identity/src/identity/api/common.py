@@ -1,15 +1,18 @@
 """What the servicer's parts share."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from chassis import paging
-from chassis.context import Caller
+from chassis import contracts, paging
+from chassis.context import ANONYMOUS, Caller, current
 from chassis.database import Database
 from identity.authenticator import LocalAuthenticator
 from identity.external import ExternalLogins
 from identity.logins import Logins, Random
 from identity.passwords import Passwords
 from identity.signing import Signer
+
+_LOGIN: Final = "mcpanel.identity.v1.IdentityService/Login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,15 @@ class Part:
         self._external = parts.external
         self._random = parts.random
         self._registration_open = parts.registration_open
+
+
+def for_a_browser(user_agent: str) -> None:
+    """Says that the gateway, which was let in, calls for a browser of which nobody knows yet whose it is.
+
+    What becomes of the call is on record as of nobody with that program, as if the browser itself had called Login.
+    """
+    call = current()
+    call.caller, call.user_agent, call.rule = ANONYMOUS, user_agent, contracts.rules()[_LOGIN]
 
 
 def named(caller: Caller, user_id: str) -> str:

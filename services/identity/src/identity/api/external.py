@@ -3,7 +3,7 @@
 from typing import Any
 
 from identity import providers, wire
-from identity.api.common import Part
+from identity.api.common import Part, for_a_browser
 from mcpanel.identity.v1 import identity_pb2 as pb
 
 
@@ -29,6 +29,7 @@ class External(Part):
     async def FinishExternalLogin(
         self, request: pb.FinishExternalLoginRequest, _: Any
     ) -> pb.FinishExternalLoginResponse:
+        for_a_browser(request.user_agent)
         entered, redirect_to = await self._external.finish(
             request.provider,
             code=request.code,
@@ -36,7 +37,7 @@ class External(Part):
             binding=request.binding,
             issuer=request.issuer,
             error=request.error,
-            user_agent=request.user_agent,
+            previous=request.previous_session_token,
         )
         opened = wire.entered(entered.session, entered.user, entered.secret)
         return pb.FinishExternalLoginResponse(

@@ -6,7 +6,7 @@ from chassis import contracts
 from chassis.context import utcnow
 from chassis.ids import uuid7
 from identity import store, wire
-from identity.api.common import Part
+from identity.api.common import Part, for_a_browser
 from identity.domain import roles, tokens
 from mcpanel.identity.v1 import identity_pb2 as pb
 
@@ -24,7 +24,10 @@ class Internal(Part):
     async def OpenBrowserSession(
         self, request: pb.OpenBrowserSessionRequest, _: Any
     ) -> pb.OpenBrowserSessionResponse:
-        entered = await self._logins.login_at_browser(request.email, request.password, request.user_agent)
+        for_a_browser(request.user_agent)
+        entered = await self._logins.login_at_browser(
+            request.email, request.password, request.previous_session_token
+        )
         return wire.entered(entered.session, entered.user, entered.secret)
 
     async def GetRevocations(self, _request: pb.GetRevocationsRequest, _: Any) -> pb.GetRevocationsResponse:

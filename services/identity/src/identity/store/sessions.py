@@ -45,6 +45,14 @@ async def find_by_cookie(tx: Transaction, digest: bytes) -> Principal | None:
     return replace(user, session_id=row.id)
 
 
+async def lock_by_cookie(tx: Transaction, digest: bytes) -> Session | None:
+    """The session that a browser's cookie belongs to, locked until the transaction ends; None when it is over."""
+    statement = select(sessions).where(
+        sessions.c.cookie_digest == digest, sessions.c.ended_at.is_(None), sessions.c.expires_at > tx.now
+    )
+    return _one((await tx.execute(statement.with_for_update())).one_or_none())
+
+
 async def note_used(tx: Transaction, used: Mapping[str, datetime]) -> None:
     """Stores when browsers' sessions were last used, by their ids, and that they go on from then.
 
