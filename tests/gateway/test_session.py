@@ -14,6 +14,7 @@ from chassis.authentication import RemoteAuthenticator
 from chassis.client import channel
 from chassis.config import Networks
 from chassis.database import Database
+from chassis.errors import Unauthenticated
 from gateway.application import Parts, application
 from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
@@ -127,7 +128,15 @@ async def test_a_planted_cookie_is_replaced_and_opens_nothing(browser: httpx.Asy
     assert len({planted, cookie, again}) == 3
 
 
-async def test_a_logout_ends_the_session_and_takes_the_cookie_away(browser: httpx.AsyncClient) -> None:
+async def refused_by(authenticator: RemoteAuthenticator, credential: str) -> Unauthenticated:
+    with pytest.raises(Unauthenticated) as caught:
+        await authenticator.authenticate(credential)
+    return caught.value
+
+
+async def test_a_logout_ends_the_session_and_takes_the_cookie_away(
+    browser: httpx.AsyncClient, world: World, db: Database
+) -> None:
     cookie = await log_in(browser)
 
     gone = await browser.delete("/auth/session", headers=OURS)
@@ -137,7 +146,17 @@ async def test_a_logout_ends_the_session_and_takes_the_cookie_away(browser: http
     assert 'mcpanel=""' in gone.headers["set-cookie"]
     assert "Secure" in gone.headers["set-cookie"]
     kept = await browser.get("/auth/session", headers={"cookie": f"__Host-mcpanel={cookie}"})
+    async with channel(world.config.listen, key=world.key("engine"), peer="identity") as door:
+        elsewhere = RemoteAuthenticator(door)
+        refusals = [await refused_by(elsewhere, cookie) for _ in range(2)]
+    [left] = await records(db, "USER_LOGGED_OUT")
+    [refused] = [one for one in await records(db, "AUTHENTICATION_REFUSED") if not one["actor"]["id"]]
     assert kept.status_code == 401
+    assert kept.json()["message"] == "the session is over; log in again"
+    assert refused["actor"]["session_id"] == left["entity_id"]
+    for refusal in refusals:
+        assert refusal.message == "the session is over; log in again"
+        assert refusal.metadata == {"session_id": left["entity_id"]}
 
 
 async def test_without_a_cookie_nobody_is_logged_in(browser: httpx.AsyncClient, world: World) -> None:

@@ -190,6 +190,24 @@ async def test_a_revoked_key_is_out_at_once(world: World, db: Database) -> None:
     assert len(await records(db, "API_KEY_REVOKED")) == 1
 
 
+async def test_who_shows_a_revoked_key_is_on_record_with_it_and_who_knows_its_beginning_is_not(
+    world: World, db: Database
+) -> None:
+    mine = await world.enter("ada@example.com")
+    made, other = await create(world, mine), await create(world, mine, name="other")
+    body = made.secret[:15] + other.secret[15:-6]  # the lookup id of the one, the secret of the other
+    guessed = body + keys._checksum(body)
+
+    await locked_out(world, guessed)
+    for one in (made, other):
+        await revoke(world, mine, one.api_key.id)
+        await locked_out(world, one.secret)
+    await locked_out(world, guessed)
+
+    shown = [one["actor"].get("api_key_id") for one in await records(db, "AUTHENTICATION_REFUSED")]
+    assert shown == [None, made.api_key.id, other.api_key.id]
+
+
 async def test_revocations_at_once_are_one(world: World, db: Database) -> None:
     mine = await world.enter("ada@example.com")
     made = await create(world, mine)

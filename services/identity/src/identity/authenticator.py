@@ -17,6 +17,8 @@ from identity.domain.sessions import COOKIE_PREFIX
 UsedHook = Callable[[str], None]
 """Told the id of every key, or of every browser's session, that was used; must return at once."""
 _NOTHING = bytes(32)
+_NO_KEY = "the API key is unknown, expired or revoked"
+"""Said of every key that does not count; which one it was, only of one whose secret was right."""
 
 
 class LocalAuthenticator:
@@ -66,10 +68,12 @@ class LocalAuthenticator:
     async def _unrevoked(self, caller: Caller) -> Caller:
         async with self._db.read() as tx:
             if not await store.sessions.is_live(tx, caller.session_id):
-                raise invalid("the session of the access token is over")
+                raise invalid("the session of the access token is over", session_id=caller.session_id)
             narrowed = await store.roles.narrowed_lately(tx)
         if is_outdated(caller, {name: at.timestamp() for name, at in narrowed.items()}):
-            raise invalid("the role of the access token holds less by now; refresh it")
+            raise invalid(
+                "the role of the access token holds less by now; refresh it", session_id=caller.session_id
+            )
         return caller
 
     async def by_secret(self, credential: str) -> Principal:
@@ -83,8 +87,11 @@ class LocalAuthenticator:
             found = await store.sessions.find_by_cookie(tx, sessions.digest(credential))
         if found is None:
             raise invalid("the session is over; log in again")
-        self._session_used(found.session_id)
-        return found
+        session_id, principal = found
+        if principal is None:
+            raise invalid("the session is over; log in again", session_id=session_id)
+        self._session_used(session_id)
+        return principal
 
     async def _by_key(self, credential: str) -> Principal:
         lookup = api_keys.lookup_of(credential)
@@ -93,8 +100,10 @@ class LocalAuthenticator:
         async with self._db.read() as tx:
             found = await store.keys.find_by_lookup(tx, lookup)
         matches = api_keys.matches(credential, found.key.digest if found else _NOTHING)
-        if found is None or found.principal is None or not matches or not found.key.works(tx.now):
-            raise invalid("the API key is unknown, expired or revoked")
+        if found is None or not matches:
+            raise invalid(_NO_KEY)
+        if found.principal is None or not found.key.works(tx.now):
+            raise invalid(_NO_KEY, api_key_id=found.key.id)
         self._used(found.key.id)
         return found.principal
 

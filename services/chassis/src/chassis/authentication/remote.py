@@ -6,12 +6,12 @@ import asyncio
 import dataclasses
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from chassis.authentication.guesses import Guesses
 from chassis.authentication.revocations import Revocations, Revoked
-from chassis.authentication.tokens import AUDIENCE, Jwks, TokenVerifier, invalid, looks_like_token
+from chassis.authentication.tokens import AUDIENCE, WHOSE, Jwks, TokenVerifier, invalid, looks_like_token
 from chassis.client import ServiceChannel
 from chassis.context import Caller, Kind, current_or_none, use
 from chassis.errors import ServiceError, Unauthenticated, Unavailable
@@ -31,6 +31,14 @@ _KINDS: Final[dict[int, Kind]] = {
 }
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Refused:
+    """What identity says of a credential that does not count: why, and whose it is where its secret was right."""
+
+    why: str
+    whose: Mapping[str, str]
+
+
 class RemoteAuthenticator:
     """Proves credentials with identity's help. `channel` is one to identity with this service's own key."""
 
@@ -45,9 +53,9 @@ class RemoteAuthenticator:
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
         self._tokens = TokenVerifier(Jwks(self._jwks), audiences=audiences)
         self._revocations = Revocations(self._revoked)
-        self._cache: dict[bytes, tuple[float, Caller | None]] = {}
+        self._cache: dict[bytes, tuple[float, Caller | _Refused]] = {}
         self._guesses = guesses or Guesses()
-        self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
+        self._asking: dict[bytes, asyncio.Task[Caller | _Refused]] = {}
 
     async def authenticate(self, credential: str) -> Caller:
         """The caller the credential belongs to. Raises Unauthenticated, Unavailable naming identity, or Exhausted
@@ -71,18 +79,18 @@ class RemoteAuthenticator:
 
     async def _unrevoked(self, caller: Caller) -> Caller:
         if (caller.session_id or caller.roles) and (why := await self._revocations.why(caller)):
-            raise invalid(why)
+            raise invalid(why, session_id=caller.session_id)
         return caller
 
     async def _by_key(self, credential: str) -> Caller:
         digest = hashlib.sha256(credential.encode()).digest()
         known = self._cache.get(digest)
         if known is not None and known[0] > time.monotonic():
-            caller = known[1]
+            answer = known[1]
         else:
             address = call.client_address if (call := current_or_none()) else ""
-            if (
-                known is None or known[1] is None
+            if known is None or isinstance(
+                known[1], _Refused
             ):  # who held a good key before is not held up by others' guesses
                 self._guesses.check(address)
             task = self._asking.get(digest)
@@ -90,31 +98,32 @@ class RemoteAuthenticator:
                 task = asyncio.create_task(self._ask(credential, digest))
                 self._asking[digest] = task
                 task.add_done_callback(lambda _: self._asking.pop(digest, None))
-            caller = await asyncio.shield(task)
-            if caller is None:
+            answer = await asyncio.shield(task)
+            if isinstance(answer, _Refused):
                 self._guesses.note(address)
-        if caller is None:
-            raise invalid("the API key is unknown, expired or revoked")
-        return caller
+        if isinstance(answer, _Refused):
+            raise invalid(answer.why, **answer.whose)
+        return answer
 
-    async def _ask(self, credential: str, digest: bytes) -> Caller | None:
+    async def _ask(self, credential: str, digest: bytes) -> Caller | _Refused:
         until = time.monotonic() + TTL
         with use(None):
             try:
-                answer = await self._stub.Authenticate(
+                said = await self._stub.Authenticate(
                     identity_pb2.AuthenticateRequest(credential=credential), timeout=_SECONDS
                 )
-                caller: Caller | None = caller_from_principal(answer.principal, credential)
+                answer: Caller | _Refused = caller_from_principal(said.principal, credential)
             except Unauthenticated as error:
                 if error.reason != "CREDENTIALS_INVALID" or error.metadata.get("subject") == "caller":
                     raise unavailable("identity refused this service's own key") from error
-                caller = None
+                whose = {name: value for name, value in error.metadata.items() if name in WHOSE}
+                answer = _Refused(error.message, whose)
             except ServiceError as error:
                 raise unavailable("identity is unavailable") from error
         if len(self._cache) >= _MAX_CACHED:
             self._cache.clear()
-        self._cache[digest] = (until, caller)
-        return caller
+        self._cache[digest] = (until, answer)
+        return answer
 
     async def _revoked(self) -> Revoked:
         with use(None):

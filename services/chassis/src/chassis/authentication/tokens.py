@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 ISSUER: Final = "mcpanel"
 AUDIENCE: Final = "mcpanel"
 TYPE: Final = "at+jwt"
+WHOSE: Final = ("api_key_id", "session_id")
+"""What a refusal may say of the credential that was shown."""
 _KINDS: Final[dict[str, Kind]] = {
     "user": "user",
     "api_key": "api_key",
@@ -170,6 +172,11 @@ def _is_canonical(segment: str) -> bool:
     return base64.urlsafe_b64encode(data).rstrip(b"=") == segment.encode()
 
 
-def invalid(why: str) -> Unauthenticated:
-    """The refusal of a bad credential."""
-    return Unauthenticated("CREDENTIALS_INVALID", why)
+def invalid(why: str, **whose: str) -> Unauthenticated:
+    """The refusal of a bad credential.
+
+    `whose` is its `api_key_id` or `session_id`, for the action log: to be said only where its secret or signature was
+    right.
+    """
+    known = {name: value for name, value in whose.items() if value}
+    return Unauthenticated("CREDENTIALS_INVALID", why, metadata=known)

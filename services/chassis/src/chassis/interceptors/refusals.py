@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis import outbox
+from chassis.authentication.tokens import WHOSE
 from chassis.context import Call, use, utcnow
 from chassis.database import Database
 from chassis.errors import Denied, Exhausted, Invalid, NotFound, ServiceError, Unauthenticated
@@ -182,7 +183,9 @@ def _failure(call: Call, error: ServiceError) -> _Failure | None:
     anonymous = call.caller.kind == "anonymous"
     held_up = isinstance(error, Exhausted) and error.metadata.get("subject") == "caller"
     if isinstance(error, Unauthenticated) or (anonymous and (held_up or isinstance(error, Denied))):
-        return _Failure(UNAUTHENTICATED, 1, (UNAUTHENTICATED, _who(call), error.reason))
+        return _Failure(
+            UNAUTHENTICATED, 1, (UNAUTHENTICATED, _who(call), error.reason, *_whose(call, error).values())
+        )
     if isinstance(error, Denied) or (isinstance(error, NotFound) and error.hidden):
         return _Failure(DENIED, _EACH, (DENIED, _who(call), call.method, error.reason))
     if not call.action or getattr(call.request, "validate_only", False):
@@ -213,7 +216,7 @@ def _record(failure: _Failure, now: datetime, call: Call, error: ServiceError) -
     kind, name = ("method", call.rpc) if failure.action == UNAUTHENTICATED else _about(call, error)
     if kind == "user" and not _is_id(name):  # an email address: entities' ids are in the open
         details["user"], name = name, ""
-    return outbox.record(
+    entry = outbox.record(
         failure.action,
         now,
         call,
@@ -222,6 +225,16 @@ def _record(failure: _Failure, now: datetime, call: Call, error: ServiceError) -
         outcome=error.reason,
         personal=["message", "user"],  # a message may name what somebody sent
     )
+    if isinstance(actor := entry["actor"], dict):
+        actor.update(_whose(call, error))
+    return entry
+
+
+def _whose(call: Call, error: ServiceError) -> dict[str, str]:
+    """Which key or session it was that an unknown caller showed, where its secret was right and it counts no more."""
+    if call.caller.kind != "anonymous":
+        return {}
+    return {name: error.metadata[name] for name in WHOSE if name in error.metadata}
 
 
 def _about(call: Call, error: ServiceError) -> tuple[str, str]:

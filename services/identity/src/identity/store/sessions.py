@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Update, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Row, Update, and_, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.database import Transaction
@@ -25,24 +25,31 @@ async def open_(tx: Transaction, session: Session, first: bytes | None = None) -
         await _add_token(tx, session.id, first)
 
 
-async def find_by_cookie(tx: Transaction, digest: bytes) -> Principal | None:
-    """Whose session it is that a browser's cookie belongs to; None when it is over or its user may not log in."""
+async def find_by_cookie(tx: Transaction, digest: bytes) -> tuple[str, Principal | None] | None:
+    """The id of the session that a browser's cookie belongs to, and whose it is: None when it is over or its user may
+    not log in. None for a cookie of no session.
+    """
+    is_live = and_(sessions.c.ended_at.is_(None), sessions.c.expires_at > tx.now, users.c.is_active)
     statement = (
-        select(sessions.c.id, sessions.c.user_id, users.c.email, roles.c.name, roles.c.permissions)
+        select(
+            sessions.c.id,
+            sessions.c.user_id,
+            users.c.email,
+            roles.c.name,
+            roles.c.permissions,
+            is_live.label("is_live"),
+        )
         .join(users, users.c.id == sessions.c.user_id)
         .join(roles, roles.c.name == users.c.role_name)
-        .where(
-            sessions.c.cookie_digest == digest,
-            sessions.c.ended_at.is_(None),
-            sessions.c.expires_at > tx.now,
-            users.c.is_active,
-        )
+        .where(sessions.c.cookie_digest == digest)
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
         return None
+    if not row.is_live:
+        return row.id, None
     user = principal_of_user(row.user_id, row.email, role_store.of(row.name, "", row.permissions))
-    return replace(user, session_id=row.id)
+    return row.id, replace(user, session_id=row.id)
 
 
 async def lock_by_cookie(tx: Transaction, digest: bytes) -> Session | None:
