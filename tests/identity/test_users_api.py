@@ -275,7 +275,7 @@ async def test_users_change_their_password_with_the_present_one(world: World, db
 @pytest.mark.parametrize("role", ["Viewer", "Admin"])
 @pytest.mark.parametrize("present", ["", "a wrong password"])
 async def test_nobody_changes_their_password_without_the_present_one(
-    world: World, role: str, present: str
+    world: World, db: Database, role: str, present: str
 ) -> None:
     mine = await world.enter("ada@example.com", role)
 
@@ -283,6 +283,9 @@ async def test_nobody_changes_their_password_without_the_present_one(
 
     assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "LOGIN_FAILED")
     assert (await world.login("ada@example.com", PASSWORD)).access_token
+    [entry] = await records(db, "ACCESS_DENIED")
+    assert (entry["entity_type"], entry["entity_id"]) == ("user", entry["actor"]["id"])
+    assert "user" not in entry["details"]
 
 
 async def test_a_repeated_change_of_password_is_answered_the_same(world: World) -> None:

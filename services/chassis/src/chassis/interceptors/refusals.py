@@ -214,6 +214,8 @@ def _record(failure: _Failure, now: datetime, call: Call, error: ServiceError) -
     if call.rule is not None and call.rule.permission:
         details["permission"] = str(call.rule.permission)
     kind, name = ("method", call.rpc) if failure.action == UNAUTHENTICATED else _about(call, error)
+    if kind == "user" and name == "me":
+        name = call.caller.effective.id
     if kind == "user" and not _is_id(name):  # an email address: entities' ids are in the open
         details["user"], name = name, ""
     entry = outbox.record(
