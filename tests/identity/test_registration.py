@@ -14,6 +14,7 @@ from identity.tables import users
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
 from tests.identity.conftest import PASSWORD, Start, World, bearer
+from tests.identity.records import records
 
 
 def asking(email: str = "ada@example.com", **values: str) -> pb.RegisterUserRequest:
@@ -66,12 +67,17 @@ async def test_an_unknown_role_is_refused_by_name(world: World) -> None:
     assert error.fields[0].field == "role_name"
 
 
-async def test_an_email_is_taken_in_every_spelling(world: World) -> None:
+async def test_an_email_is_taken_in_every_spelling_and_not_written_down_once_more(
+    world: World, db: Database
+) -> None:
     await world.stub.RegisterUser(asking("Ada@Example.com"))
 
     code, error = await failure(world.stub.RegisterUser(asking("ada@example.COM")))
 
     assert (code, error.reason) == (grpc.StatusCode.ALREADY_EXISTS, "EMAIL_TAKEN")
+    [entry] = [one for one in await records(db) if one["outcome"] == "EMAIL_TAKEN"]
+    assert entry["action"] == "USER_REGISTERED"
+    assert "example" not in str(entry).lower()
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ async def add(tx: Transaction, user: User) -> None:
     """Stores a new user. Raises AlreadyExists EMAIL_TAKEN."""
     statement = insert(users).values(_values(user)).on_conflict_do_nothing(index_elements=[users.c.email_key])
     if await tx.scalar(statement.returning(users.c.id)) is None:
-        raise _taken(user)
+        raise _taken()
 
 
 async def save(tx: Transaction, user: User) -> None:
@@ -79,7 +79,7 @@ async def save(tx: Transaction, user: User) -> None:
         await tx.execute(update(users).where(users.c.id == user.id).values(_values(user)))
     except IntegrityError as error:
         if "uq_users_email_key" in str(error.orig):
-            raise _taken(user) from None
+            raise _taken() from None
         raise
 
 
@@ -140,7 +140,6 @@ def _missing(user_id: str) -> User:
     raise missing(user_id)
 
 
-def _taken(user: User) -> AlreadyExists:
-    return AlreadyExists(
-        "EMAIL_TAKEN", f"a user with the email {user.email} exists", resource=("user", user.email)
-    )
+def _taken() -> AlreadyExists:
+    # Without the address: on record it would be whoever's asked for it, and stay when the one who has it is erased.
+    return AlreadyExists("EMAIL_TAKEN", "a user with this email address exists; log in, or name another one")
