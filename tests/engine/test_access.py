@@ -1,5 +1,6 @@
 """Whose runs somebody may see and steer."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 
 from chassis.context import Caller
 from chassis.statuses import from_rpc_error
-from engine import reach
+from engine import reach, sight
 from engine.audit import RunEventRecords
-from mcpanel.engine.v1 import engine_pb2, schedule_pb2
+from mcpanel.engine.v1 import engine_pb2, run_pb2, schedule_pb2
 from tests.engine.conftest import Engine
 from tests.engine.support.automation import (
     PRIVATE,
@@ -69,10 +70,10 @@ async def seen(engine: Engine, run_id: str, caller: Caller) -> list[bool]:
     ]
 
 
-async def steered(engine: Engine, run_id: str, caller: Caller) -> list[str]:
+async def steered(engine: Engine, run_id: str, caller: Caller, *methods: str) -> list[str]:
     """What the caller's attempts to steer the run are refused with."""
     found = []
-    for method in ("PauseRun", "ResumeRun", "CancelRun"):
+    for method in methods or ("PauseRun", "ResumeRun", "CancelRun"):
         request = getattr(engine_pb2, f"{method}Request")(run_id=run_id)
         try:
             await getattr(engine.stub, method)(request, metadata=as_caller(caller))
@@ -116,6 +117,45 @@ async def test_the_runs_of_a_shared_workflow_are_shared_with_it(
     assert all(during)
     assert steering == (["NOT_GRANTED"] * 3 if permission == "VIEW" else ["", "", ""])
     assert not any(await seen(engine, run.id, KEEPER))
+
+
+async def does_not_resume(stream: Any) -> None:
+    """Reads what the stream of a run still has; the run does not go on in it."""
+    async with asyncio.timeout(20):
+        async for message in stream:
+            assert message.event.run_status_change.status != run_pb2.Run.RUNNING
+
+
+async def test_what_is_taken_back_leaves_the_streams_that_are_open(
+    engine: Engine, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sight, "PAUSE", 0.0)
+    monkeypatch.setattr(sight, "_AWAY", 0.0)
+    flow = waiting(peers, visibility=PRIVATE)
+    peers.registry.shares = {EDITOR.id: {flow.id: "VIEW"}}
+    request = engine_pb2.StartRunRequest(workflow="flow")
+    theirs = (await engine.stub.StartRun(request, metadata=as_caller(ADMIN))).run
+    watch = engine_pb2.WatchRunRequest(run_id=theirs.id)
+    shared = aiter(engine.stub.WatchRun(watch, metadata=as_caller(EDITOR)))
+    own = aiter(engine.stub.WatchRun(watch, metadata=as_caller(OTHER_EDITOR)))
+    listed = aiter(engine.stub.WatchRuns(engine_pb2.WatchRunsRequest(), metadata=as_caller(EDITOR)))
+    for stream in (shared, own, listed):
+        while not (await anext(stream)).HasField("live"):
+            pass
+
+    peers.registry.tells_shares = False  # away: nobody takes anything back
+    await steered(engine, theirs.id, OTHER_EDITOR, "PauseRun")
+    meanwhile = [(await anext(stream)).WhichOneof("item") for stream in (shared, own, listed)]
+    peers.registry.tells_shares, peers.registry.shares = True, {}
+    await steered(engine, theirs.id, OTHER_EDITOR, "ResumeRun")
+
+    refusal = await refused(does_not_resume(shared))
+    while not (left := (await anext(listed)).left):
+        pass
+    assert meanwhile == ["event", "event", "run"]
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "RUN_NOT_FOUND")
+    assert left == theirs.id
+    assert (await anext(own)).HasField("event")
 
 
 async def test_without_the_registry_what_is_shared_is_hidden_and_what_is_ones_own_is_there(

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from chassis.errors import Exhausted
 from engine.feed import Feed, Wish
+from engine.sight import Sight
 from engine.store.runs import Reader
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from stack.nats import Nats
@@ -191,7 +192,7 @@ async def test_a_client_that_reads_too_slowly_is_told_to_come_back(
     peers.registry.workflow({"id": "a"})
     built = engine.built
     feed = Feed(built.db, built.hub, built.bus, limit=2)
-    stream = feed.watch(Wish(), Reader(None), asyncio.Event())
+    stream = feed.watch(Wish(), Sight(Reader(None)), asyncio.Event())
     live = await anext(stream)
     for _ in range(4):
         await engine.ended((await engine.start_run()).id)

@@ -25,6 +25,7 @@ from chassis.filtering import Filter
 from engine.domain import RunStatus
 from engine.hub import Hub
 from engine.records import RunRecord
+from engine.sight import Sight
 from engine.store import runs as store
 from engine.store.runs import Reader
 from engine.wire import runs as wire
@@ -75,6 +76,13 @@ class Member:
         self.overflowed = self.overflowed or len(self.waiting) > self.limit
         self.bell.set()
 
+    def forget(self) -> list[str]:
+        """The runs that were sent or wait to be, of which what waits is not sent: they have to be asked for anew."""
+        self.bell.clear()
+        asked = [*self.sent, *(self.waiting.keys() - self.sent.keys())]
+        self.waiting.clear()
+        return asked
+
     def knows(self, run_id: str, seq: int) -> None:
         """Notes that the client knows the run as it was at that event. Only the newest are remembered."""
         self.sent[run_id] = seq
@@ -100,11 +108,14 @@ class Member:
 class Group:
     """The watchers of one filter who see the same runs, and the changes they have not heard of."""
 
-    def __init__(self, wanted: Filter | None, reader: Reader) -> None:
+    def __init__(self, text: str, wanted: Filter | None, reader: Reader) -> None:
+        """`wanted` is the filter `text`, read."""
+        self.key = (reader, text)
         self.wanted = wanted
         self.reader = reader
         self.members: set[Member] = set()
         self.changed: dict[str, None] = {}
+        self.asked: list[str] = []
         self.bell = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -113,9 +124,13 @@ class Group:
         self.changed.update(dict.fromkeys(run_ids))
         self.bell.set()
 
+    def unheard(self) -> list[str]:
+        """The runs that changed of which the members were not told."""
+        return [*self.asked, *self.changed]
+
     def take(self) -> list[str]:
         """The runs to ask for next."""
-        taken = list(self.changed)[:_BATCH]
+        self.asked = taken = list(self.changed)[:_BATCH]
         for one in taken:
             del self.changed[one]
         if not self.changed:
@@ -148,19 +163,22 @@ class Feed:
         self._recent: dict[bytes, int] = {}
         self._looking = asyncio.Lock()
 
-    async def watch(self, wish: Wish, reader: Reader, draining: asyncio.Event) -> AsyncIterator[Message]:
-        """The stream. Raises Invalid INVALID_FILTER and INVALID_CURSOR, Exhausted when the client is too slow."""
+    async def watch(self, wish: Wish, sight: Sight, draining: asyncio.Event) -> AsyncIterator[Message]:
+        """The stream. Raises Invalid INVALID_FILTER and INVALID_CURSOR, Exhausted when the client is too slow.
+
+        What the watcher may not see any more leaves the stream, as what fits its filter no longer does.
+        """
         since = _moment(wish.cursor)
         wanted = filtering.parse(wish.filter)
         async with self._db.read() as tx:  # what is wrong with the filter is said before anything is set up
-            await store.among(tx, wanted, reader, [])
+            await store.among(tx, wanted, sight.reader, [])
         member, sent = Member(self._limit), 0
-        group = self._join((reader, wish.filter), Group(wanted, reader), member)
+        group = self._join(Group(wish.filter, wanted, sight.reader), member)
         try:
             if self._live is None:
                 await self._look()
             async with self._db.read() as tx:
-                rows = await store.page_after(tx, wanted, reader, None, wish.size)
+                rows = await store.page_after(tx, wanted, sight.reader, None, wish.size)
                 waits = await store.waiting_for(tx, _live(rows))
                 cursor = _cursor(tx.now)
                 cut = None if since is None else min(since, tx.now) - _SLACK
@@ -175,6 +193,12 @@ class Feed:
                     if not draining.is_set():
                         yield Message(keep_alive=Message.KeepAlive(), cursor=cursor)
                     continue
+                if await sight.moved():
+                    asked = [*group.unheard(), *member.forget()]
+                    self._leave(group, member)
+                    group = self._join(Group(wish.filter, wanted, sight.reader), member)
+                    group.add(asked)
+                    continue
                 news, moment = member.take()
                 for number, (run_id, run) in enumerate(news, 1):
                     self._check(member, cursor)
@@ -188,7 +212,7 @@ class Feed:
                     )
             yield Message(end=Message.End(sent=sent), cursor=cursor)
         finally:
-            self._leave((reader, wish.filter), group, member)
+            self._leave(group, member)
 
     async def _rings(self, member: Member, draining: asyncio.Event) -> bool:
         """Waits for news; False when there were none for as long as a stream may be silent, or none will come."""
@@ -214,22 +238,23 @@ class Feed:
                 retry_after=1,
             )
 
-    def _join(self, key: tuple[Reader, str], fresh: Group, member: Member) -> Group:
+    def _join(self, fresh: Group, member: Member) -> Group:
+        """The group that is alike, with the member in it: `fresh` where there is none."""
         if not self._groups:
             self._hub.listen(self._changed)
-        group = self._groups.setdefault(key, fresh)
+        group = self._groups.setdefault(fresh.key, fresh)
         group.members.add(member)
         if group.task is None:
             group.task = asyncio.create_task(self._serve(group), name="watchers of runs")
         return group
 
-    def _leave(self, key: tuple[Reader, str], group: Group, member: Member) -> None:
+    def _leave(self, group: Group, member: Member) -> None:
         group.members.discard(member)
         if group.members:
             return
         if group.task is not None:
             group.task.cancel()
-        del self._groups[key]
+        del self._groups[group.key]
         if not self._groups:
             self._hub.ignore(self._changed)
 

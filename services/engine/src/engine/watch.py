@@ -90,6 +90,12 @@ class Watcher:
         finally:
             self._hub.unsubscribe(subscription)
 
+    async def require(self, run_id: str, reader: store.Reader) -> None:
+        """Returns when the reader may see the run. Raises NotFound."""
+        [found] = await self._reads.run(watching.position_sql(run_id, reader))
+        if not found:
+            raise store.not_found(run_id)
+
     def _check(self, subscription: Subscription, started: float) -> None:
         """A client that let its queue overflow while it took one message is not following."""
         if subscription.overflowed and time.monotonic() - started > self._pace.stalled:

@@ -25,7 +25,7 @@ from engine.owners import Owners
 from engine.plan import Plan
 from engine.reach import Reach
 from engine.receiving import Receiving
-from engine.records import NOTHING, RunRecord
+from engine.records import NOTHING, Given, RunRecord
 from engine.standing import Standing
 from engine.starting import Starter
 from engine.store import runs as store
@@ -45,6 +45,14 @@ class Automation:
     owners: Owners
     firing: Firing
     receiving: Receiving
+
+
+def _reader(given: Given) -> Reader:
+    """The caller, as a reader with whom this is shared."""
+    call = current()
+    caller = call.caller.effective
+    only = str(caller.claims.get("run_id", ""))
+    return Reader(None, only=only) if call.may_others() else Reader(caller.id, given, only)
 
 
 class Watchers(NamedTuple):
@@ -84,17 +92,18 @@ class Base:
 
         While the registry does not answer, what is shared with them is not there.
         """
+        try:
+            return await self.known_reader()
+        except ServiceError as error:
+            log.warning("what is shared with a caller is not known", extra={"error": error.reason})
+            return _reader(NOTHING)
+
+    async def known_reader(self) -> Reader:
+        """The caller, as a reader. Raises Unavailable when the registry does not say what is shared with them."""
         call = current()
-        caller, given = call.caller.effective, NOTHING
-        only = str(caller.claims.get("run_id", ""))
-        if call.may_others():
-            return Reader(None, only=only)
-        if caller.id:
-            try:
-                given = await self.reach.of(caller)
-            except ServiceError as error:
-                log.warning("what is shared with a caller is not known", extra={"error": error.reason})
-        return Reader(caller.id, given, only)
+        caller = call.caller.effective
+        asks = bool(caller.id) and not call.may_others()
+        return _reader(await self.reach.of(caller) if asks else NOTHING)
 
     async def plan(self, tx: Transaction, run: RunRecord) -> Plan:
         """What the run runs."""

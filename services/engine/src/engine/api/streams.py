@@ -6,6 +6,7 @@ from chassis.context import current
 from chassis.paging import DEFAULT_SIZE
 from engine.api.common import Base, Context
 from engine.feed import Wish
+from engine.sight import Sight
 from engine.store import artifacts as artifact_store
 from engine.wire import runs as run_wire
 from mcpanel.engine.v1 import engine_pb2
@@ -19,7 +20,10 @@ class Streams(Base):
     ) -> AsyncIterator[engine_pb2.WatchRunResponse]:
         draining = current().draining
         who = await self.reader()
+        sight = Sight(who, self.known_reader)
         async for message in self.watcher.watch(request.run_id, request.after_seq, who, draining):
+            if await sight.moved():
+                await self.watcher.require(request.run_id, sight.reader)
             yield message
 
     async def WatchRuns(
@@ -27,7 +31,7 @@ class Streams(Base):
     ) -> AsyncIterator[engine_pb2.WatchRunsResponse]:
         wish = Wish(request.filter, request.page_size or DEFAULT_SIZE, request.cursor)
         who = await self.reader()
-        async for message in self.feed.watch(wish, who, current().draining):
+        async for message in self.feed.watch(wish, Sight(who, self.known_reader), current().draining):
             yield message
 
     async def ReadArtifact(
