@@ -1,5 +1,7 @@
 """Custom roles: made, changed, deleted, and what they let people do."""
 
+import asyncio
+
 import grpc
 import pytest
 
@@ -139,7 +141,20 @@ async def test_a_permission_that_no_role_holds_is_refused(world: World, permissi
     assert (code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PERMISSION_UNKNOWN")
 
 
-@pytest.mark.parametrize("name", ["", "9lives", "a/b", "x" * 64, "a\nb"])
+async def test_no_two_roles_differ_in_upper_and_lower_case_alone(world: World) -> None:
+    built_in = await failure(make(world, "admin"))
+    at_once = await asyncio.gather(
+        *(make(world, name) for name in ("On call", "ON CALL", "on Call")), return_exceptions=True
+    )
+
+    assert (built_in[0], built_in[1].reason) == (grpc.StatusCode.ALREADY_EXISTS, "ROLE_NAME_TAKEN")
+    assert "Admin" in built_in[1].message
+    assert len([one for one in at_once if isinstance(one, pb.Role)]) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["", "9lives", "a/b", "x" * 64, "a\nb", "Admin ", " Admin", "On  call", "Adm\u00a0in"]
+)
 async def test_a_name_is_a_plain_word_or_some(world: World, name: str) -> None:
     code, _ = await failure(make(world, name))
 

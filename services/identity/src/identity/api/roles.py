@@ -28,8 +28,9 @@ class Roles(Part):
         role = roles.new(request.role.name, request.role.description, request.role.permissions)
         roles.within(role.permissions, current().caller.effective.permissions)
         async with self._db.begin() as tx:
-            if not await store.roles.add(tx, role):
-                raise roles.taken(role.name)
+            await store.roles.lock_all(tx)
+            roles.unlike(role.name, await store.roles.every(tx))
+            await store.roles.add(tx, role)
             await outbox.add(tx, entity=("role", role.name), new=role.facts())
             return tx.reply(pb.CreateRoleResponse(role=wire.role(role)))
 

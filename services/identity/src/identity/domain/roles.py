@@ -148,9 +148,18 @@ def not_found(name: str) -> ServiceError:
     return NotFound("ROLE_NOT_FOUND", f"there is no role {name!r}", resource=("role", name))
 
 
-def taken(name: str) -> ServiceError:
-    """The answer to a name that another role has."""
-    return AlreadyExists("ROLE_NAME_TAKEN", f"a role {name} exists", resource=("role", name))
+def unlike(name: str, others: Iterable[Role]) -> None:
+    """Returns when no other role is called `name`, in whatever cases: people would take one for the other.
+
+    Raises AlreadyExists ROLE_NAME_TAKEN. Roles from before that differ in nothing else are left as they are.
+    """
+    for other in others:
+        if other.name.casefold() == name.casefold():
+            raise AlreadyExists(
+                "ROLE_NAME_TAKEN",
+                f"a role {other.name} exists; names that differ in upper and lower case only are one",
+                resource=("role", other.name),
+            )
 
 
 def in_use(name: str, users: int, accounts: int, keys: int) -> ServiceError:

@@ -35,12 +35,12 @@ async def find(tx: Transaction, name: str) -> Role | None:
     return None if row is None else _of(row)
 
 
-async def add(tx: Transaction, role: Role) -> bool:
-    """Stores a new role; whether its name was free."""
+async def add(tx: Transaction, role: Role) -> None:
+    """Stores a new role, whose name is free: the roles are locked."""
     made = insert(roles).values(
         name=role.name, description=role.description, permissions=sorted(role.permissions)
     )
-    return await tx.scalar(made.on_conflict_do_nothing().returning(roles.c.name)) is not None
+    await tx.execute(made)
 
 
 async def save(tx: Transaction, before: Role, after: Role) -> None:
