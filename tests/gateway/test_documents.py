@@ -94,6 +94,16 @@ async def test_a_call_that_there_is_not_is_told_which_there_are(
     assert said in answer.json()["message"]
 
 
+async def test_a_call_that_came_round_the_edge_is_sent_there(gateway: Gateway) -> None:
+    answer = await gateway.http.patch("/users/me")
+
+    assert (answer.status_code, answer.json()["details"][0]["reason"]) == (404, "PATH_NOT_FOUND")
+    assert (
+        answer.json()["message"]
+        == "PATCH /users/me is answered at the edge, not by the gateway; send it there"
+    )
+
+
 async def test_an_unknown_path_answers_in_the_form_of_every_error(gateway: Gateway) -> None:
     answer = await gateway.http.get("/nowhere")
 

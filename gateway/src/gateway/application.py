@@ -84,9 +84,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     path = request.url.path
+    elsewhere, here = set(paths.offered(path)), set[str]()
     if error.status_code == 405:
-        return _not_offered(request, (error.headers or {}).get("Allow", "").split(", "))
-    if error.status_code == 404 and (methods := paths.offered(path)):
+        here = set((error.headers or {}).get("Allow", "").split(", "))
+    if error.status_code in (404, 405) and request.method in elsewhere:
+        # Whoever asks did not come by the edge, which would have taken the call to its service.
+        text = f"{request.method} {path} is answered at the edge, not by the gateway; send it there"
+        return problems.plain(404, grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", text)
+    if error.status_code in (404, 405) and (methods := elsewhere | here):
         return _not_offered(request, methods)
     if error.status_code == 404:
         text = f"there is nothing at {request.method} {path}; see /docs"
