@@ -204,6 +204,20 @@ async def test_a_user_here_is_not_taken_over_by_their_email_unless_that_is_wante
     assert (await linking.who())["user"]["id"] == user.id
 
 
+@pytest.mark.parametrize("settings", [ROLES, "link_by_email = true\n" + ROLES])
+async def test_who_has_not_accepted_an_invitation_is_told_to(
+    visit: Any, provider: LocalProvider, db: Database, settings: str
+) -> None:
+    site = await visit(settings)
+    invitation = pb.InviteUserRequest(email=provider.person.email)
+    await site.world.stub.InviteUser(invitation, metadata=site.world.admin)
+
+    answer = await site.log_in()
+
+    await refused(site, db, answer)
+    assert "set a password with the invitation" in answer.json()["message"]
+
+
 async def test_a_user_who_is_switched_off_stays_out(visit: Any, db: Database) -> None:
     site = await visit()
     await site.log_in()

@@ -132,6 +132,8 @@ class ExternalLogins:
             raise external.failed("the provider has not verified the email address")
         found = await store.users.find_by_email(tx, users.email_key(claims.email))
         if found is not None:
+            if found.invited_at is not None:
+                raise external.not_accepted()
             if not provider.link_by_email:
                 raise external.failed("a user with this email address exists, and logs in otherwise")
             return await store.users.lock(tx, found.id)

@@ -97,6 +97,14 @@ def failed(why: str) -> ServiceError:
     return Unauthenticated("EXTERNAL_LOGIN_FAILED", f"{why}; begin the login again")
 
 
+def not_accepted() -> ServiceError:
+    """The refusal of who was invited and has not set a password yet."""
+    return failed(
+        "you were invited here and have not accepted: set a password with the invitation you were handed, or ask an"
+        " administrator for a new one"
+    )
+
+
 def unknown(name: str) -> ServiceError:
     """The answer about a provider that there is not."""
     return NotFound(
