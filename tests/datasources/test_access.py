@@ -13,7 +13,7 @@ from chassis.statuses import from_rpc_error
 from datasources.tables import grants
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from tests.datasources.conftest import Target, World, new_target, run
-from tests.support.callers import ADMIN, EDITOR, KEEPER, OTHER_EDITOR, VIEWER, as_caller
+from tests.support.callers import ADMIN, EDITOR, KEEPER, OTHER_EDITOR, REGISTRY, VIEWER, as_caller
 from tests.support.servers import TestPostgres
 
 LEVELS: Final = {
@@ -176,6 +176,29 @@ async def test_a_role_may_be_given_a_data_source_until_it_is_taken_back(
     assert (during, list(left.shares)) == (None, [])
     assert after is not None
     assert after.reason == "DATA_SOURCE_NOT_FOUND"
+
+
+async def test_the_registry_is_told_what_somebody_may_not_use(world: World, shared_target: Target) -> None:
+    names = ("asked-own", "asked-for-keeper", "asked-for-editors", "asked-open")
+    own, named, by_role, public = [
+        await world.create(
+            shared_target.data_source(one, visibility="PUBLIC" if one == "asked-open" else "PRIVATE"), EDITOR
+        )
+        for one in names
+    ]
+    await share(world, named.id, "VIEW")
+    await share(world, by_role.id, "VIEW", role_name="Editor")
+
+    async def refused(subject: Caller, **fields: Any) -> set[str]:
+        ids = [own.id, named.id, by_role.id, public.id, NOWHERE]
+        request = pb.FindUnreachableRequest(subject_id=subject.id, data_source_ids=ids, **fields)
+        answer = await world.stub.FindUnreachable(request, metadata=as_caller(REGISTRY))
+        return {one.name for one in (own, named, by_role, public) if one.id in answer.data_source_ids}
+
+    assert await refused(EDITOR, inactive=True) == set()
+    assert await refused(KEEPER) == {own.name, by_role.name}
+    assert await refused(KEEPER, inactive=True) == {own.name, named.name, by_role.name}
+    assert await refused(OTHER_EDITOR, role_names=["Editor"]) == {own.name, named.name}
 
 
 async def test_a_run_may_query_what_it_links_and_nothing_else_of_others(

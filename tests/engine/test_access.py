@@ -2,16 +2,19 @@
 
 import asyncio
 import dataclasses
+import time
 from typing import Any
 
 import grpc.aio
 import pytest
+from google.protobuf import timestamp_pb2
 
 from chassis.context import Caller
 from chassis.statuses import from_rpc_error
-from engine import reach, sight
+from engine import lending, reach, sight
 from engine.audit import RunEventRecords
 from mcpanel.engine.v1 import engine_pb2, run_pb2, schedule_pb2
+from mcpanel.registry.v1 import component_pb2
 from tests.engine.conftest import Engine
 from tests.engine.support.automation import (
     PRIVATE,
@@ -19,6 +22,7 @@ from tests.engine.support.automation import (
     create_trigger,
     eventually,
     get_trigger,
+    lacking,
     quick,
     runs,
 )
@@ -237,3 +241,46 @@ async def test_the_records_of_a_run_say_by_which_means_it_was_started(
     assert (actor.id, actor.session_id, actor.api_key_id) == (EDITOR.id, EDITOR.session_id, "")
     assert all(one == actor for one in rest)
     assert actor.user_agent
+
+
+async def test_nothing_starts_that_is_made_of_what_is_shared_no_more(
+    engine: Engine, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "_GOOD_FOR", 0.0)
+    flow, component = quick(peers), peers.registry.component("tool", kind=component_pb2.Definition.DATA)
+    before = await engine.ended((await engine.start_run()).id)
+    await create(engine)
+    lacking(peers, flow.id, used_by="workflow 'flow'")
+    lacking(peers, component.id, used_by="component 'tool@1.0.0'")
+    metadata = as_caller(EDITOR)
+    later = timestamp_pb2.Timestamp(seconds=int(time.time()) + 3600)
+    calls = (
+        engine.stub.StartRun(engine_pb2.StartRunRequest(workflow="flow"), metadata=metadata),
+        engine.stub.StartRun(engine_pb2.StartRunRequest(workflow="flow", start_at=later), metadata=metadata),
+        engine.stub.RerunRun(
+            engine_pb2.RerunRunRequest(run_id=before.id, from_start=True), metadata=metadata
+        ),
+        engine.stub.TestVersion(engine_pb2.TestVersionRequest(version_id=component.id), metadata=metadata),
+        engine.stub.TriggerSchedule(
+            schedule_pb2.TriggerScheduleRequest(schedule_id="nightly"), metadata=metadata
+        ),
+    )
+
+    for call in calls:
+        error = await refused(call)
+        assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PARTS_NOT_SHARED")
+        assert "component 'secret-step' is private and not shared with " in error.message
+        assert OTHER_EDITOR.id in error.message
+        assert error.metadata["missing"].startswith("definition:")
+    assert [one.id for one in await runs(engine)] == [before.id]
+    peers.registry.missing.clear()
+    assert (await engine.ended((await engine.start_run()).id)).status == before.status
+
+
+async def test_many_starts_ask_once_what_may_be_used(engine: Engine, peers: Peers) -> None:
+    quick(peers)
+
+    await engine.start_run()
+    await asyncio.gather(*(engine.start_run() for _ in range(20)))
+
+    assert peers.registry.checks == 1

@@ -10,9 +10,10 @@ import pytest
 from google.protobuf import field_mask_pb2
 
 from chassis.ids import uuid7
+from engine import lending
 from mcpanel.engine.v1 import run_pb2, schedule_pb2
 from tests.engine.conftest import Engine, Engines
-from tests.engine.support.automation import PRIVATE, create, eventually, get, quick, runs
+from tests.engine.support.automation import PRIVATE, create, eventually, get, lacking, quick, runs
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER, as_caller
@@ -358,3 +359,25 @@ async def test_lists_have_pages_and_filters_and_what_is_deleted_is_gone(engine: 
     assert [one.name for one in (*first.schedules, *rest.schedules)] == ["s2", "s1", "s0"]
     assert [one.name for one in paused.schedules] == ["s1"]
     assert (await refused(get(engine, "s1"))).reason == "SCHEDULE_NOT_FOUND"
+
+
+async def test_a_schedule_notes_that_something_is_shared_no_more_and_says_nothing_to_who_may_not_know(
+    engine: Engine, engines: Engines, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "_GOOD_FOR", 0.0)
+    flow = quick(peers, owner_id=OTHER_EDITOR.id)
+    await create(engine)
+    lacking(peers, flow.id, used_by="workflow 'flow'")
+
+    async def noted(reason: str, ago: str) -> bool:
+        await missed(engines, ago)
+
+        async def is_noted() -> bool:
+            return (await get(engine)).last_fire.error.startswith(f"{reason}: ")
+
+        return bool(await eventually(is_noted))
+
+    assert await noted("PARTS_NOT_SHARED", "20 seconds")
+    flow.visibility = PRIVATE
+    assert await noted("OWNER_MAY_NOT_START", "10 seconds")
+    assert await runs(engine) == []

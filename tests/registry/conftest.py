@@ -35,6 +35,17 @@ class Sources(datasources_pb2_grpc.DataSourceServiceServicer):
 
     ids: dict[str, str] = field(default_factory=dict)
     calls: list[dict[str, str]] = field(default_factory=list)
+    users: dict[str, set[str]] = field(default_factory=dict)
+    """Who may use a data source, by its id: the ids of those who are active, and roles."""
+    asked: list[datasources_pb2.FindUnreachableRequest] = field(default_factory=list)
+
+    async def FindUnreachable(  # the contract's name
+        self, request: datasources_pb2.FindUnreachableRequest, _: Any
+    ) -> datasources_pb2.FindUnreachableResponse:
+        self.asked.append(request)
+        names = set() if request.inactive else {request.subject_id, *request.role_names}
+        refused = [one for one in request.data_source_ids if not names & self.users.get(one, set())]
+        return datasources_pb2.FindUnreachableResponse(data_source_ids=refused)
 
     async def GetDataSource(  # the contract's name
         self, request: datasources_pb2.GetDataSourceRequest, _: Any
@@ -53,6 +64,7 @@ class World:
 
     server: Server
     stub: Any
+    people: Identity
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def name(self, stem: str = "thing") -> str:
@@ -113,8 +125,8 @@ async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
     started: list[tuple[Server, grpc.aio.Channel]] = []
     with tempfile.TemporaryDirectory(prefix="mcp", dir="/tmp") as folder:
         sockets = itertools.count(1)
-        identity = grpc.aio.server()
-        await Identity().serve(identity, f"unix:{folder}/identity")
+        identity, people = grpc.aio.server(), Identity()
+        await people.serve(identity, f"unix:{folder}/identity")
 
         async def begin(**settings: str) -> World:
             url = settings.pop("database_url", "") or postgres.create_database("registry", migrate="registry")
@@ -131,7 +143,7 @@ async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
             await server.start()
             channel = grpc.aio.insecure_channel(environ["MCPANEL_LISTEN"])
             started.append((server, channel))
-            return World(server, RegistryServiceStub(channel))
+            return World(server, RegistryServiceStub(channel), people)
 
         yield begin
         for server, channel in started:

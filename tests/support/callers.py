@@ -53,6 +53,13 @@ GATEWAY: Final = Caller(
     credential="gateway-token",
     credential_id="gateway-key",
 )
+REGISTRY: Final = Caller(
+    id="00000000-0000-7000-8000-000000000014",
+    kind="service",
+    name="registry",
+    credential="registry-token",
+    credential_id="registry-key",
+)
 GUEST: Final = Caller(
     id="00000000-0000-7000-8000-000000000013",
     kind="user",
@@ -69,7 +76,7 @@ WORKER: Final = Caller(
     credential_id="worker-key",
 )
 ANONYMOUS: Final = Caller(id="", kind="anonymous", name="anonymous")
-ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, KEEPER, SERVICE, GATEWAY, GUEST, WORKER)
+ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, KEEPER, SERVICE, GATEWAY, REGISTRY, GUEST, WORKER)
 
 
 class TestAuthenticator:

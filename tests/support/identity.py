@@ -16,6 +16,12 @@ _KINDS = {"user": identity_pb2.Principal.USER, "service": identity_pb2.Principal
 class Identity(identity_pb2_grpc.IdentityServiceServicer):
     """Answers as identity would, for people that stay who they are."""
 
+    def __init__(self) -> None:
+        self.inactive: set[str] = set()
+        """The ids of those who may log in no more."""
+        self.asked: list[str] = []
+        """Whom GetPrincipal was asked about."""
+
     async def serve(self, server: grpc.aio.Server, address: str) -> None:
         """Starts to answer there."""
         identity_pb2_grpc.add_IdentityServiceServicer_to_server(self, server)
@@ -25,9 +31,17 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
     async def GetPrincipal(  # the contract's name
         self, request: identity_pb2.GetPrincipalRequest, context: Any
     ) -> identity_pb2.GetPrincipalResponse:
+        self.asked.append(request.principal_id)
         for one in ALL:
-            if one.kind in _KINDS and request.principal_id in (one.id, one.name):
-                found = identity_pb2.Principal(id=one.id, name=one.name, kind=_KINDS[one.kind])
+            is_asked = one.kind in _KINDS and request.principal_id in (one.id, one.name)
+            if is_asked and one.id not in self.inactive:
+                found = identity_pb2.Principal(
+                    id=one.id,
+                    name=one.name,
+                    kind=_KINDS[one.kind],
+                    roles=sorted(one.roles),
+                    permissions=sorted(one.permissions),
+                )
                 return identity_pb2.GetPrincipalResponse(principal=found)
         error = NotFound("PRINCIPAL_NOT_FOUND", f"no user or account is {request.principal_id!r}")
         context.set_trailing_metadata(trailing(to_status(error)))

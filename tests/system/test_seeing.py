@@ -130,3 +130,65 @@ async def started_when(ready: Any, admin: Console, name: str) -> str:
     while not ready():
         await asyncio.sleep(0.05)
     return await admin.start(name)
+
+
+async def test_what_is_shared_no_more_starts_no_run_until_it_is_shared_again(
+    admin: Console, editor: Console, other_editor: Console
+) -> None:
+    source = {"type": "POSTGRESQL", "host": "127.0.0.1", "port": 1, "database": "d", "username": "u"}
+    body = {"dataSource": source | {"name": fresh("ds")}}
+    source_id = (await other_editor.call("POST", "/api/v1/external-db-configs", json=body))["dataSource"][
+        "id"
+    ]
+    lent = await private_data(other_editor)
+    me = (await editor.call("GET", "/auth/me"))["user"]["id"]
+    shares = [
+        f"/api/v1/templates/{lent}/shares",
+        f"/api/v1/external-db-configs/{source_id}/shares",
+    ]
+
+    async def share() -> list[str]:
+        given = {"share": {"userId": me, "permission": "VIEW"}}
+        made = [await other_editor.call("POST", path, json=given) for path in shares]
+        return [f"{path}/{one['share']['id']}" for path, one in zip(shares, made, strict=True)]
+
+    given = await share()
+    reading = await private_data(editor, dataSourceIds=[source_id])
+    steps = f"[{{id: a, component: {lent}}}, {{id: b, component: {reading}}}]"
+    flow = await editor.workflow(f"{{name: NAME, visibility: PUBLIC, steps: {steps}}}")
+    schedule = {"name": fresh("sc"), "workflow": flow["name"], "interval": {"every": "1s"}}
+    await editor.call("POST", "/api/v1/schedules", json={"schedule": schedule})
+
+    async def refused(somebody: Console) -> dict[str, Any]:
+        answer = await somebody.http.post(RUNS, json={"workflow": flow["name"]})
+        return {} if answer.status_code == 200 else answer.json()
+
+    async def last_fire() -> dict[str, Any]:
+        found = await editor.call("GET", f"/api/v1/schedules/{schedule['name']}")
+        return dict(found["schedule"]["lastFire"] or {})
+
+    assert await refused(other_editor) == {}
+    for path in given:
+        await other_editor.call("DELETE", path)
+    async with asyncio.timeout(20):
+        while not (error := await refused(editor)):
+            await asyncio.sleep(0.2)
+        while not (noted := (await last_fire()).get("error")):
+            await asyncio.sleep(0.2)
+
+    assert "PARTS_NOT_SHARED" in str(error)
+    assert f"component '{lent}' is private and not shared with '{me}'" in str(error)
+    assert f"data source '{body['dataSource']['name']}' is private and not shared with '{me}'" in str(error)
+    assert {(await refused(one))["message"] for one in (admin, other_editor)} == {error["message"]}
+    assert noted.startswith("PARTS_NOT_SHARED: ")
+    await share()
+    assert [await refused(one) for one in (editor, admin)] == [{}, {}]
+    await editor.call("DELETE", f"/api/v1/schedules/{schedule['name']}")
+
+
+async def private_data(somebody: Console, **version: Any) -> str:
+    """A private component that needs no worker; its name."""
+    name = fresh("data")
+    body = {"definition": {"name": name, "type": "DATA"}, "initialVersion": {"version": "1.0.0", **version}}
+    await somebody.call("POST", "/api/v1/mcp-definitions", json=body)
+    return name

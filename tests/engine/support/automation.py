@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
+from chassis.ids import uuid7
 from mcpanel.engine.v1 import engine_pb2, run_pb2, schedule_pb2, trigger_pb2
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from tests.engine.conftest import Engine
-from tests.engine.support.peers import Peers
-from tests.support.callers import ADMIN, EDITOR, as_caller
+from tests.engine.support.peers import Missing, Peers
+from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, as_caller
 
 PUBLIC, PRIVATE = component_pb2.Definition.PUBLIC, component_pb2.Definition.PRIVATE
 
@@ -18,6 +19,12 @@ def quick(peers: Peers, name: str = "flow", **more: Any) -> workflow_pb2.Workflo
     fields: dict[str, Any] = {"inputs": {"n": {"default": {"number_value": 0}}}, **more}
     step = {"id": "a", "component": passed, "with_": {"n": "${{ inputs.n }}"}}
     return peers.registry.workflow(step, name=name, outputs={"got": "${{ inputs.n }}"}, **fields)
+
+
+def lacking(peers: Peers, id_: str, **fields: Any) -> None:
+    """Lets a workflow or a component's version be made of something that its owner shares no more."""
+    one = Missing(kind="DEFINITION", id=uuid7(), name="secret-step", lender_ids=[OTHER_EDITOR.id], **fields)
+    peers.registry.missing[id_] = [one]
 
 
 async def create(engine: Engine, caller: Any = EDITOR, **fields: Any) -> schedule_pb2.Schedule:

@@ -16,10 +16,11 @@ from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER, WORKER
 
 Step = workflow_pb2.Step
 Type = component_pb2.Definition
+Missing = registry_pb2.CheckPartsResponse.Missing
 
 
 class Registry(registry_pb2_grpc.RegistryServiceServicer):
-    """Answers GetWorkflow, GetWorkflowVersion and GetVersion from memory."""
+    """Answers from memory."""
 
     def __init__(self) -> None:
         self.workflows: dict[str, workflow_pb2.Workflow] = {}
@@ -33,6 +34,16 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.shares: dict[str, dict[str, Any]] = {}
         """What is shared with whom, by their id or role: the permission by the workflow's id."""
         self.tells_shares = True
+        self.missing: dict[str, list[Missing]] = {}
+        """What may not be used any more, by the id of the workflow or the component's version that is made of it."""
+        self.checks = 0
+
+    async def CheckParts(
+        self, request: registry_pb2.CheckPartsRequest, context: Any
+    ) -> registry_pb2.CheckPartsResponse:
+        self.checks += 1
+        found = self.missing.get(request.workflow.workflow_id or request.version_id)
+        return registry_pb2.CheckPartsResponse(missing=found)
 
     async def GetSharedWorkflows(
         self, request: registry_pb2.GetSharedWorkflowsRequest, context: Any

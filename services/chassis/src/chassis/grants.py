@@ -3,6 +3,7 @@
 Whoever changes grants holds their resource's lock, and so does whoever deletes it: none is left behind.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -148,6 +149,19 @@ async def given_to(
     found: dict[str, Level] = {}
     for row in await tx.execute(newest.order_by(table.c.created_at.desc()).limit(limit)):
         found[row.resource_id] = max(Level[row.level], found.get(row.resource_id, Level.VIEW))
+    return found
+
+
+async def given_of(
+    tx: Transaction, table: Table, ids: Collection[str], subject: Subject
+) -> dict[str, list[Grant]]:
+    """The grants to the subject on the resources with these ids, by id."""
+    statement = select(table.c.resource_id, table.c.subject_kind, table.c.subject_id, table.c.level)
+    wanted = statement.where(table.c.resource_id.in_(ids), access.named(subject, table))
+    found: dict[str, list[Grant]] = {}
+    for row in await tx.execute(wanted):
+        grant = Grant(row.subject_kind, row.subject_id, Level[row.level])
+        found.setdefault(row.resource_id, []).append(grant)
     return found
 
 

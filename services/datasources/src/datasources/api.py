@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import struct_pb2
 
 from chassis import access, grants, outbox, paging
-from chassis.access import Level, Subject
+from chassis.access import Decision, Level, Subject
 from chassis.context import current
 from chassis.database import Database, Transaction
 from chassis.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Precondition
@@ -219,6 +219,21 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             source = await store.get(tx, request.data_source_id, _subject(), Level.DELETE, lock=True)
             await self.sharing.take(tx, _target(source), request.share_id)
             return tx.reply(pb.RevokeDataSourceShareResponse())
+
+    async def FindUnreachable(
+        self, request: pb.FindUnreachableRequest, context: Any
+    ) -> pb.FindUnreachableResponse:
+        ids = frozenset(request.data_source_ids)
+        somebody = Subject(request.subject_id, frozenset(request.role_names))
+        async with self.db.read() as tx:
+            found = await store.resources(tx, ids)
+            given = {} if request.inactive else await grants.given_of(tx, granted, ids, somebody)
+        unreachable = [
+            id_
+            for id_, resource in found.items()
+            if access.check(somebody, Level.VIEW, resource, given.get(id_, ())) is not Decision.ALLOW
+        ]
+        return pb.FindUnreachableResponse(data_source_ids=unreachable)
 
     async def _start(
         self, query_id: str, stored: Stored, request: pb.ExecuteQueryRequest

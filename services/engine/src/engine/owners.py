@@ -77,13 +77,14 @@ class Owners:
         OWNER_MAY_NOT_START when the owner may not know of the workflow any more.
         """
         with use(call):
-            prepared, inputs = await self._starter.prepare(workflow_id, version, given)
+            prepared = await self._starter.described(workflow_id, version)
         knows = prepared.is_public or call.may_others() or prepared.owner_id == call.caller.id
         if not (knows or await self.is_given(call.caller, prepared.workflow_id)):
             raise standing.may_not_start(
                 call.caller.id, f"workflow '{prepared.name}' is private to somebody else"
             )
-        return prepared, inputs
+        with use(call):
+            return await self._starter.runnable(prepared, given)
 
     async def is_given(self, owner: Caller, workflow_id: str) -> bool:
         """Whether the workflow is shared with the owner. Raises Unavailable naming the registry."""

@@ -23,6 +23,7 @@ from engine.feed import Feed
 from engine.firing import Firing
 from engine.following import Following
 from engine.hub import Hub
+from engine.lending import Lending
 from engine.link import Link
 from engine.owners import Owners
 from engine.quotas import Quota
@@ -91,9 +92,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     pace = Pace(keep_alive=config.keep_alive_seconds, poll=config.poll_seconds)
     files = open_store(config.artifacts_url, config.artifacts)
     catalogue = Catalogue(peers.registry, dispatcher.components, dispatcher.plans)
-    starter = Starter(
-        catalogue, dispatcher, Quota(config.active_runs_per_user, config.runs_per_user_and_hour)
-    )
+    quota = Quota(config.active_runs_per_user, config.runs_per_user_and_hour)
+    starter = Starter(catalogue, Lending(peers.registry), dispatcher, quota)
     reach = Reach(peers.registry)
     owners = Owners(peers.identity, starter, reach)
     firing = Firing(db, starter, owners, config.poll_seconds)

@@ -16,6 +16,7 @@ from engine.catalogue import Catalogue, Prepared
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
 from engine.domain import Payload
+from engine.lending import Lending
 from engine.quotas import Quota
 from engine.records import RunInfo, RunRecord
 from engine.state import CancelRequested, Copy
@@ -63,8 +64,9 @@ class Started:
 class Starter:
     """Starts runs, for whoever asks: callers, schedules, webhooks, other runs."""
 
-    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher, quota: Quota) -> None:
+    def __init__(self, catalogue: Catalogue, lending: Lending, dispatcher: Dispatcher, quota: Quota) -> None:
         self._catalogue = catalogue
+        self._lending = lending
         self._dispatcher = dispatcher
         self._quota = quota
 
@@ -80,21 +82,25 @@ class Starter:
         A type that no worker offers is a mistake more often than a matter of time. Pools, labels and resources are
         waited for, and so is the worker of a step that says how long.
 
-        Raises NotFound WORKFLOW_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
+        Raises NotFound WORKFLOW_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE and
+        PARTS_NOT_SHARED.
         """
-        return await self._runnable(await self.described(workflow, version), given)
+        return await self.runnable(await self.described(workflow, version), given)
 
     async def prepare_test(
         self, version_id: str, given: Mapping[str, Json], limit: timedelta | None = None
     ) -> tuple[Prepared, Payload]:
         """A component's version alone, ready to run up to a `limit`, and the run's inputs.
 
-        Raises NotFound VERSION_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE.
+        Raises NotFound VERSION_NOT_FOUND, Invalid RUN_INPUT_INVALID, Precondition NO_WORKER_FOR_TYPE and
+        PARTS_NOT_SHARED.
         """
-        return await self._runnable(await self._catalogue.prepare_version(version_id, given, limit), given)
+        return await self.runnable(await self._catalogue.prepare_version(version_id, given, limit), given)
 
-    async def _runnable(self, prepared: Prepared, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
+    async def runnable(self, prepared: Prepared, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
+        """What was `described`, and a run's inputs. Raises like `prepare`."""
         payload = inputs.resolve(prepared.declared, given)
+        await self._lending.check(prepared)
         kinds = {
             step.kind
             for step in prepared.plan.leaves
@@ -116,7 +122,9 @@ class Starter:
     ) -> tuple[Prepared, Payload]:
         """Like `prepare`, for a run that is to start later: no worker need be there yet."""
         prepared = await self.described(workflow, version)
-        return prepared, inputs.resolve(prepared.declared, given)
+        payload = inputs.resolve(prepared.declared, given)
+        await self._lending.check(prepared)
+        return prepared, payload
 
     async def described(self, workflow: str, version: int) -> Prepared:
         """The workflow, as the registry tells the current caller. Raises NotFound WORKFLOW_NOT_FOUND."""

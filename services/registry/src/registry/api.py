@@ -16,6 +16,7 @@ from registry.component_types import component_types
 from registry.domain import definitions, versions, workflows
 from registry.domain.common import check_etag, search_words
 from registry.inspection import Inspector
+from registry.lenders import Lenders
 from registry.links import DataSources, People
 from registry.store.lookup import Wanted, orders, position
 
@@ -44,6 +45,7 @@ class Registry(RegistryServiceServicer):
         self.data_sources = data_sources
         self.people = people
         self.inspector = inspector
+        self.lenders = Lenders(db, people, data_sources)
 
     async def CreateDefinition(
         self, request: pb.CreateDefinitionRequest, _: Any
@@ -309,6 +311,15 @@ class Registry(RegistryServiceServicer):
             for id_, level in found.items()
         ]
         return pb.GetSharedWorkflowsResponse(workflows=shared)
+
+    async def CheckParts(self, request: pb.CheckPartsRequest, _: Any) -> pb.CheckPartsResponse:
+        async with self.db.read() as tx:
+            if request.HasField("workflow"):
+                wanted = request.workflow
+                parts = await store.parts.of_workflow(tx, wanted.workflow_id, wanted.version)
+            else:
+                parts = await store.parts.of_version(tx, request.version_id)
+        return pb.CheckPartsResponse(missing=wire.parts.missing(await self.lenders.missing(parts)))
 
 
 def _share(share: grants.Share) -> pb.TemplateShare:

@@ -1,25 +1,28 @@
-"""What others know: the data sources that a version names, and who a workflow's approvers are."""
+"""What others know: the data sources that a version names, and who people are."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Final
 
 from chassis import contracts
+from chassis.access import Subject
 from chassis.context import use
+from chassis.errors import NotFound
 from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from registry.domain.content import Content
 from registry.domain.versions import Link
 
 _APPROVE: Final = contracts.rules()["mcpanel.engine.v1.EngineService/ApproveStep"].permission
+_ALL: Final = contracts.rules()["mcpanel.registry.v1.RegistryService/GetWorkflow"].others
 _MOST_NAMES: Final = 5000
 _LONGEST_NAME: Final = 200
 _SECONDS: Final = 5.0
 
 
 class DataSources:
-    """Resolves data sources on behalf of the current caller, who must be allowed to read them."""
+    """Resolves data sources on behalf of the current caller, who must be allowed to read them; and says who may."""
 
     def __init__(self, stub: "datasources_pb2_grpc.DataSourceServiceAsyncStub") -> None:
         self._stub = stub
@@ -33,6 +36,25 @@ class DataSources:
         found = await asyncio.gather(*(self._link(key) for key in keys))
         return tuple(dict.fromkeys(found))
 
+    async def unreachable(
+        self, subject_id: str, subject: Subject | None, ids: Collection[str]
+    ) -> frozenset[str]:
+        """Those of the data sources with these ids that somebody may not use; `subject` is None for who is inactive.
+
+        Raises Unavailable naming datasources when it does not answer.
+        """
+        if subject is not None and subject.reaches_all:
+            return frozenset()
+        request = datasources_pb2.FindUnreachableRequest(
+            subject_id=subject_id,
+            role_names=sorted(subject.roles) if subject is not None else (),
+            inactive=subject is None,
+            data_source_ids=sorted(ids),
+        )
+        with use(None):
+            answer = await self._stub.FindUnreachable(request, timeout=_SECONDS)
+        return frozenset(answer.data_source_ids)
+
     async def _link(self, key: str) -> Link:
         request = datasources_pb2.GetDataSourceRequest(data_source_id=key)
         answer = await self._stub.GetDataSource(request)
@@ -40,10 +62,27 @@ class DataSources:
 
 
 class People:
-    """Finds out who may decide, on the registry's own behalf."""
+    """Finds out who somebody is, on the registry's own behalf."""
 
     def __init__(self, stub: "identity_pb2_grpc.IdentityServiceAsyncStub") -> None:
         self._stub = stub
+
+    async def subjects(self, ids: Iterable[str]) -> dict[str, Subject]:
+        """Those of these users and accounts who are active, by id, as they are now.
+
+        Raises Unavailable naming identity when it does not answer.
+        """
+        found = await asyncio.gather(*map(self._subject, ids))
+        return {one.id: one for one in found if one is not None}
+
+    async def _subject(self, id_: str) -> Subject | None:
+        request = identity_pb2.GetPrincipalRequest(principal_id=id_)
+        try:
+            with use(None):
+                found = (await self._stub.GetPrincipal(request, timeout=_SECONDS)).principal
+        except NotFound:
+            return None
+        return Subject(id_, frozenset(found.roles), reaches_all=bool({_ALL, "*"} & set(found.permissions)))
 
     async def strangers(self, content: Content) -> dict[str, tuple[str, str]]:
         """The approvers of the steps who cannot decide, by name: why not, and what to write instead.

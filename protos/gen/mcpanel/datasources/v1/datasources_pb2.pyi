@@ -455,3 +455,21 @@ class RevokeDataSourceShareRequest(_message.Message):
 class RevokeDataSourceShareResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class FindUnreachableRequest(_message.Message):
+    __slots__ = ("subject_id", "role_names", "inactive", "data_source_ids")
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_NAMES_FIELD_NUMBER: _ClassVar[int]
+    INACTIVE_FIELD_NUMBER: _ClassVar[int]
+    DATA_SOURCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    subject_id: str
+    role_names: _containers.RepeatedScalarFieldContainer[str]
+    inactive: bool
+    data_source_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, subject_id: _Optional[str] = ..., role_names: _Optional[_Iterable[str]] = ..., inactive: _Optional[bool] = ..., data_source_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FindUnreachableResponse(_message.Message):
+    __slots__ = ("data_source_ids",)
+    DATA_SOURCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    data_source_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, data_source_ids: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -105,6 +105,11 @@ class DataSourceServiceStub:
                 request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareResponse.FromString,
                 _registered_method=True)
+        self.FindUnreachable = channel.unary_unary(
+                '/mcpanel.datasources.v1.DataSourceService/FindUnreachable',
+                request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.FindUnreachableRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.FindUnreachableResponse.FromString,
+                _registered_method=True)
 
 
 class DataSourceServiceServicer:
@@ -226,6 +231,13 @@ class DataSourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindUnreachable(self, request, context):
+        """Says which of these data sources somebody may not use now. One that was deleted is not among them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DataSourceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -298,6 +310,11 @@ def add_DataSourceServiceServicer_to_server(servicer, server):
                     servicer.RevokeDataSourceShare,
                     request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareRequest.FromString,
                     response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareResponse.SerializeToString,
+            ),
+            'FindUnreachable': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindUnreachable,
+                    request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.FindUnreachableRequest.FromString,
+                    response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.FindUnreachableResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -679,6 +696,33 @@ class DataSourceService:
             '/mcpanel.datasources.v1.DataSourceService/RevokeDataSourceShare',
             mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareRequest.SerializeToString,
             mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.RevokeDataSourceShareResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindUnreachable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.datasources.v1.DataSourceService/FindUnreachable',
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.FindUnreachableRequest.SerializeToString,
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.FindUnreachableResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,8 @@ class DataSourceServiceStub:
     """Lists with whom a data source is shared, oldest first. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED."""
     RevokeDataSourceShare: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.RevokeDataSourceShareRequest, _datasources_pb2.RevokeDataSourceShareResponse]
     """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
+    FindUnreachable: _grpc.UnaryUnaryMultiCallable[_datasources_pb2.FindUnreachableRequest, _datasources_pb2.FindUnreachableResponse]
+    """Says which of these data sources somebody may not use now. One that was deleted is not among them."""
 
 @_typing.type_check_only
 class DataSourceServiceAsyncStub(DataSourceServiceStub):
@@ -147,6 +149,8 @@ class DataSourceServiceAsyncStub(DataSourceServiceStub):
     """Lists with whom a data source is shared, oldest first. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED."""
     RevokeDataSourceShare: _aio.UnaryUnaryMultiCallable[_datasources_pb2.RevokeDataSourceShareRequest, _datasources_pb2.RevokeDataSourceShareResponse]  # type: ignore[assignment]
     """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
+    FindUnreachable: _aio.UnaryUnaryMultiCallable[_datasources_pb2.FindUnreachableRequest, _datasources_pb2.FindUnreachableResponse]  # type: ignore[assignment]
+    """Says which of these data sources somebody may not use now. One that was deleted is not among them."""
 
 class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns data source configurations, their encrypted secrets and schema snapshots."""
@@ -288,5 +292,13 @@ class DataSourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_datasources_pb2.RevokeDataSourceShareResponse, _abc.Awaitable[_datasources_pb2.RevokeDataSourceShareResponse]]:
         """Takes a share back, at once. Errors: DATA_SOURCE_NOT_FOUND, NOT_GRANTED, SHARE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def FindUnreachable(
+        self,
+        request: _datasources_pb2.FindUnreachableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_datasources_pb2.FindUnreachableResponse, _abc.Awaitable[_datasources_pb2.FindUnreachableResponse]]:
+        """Says which of these data sources somebody may not use now. One that was deleted is not among them."""
 
 def add_DataSourceServiceServicer_to_server(servicer: DataSourceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

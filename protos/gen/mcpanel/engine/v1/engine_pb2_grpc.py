@@ -258,7 +258,7 @@ class EngineServiceServicer:
         refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
         pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED.
+        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -437,7 +437,7 @@ class EngineServiceServicer:
 
     def CreateSchedule(self, request, context):
         """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
-        WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -550,7 +550,7 @@ class EngineServiceServicer:
 
     def TestVersion(self, request, context):
         """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
-        recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+        recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

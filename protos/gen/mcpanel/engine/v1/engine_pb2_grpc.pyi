@@ -40,7 +40,7 @@ class EngineServiceStub:
     refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
     pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED.
+    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
@@ -119,7 +119,7 @@ class EngineServiceStub:
     """
     CreateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]
     """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
-    WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
     """
     GetSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.GetScheduleRequest, _schedule_pb2.GetScheduleResponse]
     """Returns one schedule with its next fire times. Errors: SCHEDULE_NOT_FOUND."""
@@ -164,7 +164,7 @@ class EngineServiceStub:
     """
     TestVersion: _grpc.UnaryUnaryMultiCallable[_engine_pb2.TestVersionRequest, _engine_pb2.TestVersionResponse]
     """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
-    recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+    recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
     """
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListWorkersRequest, _engine_pb2.ListWorkersResponse]
     """Lists the workers that are connected to any replica, or were within the last minute, by id."""
@@ -185,7 +185,7 @@ class EngineServiceAsyncStub(EngineServiceStub):
     refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
     pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED.
+    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]  # type: ignore[assignment]
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
@@ -264,7 +264,7 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """
     CreateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]  # type: ignore[assignment]
     """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
-    WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
     """
     GetSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.GetScheduleRequest, _schedule_pb2.GetScheduleResponse]  # type: ignore[assignment]
     """Returns one schedule with its next fire times. Errors: SCHEDULE_NOT_FOUND."""
@@ -309,7 +309,7 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """
     TestVersion: _aio.UnaryUnaryMultiCallable[_engine_pb2.TestVersionRequest, _engine_pb2.TestVersionResponse]  # type: ignore[assignment]
     """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
-    recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+    recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
     """
     ListWorkers: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListWorkersRequest, _engine_pb2.ListWorkersResponse]  # type: ignore[assignment]
     """Lists the workers that are connected to any replica, or were within the last minute, by id."""
@@ -333,7 +333,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
         pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED.
+        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
         """
 
     @_abc_1.abstractmethod
@@ -550,7 +550,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_pb2.CreateScheduleResponse, _abc.Awaitable[_schedule_pb2.CreateScheduleResponse]]:
         """Creates a schedule, which starts runs by the clock on behalf of the caller. Errors: SCHEDULE_NAME_TAKEN,
-        WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
         """
 
     @_abc_1.abstractmethod
@@ -685,7 +685,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.TestVersionResponse, _abc.Awaitable[_engine_pb2.TestVersionResponse]]:
         """Runs one version of a component as a run of one step, `test`, without a workflow: durable, watched, limited and
-        recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE.
+        recorded as any other. Errors: VERSION_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
         """
 
     @_abc_1.abstractmethod

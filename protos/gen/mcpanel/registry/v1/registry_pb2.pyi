@@ -419,3 +419,49 @@ class GetSharedWorkflowsResponse(_message.Message):
     WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
     workflows: _containers.RepeatedCompositeFieldContainer[GetSharedWorkflowsResponse.Shared]
     def __init__(self, workflows: _Optional[_Iterable[_Union[GetSharedWorkflowsResponse.Shared, _Mapping]]] = ...) -> None: ...
+
+class CheckPartsRequest(_message.Message):
+    __slots__ = ("workflow", "version_id")
+    class WorkflowVersion(_message.Message):
+        __slots__ = ("workflow_id", "version")
+        WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+        VERSION_FIELD_NUMBER: _ClassVar[int]
+        workflow_id: str
+        version: int
+        def __init__(self, workflow_id: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    workflow: CheckPartsRequest.WorkflowVersion
+    version_id: str
+    def __init__(self, workflow: _Optional[_Union[CheckPartsRequest.WorkflowVersion, _Mapping]] = ..., version_id: _Optional[str] = ...) -> None: ...
+
+class CheckPartsResponse(_message.Message):
+    __slots__ = ("missing",)
+    class Missing(_message.Message):
+        __slots__ = ("kind", "id", "name", "used_by", "lender_ids", "deleted")
+        class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            KIND_UNSPECIFIED: _ClassVar[CheckPartsResponse.Missing.Kind]
+            DEFINITION: _ClassVar[CheckPartsResponse.Missing.Kind]
+            WORKFLOW: _ClassVar[CheckPartsResponse.Missing.Kind]
+            DATA_SOURCE: _ClassVar[CheckPartsResponse.Missing.Kind]
+        KIND_UNSPECIFIED: CheckPartsResponse.Missing.Kind
+        DEFINITION: CheckPartsResponse.Missing.Kind
+        WORKFLOW: CheckPartsResponse.Missing.Kind
+        DATA_SOURCE: CheckPartsResponse.Missing.Kind
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        ID_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        USED_BY_FIELD_NUMBER: _ClassVar[int]
+        LENDER_IDS_FIELD_NUMBER: _ClassVar[int]
+        DELETED_FIELD_NUMBER: _ClassVar[int]
+        kind: CheckPartsResponse.Missing.Kind
+        id: str
+        name: str
+        used_by: str
+        lender_ids: _containers.RepeatedScalarFieldContainer[str]
+        deleted: bool
+        def __init__(self, kind: _Optional[_Union[CheckPartsResponse.Missing.Kind, str]] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., used_by: _Optional[str] = ..., lender_ids: _Optional[_Iterable[str]] = ..., deleted: _Optional[bool] = ...) -> None: ...
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    missing: _containers.RepeatedCompositeFieldContainer[CheckPartsResponse.Missing]
+    def __init__(self, missing: _Optional[_Iterable[_Union[CheckPartsResponse.Missing, _Mapping]]] = ...) -> None: ...

@@ -145,6 +145,11 @@ class RegistryServiceStub:
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsResponse.FromString,
                 _registered_method=True)
+        self.CheckParts = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/CheckParts',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -318,6 +323,15 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckParts(self, request, context):
+        """Says what a workflow, or a component, is made of and neither its owner nor the author of that version may use now: what
+        they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
+        looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -430,6 +444,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.GetSharedWorkflows,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsResponse.SerializeToString,
+            ),
+            'CheckParts': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckParts,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1027,6 +1046,33 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/GetSharedWorkflows',
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.GetSharedWorkflowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckParts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/CheckParts',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -100,6 +100,11 @@ class RegistryServiceStub:
     """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
     is public or their own is not among them.
     """
+    CheckParts: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CheckPartsRequest, _registry_pb2.CheckPartsResponse]
+    """Says what a workflow, or a component, is made of and neither its owner nor the author of that version may use now: what
+    they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
+    looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -172,6 +177,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetSharedWorkflows: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetSharedWorkflowsRequest, _registry_pb2.GetSharedWorkflowsResponse]  # type: ignore[assignment]
     """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
     is public or their own is not among them.
+    """
+    CheckParts: _aio.UnaryUnaryMultiCallable[_registry_pb2.CheckPartsRequest, _registry_pb2.CheckPartsResponse]  # type: ignore[assignment]
+    """Says what a workflow, or a component, is made of and neither its owner nor the author of that version may use now: what
+    they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
+    looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -374,6 +384,17 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_pb2.GetSharedWorkflowsResponse, _abc.Awaitable[_registry_pb2.GetSharedWorkflowsResponse]]:
         """Says which workflows are shared with somebody, by name or by role, and for what: at most the 10,000 shared last. What
         is public or their own is not among them.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckParts(
+        self,
+        request: _registry_pb2.CheckPartsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.CheckPartsResponse, _abc.Awaitable[_registry_pb2.CheckPartsResponse]]:
+        """Says what a workflow, or a component, is made of and neither its owner nor the author of that version may use now: what
+        they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
+        looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

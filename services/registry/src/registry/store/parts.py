@@ -1,0 +1,84 @@
+"""What workflows and versions are made of."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import select, text
+
+from chassis.access import Resource
+from chassis.database import Transaction
+from registry.domain.lending import Part
+from registry.tables import definitions, versions
+
+_PARTS: Final = text("""
+WITH RECURSIVE inside AS (
+    SELECT CAST(:workflow_id AS text) COLLATE "C" AS workflow_id, CAST(:version AS integer) AS version
+    UNION
+    SELECT (step #>> '{workflow_pin,workflow_id}') COLLATE "C", (step #>> '{workflow_pin,version}')::integer
+    FROM inside
+    JOIN workflow_versions USING (workflow_id, version)
+    CROSS JOIN json_array_elements(content -> 'steps') AS step
+    WHERE step -> 'workflow_pin' IS NOT NULL
+),
+used AS (
+    SELECT DISTINCT workflows.name AS used_by, owner_id, created_by,
+        step #>> '{pin,definition_id}' AS definition_id, step #>> '{pin,version_id}' AS version_id,
+        step #>> '{workflow_pin,workflow_id}' AS workflow_id, split_part(step ->> 'component', '@', 1) AS component,
+        split_part(step ->> 'workflow', '@', 1) AS workflow
+    FROM inside
+    JOIN workflow_versions USING (workflow_id, version)
+    JOIN workflows ON workflows.id = workflow_id
+    CROSS JOIN json_array_elements(content -> 'steps') AS step
+)
+SELECT 'definition' AS kind, used.definition_id AS id, coalesce(found.name, component) AS name, used_by,
+    used.owner_id AS lender, used.created_by AS other_lender, found.owner_id, found.visibility,
+    versions.version, versions.created_by AS author, versions.data_sources
+FROM used
+LEFT JOIN definitions AS found ON found.id = used.definition_id
+LEFT JOIN versions ON versions.id = used.version_id
+WHERE used.definition_id IS NOT NULL
+UNION ALL
+SELECT 'workflow', used.workflow_id, coalesce(found.name, workflow), used_by, used.owner_id, used.created_by,
+    found.owner_id, found.visibility, NULL, NULL, NULL
+FROM used
+LEFT JOIN workflows AS found ON found.id = used.workflow_id
+WHERE used.workflow_id IS NOT NULL
+""")
+"""What a version of a workflow, and all inside it, is made of; once for each workflow that uses it, as `used_by`."""
+
+
+async def of_workflow(tx: Transaction, workflow_id: str, version: int) -> list[Part]:
+    """What this version of a workflow, and all that lies inside it, is made of."""
+    rows = await tx.execute(_PARTS, {"workflow_id": workflow_id, "version": version})
+    return list(dict.fromkeys(part for row in rows for part in _parts(row)))
+
+
+async def of_version(tx: Transaction, version_id: str) -> list[Part]:
+    """What this version of a component is made of: the data sources it names."""
+    columns = (
+        definitions.c.name,
+        definitions.c.owner_id,
+        versions.c.version,
+        versions.c.created_by.label("author"),
+        versions.c.data_sources,
+    )
+    wanted = select(*columns).join(definitions, definitions.c.id == versions.c.definition_id)
+    rows = await tx.execute(wanted.where(versions.c.id == version_id))
+    return [part for row in rows for part in _data_sources(row)]
+
+
+def _parts(row: Any) -> Iterator[Part]:
+    resource = None if row.owner_id is None else Resource(row.owner_id, row.visibility == "PUBLIC")
+    lenders = tuple(dict.fromkeys((row.lender, row.other_lender)))
+    yield Part(row.kind, row.id, row.name, f"workflow '{row.used_by}'", lenders, resource)
+    if row.data_sources:
+        yield from _data_sources(row)
+
+
+def _data_sources(row: Any) -> Iterator[Part]:
+    used_by, lenders = (
+        f"component '{row.name}@{row.version}'",
+        tuple(dict.fromkeys((row.owner_id, row.author))),
+    )
+    for link in row.data_sources:
+        yield Part("data_source", link["id"], link["name"], used_by, lenders, None)
