@@ -153,6 +153,36 @@ async def test_the_rights_of_a_versions_author_are_as_good_as_the_owners(world: 
     assert await missing(world, theirs) == []
 
 
+async def test_who_may_change_a_workflow_keeps_what_its_owner_put_in_and_adds_only_what_they_see(
+    world: World,
+) -> None:
+    component, other = await script(world), await script(world)
+    inner = await flow(world, await world.component(), caller=EDITOR, visibility="PRIVATE")
+    uses = (component.name, f"flow:{inner.name}")
+    made = await flow(world, *uses, caller=EDITOR)
+    await share(world, made.id, "EDIT", user_id=OTHER_EDITOR.id)
+
+    changed = await saved(world, made, document(made.name, *uses, timeout="2h"), OTHER_EDITOR)
+    more = Update(workflow_id=made.id, source=document(made.name, *uses, other.name))
+    refused = await world.refused("UpdateWorkflow", more, OTHER_EDITOR)
+
+    assert (changed.version, changed.steps[0].component) == (2, component.name)
+    assert await missing(world, changed) == []
+    assert len(refused.fields) == 1
+    assert f"there is no component {other.name!r}" in refused.message
+
+
+async def test_an_owner_keeps_nothing_in_a_workflow_that_is_not_lent_to_them(world: World) -> None:
+    component = await script(world)
+    made = await flow(world, await world.component())
+    await share(world, made.id, "EDIT", caller=OTHER_EDITOR, user_id=EDITOR.id)
+    await saved(world, made, document(made.name, component.name), EDITOR)
+
+    again = Update(workflow_id=made.id, source=document(made.name, component.name, timeout="2h"))
+
+    assert "there is no component" in (await world.refused("UpdateWorkflow", again, OTHER_EDITOR)).message
+
+
 async def test_who_is_inactive_lends_only_what_is_public_or_their_own(world: World) -> None:
     lent, public = await script(world), await world.component()
     own = await world.definition(OTHER_EDITOR)

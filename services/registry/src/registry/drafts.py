@@ -20,6 +20,7 @@ from registry.domain.content import Content
 from registry.domain.problems import Problem, invalid
 from registry.domain.workflows import CHANGEABLE, Draft, Workflow
 from registry.nesting import TooLargeError, Uses
+from registry.store.lookup import Kept
 from registry.validation import Catalog
 
 _SUBSCRIPT: Final = re.compile(r"""\[(['"])(.*?)\1\]""")
@@ -96,13 +97,14 @@ async def check(
 ) -> Checked:
     """The content, pinned, with every problem of what was sent, in the order of the document.
 
-    `strangers` are the approvers who cannot decide, see Catalog. `old` is the workflow as it was before, if it was;
-    `lock` keeps what the content runs from being deleted meanwhile.
+    `strangers` are the approvers who cannot decide, see Catalog. `old` is the workflow as it was before, if it was:
+    what that ran may stay, while its owner sees it, though the viewer does not. `lock` keeps what the content runs from
+    being deleted meanwhile.
     """
     if sent.unreadable is not None:
         return Checked(content, [sent.unreadable], Uses())
     try:
-        content, catalog = await _look_up(tx, content, viewer, lock=lock)
+        content, catalog = await _look_up(tx, content, viewer, _kept(old), lock=lock)
         catalog = replace(catalog, strangers=strangers)
     except TooLargeError:
         message = f"the workflows inside are larger than {nesting.MAX_BYTES // 1024**2} MiB together"
@@ -115,12 +117,14 @@ async def check(
 
 
 async def _look_up(
-    tx: Transaction, content: Content, viewer: Subject, *, lock: bool
+    tx: Transaction, content: Content, viewer: Subject, kept: Kept | None, *, lock: bool
 ) -> tuple[Content, Catalog]:
     """The content, pinned, and what there is of what it asks for."""
     component_names, workflow_names = validation.component_names(content), validation.workflow_names(content)
-    components = await store.versions.components(tx, component_names, viewer, lock=lock)
-    callees = await store.workflows.callees(tx, workflow_names, viewer, lock=lock) if workflow_names else {}
+    components = await store.versions.components(tx, component_names, viewer, kept, lock=lock)
+    callees = (
+        await store.workflows.callees(tx, workflow_names, viewer, kept, lock=lock) if workflow_names else {}
+    )
     content = validation.pinned(content, components, callees)
     version_ids = [step.pin.version_id for step in content.steps if step.pin is not None]
     nested = await store.workflows.nested(tx, nesting.pins(content), lock=lock)
@@ -137,6 +141,15 @@ async def _look_up(
         else (),
         workflow_names=await store.workflows.names(tx, viewer) if workflow_names - callees.keys() else (),
     )
+
+
+def _kept(old: Workflow | None) -> Kept | None:
+    if old is None:
+        return None
+    steps = old.content.steps
+    ids = {step.pin.definition_id for step in steps if step.pin is not None}
+    ids |= {step.workflow_pin.workflow_id for step in steps if step.workflow_pin is not None}
+    return Kept(Subject(old.owner_id), frozenset(ids))
 
 
 def unchanged(sent: Sent, old: Workflow) -> Checked:

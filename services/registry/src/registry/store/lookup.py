@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, and_
+from sqlalchemy import Select, Table, and_, or_
 from sqlalchemy.sql.elements import ColumnElement
 
 from chassis import access, grants
@@ -44,6 +44,14 @@ class Owned:
     visibility: str
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a workflow ran already, by id: it may go on running that, whoever changes it, while its owner sees that."""
+
+    owner: Subject
+    ids: frozenset[str]
+
+
 def orders(text: str) -> tuple[Order, ...]:
     """The order that `order_by` writes; newest first when it is empty. Raises Invalid."""
     return parse_order(text, ("created_at", "name"), _NEWEST_FIRST)
@@ -59,10 +67,13 @@ def by_key(table: Table, key: str) -> Condition:
     return table.c.id == key if key[:1].isdigit() else table.c.name == key
 
 
-def visible(table: Table, viewer: Subject) -> Condition:
-    """The rows that the viewer may know of."""
+def visible(table: Table, viewer: Subject, kept: Kept | None = None) -> Condition:
+    """The rows that the viewer may know of, and those of what was `kept`."""
     columns = Columns(kind(table), table.c.id, table.c.owner_id, table.c.visibility == "PUBLIC")
-    return access.condition(viewer, Level.VIEW, columns, tables.grants)
+    seen = access.condition(viewer, Level.VIEW, columns, tables.grants)
+    if kept is None or not kept.ids:
+        return seen
+    return or_(seen, and_(table.c.id.in_(kept.ids), visible(table, kept.owner)))
 
 
 async def require(

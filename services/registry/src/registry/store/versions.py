@@ -14,7 +14,7 @@ from registry.domain.definitions import Definition
 from registry.domain.versions import Link, Version, not_found
 from registry.resolution import Candidate, Component
 from registry.store import definitions as definition_store
-from registry.store.lookup import Owned, Wanted, page, require, visible
+from registry.store.lookup import Kept, Owned, Wanted, page, require, visible
 from registry.tables import definitions
 from registry.tables import versions as table
 from registry.validation import Interface
@@ -86,14 +86,14 @@ async def current(tx: Transaction, definition: Definition) -> list[str]:
 
 
 async def components(
-    tx: Transaction, names: Collection[str], viewer: Subject, *, lock: bool = False
+    tx: Transaction, names: Collection[str], viewer: Subject, kept: Kept | None = None, *, lock: bool = False
 ) -> dict[str, Component]:
-    """The components of these names that the viewer sees, with all their versions.
+    """The components of these names that the viewer sees or that are `kept`, with all their versions.
 
     Locked they cannot be deleted until the transaction ends.
     """
     found = select(definitions.c.id, definitions.c.name, definitions.c.type)
-    found = found.where(definitions.c.name.in_(names), visible(definitions, viewer)).order_by(
+    found = found.where(definitions.c.name.in_(names), visible(definitions, viewer, kept)).order_by(
         definitions.c.id
     )
     if lock:

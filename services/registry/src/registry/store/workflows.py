@@ -16,7 +16,7 @@ from registry.domain.content import Content, WorkflowPin
 from registry.domain.stored import from_json, to_json
 from registry.domain.workflows import Workflow, not_found
 from registry.nesting import Callee, Uses
-from registry.store.lookup import Wanted, by_key, page, require, visible
+from registry.store.lookup import Kept, Wanted, by_key, page, require, visible
 from registry.tables import grants as granted
 from registry.tables import workflow_calls, workflow_uses, workflow_versions
 from registry.tables import workflows as table
@@ -100,11 +100,11 @@ async def used_by(tx: Transaction, workflow: Workflow) -> tuple[str, ...]:
 
 
 async def callees(
-    tx: Transaction, names: Collection[str], viewer: Subject, *, lock: bool = False
+    tx: Transaction, names: Collection[str], viewer: Subject, kept: Kept | None = None, *, lock: bool = False
 ) -> dict[str, Callee]:
-    """The workflows of these names that the viewer sees; locked they cannot be deleted meanwhile."""
+    """The workflows of these names that the viewer sees or that are `kept`; locked they cannot be deleted meanwhile."""
     statement = select(table.c.id, table.c.name, table.c.version).where(
-        table.c.name.in_(names), visible(table, viewer)
+        table.c.name.in_(names), visible(table, viewer, kept)
     )
     rows = await tx.execute(_kept(statement) if lock else statement)
     return {row.name: Callee(row.id, row.name, row.version) for row in rows}
