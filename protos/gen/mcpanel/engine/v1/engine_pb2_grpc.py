@@ -459,7 +459,7 @@ class EngineServiceServicer:
 
     def UpdateSchedule(self, request, context):
         """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
-        ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

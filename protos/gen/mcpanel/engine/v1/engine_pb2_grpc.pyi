@@ -127,7 +127,7 @@ class EngineServiceStub:
     """Lists schedules, newest first."""
     UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.UpdateScheduleRequest, _schedule_pb2.UpdateScheduleResponse]
     """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
-    ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
     """
     DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]
     """Deletes a schedule; its runs stay. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
@@ -272,7 +272,7 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """Lists schedules, newest first."""
     UpdateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.UpdateScheduleRequest, _schedule_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
     """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
-    ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+    ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
     """
     DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
     """Deletes a schedule; its runs stay. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER, ETAG_MISMATCH."""
@@ -576,7 +576,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_pb2.UpdateScheduleResponse, _abc.Awaitable[_schedule_pb2.UpdateScheduleResponse]]:
         """Changes a schedule. Its next fire time is found anew, from now on. Errors: SCHEDULE_NOT_FOUND, NOT_THE_OWNER,
-        ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID.
+        ETAG_MISMATCH, WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, PARTS_NOT_SHARED.
         """
 
     @_abc_1.abstractmethod
