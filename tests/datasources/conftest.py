@@ -50,10 +50,10 @@ class Target:
             return await cursor.fetchall() if cursor.description else []
 
     async def running(self, text: str) -> int:
-        """How many of our queries with `text` in them the server is executing now."""
+        """How many of our statements with `text` in them the database is executing now: FETCH, of a query."""
         rows = await self.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mcpanel' AND state = 'active'"
-            " AND query LIKE '%%' || %s || '%%'",
+            " AND datname = current_database() AND query LIKE '%%' || %s || '%%'",
             text,
         )
         return int(rows[0][0])

@@ -13,6 +13,7 @@ from google.protobuf import duration_pb2
 
 from chassis.errors import Cancelled, DeadlineExceeded, Exhausted, NotFound, ServiceError
 from chassis.statuses import from_rpc_error
+from datasources.connectors import valve
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
 from tests.datasources.conftest import Target, World, run
@@ -54,7 +55,7 @@ async def test_a_query_past_its_timeout_is_cancelled_on_the_server(sample: World
         await sample.query(SLOW, timeout=seconds(0.3))
 
     assert caught.value.reason == "QUERY_TIMED_OUT"
-    await until_running(target, "slow", 0)
+    await until_running(target, "FETCH", 0)
     assert (await sample.records())[-1]["outcome"] == "QUERY_TIMED_OUT"
 
 
@@ -69,7 +70,7 @@ async def test_a_function_that_lifts_the_servers_timeout_does_not_lift_ours(
     with pytest.raises(DeadlineExceeded):
         await sample.query("SELECT lifted()", timeout=seconds(0.3))
 
-    await until_running(target, "lifted", 0)
+    await until_running(target, "FETCH", 0)
 
 
 async def test_a_client_that_goes_away_takes_its_query_with_it(sample: World, target: Target) -> None:
@@ -124,6 +125,26 @@ async def test_cancel_query_returns_when_the_query_is_gone(sample: World, target
     assert caught.value.reason == "QUERY_CANCELLED"
     actions = [one["action"] for one in await sample.records()]
     assert actions[-2:] == ["DATA_SOURCE_QUERY_CANCELLED", "DATA_SOURCE_QUERIED"]
+
+
+async def test_a_cancellation_that_overtakes_its_query_is_repeated(
+    sample: World, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server forgets one that comes while it waits for a statement; it takes another way than the statement."""
+    pass_on = valve._End.data_received
+
+    def late(end: valve._End, data: bytes) -> None:
+        asyncio.get_running_loop().call_later(0.4 * (b"FETCH" in data), pass_on, end, data)
+
+    monkeypatch.setattr(valve._End, "data_received", late)
+    call = start(sample)
+    query_id = (await call.read()).columns.query_id
+
+    await cancel(sample, query_id, EDITOR)
+
+    assert await target.running("FETCH") == 0
+    with pytest.raises(Cancelled):
+        await drain(call)
 
 
 async def test_cancelling_is_for_who_started_it_and_for_who_may_change_data_sources(

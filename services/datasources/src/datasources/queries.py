@@ -4,7 +4,7 @@ import asyncio
 import enum
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -26,6 +26,8 @@ _BATCH_ROWS: Final = 1000
 _AHEAD: Final = 2
 """How many batches wait for a slow client; then the query waits."""
 _STOP_SECONDS: Final = 15.0
+_AGAIN_SECONDS: Final = 0.5
+"""After which the database is told once more to stop: a cancellation that overtakes its query is lost."""
 _SERVER_MARGIN: Final = timedelta(seconds=2)
 """How much later than our own clock the database's `statement_timeout` strikes."""
 
@@ -103,6 +105,7 @@ class Query(Generic[T]):
         self._row_count = 0
         self._truncated = False
         self._failure: BaseException | None = None
+        self._session: Session | None = None
         self._task = asyncio.create_task(self._run(), name=f"query {order.id}")
 
     async def items(self) -> AsyncGenerator[Columns | Batch[T]]:
@@ -150,7 +153,11 @@ class Query(Generic[T]):
         """What became of the work, cancelled when it has not ended by itself."""
         if not work.done():
             work.cancel()
-            await asyncio.wait({work}, timeout=_STOP_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    while not (await asyncio.wait({work}, timeout=_AGAIN_SECONDS))[0]:
+                        if self._session is not None:
+                            await self._session.cancel()
             if self._why is None:
                 return failures.timed_out()
             return Cancelled("QUERY_CANCELLED", f"the query was {self._why.value}")
@@ -163,6 +170,7 @@ class Query(Generic[T]):
             self._open_session(lambda session: session.begin(milliseconds)) as session,
             started(session, self.order.statement, self.order.parameters) as result,
         ):
+            self._session = session
             self._items.put_nowait(Columns(result.columns))
             await self._send(result)
 

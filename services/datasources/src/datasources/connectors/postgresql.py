@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -68,10 +69,18 @@ class Session:
         await self.connection.rollback()
         await self.connection.execute("DISCARD ALL")
 
+    async def cancel(self) -> None:
+        """Tells the server, over a connection of its own, to end what it executes. One that is away is let be.
+
+        The session is not to be used for anything else afterwards: this may come late.
+        """
+        if self.connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):
+                await self.connection.cancel_safe(timeout=3)
+
     async def close(self) -> None:
         """Cancels what still runs on the server, and closes."""
-        if self.connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
-            await self.connection.cancel_safe(timeout=3)
+        await self.cancel()
         await self.connection.close()
         await self.valve.close()
 
