@@ -28,7 +28,7 @@ from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.process import EDITOR_KEY, QUICK, WORKER_KEY, Caller, Process, insist
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.support.forking import Forks
+from tests.support.forking import PATIENCE, Forks
 from tests.support.servers import TestPostgres
 
 LEASE = 2.0
@@ -88,7 +88,7 @@ class Lane(Caller):
 
     async def ended(self, run_id: str) -> run_pb2.Run:
         """The run, once it has ended."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 run: run_pb2.Run = (await self.call("GetRun", engine_pb2.GetRunRequest(run_id=run_id))).run
                 if run_pb2.Run.Status.Name(run.status) in ENDED:
@@ -97,14 +97,14 @@ class Lane(Caller):
 
     async def runs(self, run_id: str, step: str = "b") -> None:
         """Returns when the code of the step runs."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (run_id, step) not in self.running:
                 await asyncio.sleep(0.01)
 
     async def only_run_of(self, workflow: str) -> str:
         """The run of a workflow that starts by itself, once there is one; a second one would have come soon after."""
         listing = engine_pb2.ListRunsRequest(filter=f'workflow_name = "{workflow}"')
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not (await self.call("ListRuns", listing)).runs:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(1)
@@ -143,7 +143,7 @@ class Lane(Caller):
             if "runStatusChange" in event or "stepStatusChange" in event
         }
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE):
                 while not changes <= audited.keys():
                     await asyncio.sleep(0.05)
         return set(audited)

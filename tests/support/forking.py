@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 MODULES = ("engine.__main__", "worker.__main__")
+PATIENCE = 180.0
+"""Seconds that something may take that is quick where nothing else runs. Only what hangs takes as long."""
 
 
 class Child:
@@ -32,9 +34,9 @@ class Child:
         """Whether it has not ended."""
         return not self._code.done()
 
-    async def wait(self, seconds: float = 30) -> int:
+    async def wait(self) -> int:
         """Its exit code, once it has ended: minus the number of a signal that ended it."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE):
             return await asyncio.shield(self._code)
 
     async def kill(self) -> None:

@@ -15,7 +15,7 @@ from stack.nats import Nats
 from tests.chaos.checker import ENDED, History, check
 from tests.engine.support.peers import Peers
 from tests.engine.support.process import QUICK, Caller, Process
-from tests.support.forking import Forks
+from tests.support.forking import PATIENCE, Forks
 from tests.support.servers import TestPostgres
 from tests.worker.support.cells import everywhere
 from worker import failpoints
@@ -74,7 +74,7 @@ async def test_steps_outlive_a_worker_that_is_killed_at_every_point(
         request = engine_pb2.StartRunRequest(workflow=f"flow-{number}", request_id=point)
         starting = asyncio.create_task(caller.call("StartRun", request))
         try:
-            assert await doomed.wait(30) == -signal.SIGKILL, point
+            assert await doomed.wait() == -signal.SIGKILL, point
         except TimeoutError:
             pytest.fail(f"{point} was not reached")
         await forks.start("worker", environ)
@@ -88,7 +88,7 @@ async def test_steps_outlive_a_worker_that_is_killed_at_every_point(
             runs = await asyncio.gather(*(killed_at(point) for point in points))
             history = History(lease=LEASE, accepted=set(runs), listed=set(runs), silent={"a"})
             for run_id in runs:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE):
                     while (seen := await caller.seen(run_id)).run["status"] not in ENDED:
                         await asyncio.sleep(0.1)
                 history.runs[run_id] = seen
@@ -100,7 +100,7 @@ async def test_steps_outlive_a_worker_that_is_killed_at_every_point(
     assert [seen.run["status"] for seen in history.runs.values()] == ["SUCCESS"] * len(points)
     assert [str(one) for one in check(history) if one.invariant != "I8"] == []
     assert [len({one.id for one in of_run}) for of_run in files] == [1] * len(points)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while everywhere(str(tmp_path)):
             await asyncio.sleep(0.05)
     postgres.drop_database(url)

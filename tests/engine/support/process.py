@@ -14,7 +14,7 @@ from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc
 from stack.ports import free_port
 from tests.chaos.checker import RunSeen
 from tests.engine.support.errors import Refusal
-from tests.support.forking import Child, Forks
+from tests.support.forking import PATIENCE, Child, Forks
 
 EDITOR_KEY = (("authorization", "Bearer mcp_editor"),)
 WORKER_KEY = (("authorization", "Bearer mcp_worker"),)
@@ -55,7 +55,7 @@ class Process:
 
 async def insist(call: Callable[[], Awaitable[Any]]) -> Any:
     """Repeats a call while the engine is away, or has not met its worker again, as clients do."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 return await call()
