@@ -4,21 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from dulwich.repo import Repo
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from audit import merkle
 from audit.checkpoint import Signer
+from audit.config import Config
 from audit.verify import __main__ as cli
 from audit.witness import Keeper, Place, PlaceInvalid, git, keeper, places
 from audit.witness.places import PlaceUnreachable
 from chassis import errors
+from chassis.config import secrets
+from chassis.masking import Masker
 from mcpanel.audit.v1 import audit_pb2 as pb
 from tests.audit.conftest import ORIGIN, Start, World, record, records
 from tests.audit.exports import fetched, ndjson
 from tests.support.callers import ADMIN, as_caller
 
 SIGNER = Signer.generate(ORIGIN)
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 Make = Callable[[], Place]
 
 
@@ -114,6 +121,20 @@ async def test_a_place_that_is_away_says_so_without_its_password(address: str, t
         await place.newest()
 
     assert "hunter2" not in f"{place.name} {caught.value}"
+
+
+def test_what_is_logged_of_a_place_is_its_address_without_credentials(tmp_path: Path) -> None:
+    address = "git+https://user:hunter2@example.com/x.git?token=t0ken"
+    setting = f"/srv/witness, {address}, git+ssh://gh0st@example.com/x.git"
+    config = Config(database_url="postgresql://u:passw0rd@h/d", witness=setting)
+    masker = Masker(secrets(config))
+
+    names = f"/srv/witness {places(address, ORIGIN, tmp_path)[0].name}"
+
+    assert names == "/srv/witness git+https://example.com/x.git"
+    assert masker.mask(names) == names
+    hidden = masker.mask(f"hunter2 token=t0ken gh0st {setting}")
+    assert not [word for word in ("hunter2", "t0ken", "gh0st") if word in hidden]
 
 
 async def witnessed(world: World) -> list[pb.Witness]:
@@ -224,6 +245,39 @@ async def test_a_log_that_was_put_back_to_an_older_state_takes_nothing(start: St
 
     await refused(again, "keeps a checkpoint of 7 entries, but the log has 3")
     assert "but the log has 3" in (await witnessed(again))[0].error
+    assert await again.problems() == [("LOG_TRUNCATED", 3)]
+    assert await health(again) == (NOT_SERVING, SERVING)
+
+
+async def test_a_log_that_is_put_back_under_a_running_service_gets_no_signature_more(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "INTERVAL", 0.0)
+    monkeypatch.setattr(keeper, "_LOOK_SECONDS", 0.02)
+    world = await start(witness=str(tmp_path))
+    await world.append(records(0, 3))
+    world.save()
+    await world.append(records(3, 7))
+    async with asyncio.timeout(60):
+        while (await witnessed(world))[0].tree_size != 7:
+            await asyncio.sleep(0.02)
+    monkeypatch.setattr(keeper, "INTERVAL", 3600.0)  # nobody looks
+    world.restore()
+
+    await refused(world, "keeps a checkpoint of 7 entries, but the log has 3")
+    await refused(world, "keeps a checkpoint of 7 entries, but the log has 3")
+
+    assert (await world.checkpoint()).tree_size == 3
+
+
+async def health(world: World) -> tuple[int, int]:
+    """What health says of the service, and of its process."""
+    said = {}
+    async with grpc.aio.insecure_channel(str(world.server.config.listen)) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("mcpanel.audit.v1.AuditService", ""):
+            said[name] = (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status
+    return said["mcpanel.audit.v1.AuditService"], said[""]
 
 
 async def test_a_log_that_was_rewritten_with_its_own_key_takes_nothing(start: Start, tmp_path: Path) -> None:
@@ -237,6 +291,7 @@ async def test_a_log_that_was_rewritten_with_its_own_key_takes_nothing(start: St
     again = await start(witness=str(tmp_path))
 
     await refused(again, "the log had other entries then")
+    assert await again.problems() == [("HISTORY_FORKED", 3)]
 
 
 async def test_a_checkpoint_that_is_not_the_logs_stops_it_too(start: Start, tmp_path: Path) -> None:
@@ -246,6 +301,7 @@ async def test_a_checkpoint_that_is_not_the_logs_stops_it_too(start: Start, tmp_
     world = await start(witness=str(tmp_path))
 
     await refused(world, "that is not this log's")
+    assert await world.problems() == [("SIGNATURE_INVALID", 0)]
 
 
 async def test_a_log_that_fits_again_goes_on(start: Start, tmp_path: Path) -> None:

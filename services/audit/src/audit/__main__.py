@@ -75,9 +75,13 @@ def build(
     Raises PlaceInvalid for a witness that is none.
     """
     witnesses = places(config.witness, config.origin, config.home / "witness")
-    keeper = Keeper(db, lambda: signing().verifier, witnesses)
+
+    async def report(fits: bool) -> None:
+        await server.report(serving=fits)
+
+    keeper = Keeper(db, lambda: signing().verifier, witnesses, report)
     servicer = AuditServicer(db, signing, keeper, Watches(db, pace))
-    return Server(
+    server = Server(
         config,
         [(audit_pb2_grpc.add_AuditServiceServicer_to_server, servicer)],
         authenticator=authenticator,
@@ -87,6 +91,7 @@ def build(
         on_stop=[keeper.close],
         migrations_package="audit",
     )
+    return server
 
 
 def run(arguments: list[str]) -> int:

@@ -65,6 +65,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             log.require_room(tree, len(fresh))
             if fresh:
                 records = await self._committed(tx, fresh)
+                self._keeper.require_agreement(tree.size)
                 await store.append(tx, log.extend(tree, records, now, signer))
                 if newest is not None and signer.verifier.signer_of(newest.note) is not signer.verifier:
                     await outbox.note(
@@ -181,4 +182,6 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
     async def VerifyLog(
         self, request: audit_pb2.VerifyLogRequest, context: Context
     ) -> audit_pb2.VerifyLogResponse:
-        return wire.verdict(await verification.verify(self._db, self._signer.verifier))
+        found = await verification.verify(self._db, self._signer.verifier)
+        await self._keeper.compare_soon()
+        return wire.verdict(found.beside(self._keeper.contradictions))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.config import Address, DatabaseConfig, setting
+from chassis.config import Address, DatabaseConfig, setting, url_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Config(DatabaseConfig):
     witness: str = setting(
         "MCPANEL_AUDIT_WITNESS",
         default="",
-        secret=True,
+        secret=url_credentials,
         help="where checkpoints are kept besides: folders, s3://, gs://, az:// or git+https:// URLs, by commas",
     )
 

@@ -1,10 +1,12 @@
 """What the action log is made of."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final, TypeAlias
 
+MOST_PROBLEMS: Final = 100
+"""How many problems a verification names."""
 ARCHIVED: Final = "ACTION_LOG_ARCHIVED"
 """The action of an entry that says which part of the log lies in a file now."""
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -140,6 +142,8 @@ class ProblemKind(Enum):
     ENTRY_MISSING = "ENTRY_MISSING"
     CHECKPOINT_MISMATCH = "CHECKPOINT_MISMATCH"
     SIGNATURE_INVALID = "SIGNATURE_INVALID"
+    HISTORY_FORKED = "HISTORY_FORKED"
+    LOG_TRUNCATED = "LOG_TRUNCATED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +164,7 @@ class Verdict:
     root_hash: bytes
     problems: tuple[Problem, ...]
     first: int = 0
+
+    def beside(self, contradictions: tuple[Problem, ...]) -> "Verdict":
+        """The verdict with what witnesses contradict in front."""
+        return replace(self, problems=(*contradictions, *self.problems)[:MOST_PROBLEMS])

@@ -12,7 +12,7 @@ from typing import Final
 
 from audit import merkle, store
 from audit.checkpoint import NoteInvalid, Verifier
-from audit.domain import ARCHIVED, Checkpoint, Problem, StoredEntry, Verdict
+from audit.domain import ARCHIVED, MOST_PROBLEMS, Checkpoint, Problem, StoredEntry, Verdict
 from audit.domain import ProblemKind as Kind
 from audit.examination import Stretch, examine
 from audit.log import Extent, trusted_tree
@@ -22,7 +22,6 @@ from chassis.database import Database
 
 WINDOW: Final = 2048
 """How many entries are read at once: at least twice the largest batch, so that a window holds a checkpoint."""
-MOST_PROBLEMS: Final = 100
 _UNTIL_RECORDED: Final = timedelta(minutes=5)
 """How long it may take until the log says that a part of it was archived."""
 

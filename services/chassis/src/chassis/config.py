@@ -10,10 +10,11 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -108,15 +109,16 @@ def setting(
     *,
     default: Any = _REQUIRED,
     help: str = "",  # noqa: A002
-    secret: bool = False,
+    secret: bool | Callable[[str], Sequence[str]] = False,
     unsafe: Callable[[Any], str] | None = None,
 ) -> Any:
     """A dataclass field read from the environment variable `name`.
 
     `default` is given as text, as the environment would, or as a value of the field's type; without one the
     name is required. `help` is shown when the value is missing or invalid. A `secret` stays out of the
-    repr, is masked in logs, and may be given as a file that `<name>_FILE` names. `unsafe` says why a value is
-    refused with `MCPANEL_PROFILE=production`; an empty text lets it pass.
+    repr, is masked in logs, and may be given as a file that `<name>_FILE` names; where only parts of it are
+    secret, a function gives those to be masked. `unsafe` says why a value is refused with
+    `MCPANEL_PROFILE=production`; an empty text lets it pass.
     """
     metadata = {"env": name, "help": help, "secret": secret, "unsafe": unsafe}
     if default is _REQUIRED:
@@ -216,7 +218,7 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
         if name is None:
             continue
         try:
-            text = _text(environ, name, secret=field.metadata["secret"])
+            text = _text(environ, name, secret=bool(field.metadata["secret"]))
         except OSError as error:
             problems.append(f"{name}_FILE cannot be read: {error.strerror}")
             continue
@@ -277,12 +279,27 @@ def load_or_exit(cls: type[T]) -> T:
 
 def secrets(config: object) -> list[str]:
     """The values of the config's secret fields, for the log's masker."""
-    found = []
+    found: list[str] = []
     for field in dataclasses.fields(config):  # type: ignore[arg-type]  # every config is a dataclass
         value = getattr(config, field.name)
-        if field.metadata.get("secret") and isinstance(value, str) and value:
-            found.append(value)
+        secret = field.metadata.get("secret")
+        if secret and isinstance(value, str) and value:
+            found += secret(value) if callable(secret) else [value]
     return found
+
+
+def url_credentials(text: str) -> list[str]:
+    """What nobody may read of addresses with commas between: passwords, users without one, queries."""
+    found = set[str]()
+    for address in filter(None, map(str.strip, text.split(","))):
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            found.add(address)
+            continue
+        who = parts.netloc.rpartition("@")[0]
+        found |= {who, who.partition(":")[2], parts.query, parts.fragment}
+    return sorted(found - {"", "git"})
 
 
 def load_dotenv(start: Path | None = None) -> Path | None:

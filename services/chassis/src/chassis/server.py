@@ -140,6 +140,15 @@ class Server:
             extra={"address": str(self.config.listen), "port": self.port, "services": self.services},
         )
 
+    async def report(self, *, serving: bool) -> None:
+        """Makes health say whether the services, by their names, do what they are for.
+
+        Of the process, the empty name, it goes on to say SERVING: it can still be asked what is wrong.
+        """
+        status = health_pb2.HealthCheckResponse
+        for service in self.services:
+            await self.health.set(service, status.SERVING if serving else status.NOT_SERVING)
+
     def _bind(self) -> int:
         listen, folder = str(self.config.listen), self.config.tls_dir
         if not folder:

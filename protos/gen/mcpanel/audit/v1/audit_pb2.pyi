@@ -369,12 +369,16 @@ class LogProblem(_message.Message):
         ENTRY_MISSING: _ClassVar[LogProblem.Kind]
         CHECKPOINT_MISMATCH: _ClassVar[LogProblem.Kind]
         SIGNATURE_INVALID: _ClassVar[LogProblem.Kind]
+        HISTORY_FORKED: _ClassVar[LogProblem.Kind]
+        LOG_TRUNCATED: _ClassVar[LogProblem.Kind]
     KIND_UNSPECIFIED: LogProblem.Kind
     ENTRY_CHANGED: LogProblem.Kind
     LEAF_CHANGED: LogProblem.Kind
     ENTRY_MISSING: LogProblem.Kind
     CHECKPOINT_MISMATCH: LogProblem.Kind
     SIGNATURE_INVALID: LogProblem.Kind
+    HISTORY_FORKED: LogProblem.Kind
+    LOG_TRUNCATED: LogProblem.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ACTION_LOG_ID_FIELD_NUMBER: _ClassVar[int]

@@ -169,8 +169,8 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyLog(self, request, context):
-        """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
-        that do not fit.
+        """Recomputes the whole tree from the entries and compares it with what was signed, and the log with what its
+        witnesses keep. Names the first entries that do not fit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,8 +73,8 @@ class AuditServiceStub:
     values are those of `address:` and the client's address.
     """
     VerifyLog: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]
-    """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
-    that do not fit.
+    """Recomputes the whole tree from the entries and compares it with what was signed, and the log with what its
+    witnesses keep. Names the first entries that do not fit.
     """
 
 @_typing.type_check_only
@@ -122,8 +122,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     values are those of `address:` and the client's address.
     """
     VerifyLog: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifyLogRequest, _audit_pb2.VerifyLogResponse]  # type: ignore[assignment]
-    """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
-    that do not fit.
+    """Recomputes the whole tree from the entries and compares it with what was signed, and the log with what its
+    witnesses keep. Names the first entries that do not fit.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -228,8 +228,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.VerifyLogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.VerifyLogResponse, _abc.Awaitable[_audit_pb2.VerifyLogResponse]]:
-        """Recomputes the whole tree from the entries and compares it with what was signed. Names the first entries
-        that do not fit.
+        """Recomputes the whole tree from the entries and compares it with what was signed, and the log with what its
+        witnesses keep. Names the first entries that do not fit.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -6,7 +6,7 @@ rewritten. Then nothing is appended to it until a person has looked.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -16,12 +16,16 @@ from prometheus_client import Gauge
 from audit import log as audit_log
 from audit import store
 from audit.checkpoint import NoteInvalid, Statement, Verifier
-from audit.domain import Kept
+from audit.domain import Kept, Problem
+from audit.domain import ProblemKind as Kind
 from audit.witness.places import Place, PlaceUnreachable
 from chassis.database import Database
 from chassis.errors import DataLoss
 
 log = logging.getLogger(__name__)
+
+Report = Callable[[bool], Awaitable[None]]
+"""Is told whether the log fits what its witnesses keep."""
 
 INTERVAL: Final = 60.0
 MOST_BEHIND: Final = 1000
@@ -37,11 +41,18 @@ _KEPT_TIME: Final = Gauge(
 class Keeper:
     """Looks after the witnesses. `run()` is a background task."""
 
-    def __init__(self, db: Database, verifier: Callable[[], Verifier], places: Sequence[Place]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        verifier: Callable[[], Verifier],
+        places: Sequence[Place],
+        report: Report | None = None,
+    ) -> None:
         self._db = db
+        self._report = report
         self._verifier = verifier
         self._kept = {place: Kept(place.name) for place in places}
-        self._contradictions: dict[Place, str] = {}
+        self._contradictions: dict[Place, Problem] = {}
         self._compared = asyncio.Event()
         self._waited = False
 
@@ -50,6 +61,11 @@ class Keeper:
         """How each witness is."""
         return tuple(self._kept.values())
 
+    @property
+    def contradictions(self) -> tuple[Problem, ...]:
+        """What witnesses were found to keep that the log does not fit."""
+        return tuple(self._contradictions.values())
+
     async def approve(self) -> None:
         """Raises DataLoss LOG_DAMAGED when a witness contradicts the log. Waits, once, for the first comparison."""
         if self._kept and not self._compared.is_set() and not self._waited:
@@ -57,8 +73,21 @@ class Keeper:
                 async with asyncio.timeout(_START_SECONDS):
                     await self._compared.wait()
             self._waited = True
-        for why in self._contradictions.values():
-            raise audit_log.damaged(why)
+        self._refuse()
+
+    def require_agreement(self, tree_size: int) -> None:
+        """Raises DataLoss LOG_DAMAGED when a tree of this size, about to be signed, contradicts a witness.
+
+        It asks nobody: what was found since `approve` counts, and so does what a witness was last seen to have.
+        """
+        for place, known in self._kept.items():
+            if known.tree_size > tree_size:
+                self._contradicts(place, _truncated(place, known.tree_size, tree_size))
+        self._refuse()
+
+    def _refuse(self) -> None:
+        for problem in self._contradictions.values():
+            raise audit_log.damaged(problem.message)
 
     async def run(self) -> None:
         """Compares, then keeps each minute's newest checkpoint, or that of a thousand entries, for ever."""
@@ -71,6 +100,7 @@ class Keeper:
             if loop.time() - carried >= INTERVAL or await self._behind() >= MOST_BEHIND:
                 await self.carry()
                 carried = loop.time()
+            await self._tell()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
@@ -83,10 +113,22 @@ class Keeper:
         """Compares the log with the newest checkpoint of every witness."""
         await asyncio.gather(*map(self._compare, self._kept))
         self._compared.set()
+        await self._tell()
+
+    async def compare_soon(self) -> None:
+        """Compares with what every witness answers within ten seconds; for the others counts what is known."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                await self.compare()
+        await self._tell()
 
     async def carry(self) -> None:
         """Takes the newest checkpoint to every witness that does not contradict the log."""
         await asyncio.gather(*map(self._carry, self._kept))
+
+    async def _tell(self) -> None:
+        if self._report is not None:
+            await self._report(not self._contradictions)
 
     async def _behind(self) -> int:
         async with self._db.read() as tx:
@@ -103,6 +145,7 @@ class Keeper:
             return False
         if note is None:
             self._contradictions.pop(place, None)
+            self._kept[place] = Kept(place.name)
             return True
         return await self._agrees(place, note)
 
@@ -110,34 +153,35 @@ class Keeper:
         try:
             kept = self._verifier().open(note)
         except NoteInvalid as error:
-            self._contradicts(
-                place, f"the witness {place.name} keeps a checkpoint that is not this log's: {error}"
-            )
+            why = f"the witness {place.name} keeps a checkpoint that is not this log's: {error}"
+            self._contradicts(place, Problem(Kind.SIGNATURE_INVALID, 0, why))
             return False
-        why = await self._contradiction(kept)
-        if why:
-            self._contradicts(
-                place, f"the witness {place.name} keeps a checkpoint of {kept.tree_size} entries, {why}"
-            )
+        problem = await self._contradiction(place, kept)
+        if problem is not None:
+            self._contradicts(place, problem)
             return False
         self._contradictions.pop(place, None)
         self._seen(place, kept.tree_size)
         return True
 
-    async def _contradiction(self, kept: Statement) -> str:
-        """Why the log is no continuation of a signed tree; empty when it is one."""
+    async def _contradiction(self, place: Place, kept: Statement) -> Problem | None:
+        """Why the log is no continuation of a signed tree; None when it is one."""
         async with self._db.read() as tx:
             newest = await store.newest_checkpoint(tx)
             size = newest.tree_size if newest is not None else 0
             if kept.tree_size > size:
-                return f"but the log has {size}"
+                return _truncated(place, kept.tree_size, size)
             if kept.tree_size == 0:
-                return ""
+                return None
             try:
                 [root] = await store.hashes_over(tx, [(0, kept.tree_size)])
             except DataLoss:
-                return "and the log has lost hashes of that tree"
-        return "" if root == kept.root_hash else "and the log had other entries then"
+                why = _keeps(place, kept.tree_size, "and the log has lost hashes of that tree")
+                return Problem(Kind.CHECKPOINT_MISMATCH, kept.tree_size, why)
+        if root == kept.root_hash:
+            return None
+        why = _keeps(place, kept.tree_size, "and the log had other entries then")
+        return Problem(Kind.HISTORY_FORKED, kept.tree_size, why)
 
     async def _carry(self, place: Place) -> None:
         if not await self._compare(place):
@@ -164,9 +208,17 @@ class Keeper:
         self._kept[place] = Kept(place.name, before.tree_size, before.kept_at, why)
         log.warning("a witness cannot be reached", extra={"witness": place.name, "error": why})
 
-    def _contradicts(self, place: Place, why: str) -> None:
+    def _contradicts(self, place: Place, problem: Problem) -> None:
         before = self._kept[place]
-        self._kept[place] = Kept(place.name, before.tree_size, before.kept_at, why)
-        if self._contradictions.get(place) != why:
-            log.critical(why)  # not a format string
-        self._contradictions[place] = why
+        self._kept[place] = Kept(place.name, before.tree_size, before.kept_at, problem.message)
+        if self._contradictions.get(place) != problem:
+            log.critical(problem.message)  # not a format string
+        self._contradictions[place] = problem
+
+
+def _truncated(place: Place, kept: int, size: int) -> Problem:
+    return Problem(Kind.LOG_TRUNCATED, size, _keeps(place, kept, f"but the log has {size}"))
+
+
+def _keeps(place: Place, kept: int, why: str) -> str:
+    return f"the witness {place.name} keeps a checkpoint of {kept} entries, {why}"

@@ -38,9 +38,10 @@ def addresses(text: str) -> list[str]:
 
 
 def shown(url: str) -> str:
-    """The place's address without user and password."""
+    """The place's address without user, password and query."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "://" in url else url
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return bare.geturl() if "://" in url else url
 
 
 def first_line(error: BaseException) -> str:
