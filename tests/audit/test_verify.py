@@ -30,17 +30,17 @@ SIGNER = Signer.generate("test.local/audit")
 KEY = str(SIGNER.verifier)
 
 
-def of(*details: Mapping[str, Json], action: str = "MCP_CREATED") -> str:
+def of(*details: Mapping[str, Json], action: str = "MCP_CREATED", signer: Signer = SIGNER) -> str:
     """The export of a log with these details, in one batch."""
     found = [
         Record(record_id=f"r{at}", time=NOW, service="s", action=action, outcome="OK", details=dict(one))
         for at, one in enumerate(details)
     ]
-    added = log.extend(Frontier(), [*map(asdict, found)], NOW, SIGNER)
+    added = log.extend(Frontier(), [*map(asdict, found)], NOW, signer)
     parts: list[Exported | Milestone] = [*map(Exported, added.leaves), Milestone(added.checkpoint)]
     pieces = [
-        wire.export_header(Scope(None, added.checkpoint), "", NOW, SIGNER.verifier),
-        *(wire.exported(part, SIGNER.verifier) for part in parts),
+        wire.export_header(Scope(None, added.checkpoint), "", NOW, signer.verifier),
+        *(wire.exported(part, signer.verifier) for part in parts),
         wire.export_end(len(found)),
     ]
     return ndjson(pieces)
@@ -214,6 +214,56 @@ def test_nothing_stands_in_an_entry_that_its_hash_does_not_cover(verify: Verify,
 
     assert code == 1
     assert "ENTRY_CHANGED 1:" in said
+
+
+OTHER = str(Signer.generate("test.local/audit").verifier)
+
+
+@pytest.mark.parametrize("line", [0, -2])
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"origin": "test.local', '"origin": "elsewhere.local', "names the log 'elsewhere.local/audit'"),
+        ('"origin": "test.local/audit", ', "", "names the log ''"),
+        (f'"verifierKey": "{KEY}"', f'"verifierKey": "{OTHER}"', f"names the key '{OTHER}', which did not"),
+        (f'"verifierKey": "{KEY}"', '"verifierKey": "\\u001b[2J"', r"names the key '\x1b[2J', which did not"),
+        (
+            '"signedAt": "2026',
+            '"signedAt": "2027',
+            "says it was signed at 2027-01-31T12:00:00.000005+00:00, ",
+        ),
+    ],
+    ids=["another name", "no name", "another key", "no key", "another time"],
+)
+def test_what_stands_beside_a_signed_note_is_what_it_was_signed_with(
+    verify: Verify, line: int, old: str, new: str, why: str
+) -> None:
+    lines = THREE.splitlines()
+    for place in range(lines[line].count(old)):
+        parts = lines[line].split(old)
+        changed = old.join(parts[: place + 1]) + new + old.join(parts[place + 1 :])
+
+        code, said, _ = verify("\n".join([*lines[:line], changed, *lines[line:][1:]]))
+
+        assert code == 1
+        assert said.startswith("CHECKPOINT_MISMATCH 3: ")
+        assert why in said
+    assert old in lines[line]
+
+
+def test_what_nothing_signed_is_about_is_said_to_be_so(verify: Verify) -> None:
+    code, said, _ = verify(THREE.replace('"exportedAt": "2026', '"exportedAt": "2027'))
+
+    assert code == 0
+    assert "not signed: that it was made at 2027-01-31T12:00:00.000005+00:00\n" in said
+
+
+def test_a_key_that_signed_too_and_is_not_pinned_is_named(verify: Verify) -> None:
+    new = Signer.generate("test.local/audit")
+    both = of({"n": 1}, signer=new.joined([SIGNER], []))
+
+    assert f"also signed by {new.verifier}, which is not pinned" in verify(both)[1]
+    assert "also signed" not in verify(both, "--key", str(new.verifier))[1]
 
 
 @given(st.data())

@@ -175,7 +175,7 @@ def export_header(scope: Scope, wanted: str, now: datetime, verifier: Verifier) 
     """What an export begins with."""
     header = Piece.Header(
         origin=verifier.name,
-        verifier_key=str(verifier),
+        verifier_key=str(verifier.signer_of(scope.end.note)),
         checkpoint=checkpoint(scope.end, verifier),
         filter=wanted,
         exported_at=now,

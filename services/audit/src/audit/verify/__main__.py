@@ -140,7 +140,9 @@ def _summary(verdict: Verdict, kept: int, *, failed: bool) -> str:
     if verdict.personal:
         lines.append(f"personal values: {verdict.personal} shown, as they were committed to")
     if verdict.filter:
-        lines.append(f"chosen by {verdict.filter!r}: that none was left out is not proved")
+        lines.append(f"said to be chosen by {verdict.filter!r}: that none was left out is not proved")
+    lines += [f"also signed by {key}, which is not pinned: is it the log's?" for key in verdict.strangers]
+    lines += [f"not signed: {what}" for what in _unsigned(verdict)]
     outside = f", {verdict.beyond} lie outside of this part" if verdict.beyond else ""
     lines.append(
         f"kept checkpoints: {verdict.agreed} of {kept} agree{outside}"
@@ -148,6 +150,18 @@ def _summary(verdict: Verdict, kept: int, *, failed: bool) -> str:
         else "kept checkpoints: none given, so a log cut or signed anew would not be noticed"
     )
     return "\n".join(lines)
+
+
+def _unsigned(verdict: Verdict) -> list[str]:
+    """What the export says and nothing proves."""
+    found = []
+    if verdict.exported_at is not None:
+        found.append(f"that it was made at {verdict.exported_at.isoformat()}")
+    if verdict.undated:
+        found.append(
+            f"when {verdict.undated} of its checkpoints were signed: their last entries are not in it"
+        )
+    return found
 
 
 def _plain(text: str) -> str:

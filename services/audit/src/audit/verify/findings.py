@@ -68,3 +68,9 @@ class Verdict:
     newest: datetime | None
     """When the newest entry was recorded."""
     filter: str
+    strangers: tuple[str, ...]
+    """Keys that the export names, and that signed it too, but are not pinned."""
+    exported_at: datetime | None
+    """When it says it was made: nothing signed is about that."""
+    undated: int
+    """Of how many checkpoints nothing signed says when they were signed: the entry recorded with them is not there."""

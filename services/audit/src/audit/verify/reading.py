@@ -59,6 +59,10 @@ class Note:
     tree_size: int
     root_hash: bytes
     text: str
+    origin: str
+    verifier_key: str
+    signed_at: datetime | None
+    """When it is said to have been signed, which no signature is about; None where nothing is said."""
     frontier: tuple[bytes, ...] = ()
     """The complete subtrees it is said to consist of, where they were sent."""
 
@@ -72,6 +76,8 @@ class Header:
     start: Note | None
     checkpoint: Note
     filter: str
+    exported_at: datetime | None
+    """When it is said to have been made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,7 @@ def _header(body: dict[str, Any]) -> Header:
         _signed(_get(body, "start", dict)) if start is not None else None,
         _note(_get(body, "checkpoint", dict)),
         _get(body, "filter", str),
+        _said(body, "exportedAt"),
     )
 
 
@@ -148,7 +155,15 @@ def _signed(body: dict[str, Any]) -> Note:
 
 def _note(body: dict[str, Any], frontier: tuple[bytes, ...] = ()) -> Note:
     _known(body, _CHECKPOINT, "the checkpoint")
-    return Note(_number(body, "treeSize"), _hash(body.get("rootHash")), _get(body, "note", str), frontier)
+    return Note(
+        _number(body, "treeSize"),
+        _hash(body.get("rootHash")),
+        _get(body, "note", str),
+        _get(body, "origin", str),
+        _get(body, "verifierKey", str),
+        _said(body, "signedAt"),
+        frontier,
+    )
 
 
 def _end(body: dict[str, Any]) -> End:
@@ -215,6 +230,11 @@ def _time(body: dict[str, Any], key: str) -> datetime:
     except ValueError:
         pass
     raise LineInvalid(f"{key} {text[:40]!r} is not a time in UTC, to the microsecond")
+
+
+def _said(body: dict[str, Any], key: str) -> datetime | None:
+    """A time that may be left out."""
+    return _time(body, key) if body.get(key) is not None else None
 
 
 def _get(body: dict[str, Any], key: str, kind: type[T]) -> T:
