@@ -1,5 +1,6 @@
 """Secrets: where they lie, who may refer to them, and that nobody ever sees one."""
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from chassis import logs, vault
 from chassis.errors import Denied, Invalid, Precondition, ServiceError
+from chassis.rewrap import Rotation
 from chassis.vault import Vault
 from datasources.references import References
 from datasources.tables import metadata
@@ -26,12 +28,40 @@ async def test_rotation_wraps_every_secret_anew(world: World, target: Target) ->
     await world.create(target.data_source())
     vault.rotate(world.config.master_key)
 
-    world.service.vault.reload()
-    wrapped = await world.service.rotation.rewrap()
+    wrapped = await world.service.rotation.look()
 
     assert wrapped == 1
-    assert await world.service.rotation.rewrap() == 0
+    assert await world.service.rotation.look() == 0
     assert await world.value("SELECT 1") == 1.0
+
+
+async def test_rotation_is_on_record_once_with_which_key_became_which_and_how_many_were_wrapped(
+    world: World, target: Target
+) -> None:
+    await world.create(target.data_source())
+    await world.create(target.data_source("another"))
+    vault.rotate(world.config.master_key)
+    replica = Rotation(
+        world.service.db,
+        Vault(world.config.master_key),
+        world.service.rotation._places,
+        service="datasources",
+    )
+
+    await asyncio.gather(world.service.rotation.look(), replica.look())
+    await replica.look()
+
+    entries = [one for one in await world.records() if one["entity_type"] == "master_key"]
+    [rotated] = [one for one in entries if one["action"] == "MASTER_KEY_ROTATED"]
+    first, second = world.service.vault.key_ids.values()
+    assert rotated["details"] == {
+        "old": {"version": 1, "key_id": first},
+        "new": {"version": 2, "key_id": second},
+    }
+    assert rotated["actor"]["id"] == "datasources"
+    wrapped = [one["details"] for one in entries if one["action"] == "SECRETS_REWRAPPED"]
+    assert sum(one["count"] for one in wrapped) == 2
+    assert wrapped[-1] == {"version": 2, "count": wrapped[-1]["count"], "left": 0}
 
 
 async def test_without_its_master_key_a_secret_does_not_open(world: World, target: Target) -> None:

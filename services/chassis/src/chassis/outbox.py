@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -29,6 +30,7 @@ _SECRET_WORDS: Final = (
 _NOT_SECRET: Final = ("secret_ref", "token_count", "max_tokens", "page_token", "tokens")
 _LONGEST_TEXT: Final = 8192
 _LONGEST_AGENT: Final = 256
+_ONCE: Final = UUID("5b1f7c52-94c6-4d0f-9f39-2f8a2c6f0f3e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,20 @@ async def note(
     entity: tuple[str, str],
     details: Mapping[str, Any] | None = None,
     actor: Actor | None = None,
+    once: str = "",
 ) -> None:
-    """Records, in `tx`, what happened on the way of what the call itself is recorded for, or not at all."""
+    """Records, in `tx`, what happened on the way of what the call itself is recorded for, or not at all.
+
+    With `once`, its name in all the suite, the log has it one time, however often and by whomever it is recorded.
+    """
     body = _object(masked(details or {}))
-    await _put(tx, record(action, tx.now, tx.call, actor=actor, entity=entity, details=body))
+    entry = record(action, tx.now, tx.call, actor=actor, entity=entity, details=body)
+    if once:
+        entry["record_id"] = str(uuid5(_ONCE, f"{action}/{once}"))
+        await tx.execute(add_statement(entry, tx.tables.outbox).on_conflict_do_nothing())
+        tx.outboxed += 1
+    else:
+        await _put(tx, entry)
 
 
 async def _put(tx: Transaction, entry: Mapping[str, Json]) -> None:

@@ -66,6 +66,15 @@ class Vault:
         """The version that new secrets are wrapped with."""
         return self._key.newest
 
+    @property
+    def key_ids(self) -> dict[int, str]:
+        """What each version may be called by, lowest first: it says nothing about the key but which one it is."""
+        named = b"mcpanel master key id v1"
+        return {
+            version: hmac.digest(key, named, "sha256")[:8].hex()
+            for version, key in sorted(self._key.versions.items())
+        }
+
     def repeat_key(self) -> bytes:
         """What the stored hashes of requests are keyed with; the oldest version's, so that it outlives a new one."""
         oldest = self._key.versions[min(self._key.versions)]

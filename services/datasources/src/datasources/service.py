@@ -58,7 +58,7 @@ def build(
     connections = Connections(guard, credentials, pools, config.tls_roots)
     sharing = Sharing(IdentityServiceStub(identity), grants, _READ)
     servicer = DataSources(db, vault, references, connections, pools, sharing=sharing)
-    rotation = Rotation(db, vault, [Place.of(secrets, "data_source_id")])
+    rotation = Rotation(db, vault, [Place.of(secrets, "data_source_id")], service="datasources")
     server = Server(
         config,
         [(datasources_pb2_grpc.add_DataSourceServiceServicer_to_server, servicer)],

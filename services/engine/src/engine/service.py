@@ -102,7 +102,8 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     )
     vault = Vault(config.master_key)
     automation = Automation(owners, firing, Receiving(db, starter, owners, vault))
-    rotation = Rotation(db, vault, [Place.of(triggers, "id"), Place.of(triggers, "id", "old_")])
+    sealed = [Place.of(triggers, "id"), Place.of(triggers, "id", "old_")]
+    rotation = Rotation(db, vault, sealed, service="engine")
     workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
     watchers = Watchers(Watcher(db, reads, hub, pace), feed)
