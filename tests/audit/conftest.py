@@ -119,8 +119,8 @@ Start = Callable[..., Awaitable[World]]
 async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
     """`await start()` serves; called again, it starts another replica over the same database with the same key.
 
-    With `witness` its checkpoints are kept there too; with `relaying` its own outbox goes where it goes in the suite,
-    to itself.
+    With `archive` it takes what is older than `keep_days` there; with `witness` its checkpoints are kept there too;
+    with `relaying` its own outbox goes where it goes in the suite, to itself.
     """
     url = postgres.create_database("audit", migrate="audit")
     signer = Signer.generate(ORIGIN)
@@ -134,6 +134,8 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
             *,
             relaying: bool = False,
             witness: str = "",
+            archive: str = "",
+            keep_days: int = 365,
             pace: Pace | None = None,
             signing: Signing | None = None,
         ) -> World:
@@ -143,6 +145,8 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
                 metrics_listen=None,
                 database_url=url,
                 witness=witness,
+                archive=archive,
+                keep_days=keep_days,
                 origin=ORIGIN,
             )
             db = Database(url, metadata, name="audit")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from audit import archiving
-from audit.archiving import Archive, SegmentBroken
+from audit.__main__ import run as audit
+from audit.archiving import Archive, Archivist, SegmentBroken
 from audit.domain import Segment
 from audit.merkle import verify_inclusion
 from audit.witness.shelf import Shelf
@@ -59,6 +60,64 @@ async def test_what_is_old_becomes_files_that_verify_offline(log_of_9: World, tm
         verdict = judged(gzip.decompress(path.read_bytes()).decode(), log_of_9.signer.verifier, part=True)
         assert (verdict.problems, verdict.first, verdict.entries) == ((), one.first, one.end - one.first)
     assert [one.index for one in (await log_of_9.page()).action_logs] == [8, 7, 6]
+
+
+async def test_the_service_archives_by_itself_what_it_does_not_have_to_keep(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archivist.archive
+
+    async def a_month_later(self: Archivist, before: datetime) -> bool:
+        return await archive(self, before + timedelta(days=31))
+
+    monkeypatch.setattr(Archivist, "archive", a_month_later)
+    await (await start()).append(records(0, 3))
+
+    world = await start(archive=str(tmp_path), keep_days=30)
+
+    async with asyncio.timeout(60):
+        while (await world.page()).action_logs:
+            await asyncio.sleep(0.02)
+    assert len(files(tmp_path)) == 1
+
+
+async def test_an_archive_that_cannot_be_written_is_said_and_tried_again(
+    log_of_9: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = Shelf(str(tmp_path / "gone"), ORIGIN)
+    (tmp_path / "gone").rmdir()
+    (tmp_path / "gone").write_text("a file")
+    archivist = Archivist(log_of_9.db, lambda: log_of_9.signer, shelf, timedelta())
+
+    assert not await archivist.archive(datetime.now(UTC) + LATER)
+    (tmp_path / "gone").unlink()
+    assert await archivist.archive(datetime.now(UTC) + LATER)
+
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == [
+        "entries could not be archived"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["archive", "PLACE", "0"], "DAYS has to be a whole number from 1 to 3650, not '0'"),
+        (["archive", "PLACE", "x"], "DAYS has to be a whole number from 1 to 3650, not 'x'"),
+        (["archive", "PLACE"], "archive takes PLACE, a folder or a bucket (s3://...), and DAYS"),
+        (["rotate", "FILE", "3651"], "DAYS has to be a whole number from 0 to 3650, not '3651'"),
+        (["key"], "key takes FILE"),
+        (["migrate", "now"], "migrate takes nothing more"),
+        (["archives"], "there is no command 'archives'"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit(arguments) == 2
+
+    usage, said = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: python -m audit [migrate | ")
+    assert said.startswith(f"error: {why}")
 
 
 async def test_what_is_younger_is_verified_proved_exported_and_appended_to_as_before(

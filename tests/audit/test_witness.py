@@ -101,7 +101,7 @@ def names(folder: Path) -> list[str]:
     return sorted(one.name for one in folder.iterdir())
 
 
-@pytest.mark.parametrize("address", ["", " , ", "ftp://example.com/x", "/dev/null/x"])
+@pytest.mark.parametrize("address", ["", " , ", "ftp://example.com/x", "/dev/null/x", "s3:/bucket", "/proc"])
 def test_what_is_no_place_is_refused_by_name(address: str, tmp_path: Path) -> None:
     if not address.strip(" ,"):
         assert places(address, ORIGIN, tmp_path) == []

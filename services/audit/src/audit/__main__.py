@@ -11,7 +11,7 @@ from typing import Final
 
 from audit import keys
 from audit.api import AuditServicer
-from audit.archiving import Archive, SegmentBroken
+from audit.archiving import Archive, Archivist, SegmentBroken
 from audit.config import Config
 from audit.keys import Signing
 from audit.tables import metadata
@@ -29,6 +29,29 @@ _MOST_DAYS: Final = 3650
 _USAGE: Final = (
     "usage: python -m audit [migrate | key FILE | rotate FILE [DAYS, 30 unless given] | archive PLACE DAYS]\n"
 )
+_TAKES: Final = {
+    "migrate": "nothing more",
+    "key": "FILE, the path of audit.signing.key",
+    "rotate": "FILE, the path of audit.signing.key, and DAYS",
+    "archive": "PLACE, a folder or a bucket (s3://...), and DAYS: what is older goes there",
+}
+
+
+class _Misused(Exception):
+    """The arguments are none; the message says why."""
+
+
+def _days(text: str, least: int) -> timedelta:
+    """So many days. Raises _Misused."""
+    if text.isascii() and text.isdigit() and least <= int(text[:9]) <= _MOST_DAYS and len(text) < 9:
+        return timedelta(days=int(text))
+    raise _Misused(f"DAYS has to be a whole number from {least} to {_MOST_DAYS}, not {text!r}")
+
+
+def _misuse(command: str) -> str:
+    if command in _TAKES:
+        return f"{command} takes {_TAKES[command]}"
+    return f"there is no command {command!r}"
 
 
 async def serve(config: Config, signing: Signing) -> None:
@@ -72,7 +95,7 @@ def build(
 ) -> Server:
     """The service's server. `audit` is a channel to itself: its own refusals take everybody's way into the log.
 
-    Raises PlaceInvalid for a witness that is none.
+    Raises PlaceInvalid for a witness or an archive that is none, and ConfigError.
     """
     witnesses = places(config.witness, config.origin, config.home / "witness")
 
@@ -80,6 +103,7 @@ def build(
         await server.report(serving=fits)
 
     keeper = Keeper(db, lambda: signing().verifier, witnesses, report)
+    archiving = [] if not config.archive else [_archivist(config, db, signing).run]
     servicer = AuditServicer(db, signing, keeper, Watches(db, pace))
     server = Server(
         config,
@@ -87,11 +111,21 @@ def build(
         authenticator=authenticator,
         db=db,
         audit=audit,
-        background=[keeper.run],
+        background=[keeper.run, *archiving],
         on_stop=[keeper.close],
         migrations_package="audit",
     )
     return server
+
+
+def _archivist(config: Config, db: Database, signing: Signing) -> Archivist:
+    from audit.witness.shelf import Shelf  # noqa: PLC0415  # brings what only this needs
+
+    if not 0 < config.keep_days <= _MOST_DAYS:
+        raise ConfigError(
+            [f"MCPANEL_AUDIT_KEEP_DAYS {config.keep_days} is invalid: expected 1 to {_MOST_DAYS}"]
+        )
+    return Archivist(db, signing, Shelf(config.archive, config.origin), timedelta(days=config.keep_days))
 
 
 def run(arguments: list[str]) -> int:
@@ -108,16 +142,17 @@ def run(arguments: list[str]) -> int:
                 sys.stdout.writelines(f"{key}\n" for key in keys.read(Path(file)).verifier.keys)
             case ["rotate", file]:
                 sys.stdout.write(f"{keys.rotate(Path(file), datetime.now(UTC)).verifier}\n")
-            case ["rotate", file, days] if days.isascii() and days.isdigit() and int(days) <= _MOST_DAYS:
-                overlap = timedelta(days=int(days))
+            case ["rotate", file, days]:
+                overlap = _days(days, 0)
                 sys.stdout.write(f"{keys.rotate(Path(file), datetime.now(UTC), overlap).verifier}\n")
-            case ["archive", place, days] if (
-                days.isascii() and days.isdigit() and 0 < int(days) <= _MOST_DAYS
-            ):
-                asyncio.run(archive(load(Config), place, timedelta(days=int(days))))
+            case ["archive", place, days]:
+                age = _days(days, 1)
+                asyncio.run(archive(load(Config), place, age))
             case _:
-                sys.stderr.write(_USAGE)
-                return 2
+                raise _Misused(_misuse(arguments[0]))
+    except _Misused as error:
+        sys.stderr.write(f"{_USAGE}error: {error}\n")
+        return 2
     except (ConfigError, keys.KeyFileError, PlaceInvalid, PlaceUnreachable, SegmentBroken) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -5,12 +5,14 @@ commitments are about: these stay beside the log, where they can be forgotten. I
 recorded, and recorded before its entries go. Hashes and checkpoints stay, and with them every proof of what is younger.
 """
 
+import asyncio
 import gzip
 import hashlib
+import logging
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf import json_format
@@ -18,16 +20,22 @@ from google.protobuf import json_format
 from audit import exporting, store, wire
 from audit.checkpoint import Signer
 from audit.domain import ARCHIVED, Exported, Scope, Segment
+from audit.keys import Signing
 from audit.personal import Disclosure
 from audit.verify.judgement import Judge
+from audit.witness import PlaceUnreachable
 from chassis import outbox
 from chassis.database import Database
 
 if TYPE_CHECKING:  # it brings what only this needs
     from audit.witness.shelf import Shelf
 
+log = logging.getLogger(__name__)
+
 SEGMENT: Final = 50_000
 """How many entries a segment has, about."""
+_DAY: Final = 86_400.0
+_HOUR: Final = 3_600.0
 _CHUNK: Final = 5_000
 """How many entries go at once: nothing can be appended meanwhile."""
 _ITSELF: Final = outbox.Actor("audit", "service", "audit")
@@ -125,6 +133,34 @@ class Archive:
             async with self.db.begin(idempotent=False, audited=False) as tx:
                 if not await store.remove_archived(tx, _CHUNK):
                     return
+
+
+@dataclass(frozen=True, slots=True)
+class Archivist:
+    """Archives what is older than `age` once a day. `run` is a background task."""
+
+    db: Database
+    signing: Signing
+    shelf: "Shelf"
+    age: timedelta
+
+    async def run(self) -> None:
+        """Archives, and again after a day, or after an hour where it could not, for ever."""
+        while True:
+            done = await self.archive(datetime.now(UTC) - self.age)
+            await asyncio.sleep(_DAY if done else _HOUR)
+
+    async def archive(self, before: datetime) -> bool:
+        """Archives what is older than a time; whether it could be. What hindered it is in the service's log."""
+        try:
+            async for one in Archive(self.db, self.signing(), self.shelf).run(before):
+                log.info(
+                    "entries were archived", extra={"place": one.place, "first": one.first, "end": one.end}
+                )
+        except (PlaceUnreachable, SegmentBroken) as error:
+            log.error("entries could not be archived", extra={"place": self.shelf.name, "error": str(error)})
+            return False
+        return True
 
 
 def _line(piece: wire.Piece) -> str:

@@ -29,6 +29,18 @@ class Config(DatabaseConfig):
         help="where checkpoints are kept besides: folders, s3://, gs://, az:// or git+https:// URLs, by commas",
     )
 
+    archive: str = setting(
+        "MCPANEL_AUDIT_ARCHIVE",
+        default="",
+        secret=url_credentials,
+        help="the folder or bucket that old entries are taken into once a day, empty for none",
+    )
+    keep_days: int = setting(
+        "MCPANEL_AUDIT_KEEP_DAYS",
+        default=365,
+        help="how many days entries stay in the database, with MCPANEL_AUDIT_ARCHIVE",
+    )
+
     @property
     def keys(self) -> Path:
         """The folder of audit.signing.key."""

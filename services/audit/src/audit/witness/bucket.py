@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
-from audit.witness.places import PlaceInvalid, PlaceUnreachable, first_line, shown
+from audit.witness.places import PlaceInvalid, PlaceUnreachable, first_line, folder, shown
 
 T = TypeVar("T")
 _NAME: Final = re.compile(r"(\d{1,19})\.note", re.ASCII)
@@ -33,9 +32,7 @@ class Bucket:
         self._largest: int | None = None
         try:
             if "://" not in url:
-                path = Path(url).expanduser().resolve()
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                url = path.as_uri()
+                url = folder(url).as_uri()
             retry = {} if url.startswith("file:") else {"retry_config": _RETRY}
             self._store: Any = from_url(url, **retry)
         except (BaseError, ValueError, OSError) as error:

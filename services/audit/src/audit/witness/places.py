@@ -1,9 +1,12 @@
 """What a witness is, and how its address is read."""
 
 import re
+import tempfile
+from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:")
 _CREDENTIALS: Final = re.compile(r"://[^/@\s]*@")
 
 
@@ -35,6 +38,16 @@ class Place(Protocol):
 def addresses(text: str) -> list[str]:
     """The places of a setting, which are divided by commas."""
     return [part for one in text.split(",") if (part := one.strip())]
+
+
+def folder(text: str) -> Path:
+    """The folder at a path, made if there is none. Raises OSError, and ValueError for what is no path."""
+    if _SCHEME.match(text):
+        raise ValueError("an address needs two slashes behind its colon, as in s3://bucket")
+    path = Path(text).expanduser().resolve()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=path).close()  # whether it can be written
+    return path
 
 
 def shown(url: str) -> str:

@@ -1,6 +1,5 @@
 """A folder or a bucket for files that are written once."""
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -8,7 +7,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
-from audit.witness.places import PlaceInvalid, PlaceUnreachable, first_line, shown
+from audit.witness.places import PlaceInvalid, PlaceUnreachable, first_line, folder, shown
 
 
 class Shelf:
@@ -23,9 +22,7 @@ class Shelf:
         self.name = f"{shown(url).rstrip('/')}/{self._folder}"
         try:
             if "://" not in url:
-                path = Path(url).expanduser().resolve()
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                url = path.as_uri()
+                url = folder(url).as_uri()
             self._store: Any = from_url(url)
         except (BaseError, ValueError, OSError) as error:
             raise PlaceInvalid(f"{shown(url)} is no place for segments: {first_line(error)}") from None
