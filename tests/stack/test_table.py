@@ -1,6 +1,7 @@
 """Each process gets what it needs and nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -124,6 +125,35 @@ def test_further_engines_and_workers_share_a_name_and_have_listeners_of_their_ow
     assert [name for name in env if env[name].get("MCPANEL_SLOTS") == "7"] == ["worker_2"]
     assert len({port for _, port in site.ports.items()}) == len(site.ports.items())
     assert Ports.from_recorded(dict(site.ports.items())) == site.ports
+
+
+def test_production_names_every_setting_that_any_process_refuses_before_one_is_started(site: Site) -> None:
+    refused = {
+        "MCPANEL_LOG_LEVEL": "DEBUG",
+        "MCPANEL_REFLECTION": "on",
+        "MCPANEL_CORS_ORIGINS": "*",
+        "MCPANEL_ALLOWED_HOSTS": "*",
+        "MCPANEL_ISOLATION": "limits",
+        "MCPANEL_SELF_REGISTRATION": "true",
+        "MCPANEL_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "MCPANEL_EDGE_HOST": "0.0.0.0",  # noqa: S104
+        "MCPANEL_ENGINE__FAILPOINTS": "commit.before=kill",
+        "MCPANEL_AUDIT__LISTEN": "0.0.0.0:1",
+        "MCPANEL_PROFILE": "production",
+    }
+    entries = table.table(refused)
+
+    with pytest.raises(StackError) as caught:
+        table.checked(Site(site.home, site.ports, refused), entries)
+    edge = table.checked(Site(site.home, site.ports, {"MCPANEL_PROFILE": "production"}), entries)
+
+    problems = str(caught.value).split("; ")
+    named = {line.partition(" ")[0].partition("=")[0]: line for line in problems if "is refused with" in line}
+    words = {re.sub("(ENGINE|AUDIT)__", "", name) for name in refused}
+    assert named.keys() == words - {"MCPANEL_PROFILE"}
+    assert named["MCPANEL_FAILPOINTS"].endswith("(engine)")
+    assert named["MCPANEL_LISTEN"].endswith("(audit)")
+    assert edge.profile == "production"
 
 
 @pytest.mark.parametrize("count", ["0", "17", "-1", "two"])

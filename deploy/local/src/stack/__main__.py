@@ -13,13 +13,12 @@ from pathlib import Path
 
 from chassis.config import load_dotenv
 from stack import rotation, status
-from stack.config import EdgeConfig
 from stack.errors import StackError
 from stack.home import Home, Lock
 from stack.memory import is_alive
 from stack.ports import Ports
 from stack.supervisor import Supervisor
-from stack.table import Entry, Site, table
+from stack.table import Entry, Site, checked, table
 
 _OLDEST, _NEWEST = (3, 11), (3, 15)
 
@@ -86,7 +85,7 @@ def require_python(version: tuple[int, ...]) -> None:
 def bring_up(home: Home, entries: Sequence[Entry]) -> int:
     """Run the stack in the foreground until a signal."""
     site = Site(home, Ports.from_environment(os.environ), os.environ)
-    edge = EdgeConfig.from_environment(site.environ)  # what is wrong with it is said before anything starts
+    edge = checked(site, entries)  # what is wrong with it is said before anything starts
     scheme = "http" if edge.certificate is None else "https"
     begun = time.monotonic()
 

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -76,13 +76,24 @@ class EdgeConfig:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "EdgeConfig":
         """The settings in the environment. Raises StackError naming every bad one."""
+        found, problems = cls.examined(environ)
+        if found is None or problems:
+            raise StackError("; ".join(problems))
+        return found
+
+    @classmethod
+    def examined(cls, environ: Mapping[str, str]) -> "tuple[EdgeConfig | None, list[str]]":
+        """The settings, where they can be read at all, and every bad one."""
         try:
             found = load(cls, environ)
         except ConfigError as error:
-            raise StackError("; ".join(error.problems)) from error
-        if problems := _problems(found):
-            raise StackError("; ".join(problems))
-        return found
+            try:
+                lenient = load(cls, {**environ, "MCPANEL_PROFILE": "local"})
+            except ConfigError:
+                return None, error.problems
+            strict = replace(lenient, profile="production")
+            return None, [*error.problems, *_problems(strict)]
+        return found, _problems(found)
 
 
 def _problems(config: EdgeConfig) -> list[str]:

@@ -4,6 +4,7 @@ A process gets the environment named here and nothing else: its own database, it
 calls. The worker gets neither a database nor NATS.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from stack import envoy, prepare, secrets
 from stack.child import base_environment, spawn
 from stack.config import EdgeConfig
+from stack.errors import StackError
 from stack.home import Home
 from stack.nats import Nats
 from stack.ports import Ports, replicas
@@ -317,6 +319,39 @@ def table(environ: Mapping[str, str]) -> tuple[Entry, ...]:
         "worker": [_worker(f"worker_{number}") for number in range(2, replicas(environ, "worker") + 1)],
     }
     return tuple(one for entry in TABLE for one in (entry, *further.get(entry.name, ())))
+
+
+def checked(site: Site, entries: Sequence[Entry]) -> EdgeConfig:
+    """The edge's settings. Raises StackError naming what is wrong with them and, with MCPANEL_PROFILE=production, every
+    setting that any process would refuse: each would else say so only when it is started, one after the other.
+    """
+    edge, problems = EdgeConfig.examined(site.environ)
+    if site.environ.get("MCPANEL_PROFILE") == "production":
+        problems += _refused(site, [entry.name for entry in entries])
+    if edge is None or problems:
+        raise StackError("; ".join(problems))
+    return edge
+
+
+def _refused(site: Site, names: Sequence[str]) -> list[str]:
+    """What our own processes would refuse. They are asked in a process of their own, as they are run in one."""
+    environs: dict[str, dict[str, dict[str, str]]] = {}
+    for name in names:
+        if (package := process_name(name)) in CERTIFIED:
+            extra = _external(site) if package == "datasources" else {}
+            environs.setdefault(package, {})[name] = environment(site, name, extra)
+    done = subprocess.run(
+        [sys.executable, "-m", "chassis.production"],
+        input=json.dumps(environs),
+        env=base_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StackError(f"the settings cannot be examined: {done.stderr.strip().rpartition(chr(10))[2]}")
+    found: list[str] = json.loads(done.stdout)
+    return found
 
 
 def log_of(site: Site, name: str) -> Path:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 _REQUIRED: Final = object()
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
+_REFUSED: Final = "is refused with MCPANEL_PROFILE=production"
 _TARGETS: Final = ("unix:", "ipv4:")
 
 
@@ -239,12 +240,24 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
             continue
         unsafe = field.metadata["unsafe"]
         if production and unsafe is not None and (why := unsafe(values[field.name])):
-            problems.append(f"{name}={text} is refused with MCPANEL_PROFILE=production: {why}")
+            problems.append(f"{name}={text} {_REFUSED}: {why}")
     if production:
         problems += _in_the_clear(cls, values)
     if problems:
         raise ConfigError(problems)
     return cls(**values)
+
+
+def refused(cls: type, environ: Mapping[str, str]) -> list[str]:
+    """What the profile `production` refuses in an environment, whatever else is missing or wrong in it."""
+    found = (
+        [f"MCPANEL_FAILPOINTS {_REFUSED}: they kill processes"] if environ.get("MCPANEL_FAILPOINTS") else []
+    )
+    try:
+        load(cls, {**environ, "MCPANEL_PROFILE": "production"})
+    except ConfigError as error:
+        found += [problem for problem in error.problems if _REFUSED in problem]
+    return found
 
 
 def _in_the_clear(cls: type, values: Mapping[str, Any]) -> list[str]:
@@ -253,7 +266,7 @@ def _in_the_clear(cls: type, values: Mapping[str, Any]) -> list[str]:
         return []
     names = {field.name: field.metadata.get("env", "") for field in dataclasses.fields(cls)}
     return [
-        f"{names[field]}={values[field]} is refused with MCPANEL_PROFILE=production: without certificates "
+        f"{names[field]}={values[field]} {_REFUSED}: without certificates "
         "(MCPANEL_TLS_DIR) keys and tokens would cross the network in the clear"
         for field in ("listen", "http_listen")
         if field in values and not values[field].is_local
