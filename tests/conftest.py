@@ -1,6 +1,6 @@
 """Fixtures for every test: the real servers, started once a session and gone with it, whatever ends it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
 from tests.support.stack import Stack
 
-ALONE = ("system/test_kills.py", "system/test_mutual_tls.py")  # have stacks of their own
+DOOMED = ("system/test_kills.py", "system/test_mutual_tls.py")
+"""They use the stack that is broken; what else is in `system`, the one that is not."""
 SLOWEST_FIRST = (
-    *ALONE,
+    *DOOMED,
     "system",
     "engine/test_dispatch.py",
     "engine/test_runs.py",
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Shares the tests out by files; those that use the session's stack count as one file."""
+    """Shares the tests out by files; those that use the same stack count as one file."""
     from xdist.scheduler import (  # type: ignore[import-untyped]  # noqa: PLC0415 - `pytest` alone does without
         LoadFileScheduling,
     )
@@ -50,7 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Sharing(LoadFileScheduling):  # type: ignore[misc]  # as untyped as its module
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "the stack" if "/system/" in file and not file.endswith(ALONE) else file
+            if file.endswith(DOOMED):
+                return "the doomed stack"
+            return "the stack" if "/system/" in file else file
 
     config.option.loadscopereorder = False  # the order is ours
     return Sharing(config, log)
@@ -74,24 +77,8 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The session's whole stack. Don't kill anything in it: `make_stack` is for that."""
+    """The session's whole stack. Don't kill anything in it: `doomed` is for that."""
     whole = Stack(tmp_path_factory.mktemp("stack"))
     whole.start()
     yield whole
     whole.stop()
-
-
-@pytest.fixture
-def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """Makes and starts stacks of the test's own: `make_stack(MCPANEL_ENGINE__LEASE="5s")`."""
-    made: list[Stack] = []
-
-    def make(**settings: str) -> Stack:
-        one = Stack(tmp_path / f"stack{len(made)}", **settings)
-        made.append(one)
-        one.start()
-        return one
-
-    yield make
-    for one in made:
-        one.stop()

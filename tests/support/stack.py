@@ -1,6 +1,6 @@
 """Whole stacks for tests: the processes of `make up`, on free ports, in a home of their own.
 
-`stack` (a fixture) is shared by a whole test run; a test that kills makes its own with `make_stack`.
+`stack` (a fixture) is shared by a whole test run; tests that kill share `doomed`.
 """
 
 import os

@@ -1,12 +1,29 @@
 """Callers at the door of the session's stack."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.support.stack import Stack
 from tests.system.console import Console, fresh
+
+SLOTS = 50
+"""How many steps the doomed stack runs at once."""
+
+
+@pytest.fixture(scope="session")
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack to break things in, with short leases, whose processes show each other certificates."""
+    stack = Stack(
+        tmp_path_factory.mktemp("doomed"),
+        MCPANEL_TLS="mutual",
+        MCPANEL_ENGINE__LEASE_SECONDS="3",
+        MCPANEL_WORKER__WORKER_SLOTS=str(SLOTS),
+    )
+    stack.start()
+    yield stack
+    stack.stop()
 
 
 @pytest.fixture

@@ -1,29 +1,14 @@
 """kill -9 of each process while a run is RUNNING: it still ends in SUCCESS, gapless, once, and on record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.support.stack import Stack
+from tests.system.conftest import SLOTS
 from tests.system.console import Console, assert_gapless
-
-LEASE = "3"
-SLOTS = 50
-
-
-@pytest.fixture(scope="module")
-def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack to kill things in, with short leases."""
-    stack = Stack(
-        tmp_path_factory.mktemp("doomed"),
-        MCPANEL_ENGINE__LEASE_SECONDS=LEASE,
-        MCPANEL_WORKER__WORKER_SLOTS=str(SLOTS),
-    )
-    stack.start()
-    yield stack
-    stack.stop()
 
 
 @pytest.fixture

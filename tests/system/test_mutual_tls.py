@@ -1,7 +1,5 @@
 """A stack whose processes show each other certificates."""
 
-from collections.abc import Callable
-
 import grpc
 import pytest
 
@@ -12,19 +10,18 @@ from tests.system.console import Console
 
 
 async def test_everything_works_over_mutual_tls_nothing_without_and_certificates_change_meanwhile(
-    make_stack: Callable[..., Stack],
+    doomed: Stack,
 ) -> None:
-    stack = make_stack(MCPANEL_TLS="mutual")
-    async with stack.http() as http:
+    async with doomed.http() as http:
         console = Console(http, patience=30)
         code = await console.python("def main() -> str:\n    return 'safe'\n")
         flow = await console.workflow(f"name: NAME\nsteps:\n  - {{id: a, component: {code}}}\n")
 
         before = await console.finish(await console.start(flow["name"]))
         for process in CERTIFIED:
-            (stack.home.path / "certificates" / process).unlink()
-        made = certificates.ensure(stack.home.path / "certificates", CERTIFIED)
-        stack.wait_restarted("registry", stack.kill("registry"))
+            (doomed.home.path / "certificates" / process).unlink()
+        made = certificates.ensure(doomed.home.path / "certificates", CERTIFIED)
+        doomed.wait_restarted("registry", doomed.kill("registry"))
         run = await console.start(flow["name"])
         after = await console.finish(run)
         events = await console.events(run)
@@ -33,12 +30,12 @@ async def test_everything_works_over_mutual_tls_nothing_without_and_certificates
         await console.call("POST", "/auth/register", json=who)
         login = await http.post("/auth/session", json=who)  # the gateway asks with a key of its own
 
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.ports.engine}") as plain:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{doomed.ports.engine}") as plain:
         read = plain.unary_unary(
             "/mcpanel.engine.v1.EngineService/ListRuns", request_serializer=bytes, response_deserializer=bytes
         )
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await read(b"", metadata=stack.metadata(), timeout=10)
+            await read(b"", metadata=doomed.metadata(), timeout=10)
 
     assert (before["status"], after["status"]) == ("SUCCESS", "SUCCESS")
     assert set(made) == set(CERTIFIED)
