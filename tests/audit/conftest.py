@@ -122,10 +122,10 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
     With `archive` it takes what is older than `keep_days` there; with `witness` its checkpoints are kept there too;
     with `relaying` its own outbox goes where it goes in the suite, to itself.
     """
-    url = postgres.create_database("audit", migrate="audit")
     signer = Signer.generate(ORIGIN)
     running: list[tuple[Server, list[ServiceChannel], Database]] = []
     with (
+        postgres.lend("audit") as url,
         tempfile.TemporaryDirectory(prefix="mcp", dir="/tmp") as sockets,
         psycopg.connect(url, autocommit=True) as owner,
     ):
@@ -164,7 +164,6 @@ async def serving(postgres: TestPostgres) -> AsyncIterator[Start]:
             for one in channels:
                 await one.close()
             await db.close()
-    postgres.drop_database(url)
 
 
 @pytest.fixture

@@ -163,14 +163,13 @@ async def world(postgres: TestPostgres, tmp_path: Path) -> AsyncIterator[World]:
 
 async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) -> AsyncIterator[World]:
     """The service with these settings, until it is no longer wanted."""
-    url = postgres.create_database("datasources", migrate="datasources")
     names: dict[str, Sequence[str]] = {}
     environ: dict[str, str] = {}
 
     async def resolver(host: str) -> Sequence[str]:
         return names.get(host, [host])
 
-    with tempfile.TemporaryDirectory(prefix="ds-") as socket:
+    with postgres.lend("datasources") as url, tempfile.TemporaryDirectory(prefix="ds-") as socket:
         address = f"unix:{socket}/s"
         config = load(
             Config,

@@ -140,12 +140,11 @@ async def engines(
     postgres: TestPostgres, nats: Nats, peers: Peers, socket: Callable[[], str], tmp_path: Path
 ) -> AsyncIterator[Engines]:
     """`await engines.start()` starts another replica."""
-    url = postgres.create_database("engine", migrate="engine")
-    all_of_them = Engines(url, nats.url, peers, socket, tmp_path)
-    yield all_of_them
-    for engine in list(all_of_them.started):
-        await all_of_them.stop(engine)
-    postgres.drop_database(url)
+    with postgres.lend("engine") as url:
+        all_of_them = Engines(url, nats.url, peers, socket, tmp_path)
+        yield all_of_them
+        for engine in list(all_of_them.started):
+            await all_of_them.stop(engine)
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """The test run's own PostgreSQL and NATS: the real servers, on free ports, in temporary folders."""
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
+import psycopg
 from psycopg import sql
 
 from chassis import migrations
@@ -10,9 +14,28 @@ from stack.nats import Nats
 from stack.ports import free_port
 from stack.postgres import SERVICES, Postgres, Role
 
+_VERSION_TABLE: Final = "alembic_version"
+_SHAPE: Final = """
+    SELECT string_agg(concat_ws(' ', relname, relkind, relnatts, relchecks, relhastriggers), ',' ORDER BY relname),
+        (SELECT string_agg(concat_ws(' ', tgname, tgenabled), ',' ORDER BY tgname) FROM pg_trigger)
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace
+"""
+_OTHERS: Final = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_TABLES: Final = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
+_COUNTERS: Final = """
+    SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+    FROM pg_sequences WHERE last_value IS NOT NULL
+"""
+
 
 class TestPostgres:
-    """A PostgreSQL. `server` stops, starts and kills it; `create_database` gives fresh databases."""
+    """A PostgreSQL. `server` stops, starts and kills it; `create_database` and `lend` give databases."""
 
     __test__ = False
 
@@ -20,6 +43,8 @@ class TestPostgres:
         self.server = Postgres(home, free_port(), durable=False)
         self._numbers = itertools.count(1)
         self._templates: dict[str, str] = {}
+        self._shapes: dict[str, Any] = {}
+        self._free: dict[str, list[str]] = {}
 
     def start(self) -> None:
         self.server.start()
@@ -35,6 +60,47 @@ class TestPostgres:
         database, role = f"{name}_{next(self._numbers)}", migrate or "test"
         self._create(database, role, template)
         return self.server.url(role, database)
+
+    @contextmanager
+    def lend(self, service: str) -> Iterator[str]:
+        """The URL of a database with the service's migrations and no rows, for one test.
+
+        It is emptied and lent again, for PostgreSQL takes longer to make one than most tests take; one whose schema was
+        changed is dropped.
+        """
+        free = self._free.setdefault(service, [])
+        url = free.pop() if free else self._new(service)
+        yield url
+        if self._emptied(url, service):
+            free.append(url)
+        else:
+            self.drop_database(url)
+
+    def _new(self, service: str) -> str:
+        url = self.create_database(service, migrate=service)
+        if service not in self._shapes:
+            with self._inside(url) as connection:
+                self._shapes[service] = connection.execute(_SHAPE).fetchone()
+                seeded = _filled(connection) - {_VERSION_TABLE}
+            assert not seeded, f"{service} could not be emptied: its migrations fill {seeded}"
+        return url
+
+    def _emptied(self, url: str, service: str) -> bool:
+        """Deletes every row, whoever is still connected; False where that would not make it as good as new."""
+        with self._inside(url) as connection:
+            connection.execute(_OTHERS)
+            connection.execute("set session_replication_role = replica")  # what is append-only, too
+            if connection.execute(_SHAPE).fetchone() != self._shapes[service]:
+                return False
+            if filled := _filled(connection) - {_VERSION_TABLE}:
+                names = sql.SQL(", ").join(map(sql.Identifier, sorted(filled)))
+                connection.execute(sql.SQL("truncate {} cascade").format(names))
+            connection.execute(_COUNTERS)
+        return True
+
+    def _inside(self, url: str) -> "psycopg.Connection[Any]":
+        database = url.rpartition("/")[2]
+        return psycopg.connect(self.server.url("postgres", database), autocommit=True)
 
     def drop_database(self, url: str) -> None:
         """Drop a database that `create_database` gave, whoever is still connected."""
@@ -60,6 +126,16 @@ class TestPostgres:
             connection.execute(
                 sql.SQL("revoke all on database {} from public").format(sql.Identifier(database))
             )
+
+
+def _filled(connection: "psycopg.Connection[Any]") -> set[str]:
+    """The tables that have rows."""
+    tables = [name for (name,) in connection.execute(_TABLES)]
+    each = sql.SQL(" union all ").join(
+        sql.SQL("select {} where exists (select from {})").format(name, sql.Identifier(name))
+        for name in tables
+    )
+    return {name for (name,) in connection.execute(each)}
 
 
 def start_postgres(home: Path) -> TestPostgres:
