@@ -6,7 +6,8 @@ import pytest
 from chassis.database import Database
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
-from tests.identity.conftest import World, bearer
+from tests.identity.conftest import World
+from tests.identity.keys import create, me
 from tests.identity.records import records
 
 
@@ -18,12 +19,7 @@ async def make(
 
 
 async def key_for(world: World, account: pb.ServiceAccount, **request: object) -> pb.CreateApiKeyResponse:
-    message = pb.CreateApiKeyRequest(**{"name": "ci", "service_account_id": account.id, **request})  # type: ignore[arg-type]  # a request's fields
-    return await world.stub.CreateApiKey(message, metadata=world.admin)
-
-
-async def me(world: World, key: str) -> pb.Principal:
-    return (await world.stub.GetMe(pb.GetMeRequest(), metadata=bearer(key))).principal
+    return await create(world, world.admin, service_account_id=account.id, **request)
 
 
 async def update(world: World, account: pb.ServiceAccount, **values: object) -> pb.ServiceAccount:

@@ -12,6 +12,7 @@ from identity.tables import refresh_tokens, sessions
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
 from tests.identity.conftest import PASSWORD, Start, World, bearer
+from tests.identity.keys import locked_out
 from tests.identity.records import move, records
 
 
@@ -23,12 +24,6 @@ async def refused(world: World, token: str) -> None:
     """Asserts that the refresh token is no longer good."""
     code, error = await failure(refresh(world, token))
     assert (code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "REFRESH_TOKEN_INVALID")
-
-
-async def locked_out(world: World, access_token: str) -> None:
-    """Asserts that identity no longer takes the access token."""
-    code, error = await failure(world.stub.GetMe(pb.GetMeRequest(), metadata=bearer(access_token)))
-    assert (code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
 
 
 async def test_a_refresh_token_is_exchanged_for_fresh_tokens(world: World) -> None:
