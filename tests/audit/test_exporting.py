@@ -9,6 +9,15 @@ from tests.audit.conftest import World, record, records
 from tests.audit.exports import Piece, fetched, judged, ndjson, problems
 from tests.support.callers import ADMIN, EDITOR, as_caller
 
+BATCHES = (
+    ["0", "1", "signed 2"],
+    ["2", "signed 3"],
+    ["3", "4", "5", "6", "signed 7"],
+    ["7", "8", "signed 9"],
+)
+WHOLE = ["header 9", *(one for batch in BATCHES for one in batch), "end 9"]
+"""The export of `log_of_9`, as `shape` has it."""
+
 
 @pytest.fixture
 async def log_of_9(world: World) -> World:
@@ -34,23 +43,7 @@ def shape(pieces: list[Piece]) -> list[str]:
 async def test_a_whole_export_is_every_entry_with_the_checkpoint_behind_its_batch(log_of_9: World) -> None:
     pieces = await fetched(log_of_9.stub)
 
-    assert shape(pieces) == [
-        "header 9",
-        "0",
-        "1",
-        "signed 2",
-        "2",
-        "signed 3",
-        "3",
-        "4",
-        "5",
-        "6",
-        "signed 7",
-        "7",
-        "8",
-        "signed 9",
-        "end 9",
-    ]
+    assert shape(pieces) == WHOLE
     assert problems(pieces, log_of_9.signer.verifier) == []
     listed = (await log_of_9.page(page_size=1000)).action_logs
     exported = [one.entry.action_log for one in pieces if one.WhichOneof("piece") == "entry"]
@@ -83,23 +76,7 @@ async def test_the_windows_it_is_read_in_do_not_show(
 
     pieces = await fetched(log_of_9.stub)
 
-    assert shape(pieces) == [
-        "header 9",
-        "0",
-        "1",
-        "signed 2",
-        "2",
-        "signed 3",
-        "3",
-        "4",
-        "5",
-        "6",
-        "signed 7",
-        "7",
-        "8",
-        "signed 9",
-        "end 9",
-    ]
+    assert shape(pieces) == WHOLE
     assert problems(pieces, log_of_9.signer.verifier) == []
 
 

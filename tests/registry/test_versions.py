@@ -13,7 +13,7 @@ from mcpanel.datasources.v1.datasources_pb2_grpc import add_DataSourceServiceSer
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from tests.registry.conftest import Sources, Start, World
-from tests.support.callers import EDITOR, OTHER_EDITOR, TestAuthenticator
+from tests.support.callers import EDITOR, OTHER_EDITOR, SERVICE, TestAuthenticator
 
 
 def creating(definition: str, **fields: Any) -> pb.CreateVersionRequest:
@@ -329,7 +329,7 @@ async def test_data_sources_are_linked_by_id_and_name_on_behalf_of_the_caller(
         authenticator=TestAuthenticator(),
     )
     await peer.start()
-    (tmp_path / "key").write_text("service-token")
+    (tmp_path / "key").write_text(SERVICE.credential)
     world = await start(MCPANEL_DATASOURCES_ADDRESS=address, MCPANEL_KEY_FILE=str(tmp_path / "key"))
     made = await world.definition(type="DATA")
 

@@ -18,7 +18,7 @@ _BY_ROLE: Final = {role.name: role.permissions for role in roles.BUILT_IN}
 def user(name: str, role: str, number: int) -> Caller:
     """A person with a role. The token is `<name>-token`, the id `00000000-0000-7000-8000-<number>`."""
     return Caller(
-        id=f"00000000-0000-7000-8000-{number:012d}",
+        id=_id(number),
         kind="user",
         name=f"{name}@example.com",
         roles=frozenset({role}),
@@ -27,6 +27,21 @@ def user(name: str, role: str, number: int) -> Caller:
         credential_id=f"{name}-jti",
         session_id=f"{name}-session",
     )
+
+
+def service(name: str, number: int) -> Caller:
+    """One of the suite's services, with a token and an id like a person's."""
+    return Caller(
+        id=_id(number),
+        kind="service",
+        name=name,
+        credential=f"{name}-token",
+        credential_id=f"{name}-key",
+    )
+
+
+def _id(number: int) -> str:
+    return f"00000000-0000-7000-8000-{number:012d}"
 
 
 ADMIN: Final = user("admin", roles.ADMIN, 1)
@@ -39,41 +54,18 @@ KEEPER: Final = dataclasses.replace(
     permissions=_BY_ROLE[roles.ADMIN] - {"resources.all"},
 )
 """Somebody of a role of their own, who may do everything but reach what is somebody else's."""
-SERVICE: Final = Caller(
-    id="00000000-0000-7000-8000-000000000010",
-    kind="service",
-    name="engine",
-    credential="service-token",
-    credential_id="service-key",
-)
-GATEWAY: Final = Caller(
-    id="00000000-0000-7000-8000-000000000012",
-    kind="service",
-    name="gateway",
-    credential="gateway-token",
-    credential_id="gateway-key",
-)
-REGISTRY: Final = Caller(
-    id="00000000-0000-7000-8000-000000000014",
-    kind="service",
-    name="registry",
-    credential="registry-token",
-    credential_id="registry-key",
-)
+SERVICE: Final = service("engine", 10)
+GATEWAY: Final = service("gateway", 12)
+REGISTRY: Final = service("registry", 14)
 GUEST: Final = Caller(
-    id="00000000-0000-7000-8000-000000000013",
+    id=_id(13),
     kind="user",
     name="guest@example.com",
     credential="guest-token",
     credential_id="guest-jti",
 )
-WORKER: Final = Caller(
-    id="00000000-0000-7000-8000-000000000011",
-    kind="worker",
-    name="worker",
-    permissions=roles.WORKER_PERMISSIONS,
-    credential="worker-token",
-    credential_id="worker-key",
+WORKER: Final = dataclasses.replace(
+    service("worker", 11), kind="worker", permissions=roles.WORKER_PERMISSIONS
 )
 ANONYMOUS: Final = Caller(id="", kind="anonymous", name="anonymous")
 ALL: Final = (ADMIN, EDITOR, OTHER_EDITOR, VIEWER, KEEPER, SERVICE, GATEWAY, REGISTRY, GUEST, WORKER)
