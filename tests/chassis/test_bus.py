@@ -25,7 +25,7 @@ async def test_what_is_published_is_delivered_in_order(nats: Nats) -> None:
         received.append(data)
 
     await bus.start()
-    assert await bus.wait_connected(20)
+    await until(lambda: bus.connected)
     subscription = await bus.subscribe("probe.>", take)
     await bus.flush()
     for number in range(5):
@@ -72,7 +72,7 @@ async def test_a_handler_that_fails_does_not_end_its_subscription(
             raise ValueError("bad message")
 
     await bus.start()
-    assert await bus.wait_connected(20)
+    await until(lambda: bus.connected)
     await bus.subscribe("failing", take)
     await bus.flush()
     await bus.publish("failing", b"bad")
@@ -87,14 +87,13 @@ async def test_it_starts_without_nats_and_subscribes_when_it_comes_and_comes_aga
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = Nats(tmp_path, free_port())
-    bus, received, rings = Bus(server.url), list[bytes](), list[int]()
+    bus, received = Bus(server.url), list[bytes]()
 
     async def take(subject: str, data: bytes) -> None:
         received.append(data)
 
     with caplog.at_level(logging.DEBUG, logger="chassis.bus"):
         await bus.start()
-        bus.on_reconnect(lambda: rings.append(1))
         await bus.subscribe("x", take)
         lost = await bus.publish("x", b"lost")
         server.start()
@@ -108,7 +107,7 @@ async def test_it_starts_without_nats_and_subscribes_when_it_comes_and_comes_aga
             await until(lambda: not bus.connected)
             assert await bus.publish("x", b"lost too") is False
             server.start()
-            await until(lambda: bus.connected and len(rings) == 2)
+            await until(lambda: bus.connected)
             await bus.flush()
             await bus.publish("x", b"second")
             await until(lambda: received == [b"first", b"second"])

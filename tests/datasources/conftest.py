@@ -25,8 +25,6 @@ from tests.support.callers import ADMIN, EDITOR, TestAuthenticator, as_caller
 from tests.support.identity import Identity
 from tests.support.servers import TestPostgres
 
-PASSWORD_CANARY = "canary-5f0e7a1c9b"
-
 
 @dataclass(frozen=True)
 class Target:

@@ -21,8 +21,6 @@ from tests.engine.support.worker import FakeWorker
 from tests.support.callers import EDITOR, TestAuthenticator, as_caller
 from tests.support.servers import TestPostgres
 
-Waiter = Callable[[], Any]
-
 
 @pytest.fixture
 def socket() -> Iterator[Callable[[], str]]:

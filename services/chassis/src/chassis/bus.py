@@ -38,8 +38,8 @@ class Subscription:
 class Bus:
     """A connection to NATS that is always there as far as its users can tell.
 
-    It starts without NATS, reconnects for ever, and subscribes again by itself. `on_reconnect` callbacks run
-    after each (re)connection: whoever missed messages reads PostgreSQL again.
+    It starts without NATS, reconnects for ever, and subscribes again by itself: whoever may have missed messages
+    reads PostgreSQL again.
     """
 
     def __init__(self, url: str, *, name: str = "mcpanel", echo: bool = True) -> None:
@@ -50,9 +50,7 @@ class Bus:
         self._client: Client | None = None
         self._connector: asyncio.Task[None] | None = None
         self._subscriptions: list[Subscription] = []
-        self._listeners: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
-        self._there = asyncio.Event()
         password = urlsplit(url).password
         if password:
             logs.masker.add(password)
@@ -66,19 +64,6 @@ class Bus:
         """Begins to connect and returns at once; a NATS that is not there is tried again for ever."""
         if self._connector is None:
             self._connector = asyncio.create_task(self._connect(), name="bus connector")
-
-    async def wait_connected(self, seconds: float) -> bool:
-        """Waits until NATS is there, at most so long; returns whether it is."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._there.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def on_reconnect(self, callback: Callable[[], None]) -> None:
-        """Has `callback` called after each (re)connection."""
-        self._listeners.append(callback)
 
     async def publish(self, subject: str, data: bytes) -> bool:
         """Publishes what was committed before; returns whether it was handed to NATS. Never raises for NATS'
@@ -142,7 +127,6 @@ class Bus:
             await asyncio.gather(self._connector, return_exceptions=True)
             self._connector = None
         client, self._client = self._client, None
-        self._there.clear()
         if client is not None:
             try:
                 await client.close()
@@ -222,16 +206,12 @@ class Bus:
     async def _lost(self) -> None:
         if self._client is None:
             return
-        self._there.clear()
         BUS_CONNECTED.set(0)
         log.warning("the connection to NATS was lost; reconnecting")
 
     async def _found(self) -> None:
-        self._there.set()
         BUS_CONNECTED.set(1)
         log.info("connected to NATS")
-        for listener in self._listeners:
-            listener()
 
 
 def _kind(error: Exception) -> str:

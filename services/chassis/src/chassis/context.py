@@ -80,7 +80,6 @@ class Call:
     """Set when the server wants streams to end; see `chassis.server`."""
     code: str = "OK"
     audited: bool = False
-    replied: bool = False
 
     @property
     def service(self) -> str:

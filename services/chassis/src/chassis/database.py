@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
-from sqlalchemy import CursorResult, Executable, Function, MetaData, delete, event, func, select, text, update
+from sqlalchemy import CursorResult, Executable, Function, MetaData, delete, event, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -290,11 +290,6 @@ class Database:
             gone += result.rowcount
             if result.rowcount < batch:
                 return gone
-
-    async def ping(self) -> None:
-        """Raises Unavailable when the database does not answer."""
-        async with self.read() as tx:
-            await tx.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Closes every connection. Those in use have a moment to come back: the pool forgets what it does not hold."""

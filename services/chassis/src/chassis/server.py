@@ -171,10 +171,6 @@ class Server:
         await self._stop_requested.wait()
         await self.stop()
 
-    def request_stop(self) -> None:
-        """Makes `run()` drain and return, as a signal would."""
-        self._stop_requested.set()
-
     async def stop(self, grace: float | None = None) -> None:
         """Health says NOT_SERVING, streams are told to end, calls get `grace` seconds, then everything is
         closed.
