@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chassis import jsonvalue
-from engine.store import hot
+from engine.store import loading
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.peers import Peers
@@ -269,13 +269,13 @@ async def test_replicas_that_share_a_fan_out_read_what_the_others_did_and_not_al
         outputs={"items": "${{ steps.a.output }}"},
     )
     read: list[int] = []
-    to_states = hot.to_states
+    to_states = loading.to_states
 
     def counted(runs: Any, steps: Any, *rest: Any) -> Any:
         read.append(len(steps))
         return to_states(runs, steps, *rest)
 
-    monkeypatch.setattr(hot, "to_states", counted)
+    monkeypatch.setattr(loading, "to_states", counted)
 
     async def code(attempt: Attempt) -> Any:
         return int(attempt.ref.step_id[2:-1])

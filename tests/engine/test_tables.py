@@ -4,7 +4,7 @@ import psycopg
 from psycopg.rows import scalar_row
 
 from chassis import migrations
-from engine.store import hot
+from engine.store import loading
 from tests.support.servers import TestPostgres
 
 
@@ -27,7 +27,7 @@ def test_claiming_among_many_finished_steps_reads_the_index_of_ready_ones_only(
                FROM generate_series(1, 20000)"""
         )
         connection.execute("ANALYZE")
-        sql, parameters = hot.claim_sql("PYTHON_SCRIPT", 4)
+        sql, parameters = loading.claim_sql("PYTHON_SCRIPT", 4)
 
         plan = "\n".join(connection.execute("EXPLAIN " + sql, parameters))
 

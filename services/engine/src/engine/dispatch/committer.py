@@ -25,7 +25,7 @@ from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Ref
 from engine.link import Link, away
 from engine.state import Event, Failed, Rejected, Succeeded
-from engine.store import hot, leases
+from engine.store import hot, leases, loading
 
 log = logging.getLogger(__name__)
 
@@ -266,9 +266,9 @@ class Committer:
                 unsure.append((one.run_id, one.step_id))
             else:
                 wanted[one.run_id] = None
-        opening = [hot.BEGIN, hot.lock_sql(list(wanted)), *(hot.claim_sql(*scan) for scan in scans)]
+        opening = [hot.BEGIN, loading.lock_sql(list(wanted)), *(loading.claim_sql(*scan) for scan in scans)]
         if unsure:
-            opening.append(hot.lock_ready_sql(unsure))
+            opening.append(loading.lock_ready_sql(unsure))
         if births:
             opening.append(hot.NOW)
         answers = await self._link.run(opening)
@@ -380,7 +380,7 @@ class Committer:
 
     async def _later(self, items: Sequence[Item]) -> None:
         """Somebody else holds these runs' locks for the moment, or the runs do not exist."""
-        existing = await self._link.run([hot.exist_sql([item.run_id for item in items])])
+        existing = await self._link.run([loading.exist_sql([item.run_id for item in items])])
         known = {row[0] for row in existing[0]}
         for item in items:
             if item.run_id in known or item.done is None:

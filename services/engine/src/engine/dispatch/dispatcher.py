@@ -41,7 +41,7 @@ from engine.reads import Reads
 from engine.records import RunRecord, StepRecord, WorkerRecord
 from engine.state import RATE, Failed, Rejected, Succeeded, Tick
 from engine.store import artifacts as artifacts_store
-from engine.store import hot, leases, limits, rates
+from engine.store import hot, leases, limits, loading, rates
 from engine.store import recovery as recovery_store
 from engine.store import runs as runs_store
 from engine.store import workers as workers_store
@@ -180,7 +180,7 @@ class Dispatcher:
     async def locked(self, tx: Transaction, run_id: str) -> Unit:
         """The run, locked and as it is now. Raises NotFound RUN_NOT_FOUND."""
         connection = await tx.raw()
-        rows = (await hot.run(connection, [hot.lock_one_sql(run_id)]))[0]
+        rows = (await hot.run(connection, [loading.lock_one_sql(run_id)]))[0]
         if not rows:
             raise runs_store.not_found(run_id)
         _, version, last_seq, now = rows[0]

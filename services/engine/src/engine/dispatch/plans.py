@@ -7,7 +7,7 @@ from engine import evaluate
 from engine.plan import Plan
 from engine.records import RunInfo
 from engine.state import RunState
-from engine.store import hot
+from engine.store import hot, loading
 
 
 class PlanCache:
@@ -47,11 +47,11 @@ class PlanCache:
         Of runs known at an `older` version only what changed since is read.
         """
         versions = {run_id: version for run_id, (version, _) in older.items()}
-        runs, *steps = await run(hot.load_sql(run_ids, versions))
-        missing = hot.digests_in(runs) - self._plans.keys()
+        runs, *steps = await run(loading.load_sql(run_ids, versions))
+        missing = loading.digests_in(runs) - self._plans.keys()
         if missing:
-            for digest, body in (await run([hot.load_plans_sql(list(missing))]))[0]:
+            for digest, body in (await run([loading.load_plans_sql(list(missing))]))[0]:
                 self.compiled(body, digest)
                 self.stored(digest)
         states = {run_id: state for run_id, (_, state) in older.items()}
-        return hot.to_states(runs, [row for rows in steps for row in rows], self._plans, states)
+        return loading.to_states(runs, [row for rows in steps for row in rows], self._plans, states)

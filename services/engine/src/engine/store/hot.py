@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from engine.domain import Failure, Payload, RunStatus, StepStatus
+from engine.domain import Failure, Payload
 from engine.lanes import lane_of
-from engine.machine import rebuild
-from engine.plan import Plan
-from engine.records import RunInfo, to_decision, to_decision_document, to_document, to_failure
+from engine.records import RunInfo, to_decision_document, to_document
 from engine.state import (
     NEVER_RUN,
     ApprovalAsked,
@@ -22,7 +20,6 @@ from engine.state import (
     Effect,
     RunState,
     StepState,
-    StopCause,
     Touched,
 )
 from engine.store.pipeline import Command, Connection, Rows, run
@@ -32,41 +29,10 @@ COMMIT: Final[Command] = ("COMMIT", ())
 ROLLBACK: Final[Command] = ("ROLLBACK", ())
 NOW: Final[Command] = ("SELECT now()", ())
 """The transaction's time."""
-
 _FEW: Final = 8
 Line: TypeAlias = tuple[str, int, int, str, str]
 """What a line is found by: its step's path, attempt, level, stream, text."""
 _NO_LINE: Final = (None,) * 5
-
-_LOCK = """
-SELECT id::text, version, last_seq, now() FROM runs
-WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED"""
-_LOCK_READY = """
-SELECT r.id::text, r.version, r.last_seq, now()
-FROM unnest(%s::uuid[], %s::text[]) AS x(run_id, step_id)
-JOIN run_steps s ON s.run_id = x.run_id AND s.step_id = x.step_id
-JOIN runs r ON r.id = s.run_id
-WHERE s.status = 'READY' ORDER BY r.id FOR UPDATE OF r SKIP LOCKED"""
-_LOCK_ONE = "SELECT id::text, version, last_seq, now() FROM runs WHERE id = %s::uuid FOR UPDATE"
-_LOAD_RUNS = """
-SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
-    started_by_name, trace_id, priority, limit_count, rerun_of::text, to_jsonb(rerun_from), triggered_by, run_key,
-    started_through, plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at, cancel_requested_at,
-    begun, start_at, deadline_at, limit_key, admitted, to_jsonb(pauses)
-FROM runs WHERE id = ANY(%s::uuid[])"""
-_LOAD_STEPS = """
-SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,
-    deadline_at, stopping, lines, expires_at, gate, not_before, cache_digest, copied_from, decision
-FROM run_steps WHERE run_id = ANY(%s::uuid[])"""
-_LOAD_CHANGES = _LOAD_STEPS.replace("run_id = ANY(%s::uuid[])", "run_id = %s::uuid AND version > %s::int")
-_LOAD_PLANS = "SELECT digest, body FROM plans WHERE digest = ANY(%s::bytea[])"
-_EXIST = "SELECT id::text FROM runs WHERE id = ANY(%s::uuid[])"
-_CLAIM = """
-SELECT s.run_id::text, s.step_id, r.version, r.last_seq, now()
-FROM run_steps s JOIN runs r ON r.id = s.run_id
-WHERE s.status = 'READY' AND s.lane = %s AND s.due_at <= now()
-ORDER BY s.priority DESC, s.due_at LIMIT %s FOR UPDATE OF r SKIP LOCKED"""
-
 _INSERT_PLAN = "INSERT INTO plans (digest, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_VERSION = "INSERT INTO component_versions (id, body) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_RUN = """
@@ -94,7 +60,6 @@ INSERT INTO run_ends (workflow_id, workflow_name, is_public, owner_id, started_b
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
 _MOVE_SEQ = "UPDATE runs SET last_seq = %s, version = version + %s WHERE id = %s::uuid"
 _COUNT_LINES = "UPDATE run_steps SET lines = %s, version = %s WHERE run_id = %s::uuid AND step_id = %s"
-
 _INSERT_STEP = """
 INSERT INTO run_steps (status, attempt, epoch, error, started_at, ended_at, due_at, worker_id, deadline_at, stopping,
     lines, version, run_id, step_id, kind, lane, priority, inputs, output)
@@ -109,7 +74,6 @@ UPDATE run_steps SET inputs = %s, expires_at = %s, gate = %s, not_before = %s, c
 WHERE run_id = %s::uuid AND step_id = %s"""
 _ASK = "UPDATE run_steps SET message = %s, approvers = %s::text[] WHERE run_id = %s::uuid AND step_id = %s"
 _UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
-
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, status, error, started_at, ended_at,
     lease_expires_at, deadline_at, queued_at)
@@ -141,114 +105,6 @@ JOIN triggers t ON t.source_workflow_id = x.workflow_id AND t.source_workflow_id
 WHERE x.status = ANY(t.source_statuses) AND NOT t.paused
 ON CONFLICT DO NOTHING"""
 _INSERT_OUTBOX = "INSERT INTO outbox (record_id, record) VALUES (%s, %s)"
-
-
-def lock_sql(run_ids: Sequence[str]) -> Command:
-    """Locks the runs that nobody else has locked; rows of (id, version, last_seq, now)."""
-    return _LOCK, (list(run_ids),)
-
-
-def lock_ready_sql(steps: Sequence[tuple[str, str]]) -> Command:
-    """Locks the runs of those steps (run id, path) that are READY; rows as above, one for each of the steps."""
-    return _LOCK_READY, ([run_id for run_id, _ in steps], [path for _, path in steps])
-
-
-def lock_one_sql(run_id: str) -> Command:
-    """Locks one run, waiting for whoever holds it; a row as above, or none when there is no such run."""
-    return _LOCK_ONE, (run_id,)
-
-
-def exist_sql(run_ids: Sequence[str]) -> Command:
-    """Which of the runs there are."""
-    return _EXIST, (list(run_ids),)
-
-
-def claim_sql(lane: str, limit: int) -> Command:
-    """Locks the runs of the first due READY steps of a lane; rows of (run_id, step_id, version, last_seq, now)."""
-    return _CLAIM, (lane, limit)
-
-
-def load_sql(run_ids: Sequence[str], older: Mapping[str, int]) -> list[Command]:
-    """Reads for `to_states`: one of runs, the others of steps. Of runs known at an `older` version, of what changed."""
-    whole = [one for one in run_ids if one not in older]
-    changes: list[Command] = [(_LOAD_CHANGES, (one, version)) for one, version in older.items()]
-    return [(_LOAD_RUNS, (list(run_ids),)), (_LOAD_STEPS, (whole,)), *changes]
-
-
-def load_plans_sql(digests: Sequence[bytes]) -> Command:
-    """Rows of (digest, body)."""
-    return _LOAD_PLANS, (list(digests),)
-
-
-def digests_in(runs: Rows) -> set[bytes]:
-    """The plans that rows of `load_sql`'s first read name."""
-    return {row[_PLAN] for row in runs}
-
-
-def to_states(
-    runs: Rows, steps: Rows, plans: Mapping[bytes, Plan], older: Mapping[str, RunState]
-) -> dict[str, tuple[RunInfo, RunState]]:
-    """What `load_sql` read, by run id; `older` are the states of those of which it read what changed."""
-    by_run: dict[str, dict[str, StepState]] = {row[0]: {} for row in runs}
-    for row in steps:
-        by_run[row[0]][row[1]] = _step_state(row)
-    found = {}
-    for row in runs:
-        info = RunInfo(*row[:_PLAN])
-        known, base = by_run[info.id], older.get(info.id)
-        rest = row[_PLAN:]
-        state = RunState(
-            id=info.id,
-            root=rebuild.root(plans[rest[0]], Payload(rest[3]), known, None if base is None else base.root),
-            status=RunStatus(rest[1]),
-            cause=_cause(rest[2]),
-            outputs=None if rest[4] is None else Payload(rest[4]),
-            failure=to_failure(rest[5]),
-            created_at=rest[6],
-            started_at=rest[7],
-            ended_at=rest[8],
-            cancel_requested_at=rest[9],
-            begun=rest[10],
-            start_at=rest[11],
-            deadline_at=rest[12],
-            limit_key=rest[13],
-            admitted=rest[14],
-            pauses=tuple(datetime.fromisoformat(one) for one in rest[15]),
-        )
-        found[info.id] = (info, rebuild.waits(state, known, base))
-    return found
-
-
-_PLAN: Final = len(RunInfo.__dataclass_fields__)
-"""Where, in rows of `_LOAD_RUNS`, the plan stands: after what never changes."""
-
-
-def _cause(text: str) -> StopCause:
-    return "failure" if text == "failure" else "cancel" if text == "cancel" else ""
-
-
-def _step_state(row: tuple[Any, ...]) -> StepState:
-    return StepState(
-        status=StepStatus(row[2]),
-        attempt=row[3],
-        epoch=row[4],
-        inputs=None if row[5] is None else Payload(row[5]),
-        output=None if row[6] is None else Payload(row[6]),
-        failure=to_failure(row[7]),
-        started_at=row[8],
-        ended_at=row[9],
-        due_at=row[10],
-        worker_id=row[11],
-        deadline_at=row[12],
-        stopping=row[13],
-        lines=row[14],
-        expires_at=row[15],
-        gate=row[16],
-        not_before=row[17],
-        cache_digest=row[18],
-        copied_from=row[19],
-        decision=to_decision(row[20]),
-    )
 
 
 def plan_sql(digest: bytes, body: bytes) -> Command:
