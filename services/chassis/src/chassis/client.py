@@ -273,18 +273,12 @@ class ServiceChannel(grpc.aio.Channel):
         return sent
 
 
-class UnaryCall:
-    """A call with one answer: await it. Everything else is the underlying `grpc.aio` call's."""
+class _Call:
+    """A call over gRPC whose failures are the chassis's errors. What is not told here is the underlying call's."""
 
     def __init__(self, inner: Any, peer: str) -> None:
         self._inner = inner
         self._peer = peer
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        try:
-            return (yield from self._inner.__await__())
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, self._peer) from None
 
     async def write(self, request: Any) -> None:
         """Sends one more request."""
@@ -297,12 +291,18 @@ class UnaryCall:
         return getattr(self._inner, name)
 
 
-class StreamCall:
-    """A call with a stream of answers: iterate it, or `read()`. Everything else is the underlying call's."""
+class UnaryCall(_Call):
+    """A call with one answer: await it. Everything else is the underlying `grpc.aio` call's."""
 
-    def __init__(self, inner: Any, peer: str) -> None:
-        self._inner = inner
-        self._peer = peer
+    def __await__(self) -> Generator[Any, None, Any]:
+        try:
+            return (yield from self._inner.__await__())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, self._peer) from None
+
+
+class StreamCall(_Call):
+    """A call with a stream of answers: iterate it, or `read()`. Everything else is the underlying call's."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._iterate()
@@ -329,13 +329,3 @@ class StreamCall:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self._peer) from None
         return answer
-
-    async def write(self, request: Any) -> None:
-        """Sends one more request."""
-        try:
-            await self._inner.write(request)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, self._peer) from None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
