@@ -65,7 +65,7 @@ class Keys(Part):
             found = await store.keys.find_by_lookup(tx, key.lookup)
             if found is None or found.principal is None or not key.works(tx.now):
                 raise api_keys.ended(key.id)
-            api_keys.within(found.principal.permissions, caller.permissions)
+            roles.within(found.principal.permissions, caller.permissions, "the key may do more than you may")
             life = key.expires_at - key.created_at if key.expires_at else None
             new, secret = await self._make(
                 tx,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from chassis.errors import Denied, FieldViolation, Invalid, NotFound, Precondition, ServiceError
+from chassis.errors import FieldViolation, Invalid, NotFound, Precondition, ServiceError
 from identity.domain.accounts import Kind
 from identity.domain.roles import PERMISSIONS, WORKER_PERMISSIONS, Role
 
@@ -172,16 +172,6 @@ def principal_of_owned_key(key: ApiKey, name: str, own: Role, granted: Role) -> 
     return Principal(
         key.owner_id, "api_key", name, roles, narrowed(permissions, scopes), key.id, scopes=scopes
     )
-
-
-def within(wanted: frozenset[str], held: frozenset[str]) -> None:
-    """Returns when whoever holds `held` may hand out `wanted`. Raises Denied ROLE_NOT_GRANTABLE."""
-    if missing := wanted - held:
-        raise Denied(
-            "ROLE_NOT_GRANTABLE",
-            "the key may do more than you may",
-            metadata={"missing": ",".join(sorted(missing))},
-        )
 
 
 def replaced(key: ApiKey, now: datetime, overlap: timedelta) -> ApiKey:

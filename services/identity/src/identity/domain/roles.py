@@ -133,14 +133,14 @@ def own(role: Role) -> Role:
     return role
 
 
-def within(permissions: frozenset[str], held: frozenset[str]) -> None:
-    """Returns when who holds `held` may put these permissions into a role. Raises Denied ROLE_NOT_GRANTABLE."""
+def within(
+    permissions: frozenset[str],
+    held: frozenset[str],
+    why: str = "the role would hold, or holds, more than you do",
+) -> None:
+    """Returns when who holds `held` may hand these permissions on. Raises Denied ROLE_NOT_GRANTABLE, saying `why`."""
     if missing := permissions - held:
-        raise Denied(
-            "ROLE_NOT_GRANTABLE",
-            "the role would hold, or holds, more than you do",
-            metadata={"missing": ",".join(sorted(missing))},
-        )
+        raise Denied("ROLE_NOT_GRANTABLE", why, metadata={"missing": ",".join(sorted(missing))})
 
 
 def not_found(name: str) -> ServiceError:
