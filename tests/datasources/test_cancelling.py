@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from google.protobuf import duration_pb2
 
 from chassis.errors import Cancelled, DeadlineExceeded, Exhausted, NotFound, ServiceError
 from chassis.statuses import from_rpc_error
@@ -43,16 +42,9 @@ def start(world: World, sql: str = SLOW, **fields: Any) -> Any:
     return world.stub.ExecuteQuery(request, metadata=as_caller(EDITOR))
 
 
-def seconds(value: float) -> duration_pb2.Duration:
-    """A duration."""
-    found = duration_pb2.Duration()
-    found.FromTimedelta(timedelta(seconds=value))
-    return found
-
-
 async def test_a_query_past_its_timeout_is_cancelled_on_the_server(sample: World, target: Target) -> None:
     with pytest.raises(DeadlineExceeded) as caught:
-        await sample.query(SLOW, timeout=seconds(0.3))
+        await sample.query(SLOW, timeout=timedelta(seconds=0.3))
 
     assert caught.value.reason == "QUERY_TIMED_OUT"
     await until_running(target, "FETCH", 0)
@@ -68,7 +60,7 @@ async def test_a_function_that_lifts_the_servers_timeout_does_not_lift_ours(
     )
 
     with pytest.raises(DeadlineExceeded):
-        await sample.query("SELECT lifted()", timeout=seconds(0.3))
+        await sample.query("SELECT lifted()", timeout=timedelta(seconds=0.3))
 
     await until_running(target, "FETCH", 0)
 
@@ -199,7 +191,7 @@ async def test_a_client_that_reads_slowly_holds_its_query_up_and_then_loses_it(
         sample,
         "SELECT repeat('x', 100000) FROM generate_series(1, 1000)",
         max_rows=1000,
-        timeout=seconds(1.5),
+        timeout=timedelta(seconds=1.5),
     )
     await call.read()
 
