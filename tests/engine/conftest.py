@@ -16,6 +16,7 @@ from engine import service
 from engine.config import EngineConfig
 from mcpanel.engine.v1 import engine_pb2, engine_pb2_grpc, run_pb2
 from stack.nats import Nats
+from tests.engine.support.large import make_rows, sizes
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import FakeWorker
 from tests.support.callers import EDITOR, TestAuthenticator, as_caller
@@ -156,3 +157,10 @@ async def worker(engine: Engine) -> AsyncIterator[FakeWorker]:
     """One worker, connected to it."""
     async with FakeWorker(engine.address) as connected:
         yield connected
+
+
+@pytest.fixture
+def large_steps(worker: FakeWorker) -> None:
+    """The worker's steps called `make` have a large output; every other tells the sizes of its inputs."""
+    worker.code["make"] = make_rows
+    worker.default = sizes

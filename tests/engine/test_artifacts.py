@@ -2,8 +2,6 @@
 
 import asyncio
 import hashlib
-import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from engine.sweep import AGE, Sweep
 from mcpanel.engine.v1 import engine_pb2, worker_pb2, worker_pb2_grpc
 from tests.engine.conftest import Engine
 from tests.engine.support.errors import refused
+from tests.engine.support.files import files_in, grow_old, read
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker
 from tests.support.callers import EDITOR, WORKER, as_caller
@@ -30,16 +29,6 @@ async def upload(engine: Engine, ref: Any, name: str, *chunks: bytes, media_type
 
     stub = worker_pb2_grpc.WorkerServiceStub(engine.channel)
     return (await stub.UploadArtifact(requests(), metadata=as_caller(WORKER))).artifact
-
-
-async def read(engine: Engine, artifact_id: str) -> tuple[bytes, int]:
-    content, size = b"", -1
-    request = engine_pb2.ReadArtifactRequest(artifact_id=artifact_id)
-    async for message in engine.stub.ReadArtifact(request, metadata=as_caller(EDITOR)):
-        content += message.chunk
-        if message.HasField("end"):
-            size = message.end.size_bytes
-    return content, size
 
 
 @pytest.fixture
@@ -240,12 +229,3 @@ async def test_a_content_that_is_stored_anew_while_it_is_removed_stays(
 
     assert not removed
     assert [path.read_bytes() for path in files_in(tmp_path)] == [b"same"]
-
-
-def grow_old(path: Path) -> None:
-    """As if nobody had touched it for a little more than the sweep's patience."""
-    os.utime(path, (0, time.time() - AGE - 10))
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]

@@ -12,10 +12,10 @@ from engine.artifacts import ArtifactStore, Folder, PlaceError, open_store
 from engine.artifacts.contents import UnreachableError
 from engine.sweep import AGE
 from tests.engine.conftest import Engines
+from tests.engine.support.files import read
 from tests.engine.support.peers import Peers
 from tests.engine.support.s3 import S3
 from tests.engine.support.worker import Attempt, FakeWorker
-from tests.engine.test_artifacts import read
 
 MIB = 1024 * 1024
 URL = "s3://results/mcpanel"
