@@ -1,11 +1,18 @@
-"""Fixtures of the worker's tests: benches that run jobs in real cells."""
+"""Fixtures of the worker's tests: benches that run jobs in real cells, and workers as processes."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from tests.worker.support.cells import Bench, Remembering, sandbox
+from tests.worker.support.engine import Engine
 from worker.cells.bubblewrap import Sandbox
+
+Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +49,43 @@ def typescript(shared_deno: Bench) -> Bench:
     """Runs TypeScript jobs."""
     shared_deno.sink = Remembering()
     return shared_deno
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    """The engine."""
+    one = Engine()
+    await one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def start(engine: Engine, tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts workers of the engine, and kills them at the end."""
+    started: list[asyncio.subprocess.Process] = []
+    key = tmp_path / "worker.key"
+    key.write_text("mcp_workerkeyworkerkey")
+
+    async def one(**more: str) -> asyncio.subprocess.Process:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "MCPANEL_ENV_FILE": "/dev/null",
+            "MCPANEL_HOME": str(tmp_path / "home"),
+            "MCPANEL_KEY_FILE": str(key),
+            "MCPANEL_ENGINE_ADDRESS": f"127.0.0.1:{engine.port}",
+            "MCPANEL_DATASOURCES_ADDRESS": f"127.0.0.1:{engine.port}",
+            "MCPANEL_WORKER_SLOTS": "2",
+            "MCPANEL_LOG_FORMAT": "console",
+            **more,
+        }
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", env=environment)
+        started.append(process)
+        return process
+
+    yield one
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.worker.conftest import Start
 from tests.worker.support.cells import Bench, Remembering, job
 from tests.worker.support.engine import Engine, python_version
-from tests.worker.test_worker import Start, engine, start
 from worker.cells.attempt import Outcome, Shape
 from worker.cells.limits import MIB
-
-__all__ = ["engine", "start"]
 
 PYTHON = "def main(**inputs):\n    return inputs"
 TYPESCRIPT = "export function main(inputs: unknown) { return inputs; }"

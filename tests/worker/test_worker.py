@@ -2,61 +2,16 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
+from tests.worker.conftest import Start
 from tests.worker.support.cells import everywhere, gone, processes_below
 from tests.worker.support.engine import Engine, python_version, ref
-
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[Engine]:
-    """The engine."""
-    one = Engine()
-    await one.start()
-    yield one
-    await one.stop()
-
-
-@pytest.fixture
-async def start(engine: Engine, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts workers of the engine, and kills them at the end."""
-    started: list[asyncio.subprocess.Process] = []
-    key = tmp_path / "worker.key"
-    key.write_text("mcp_workerkeyworkerkey")
-
-    async def one(**more: str) -> asyncio.subprocess.Process:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "MCPANEL_ENV_FILE": "/dev/null",
-            "MCPANEL_HOME": str(tmp_path / "home"),
-            "MCPANEL_KEY_FILE": str(key),
-            "MCPANEL_ENGINE_ADDRESS": f"127.0.0.1:{engine.port}",
-            "MCPANEL_DATASOURCES_ADDRESS": f"127.0.0.1:{engine.port}",
-            "MCPANEL_WORKER_SLOTS": "2",
-            "MCPANEL_LOG_FORMAT": "console",
-            **more,
-        }
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", env=environment)
-        started.append(process)
-        return process
-
-    yield one
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_a_worker_introduces_itself_runs_a_step_and_drains(engine: Engine, start: Start) -> None:
