@@ -11,8 +11,8 @@ from chassis.errors import Denied, Precondition
 from datasources.addresses import Guard, UnknownHostError, resolve
 from datasources.config import Config
 from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.calls import create, sales, update
 from tests.datasources.conftest import Target, World, run
-from tests.datasources.test_data_sources import create, sales, update
 from tests.support.callers import ADMIN, as_caller
 from tests.support.servers import TestPostgres
 

@@ -15,6 +15,7 @@ from chassis.statuses import from_rpc_error
 from datasources.connectors import valve
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
+from tests.datasources.calls import answer, connected, until_open
 from tests.datasources.conftest import Target, World, run
 from tests.support.callers import ADMIN, EDITOR, OTHER_EDITOR, VIEWER, as_caller
 from tests.support.servers import TestPostgres
@@ -253,10 +254,7 @@ async def one(
 
 async def cancel(world: World, query_id: str, caller: Any) -> None:
     """Cancels a query. Raises the error as the chassis names it."""
-    try:
-        await world.stub.CancelQuery(pb.CancelQueryRequest(query_id=query_id), metadata=as_caller(caller))
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error, "datasources") from None
+    await answer(world.stub.CancelQuery(pb.CancelQueryRequest(query_id=query_id), metadata=as_caller(caller)))
 
 
 async def drain(call: Any) -> None:
@@ -266,18 +264,3 @@ async def drain(call: Any) -> None:
             pass
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error, "datasources") from None
-
-
-async def connected(target: Target) -> int:
-    """How many connections of ours the server has."""
-    rows = await target.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mcpanel' AND datname = current_database()"
-    )
-    return int(rows[0][0])
-
-
-async def until_open(target: Target, count: int) -> None:
-    """Returns when the server has `count` connections of ours."""
-    async with asyncio.timeout(20):
-        while await connected(target) != count:
-            await asyncio.sleep(0.02)

@@ -1,61 +1,15 @@
 """Data sources themselves: made, found, changed, deleted."""
 
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any
 
-import grpc.aio
 import pytest
-from google.protobuf import field_mask_pb2
 
 from chassis.errors import AlreadyExists, Conflict, Denied, Invalid, NotFound, ServiceError
-from chassis.statuses import from_rpc_error
 from datasources.tables import schema_snapshots, secrets
 from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.calls import answer, create, get, sales, update
 from tests.datasources.conftest import Target, World
 from tests.support.callers import ADMIN, ANONYMOUS, EDITOR, VIEWER, as_caller
-
-T = TypeVar("T")
-
-
-async def answer(call: Awaitable[T]) -> T:
-    """A call's answer. Raises the error as the chassis names it."""
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error, "datasources") from None
-
-
-def sales(**fields: Any) -> pb.DataSource:
-    """A public data source on this machine."""
-    values: dict[str, Any] = {
-        "visibility": pb.DataSource.PUBLIC,
-        "name": "sales",
-        "type": pb.DataSource.POSTGRESQL,
-        "host": "127.0.0.1",
-        "database": "sales",
-        "username": "reader",
-    }
-    return pb.DataSource(**values | fields)
-
-
-async def create(world: World, source: pb.DataSource, caller: Any = ADMIN, **fields: Any) -> pb.DataSource:
-    request = pb.CreateDataSourceRequest(data_source=source, **fields)
-    return (await answer(world.stub.CreateDataSource(request, metadata=as_caller(caller)))).data_source
-
-
-async def update(
-    world: World, source: pb.DataSource, *paths: str, caller: Any = ADMIN, **fields: Any
-) -> pb.DataSource:
-    mask = field_mask_pb2.FieldMask(paths=paths) if paths else None
-    request = pb.UpdateDataSourceRequest(
-        data_source_id="sales", data_source=source, update_mask=mask, **fields
-    )
-    return (await answer(world.stub.UpdateDataSource(request, metadata=as_caller(caller)))).data_source
-
-
-async def get(world: World, key: str = "sales", caller: Any = VIEWER) -> pb.DataSource:
-    request = pb.GetDataSourceRequest(data_source_id=key)
-    return (await answer(world.stub.GetDataSource(request, metadata=as_caller(caller)))).data_source
 
 
 async def names(world: World, **fields: Any) -> list[str]:

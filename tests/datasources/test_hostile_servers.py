@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.calls import create, sales, try_out
 from tests.datasources.conftest import World, run
-from tests.datasources.test_data_sources import create, sales
-from tests.datasources.test_schemas import try_out
 from tests.support.servers import TestPostgres
 
 CANARY = b"canary-5f0e7a1c9b"

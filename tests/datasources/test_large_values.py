@@ -18,9 +18,8 @@ from datasources.connectors import scanning
 from datasources.connectors.querying import started
 from datasources.credentials import Stored
 from datasources.statements import check
+from tests.datasources.calls import scan, until_open
 from tests.datasources.conftest import Target, World, new_target, run
-from tests.datasources.test_cancelling import until_open
-from tests.datasources.test_schemas import scan
 from tests.support.servers import TestPostgres
 
 MIB = 1024 * 1024

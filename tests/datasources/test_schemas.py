@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import grpc.aio
 import pytest
 from google.protobuf import json_format
 
 from chassis.errors import Denied, NotFound, Precondition, ServiceError
-from chassis.statuses import from_rpc_error
 from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.calls import answer, scan, try_out
 from tests.datasources.conftest import Target, World
-from tests.support.callers import ADMIN, EDITOR, VIEWER, as_caller
+from tests.support.callers import ADMIN, VIEWER, as_caller
 
 _SETUP = """
 CREATE SCHEMA shop;
@@ -45,27 +44,6 @@ CREATE SCHEMA hidden;
 CREATE TABLE hidden.secrets (id int);
 GRANT USAGE ON SCHEMA shop TO test;
 """
-
-
-async def call(awaitable: Any) -> Any:
-    try:
-        return await awaitable
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error, "datasources") from None
-
-
-async def scan(world: World, caller: Any = ADMIN, **fields: Any) -> pb.Schema:
-    request = pb.ScanSchemaRequest(data_source_id="sample", **fields)
-    found: pb.ScanSchemaResponse = await call(world.stub.ScanSchema(request, metadata=as_caller(caller)))
-    return found.schema
-
-
-async def try_out(world: World, caller: Any = EDITOR) -> pb.TestConnectionResponse:
-    request = pb.TestConnectionRequest(data_source_id="sample")
-    found: pb.TestConnectionResponse = await call(
-        world.stub.TestConnection(request, metadata=as_caller(caller))
-    )
-    return found
 
 
 async def test_a_scan_finds_tables_views_keys_indexes_comments_and_labels(
@@ -131,7 +109,7 @@ async def test_a_snapshot_is_what_was_scanned_and_never_touches_the_database(
     await world.create(target.data_source())
     request = pb.GetSchemaRequest(data_source_id="sample")
     with pytest.raises(Precondition) as caught:
-        await call(world.stub.GetSchema(request, metadata=as_caller(VIEWER)))
+        await answer(world.stub.GetSchema(request, metadata=as_caller(VIEWER)))
     assert caught.value.reason == "SCHEMA_NOT_SCANNED"
 
     scanned = await scan(world)

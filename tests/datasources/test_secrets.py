@@ -17,8 +17,8 @@ from chassis.vault import Vault
 from datasources.references import References
 from datasources.tables import metadata
 from mcpanel.datasources.v1 import datasources_pb2 as pb
+from tests.datasources.calls import create, get, sales, update
 from tests.datasources.conftest import Target, World
-from tests.datasources.test_data_sources import create, get, sales, update
 from tests.support.callers import ADMIN, EDITOR, as_caller
 
 CANARY = "canary-5f0e7a1c9b"
