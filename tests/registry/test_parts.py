@@ -14,7 +14,7 @@ from mcpanel.datasources.v1.datasources_pb2_grpc import add_DataSourceServiceSer
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from tests.registry.conftest import Sources, Start, World
-from tests.registry.test_shares import share
+from tests.registry.owned import share
 from tests.support.callers import (
     ADMIN,
     ALL,

@@ -10,21 +10,10 @@ from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from registry.tables import grants
 from tests.registry.conftest import World
-from tests.registry.test_access import LEVELS, Owned, owned
+from tests.registry.owned import LEVELS, Owned, owned, share
 from tests.support.callers import ADMIN, EDITOR, KEEPER, OTHER_EDITOR, SERVICE, VIEWER
 
 ORDER: Final = ("VIEW", "EDIT", "DELETE")
-
-
-async def share(
-    world: World, template: str, permission: str, caller: Caller = EDITOR, **subject: Any
-) -> pb.TemplateShare:
-    """Shares a template with somebody; with the keeper, unless told otherwise."""
-    to: Any = subject or {"user_id": KEEPER.id}
-    sent = pb.TemplateShare(permission=permission, **to)
-    request = pb.ShareTemplateRequest(template_id=template, share=sent)
-    answer: pb.ShareTemplateResponse = await world.call("ShareTemplate", request, caller)
-    return answer.share
 
 
 async def shares(world: World, template: str, **page: Any) -> pb.ListTemplateSharesResponse:
