@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 import pytest
 import yaml
-from google.protobuf import json_format, message_factory
+from google.protobuf import json_format
 
 from chassis import contracts
 from chassis.errors import ServiceError
@@ -84,7 +84,7 @@ class Client:
 
 
 def _class(name: str) -> Any:
-    return message_factory.GetMessageClass(contracts.pool().FindMessageTypeByName(name.removeprefix(".")))
+    return contracts.message_class(name.removeprefix("."))
 
 
 @dataclass

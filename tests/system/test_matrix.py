@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2, message_factory
+from google.protobuf import descriptor_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from chassis import contracts
@@ -42,7 +42,7 @@ async def refusal(stack: Stack, path: str, key: str) -> str:
     """The reason with which an empty request is refused for its caller; empty when it was let through."""
     method, _ = ALL[path]
     service = path.partition("/")[0].rpartition(".")[2]
-    request = message_factory.GetMessageClass(contracts.pool().FindMessageTypeByName(method.input_type[1:]))()
+    request: Any = contracts.message_class(method.input_type[1:])()
     call: dict[str, Any] = {"metadata": [("authorization", f"Bearer {key}")] if key else [], "timeout": 10}
     content = request.SerializeToString()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{getattr(stack.ports, PORTS[service])}") as channel:
