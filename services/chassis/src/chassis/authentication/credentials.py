@@ -73,7 +73,9 @@ def may_read(metadata: Mapping[str, str]) -> bool:
     Who follows a link from there, or types an address, is answered.
     """
     site = metadata.get("sec-fetch-site", "")
-    return site in ("", "same-origin", "none") or metadata.get("sec-fetch-mode", "") == "navigate"
+    if not site:  # an old browser, which names in Origin the site of a page whose script asks
+        return "origin" not in metadata or same_origin(metadata)
+    return site in ("same-origin", "none") or metadata.get("sec-fetch-mode", "") == "navigate"
 
 
 def is_plain(value: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -34,11 +35,10 @@ def make(
     `proxies` are who may say for whom they ask; when `secured`, the edge and the gateway may, and nobody else.
     """
     process = _process(context) if secured else ""
-    metadata = {
-        str(key): value if isinstance(value, str) else value.decode("latin-1")
+    metadata = _joined(
+        (str(key), value if isinstance(value, str) else value.decode("latin-1"))
         for key, value in context.invocation_metadata() or ()
-        if not str(key).endswith("-bin")
-    }
+    )
     left = context.time_remaining()
     now = time.monotonic()
     return Call(
@@ -66,6 +66,17 @@ def adopt(call: Call, request: Message, *, repeatable: bool) -> None:
         call.request_id = request.request_id  # type: ignore[attr-defined]  # the field was just found
     if "validate_only" in fields:
         call.validate_only = request.validate_only  # type: ignore[attr-defined]  # the field was just found
+
+
+def _joined(sent: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The metadata that is text. What was sent twice is one list, as in HTTP: of two credentials none is chosen."""
+    found: dict[str, str] = {}
+    for key, value in sent:
+        if key.endswith("-bin"):
+            continue
+        separator = "; " if key == "cookie" else ", "
+        found[key] = f"{found[key]}{separator}{value}" if key in found else value
+    return found
 
 
 def _trace_id(metadata: dict[str, str]) -> str:
