@@ -101,6 +101,7 @@ def test_records_hide_secrets_and_cut_long_texts() -> None:
             "secret_value": "z",
             "secret_ref": "env:MCPANEL_SECRET_X",
             "empty_token": "",
+            "has_secret": True,
             "nested": [{"authToken": 1}],
             "text": "a" * 10_000,
             "when": NOW,
@@ -112,6 +113,7 @@ def test_records_hide_secrets_and_cut_long_texts() -> None:
     )
 
     assert isinstance(found, dict)
+    assert found["has_secret"] is True
     assert found["password"] == found["apiKey"] == found["secret_value"] == "***"
     assert (found["secret_ref"], found["empty_token"]) == ("env:MCPANEL_SECRET_X", "")
     assert found["nested"] == [{"authToken": "***"}]

@@ -146,11 +146,16 @@ def record(
     }
 
 
+def _says_nothing(value: Any) -> bool:
+    """Whether it is no secret whatever its name: there is none, or it says only whether there is."""
+    return isinstance(value, bool) or value in (None, "", [], {})
+
+
 def masked(value: Any) -> Json:
     """`value` as JSON, with the values of secret-named fields replaced and long texts cut."""
     if isinstance(value, Mapping):
         return {
-            str(key): MASK if _is_secret(str(key)) and item not in (None, "", [], {}) else masked(item)
+            str(key): MASK if _is_secret(str(key)) and not _says_nothing(item) else masked(item)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
