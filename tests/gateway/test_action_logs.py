@@ -10,6 +10,7 @@ import pytest
 
 from chassis.client import channel
 from chassis.config import Networks
+from gateway import actionlogs
 from gateway.actionlogs import COLUMNS
 from gateway.application import Parts, application
 from gateway.oidc import ExternalLogin
@@ -83,6 +84,15 @@ async def test_a_spreadsheet_executes_nothing_of_it(http: httpx.AsyncClient) -> 
     assert found[2]["actor_name"] == f"'{HOSTILE}"
     assert found[3]["id"] == "'-r3"
     assert not [cell for one in found for cell in one.values() if cell[:1] in set("=+-@\t\r")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1", "\n=1", " =1", ";=1", "\u200b=1", "\uff1d1", "+1", "-1", "@x", "\uff20x", "\ttext", "\rtext"],
+)
+def test_what_looks_like_a_formula_to_any_spreadsheet_gets_an_apostrophe(text: str) -> None:
+    assert actionlogs._safe(text) == f"'{text}"
+    assert actionlogs._safe(f"a{text}") == f"a{text}"
 
 
 async def test_a_part_and_a_filter_leave_the_rest_out(http: httpx.AsyncClient) -> None:

@@ -53,8 +53,8 @@ _ACTOR: Final = {
 _ERASED: Final = "(erased)"
 _COMMITMENT: Final = re.compile(r"c2:[0-9a-f]{64}", re.ASCII)
 _INSIDE: Final = re.compile(r'"(c2:[0-9a-f]{64})"', re.ASCII)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of something to execute."""
+_FORMULA: Final = re.compile(r"[\s;,\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+"""What a spreadsheet takes for the beginning of something to execute; some pass over what is before it."""
 _CHUNK: Final = 64 * 1024
 _MAX_INDEX: Final = 2**31 - 1
 _HEADERS: Final = {
@@ -149,4 +149,4 @@ def _cell(entry: audit_pb2.ActionLog, column: str, values: Mapping[str, str]) ->
 
 def _safe(text: str) -> str:
     """The text, which no spreadsheet executes: what looks like a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text
