@@ -139,6 +139,8 @@ def test_production_names_every_setting_that_any_process_refuses_before_one_is_s
         "MCPANEL_EDGE_HOST": "0.0.0.0",  # noqa: S104
         "MCPANEL_ENGINE__FAILPOINTS": "commit.before=kill",
         "MCPANEL_AUDIT__LISTEN": "0.0.0.0:1",
+        "MCPANEL_TRUSTED_PROXIES": "0.0.0.0/0",
+        "MCPANEL_WORKER__PROFILE": "local",
         "MCPANEL_PROFILE": "production",
     }
     entries = table.table(refused)
@@ -149,8 +151,9 @@ def test_production_names_every_setting_that_any_process_refuses_before_one_is_s
 
     problems = str(caught.value).split("; ")
     named = {line.partition(" ")[0].partition("=")[0]: line for line in problems if "is refused with" in line}
-    words = {re.sub("(ENGINE|AUDIT)__", "", name) for name in refused}
-    assert named.keys() == words - {"MCPANEL_PROFILE"}
+    words = {re.sub("(ENGINE|AUDIT|WORKER)__", "", name) for name in refused}
+    assert named.keys() == words
+    assert named["MCPANEL_PROFILE"].endswith("(worker)")
     assert named["MCPANEL_FAILPOINTS"].endswith("(engine)")
     assert named["MCPANEL_LISTEN"].endswith("(audit)")
     assert edge.profile == "production"

@@ -33,6 +33,7 @@ def test_a_setting_that_means_nothing_is_refused_by_name(setting: str, value: st
     ("settings", "words"),
     [
         ({"MCPANEL_ALLOWED_HOSTS": "*"}, "MCPANEL_ALLOWED_HOSTS=* is refused"),
+        ({"MCPANEL_ALLOWED_HOSTS": "console.example.com,*.com"}, "*.com is refused"),
         ({"MCPANEL_CORS_ORIGINS": "*"}, "MCPANEL_CORS_ORIGINS=* is refused"),
         ({"MCPANEL_EDGE_HOST": "0.0.0.0"}, "MCPANEL_EDGE_HOST=0.0.0.0 is refused"),  # noqa: S104
     ],

@@ -11,6 +11,8 @@ from chassis.config import ConfigError, load, profile_setting, setting
 from stack.errors import StackError
 
 _HOST: Final = re.compile(r"\*|(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_EVERYTHING_BELOW: Final = re.compile(r"\*(\.[^.]+)?")
+"""Everybody's names, or all below a domain like com."""
 _ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -51,7 +53,11 @@ class EdgeConfig:
         "MCPANEL_ALLOWED_HOSTS",
         default="127.0.0.1,localhost,[::1]",
         help="the host names that the edge answers to, without port; *.example.org for all below one, * for every one",
-        unsafe=lambda hosts: "another site's name could be made to lead here" if "*" in hosts else "",
+        unsafe=lambda hosts: (
+            "another site's name could be made to lead here"
+            if any(map(_EVERYTHING_BELOW.fullmatch, hosts))
+            else ""
+        ),
     )
     cors_origins: tuple[str, ...] = setting(
         "MCPANEL_CORS_ORIGINS",

@@ -168,6 +168,11 @@ class ServiceConfig:
         "MCPANEL_TRUSTED_PROXIES",
         default=Networks.parse("127.0.0.0/8,::1/128"),
         help="the networks of edges and gateways, which say where a request came from, as CIDRs with commas between",
+        unsafe=lambda networks: (
+            "everybody could say where they come from"
+            if any(one.prefixlen == 0 for one in networks.networks)
+            else ""
+        ),
     )
     tls_dir: Path | None = setting(
         "MCPANEL_TLS_DIR",
@@ -250,9 +255,13 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
 
 def refused(cls: type, environ: Mapping[str, str]) -> list[str]:
     """What the profile `production` refuses in an environment, whatever else is missing or wrong in it."""
-    found = (
-        [f"MCPANEL_FAILPOINTS {_REFUSED}: they kill processes"] if environ.get("MCPANEL_FAILPOINTS") else []
-    )
+    found = []
+    if environ.get("MCPANEL_FAILPOINTS"):
+        found.append(f"MCPANEL_FAILPOINTS {_REFUSED}: they kill processes")
+    if (profile := environ.get("MCPANEL_PROFILE", "production")) != "production":
+        found.append(
+            f"MCPANEL_PROFILE={profile} of one process {_REFUSED}: what is refused holds for all of them"
+        )
     try:
         load(cls, {**environ, "MCPANEL_PROFILE": "production"})
     except ConfigError as error:
