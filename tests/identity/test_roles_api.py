@@ -16,6 +16,7 @@ from tests.identity.conftest import Metadata, World, bearer
 from tests.identity.records import records
 
 LOOKS = ["definitions.read", "runs.read"]
+KEEPS = ["users.update", "users.read", "users.delete", "roles.update"]
 
 
 async def make(
@@ -80,7 +81,7 @@ async def test_what_is_added_spares_the_tokens_there_are(world: World) -> None:
 
 
 async def test_nobody_puts_into_a_role_what_they_lack(world: World) -> None:
-    await make(world, "Clerk", [*ADMINISTERING, "roles.create", "users.read"])
+    await make(world, "Clerk", ["roles.create", "roles.update", "users.update", "users.read"])
     clerk = await world.enter("bob@example.com", "Clerk")
 
     _, error = await failure(make(world, "Mine", ["audit.read"], clerk))
@@ -90,8 +91,8 @@ async def test_nobody_puts_into_a_role_what_they_lack(world: World) -> None:
     assert list(mine.permissions) == ["users.read"]
 
 
-async def test_whoever_changes_users_and_roles_is_an_administrator_by_whatever_name(world: World) -> None:
-    await make(world, "Boss", [*ADMINISTERING, "users.read"])
+async def test_whoever_holds_what_admin_holds_is_an_administrator_by_whatever_name(world: World) -> None:
+    await make(world, "Boss", [*ADMINISTERING])
     mine = await world.enter("ada@example.com", "Boss")
     user_id = (await world.stub.GetMe(pb.GetMeRequest(), metadata=mine)).user.id
     lower = pb.UpdateUserRequest(user_id=user_id, user=pb.User(role_name="Viewer"))
@@ -105,6 +106,51 @@ async def test_whoever_changes_users_and_roles_is_an_administrator_by_whatever_n
     await change(world, "Boss", permissions=["users.read"])
 
     assert [error.reason for _, error in refused] == ["LAST_ADMINISTRATOR"] * 3
+
+
+async def test_whoever_changes_users_and_roles_removes_no_administrator(world: World) -> None:
+    await make(world, "Keeper", KEEPS)
+    keeper, other = (
+        await world.enter("ada@example.com", "Keeper"),
+        await world.register("eve@example.com", "Keeper"),
+    )
+    root = await world.register("root@example.com", "Admin")
+    tokens = await world.login("root@example.com")
+    [session] = (
+        await world.stub.ListSessions(pb.ListSessionsRequest(user_id=root.id), metadata=world.admin)
+    ).sessions
+    stub, off, named = world.stub, pb.User(is_active=False), pb.User(full_name="x")
+
+    refused = [
+        await failure(call)
+        for call in (
+            stub.DeleteUser(pb.DeleteUserRequest(user_id=root.id), metadata=keeper),
+            stub.UpdateUser(pb.UpdateUserRequest(user_id=root.id, user=off), metadata=keeper),
+            stub.UpdateUser(pb.UpdateUserRequest(user_id=root.id, user=named), metadata=keeper),
+            stub.RevokeSession(pb.RevokeSessionRequest(session_id=session.id), metadata=keeper),
+            stub.RevokeSessions(pb.RevokeSessionsRequest(user_id=root.id), metadata=keeper),
+        )
+    ]
+    last = await failure(stub.DeleteUser(pb.DeleteUserRequest(user_id=root.id), metadata=world.admin))
+
+    assert [error.reason for _, error in refused] == ["ROLE_NOT_GRANTABLE"] * 5
+    assert last[1].reason == "LAST_ADMINISTRATOR"
+    assert "roles.create" in await held(world, bearer(tokens.access_token))
+    await stub.RevokeSessions(pb.RevokeSessionsRequest(user_id=other.id), metadata=keeper)
+    await stub.DeleteUser(pb.DeleteUserRequest(user_id=other.id), metadata=keeper)
+
+
+async def test_with_a_lesser_key_people_still_act_on_themselves(world: World) -> None:
+    await make(world, "Keeper", KEEPS)
+    await make(world, "Leaver", ["users.delete"])
+    mine = await world.enter("ada@example.com", "Keeper")
+    request = pb.CreateApiKeyRequest(name="ci", role_name="Leaver")
+    lesser = bearer((await world.stub.CreateApiKey(request, metadata=mine)).secret)
+
+    await world.stub.RevokeSessions(pb.RevokeSessionsRequest(user_id="me"), metadata=lesser)
+    await world.stub.DeleteUser(pb.DeleteUserRequest(user_id="me"), metadata=lesser)
+
+    assert (await failure(held(world, lesser)))[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_role_that_somebody_has_stays(world: World) -> None:

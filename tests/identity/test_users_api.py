@@ -417,8 +417,16 @@ async def take_away(world: World, user_id: str, how: str) -> None:
     await update(world, world.admin, user_id, user=user)
 
 
-@pytest.mark.parametrize("change", [{"new_password": NEW}, {"user": pb.User(email="mine@example.com")}])
-async def test_nobody_takes_over_who_holds_more_than_they_do(world: World, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"new_password": NEW},
+        {"user": pb.User(email="mine@example.com")},
+        {"user": pb.User(full_name="Root")},
+        {"user": pb.User(is_active=False)},
+    ],
+)
+async def test_nobody_changes_who_holds_more_than_they_do(world: World, change: dict[str, object]) -> None:
     role = pb.Role(name="Desk", permissions=["users.update", "users.read", *VIEWS])
     await world.stub.CreateRole(pb.CreateRoleRequest(role=role), metadata=world.admin)
     desk = await world.enter("desk@example.com", "Desk")
@@ -428,5 +436,4 @@ async def test_nobody_takes_over_who_holds_more_than_they_do(world: World, chang
 
     assert (code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_GRANTABLE")
     assert (await world.login("root@example.com")).access_token
-    await update(world, desk, root.id, user=pb.User(full_name="Root"))
     await update(world, desk, viewer.id, **change)

@@ -292,14 +292,15 @@ class IdentityServiceServicer:
 
     def RevokeSession(self, request, context):
         """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
-        a session that is already over. Errors: SESSION_NOT_FOUND.
+        a session that is already over. Nobody ends one of somebody else who holds more than they do.
+        Errors: SESSION_NOT_FOUND, ROLE_NOT_GRANTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeSessions(self, request, context):
-        """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND.
+        """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -329,7 +330,7 @@ class IdentityServiceServicer:
     def UpdateUser(self, request, context):
         """Changes a user. Users may change their own name and password; role and activity need `users.update`.
         A changed password or role, or a deactivation, ends the user's sessions.
-        Nobody sets the password or the email of somebody else who holds more than they do.
+        Nobody changes somebody else who holds more than they do.
         Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
         INVALID_UPDATE_MASK.
         """
@@ -339,7 +340,8 @@ class IdentityServiceServicer:
 
     def DeleteUser(self, request, context):
         """Deletes a user with its sessions and keys. The action log keeps the user's id.
-        Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+        Nobody deletes somebody else who holds more than they do.
+        Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR, ROLE_NOT_GRANTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

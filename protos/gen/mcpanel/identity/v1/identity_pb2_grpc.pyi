@@ -53,10 +53,11 @@ class IdentityServiceStub:
     """Lists the caller's sessions, newest first; with `users.read`, everyone's."""
     RevokeSession: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionRequest, _identity_pb2.RevokeSessionResponse]
     """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
-    a session that is already over. Errors: SESSION_NOT_FOUND.
+    a session that is already over. Nobody ends one of somebody else who holds more than they do.
+    Errors: SESSION_NOT_FOUND, ROLE_NOT_GRANTABLE.
     """
     RevokeSessions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionsRequest, _identity_pb2.RevokeSessionsResponse]
-    """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND."""
+    """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE."""
     GetMe: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetMeRequest, _identity_pb2.GetMeResponse]
     """Returns who the caller is and what it may do."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]
@@ -66,13 +67,14 @@ class IdentityServiceStub:
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateUserRequest, _identity_pb2.UpdateUserResponse]
     """Changes a user. Users may change their own name and password; role and activity need `users.update`.
     A changed password or role, or a deactivation, ends the user's sessions.
-    Nobody sets the password or the email of somebody else who holds more than they do.
+    Nobody changes somebody else who holds more than they do.
     Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
     INVALID_UPDATE_MASK.
     """
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DeleteUserRequest, _identity_pb2.DeleteUserResponse]
     """Deletes a user with its sessions and keys. The action log keeps the user's id.
-    Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+    Nobody deletes somebody else who holds more than they do.
+    Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR, ROLE_NOT_GRANTABLE.
     """
     InviteUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.InviteUserRequest, _identity_pb2.InviteUserResponse]
     """Invites a person: makes a user who is inactive until the invitation is accepted, which whoever invites passes on. For a
@@ -207,10 +209,11 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Lists the caller's sessions, newest first; with `users.read`, everyone's."""
     RevokeSession: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionRequest, _identity_pb2.RevokeSessionResponse]  # type: ignore[assignment]
     """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
-    a session that is already over. Errors: SESSION_NOT_FOUND.
+    a session that is already over. Nobody ends one of somebody else who holds more than they do.
+    Errors: SESSION_NOT_FOUND, ROLE_NOT_GRANTABLE.
     """
     RevokeSessions: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeSessionsRequest, _identity_pb2.RevokeSessionsResponse]  # type: ignore[assignment]
-    """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND."""
+    """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE."""
     GetMe: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetMeRequest, _identity_pb2.GetMeResponse]  # type: ignore[assignment]
     """Returns who the caller is and what it may do."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -220,13 +223,14 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     UpdateUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateUserRequest, _identity_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Changes a user. Users may change their own name and password; role and activity need `users.update`.
     A changed password or role, or a deactivation, ends the user's sessions.
-    Nobody sets the password or the email of somebody else who holds more than they do.
+    Nobody changes somebody else who holds more than they do.
     Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
     INVALID_UPDATE_MASK.
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeleteUserRequest, _identity_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """Deletes a user with its sessions and keys. The action log keeps the user's id.
-    Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+    Nobody deletes somebody else who holds more than they do.
+    Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR, ROLE_NOT_GRANTABLE.
     """
     InviteUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.InviteUserRequest, _identity_pb2.InviteUserResponse]  # type: ignore[assignment]
     """Invites a person: makes a user who is inactive until the invitation is accepted, which whoever invites passes on. For a
@@ -394,7 +398,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RevokeSessionResponse, _abc.Awaitable[_identity_pb2.RevokeSessionResponse]]:
         """Ends a session. Its refresh token is refused at once, its access tokens everywhere within five seconds. Succeeds for
-        a session that is already over. Errors: SESSION_NOT_FOUND.
+        a session that is already over. Nobody ends one of somebody else who holds more than they do.
+        Errors: SESSION_NOT_FOUND, ROLE_NOT_GRANTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -403,7 +408,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.RevokeSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RevokeSessionsResponse, _abc.Awaitable[_identity_pb2.RevokeSessionsResponse]]:
-        """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND."""
+        """Ends all sessions of a user, as RevokeSession ends one. API keys go on. Errors: USER_NOT_FOUND, ROLE_NOT_GRANTABLE."""
 
     @_abc_1.abstractmethod
     def GetMe(
@@ -437,7 +442,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.UpdateUserResponse, _abc.Awaitable[_identity_pb2.UpdateUserResponse]]:
         """Changes a user. Users may change their own name and password; role and activity need `users.update`.
         A changed password or role, or a deactivation, ends the user's sessions.
-        Nobody sets the password or the email of somebody else who holds more than they do.
+        Nobody changes somebody else who holds more than they do.
         Errors: USER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMINISTRATOR, INVITATION_OPEN, ROLE_NOT_GRANTABLE, ETAG_MISMATCH,
         INVALID_UPDATE_MASK.
         """
@@ -449,7 +454,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.DeleteUserResponse, _abc.Awaitable[_identity_pb2.DeleteUserResponse]]:
         """Deletes a user with its sessions and keys. The action log keeps the user's id.
-        Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR.
+        Nobody deletes somebody else who holds more than they do.
+        Errors: USER_NOT_FOUND, LAST_ADMINISTRATOR, ROLE_NOT_GRANTABLE.
         """
 
     @_abc_1.abstractmethod

@@ -5,8 +5,11 @@ from typing import Final
 
 from chassis import contracts, paging
 from chassis.context import ANONYMOUS, Caller, current
-from chassis.database import Database
+from chassis.database import Database, Transaction
+from identity import store
 from identity.authenticator import LocalAuthenticator
+from identity.domain import roles
+from identity.domain.users import User
 from identity.external import ExternalLogins
 from identity.logins import Logins, Random
 from identity.passwords import Passwords
@@ -55,6 +58,13 @@ def for_a_browser(user_agent: str) -> None:
 def named(caller: Caller, user_id: str) -> str:
     """The user's id; the caller's own for `me`."""
     return caller.effective.id if user_id == "me" else user_id
+
+
+async def above(tx: Transaction, user: User) -> None:
+    """Returns when the caller holds all that the user does, or is this user. Raises Denied ROLE_NOT_GRANTABLE."""
+    caller = current().caller.effective
+    if user.id != caller.id:
+        roles.grantable(await store.roles.every(tx), user.role_name, caller.permissions, "user_id")
 
 
 def before(page: paging.Page) -> str | None:

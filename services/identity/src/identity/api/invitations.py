@@ -8,7 +8,7 @@ from chassis.context import current
 from chassis.database import Transaction
 from chassis.ids import uuid7
 from identity import store, wire
-from identity.api.common import Part
+from identity.api.common import Part, above
 from identity.domain import password_tickets, roles, throttling, users
 from identity.domain.password_tickets import PasswordTicket, Purpose
 from identity.domain.users import User
@@ -23,6 +23,8 @@ class Invitations(Part):
         async with self._db.begin() as tx:
             found = await store.users.find_by_email(tx, users.email_key(request.email))
             old = await store.users.lock_if_present(tx, found.id) if found else None
+            if old is not None and old.invited_at is not None:
+                await above(tx, old)
             user = users.invited(
                 old if old and old.invited_at else None,
                 uuid7(tx.now),
@@ -73,11 +75,10 @@ class Invitations(Part):
         return wire.accepted(issued)
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, _: Any) -> pb.ResetPasswordResponse:
-        held = current().caller.effective.permissions
         async with self._db.begin() as tx:
             old = await store.users.lock(tx, request.user_id)
             # Whoever has the ticket can become this user.
-            roles.grantable(await store.roles.every(tx), old.role_name, held, "user_id")
+            await above(tx, old)
             user = users.without_password(old, tx.now)
             await store.users.save(tx, user)
             ended = await store.sessions.end_all(tx, user.id, "password reset")

@@ -5,7 +5,7 @@ from typing import Any
 from chassis import outbox, paging
 from chassis.context import current
 from identity import store, wire
-from identity.api.common import Part, before, named
+from identity.api.common import Part, above, before, named
 from identity.domain import sessions, users
 from mcpanel.identity.v1 import identity_pb2 as pb
 
@@ -53,6 +53,7 @@ class Sessions(Part):
         owner = None if current().may_others() else caller.id
         async with self._db.begin() as tx:
             session = await store.sessions.lock(tx, request.session_id, owner)
+            await above(tx, await store.users.get(tx, session.user_id))
             if session.ended_at is None:
                 await store.sessions.end(tx, session.id, "revoked")
                 old, session = session, await store.sessions.lock(tx, session.id, owner)
@@ -66,6 +67,7 @@ class Sessions(Part):
             raise users.missing(user_id)
         async with self._db.begin() as tx:
             user = await store.users.lock(tx, user_id)
+            await above(tx, user)
             kept = caller.session_id if request.keep_current else ""
             ended = await store.sessions.end_all(tx, user.id, "all sessions revoked", but=kept)
             await outbox.add(tx, entity=("user", user.id), new={"ended": ended, "kept": kept})

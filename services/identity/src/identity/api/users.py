@@ -8,7 +8,7 @@ from chassis.database import Transaction
 from chassis.errors import Denied
 from chassis.ids import uuid7
 from identity import store, wire
-from identity.api.common import Part, before, named
+from identity.api.common import Part, above, before, named
 from identity.domain import roles, throttling, users
 from identity.domain.users import User
 from mcpanel.identity.v1 import identity_pb2 as pb
@@ -92,13 +92,10 @@ class Users(Part):
                 now=tx.now,
             )
             after = change.user
+            await above(tx, old)
             every = await store.roles.every(tx)
-            held = call.caller.effective.permissions
             if after.role_name != old.role_name:
-                roles.grantable(every, after.role_name, held, "user.role_name")
-            if not oneself and (change.password_changed or after.email_key != old.email_key):
-                # With either one can become this user.
-                roles.grantable(every, old.role_name, held, "user_id")
+                roles.grantable(every, after.role_name, call.caller.effective.permissions, "user.role_name")
             users.keep_an_administrator(old, after, every, await store.users.count_administrators(tx))
             await self._save(tx, old, change)
             return tx.reply(pb.UpdateUserResponse(user=wire.user(after)))
@@ -108,6 +105,7 @@ class Users(Part):
         async with self._db.begin() as tx:
             await store.roles.lock_all(tx)
             user = await store.users.lock(tx, user_id)
+            await above(tx, user)
             every, administrators = await store.roles.every(tx), await store.users.count_administrators(tx)
             users.keep_an_administrator(user, None, every, administrators)
             await store.sessions.end_all(tx, user.id, "user deleted")

@@ -37,7 +37,7 @@ class Role:
 
     @property
     def administers(self) -> bool:
-        """Whether who has it may decide who may do what."""
+        """Whether who has it may do all that the built-in Admin may."""
         return self.permissions >= ADMINISTERING
 
     def facts(self) -> dict[str, Any]:
@@ -62,13 +62,8 @@ _LADDER: Final = (
 PERMISSIONS: Final = frozenset(contracts.permissions())
 """Every permission there is, as `noun.verb`: those that the methods' rules name."""
 BUILT_IN: Final = built_in(contracts.permissions())
-ADMINISTERING: Final = frozenset(
-    {
-        contracts.rules()["mcpanel.identity.v1.IdentityService/UpdateUser"].others,
-        contracts.rules()["mcpanel.identity.v1.IdentityService/UpdateRole"].permission,
-    }
-)
-"""What makes an administrator: changing users and roles. Without one who can log in, nobody could make another."""
+ADMINISTERING: Final = next(role.permissions for role in BUILT_IN if role.name == ADMIN)
+"""What makes an administrator. Without one who can log in, nobody could make another: nobody grants what they lack."""
 CHANGEABLE: Final = ("description", "permissions")
 """The fields an update may name."""
 WORKER_PERMISSIONS: Final = frozenset(one for one, least in contracts.permissions().items() if not least)

@@ -274,7 +274,7 @@ def keep_an_administrator(
 
 
 def last_administrator(resource: tuple[str, str]) -> ServiceError:
-    """The refusal of what would leave nobody who can change users and roles."""
+    """The refusal of what would leave nobody who can log in and holds all that the role Admin does."""
     return Precondition(
         "LAST_ADMINISTRATOR",
         "nobody who can log in would be an administrator; make someone else one first",
