@@ -10,7 +10,7 @@ from mcpanel.registry.v1 import registry_pb2 as pb
 from mcpanel.registry.v1 import workflow_pb2
 from registry import nesting
 from tests.registry.conftest import World
-from tests.support.callers import ADMIN, OTHER_EDITOR
+from tests.support.callers import ADMIN, KEEPER, OTHER_EDITOR
 
 Update = pb.UpdateWorkflowRequest
 
@@ -122,6 +122,30 @@ async def test_an_older_version_may_lie_inside_another_that_the_newer_runs(world
 
     assert turned.steps[0].workflow_version == 1
     assert blocked.reason == "WORKFLOW_IN_USE"
+
+
+async def test_whose_use_keeps_something_is_told_only_of_workflows_that_one_may_see(world: World) -> None:
+    component = await world.component(caller=KEEPER)
+    inner = await world.workflow(leaf(world.name("inner"), component), KEEPER)
+    outer = await world.workflow(around(world.name("outer"), inner.name))
+    secret = around(world.name("merger"), inner.name).replace("PUBLIC", "PRIVATE")
+    hidden = await world.workflow(secret, OTHER_EDITOR)
+
+    definition = await world.refused(
+        "DeleteDefinition", pb.DeleteDefinitionRequest(definition_id=component), KEEPER
+    )
+    delete = pb.DeleteWorkflowRequest(workflow_id=inner.id)
+    workflow, by_admin = [await world.refused("DeleteWorkflow", delete, one) for one in (KEEPER, ADMIN)]
+    await world.call("DeleteWorkflow", pb.DeleteWorkflowRequest(workflow_id=outer.id), ADMIN)
+    alone = await world.refused("DeleteWorkflow", delete, KEEPER)
+
+    told = [(error.metadata["workflows"], error.metadata["hidden"]) for error in (definition, workflow)]
+    assert told == [(f"{inner.name},{outer.name}", "1"), (outer.name, "1")]
+    assert f"{outer.name} and 1 workflow that you may not see;" in workflow.message
+    assert (alone.reason, alone.metadata["workflows"]) == ("WORKFLOW_IN_USE", "")
+    assert hidden.name not in f"{definition} {workflow} {alone}"
+    assert by_admin.metadata["hidden"] == "0"
+    assert hidden.name in by_admin.message
 
 
 async def test_what_a_workflow_runs_cannot_be_deleted_however_deep_it_lies(world: World) -> None:

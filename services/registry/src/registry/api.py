@@ -119,7 +119,7 @@ class Registry(RegistryServiceServicer):
         async with self.db.begin() as tx:
             old = await store.definitions.get(tx, request.definition_id, viewer(), Level.DELETE, lock=True)
             check_etag(request.etag, old.etag, f"definition {old.name!r}")
-            if using := await store.definitions.used_by(tx, old):
+            if using := await store.definitions.used_by(tx, old, viewer()):
                 raise definitions.in_use(old, using)
             await store.definitions.remove(tx, old)
             await outbox.add(tx, entity=("definition", old.id), old=old.facts())
@@ -232,7 +232,7 @@ class Registry(RegistryServiceServicer):
         async with self.db.begin() as tx:
             old = await store.workflows.get(tx, request.workflow_id, viewer(), Level.DELETE, lock="delete")
             check_etag(request.etag, old.etag, f"workflow {old.name!r}")
-            if using := await store.workflows.used_by(tx, old):
+            if using := await store.workflows.used_by(tx, old, viewer()):
                 raise workflows.in_use(old, using)
             await store.workflows.remove(tx, old)
             await outbox.add(tx, entity=("workflow", old.id), old=old.facts())

@@ -1,8 +1,35 @@
 """What definitions and workflows share."""
 
 import hashlib
+from dataclasses import dataclass
 
 from chassis.errors import Conflict, FieldViolation, Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The workflows that run something: at least one."""
+
+    names: tuple[str, ...]
+    """Those that the caller may see, in order."""
+    hidden: int
+    """How many others there are."""
+
+    @property
+    def shown(self) -> str:
+        """The first twenty by name and the others by number, in words."""
+        more = len(self.names) - 20
+        parts = [f"the workflows {', '.join(self.names[:20])}"] if self.names else []
+        parts += [f"{more} more"] if more > 0 else []
+        if self.hidden:
+            plural = "" if self.hidden == 1 else "s"
+            parts.append(f"{self.hidden} workflow{plural} that you may not see")
+        return " and ".join(parts)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The first hundred by name and the number of the hidden ones, for programs."""
+        return {"workflows": ",".join(self.names[:100]), "hidden": str(self.hidden)}
 
 
 def etag(id: str, revision: int) -> str:  # noqa: A002  # the word of the contract

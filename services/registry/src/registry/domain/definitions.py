@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chassis.errors import AlreadyExists, NotFound, Precondition
-from registry.domain.common import check_etag, check_immutable, etag, required, search_text
+from registry.domain.common import Users, check_etag, check_immutable, etag, required, search_text
 
 CHANGEABLE: Final = ("display_name", "description", "visibility", "tags", "compliance", "cost_tier", "icon")
 
@@ -142,13 +142,12 @@ def name_taken(name: str) -> AlreadyExists:
     )
 
 
-def in_use(definition: Definition, workflows: tuple[str, ...]) -> Precondition:
-    """The error for deleting what workflows use; names them."""
-    shown = ", ".join(workflows[:20]) + (f" and {len(workflows) - 20} more" if len(workflows) > 20 else "")
+def in_use(definition: Definition, by: Users) -> Precondition:
+    """The error for deleting what workflows use; names those that the caller may see."""
     return Precondition(
         "DEFINITION_IN_USE",
-        f"definition {definition.name!r} is used by the workflows {shown}; change or delete them first",
-        metadata={"workflows": ",".join(workflows[:100])},
+        f"definition {definition.name!r} is used by {by.shown}; first they have to be changed or deleted",
+        metadata=by.metadata,
         resource=("definition", definition.name),
     )
 

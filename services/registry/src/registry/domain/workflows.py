@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chassis.errors import AlreadyExists, NotFound, Precondition
-from registry.domain.common import check_etag, check_immutable, etag, required, search_text
+from registry.domain.common import Users, check_etag, check_immutable, etag, required, search_text
 from registry.domain.content import EMPTY, Content, Step
 from registry.domain.stored import digest
 
@@ -138,13 +138,12 @@ def name_taken(name: str) -> AlreadyExists:
     )
 
 
-def in_use(workflow: Workflow, users: tuple[str, ...]) -> Precondition:
-    """The error for deleting what other workflows run; names them."""
-    shown = ", ".join(users[:20]) + (f" and {len(users) - 20} more" if len(users) > 20 else "")
+def in_use(workflow: Workflow, by: Users) -> Precondition:
+    """The error for deleting what other workflows run; names those that the caller may see."""
     return Precondition(
         "WORKFLOW_IN_USE",
-        f"workflow {workflow.name!r} is run by the workflows {shown}; change or delete them first",
-        metadata={"workflows": ",".join(users[:100])},
+        f"workflow {workflow.name!r} is run by {by.shown}; first they have to be changed or deleted",
+        metadata=by.metadata,
         resource=("workflow", workflow.name),
     )
 

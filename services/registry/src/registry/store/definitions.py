@@ -11,8 +11,9 @@ from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.filtering.sql import Field, one_of
 from registry import kinds
+from registry.domain.common import Users
 from registry.domain.definitions import Definition, not_found
-from registry.store.lookup import Wanted, by_key, page, require, visible
+from registry.store.lookup import Wanted, by_key, page, require, users, visible
 from registry.tables import definitions as table
 from registry.tables import grants as granted
 from registry.tables import workflow_uses, workflows
@@ -54,15 +55,15 @@ async def remove(tx: Transaction, definition: Definition) -> None:
     await tx.execute(delete(table).where(table.c.id == definition.id))
 
 
-async def used_by(tx: Transaction, definition: Definition) -> tuple[str, ...]:
-    """The names of the workflows whose newest version runs it, be it inside another, in order."""
+async def used_by(tx: Transaction, definition: Definition, viewer: Subject) -> Users | None:
+    """The workflows whose newest version runs it, be it inside another; None when there is none."""
     statement = (
-        select(workflows.c.name)
+        select(workflows.c.name, visible(workflows, viewer).label("is_visible"))
         .join(workflow_uses, workflow_uses.c.workflow_id == workflows.c.id)
         .where(workflow_uses.c.definition_id == definition.id)
         .order_by(workflows.c.name)
     )
-    return tuple((await tx.execute(statement)).scalars())
+    return users(await tx.execute(statement))
 
 
 async def listed(tx: Transaction, viewer: Subject, wanted: Wanted) -> list[Definition]:

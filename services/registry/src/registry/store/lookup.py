@@ -1,6 +1,6 @@
 """What finding definitions and workflows has in common: by id or name, by who looks, by page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from chassis.filtering import sql as filtering
 from chassis.grants import Target
 from chassis.paging import Key
 from registry import tables
+from registry.domain.common import Users
 
 Condition = ColumnElement[bool]
 
@@ -74,6 +75,13 @@ def visible(table: Table, viewer: Subject, kept: Kept | None = None) -> Conditio
     if kept is None or not kept.ids:
         return seen
     return or_(seen, and_(table.c.id.in_(kept.ids), visible(table, kept.owner)))
+
+
+def users(rows: Iterable[Any]) -> Users | None:
+    """The workflows in these rows, each a `name` and whether it `is_visible`; None when there are no rows."""
+    found = list(rows)
+    seen = tuple(row.name for row in found if row.is_visible)
+    return Users(seen, len(found) - len(seen)) if found else None
 
 
 async def require(

@@ -12,11 +12,12 @@ from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.filtering.sql import Field, one_of
 from registry import nesting
+from registry.domain.common import Users
 from registry.domain.content import Content, WorkflowPin
 from registry.domain.stored import from_json, to_json
 from registry.domain.workflows import Workflow, not_found
 from registry.nesting import Callee, Uses
-from registry.store.lookup import Kept, Wanted, by_key, page, require, visible
+from registry.store.lookup import Kept, Wanted, by_key, page, require, users, visible
 from registry.tables import grants as granted
 from registry.tables import workflow_calls, workflow_uses, workflow_versions
 from registry.tables import workflows as table
@@ -88,15 +89,15 @@ async def remove(tx: Transaction, workflow: Workflow) -> None:
     await tx.execute(delete(table).where(table.c.id == workflow.id))
 
 
-async def used_by(tx: Transaction, workflow: Workflow) -> tuple[str, ...]:
-    """The names of the other workflows whose newest version runs it, be it inside another, in order."""
+async def used_by(tx: Transaction, workflow: Workflow, viewer: Subject) -> Users | None:
+    """The other workflows whose newest version runs it, be it inside another; None when there is none."""
     statement = (
-        select(table.c.name)
+        select(table.c.name, visible(table, viewer).label("is_visible"))
         .join(workflow_calls, workflow_calls.c.workflow_id == table.c.id)
         .where(workflow_calls.c.callee_id == workflow.id)
         .order_by(table.c.name)
     )
-    return tuple((await tx.execute(statement)).scalars())
+    return users(await tx.execute(statement))
 
 
 async def callees(
