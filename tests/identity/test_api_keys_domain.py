@@ -177,6 +177,7 @@ def test_the_facts_of_a_key_hold_neither_key_nor_digest() -> None:
         "role_name",
         "scopes",
         "rotated_from",
+        "made_with",
         "expires_at",
         "revoked_at",
     }

@@ -9,11 +9,12 @@ from sqlalchemy import select
 
 from chassis.database import Database
 from identity.domain import api_keys as keys
+from identity.domain.roles import BUILT_IN
 from identity.tables import api_keys
 from mcpanel.identity.v1 import identity_pb2 as pb
 from tests.chassis.probes import failure
 from tests.identity.conftest import World, bearer
-from tests.identity.keys import create, locked_out, me, revoke
+from tests.identity.keys import create, locked_out, me, revoke, rotate
 from tests.identity.records import records
 
 
@@ -70,6 +71,55 @@ async def test_a_key_made_with_a_key_does_not_outlive_it(world: World) -> None:
     child = await create(world, bearer(short.secret))
 
     assert child.api_key.expires_at == short.api_key.expires_at
+
+
+@pytest.mark.parametrize("how", ["revoke", "rotate", "delete"])
+async def test_what_was_made_with_a_key_ends_with_it_however_far_down(
+    world: World, db: Database, how: str
+) -> None:
+    permissions = [*BUILT_IN[-1].permissions, "service_accounts.update"]
+    role = pb.CreateRoleRequest(role=pb.Role(name="Maker", permissions=permissions))
+    await world.stub.CreateRole(role, metadata=world.admin)
+    ada = await world.register("ada@example.com", "Maker")
+    mine = bearer((await world.login("ada@example.com")).access_token)
+    program = pb.CreateServiceAccountRequest(name="ci", role_name="Viewer")
+    made = await world.stub.CreateServiceAccount(program, metadata=world.admin)
+    other, first = await create(world, mine), await create(world, mine)
+    second = await create(world, bearer(first.secret))
+    third = await create(world, bearer(second.secret), service_account_id=made.service_account.id)
+
+    match how:
+        case "revoke":
+            await revoke(world, mine, first.api_key.id)
+        case "rotate":
+            await rotate(world, mine, first.api_key.id, overlap=Duration())
+        case _:
+            await world.stub.DeleteUser(pb.DeleteUserRequest(user_id=ada.id), metadata=world.admin)
+
+    for key in (first, second, third):
+        await locked_out(world, key.secret)
+    if how != "delete":
+        assert (await me(world, other.secret)).name == "ada@example.com"
+    revoked = {one["entity_id"]: one["details"]["new"] for one in await records(db, "API_KEY_REVOKED")}
+    assert revoked[third.api_key.id]["made_with"] == second.api_key.id
+
+
+async def test_what_was_made_with_a_key_that_is_replaced_goes_on_no_longer_than_it(world: World) -> None:
+    mine = await world.enter("ada@example.com")
+    first = await create(world, mine)
+    second = await create(world, bearer(first.secret))
+
+    new = await rotate(world, mine, first.api_key.id)
+    by_child = await failure(rotate(world, bearer(second.secret), first.api_key.id, overlap=Duration()))
+    again = await rotate(world, mine, second.api_key.id)
+
+    listed = await world.stub.ListApiKeys(pb.ListApiKeysRequest(), metadata=mine)
+    ends = {one.id: one.expires_at for one in listed.api_keys}
+    assert ends[second.api_key.id] == new.replaced.expires_at == ends[again.api_key.id]
+    assert by_child[0] is grpc.StatusCode.UNAUTHENTICATED
+    await revoke(world, mine, first.api_key.id)
+    await locked_out(world, again.secret)
+    assert (await me(world, new.secret)).name == "ada@example.com"
 
 
 async def test_a_repeat_is_answered_without_the_key(world: World, db: Database) -> None:

@@ -83,6 +83,7 @@ api_keys: Final = Table(
     Column("role_name", ForeignKey("roles.name"), nullable=True),
     Column("scopes", ARRAY(Text), nullable=True, comment="the permissions it is narrowed to"),
     Column("rotated_from", String(36), nullable=True, comment="the id of the key it replaces"),
+    Column("made_with", String(36), nullable=True, index=True, comment="the id of the key that made it"),
     _time("created_at"),
     _time("expires_at", nullable=True),
     _time("last_used_at", nullable=True),

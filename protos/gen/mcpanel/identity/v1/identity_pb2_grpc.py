@@ -436,7 +436,8 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
+        """Revokes an API key, and those that were made with it, everywhere within five seconds. Succeeds when it is revoked
+        already.
         Errors: API_KEY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -117,7 +117,8 @@ class IdentityServiceStub:
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]
     """Lists the caller's API keys, newest first; with `users.read`, everyone's."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]
-    """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
+    """Revokes an API key, and those that were made with it, everywhere within five seconds. Succeeds when it is revoked
+    already.
     Errors: API_KEY_NOT_FOUND.
     """
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RotateApiKeyRequest, _identity_pb2.RotateApiKeyResponse]
@@ -273,7 +274,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the caller's API keys, newest first; with `users.read`, everyone's."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
+    """Revokes an API key, and those that were made with it, everywhere within five seconds. Succeeds when it is revoked
+    already.
     Errors: API_KEY_NOT_FOUND.
     """
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RotateApiKeyRequest, _identity_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
@@ -570,7 +572,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RevokeApiKeyResponse, _abc.Awaitable[_identity_pb2.RevokeApiKeyResponse]]:
-        """Revokes an API key, everywhere within five seconds. Succeeds when it is revoked already.
+        """Revokes an API key, and those that were made with it, everywhere within five seconds. Succeeds when it is revoked
+        already.
         Errors: API_KEY_NOT_FOUND.
         """
 

@@ -7,7 +7,7 @@ from chassis import outbox
 from chassis.context import current
 from chassis.database import Transaction
 from chassis.ids import uuid7
-from identity import store, wire
+from identity import lineage, store, wire
 from identity.api.common import Part, above
 from identity.domain import password_tickets, roles, throttling, users
 from identity.domain.password_tickets import PasswordTicket, Purpose
@@ -76,13 +76,16 @@ class Invitations(Part):
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, _: Any) -> pb.ResetPasswordResponse:
         async with self._db.begin() as tx:
+            if request.revoke_api_keys:
+                await store.keys.lock_lineage(tx)
             old = await store.users.lock(tx, request.user_id)
             # Whoever has the ticket can become this user.
             await above(tx, old)
             user = users.without_password(old, tx.now)
             await store.users.save(tx, user)
             ended = await store.sessions.end_all(tx, user.id, "password reset")
-            revoked = await store.keys.revoke_all(tx, user.id) if request.revoke_api_keys else 0
+            keys = await store.keys.revoke_all(tx, user.id) if request.revoke_api_keys else []
+            revoked = len(keys) + await lineage.revoke(tx, keys)
             life = wire.ticket_life(request, password_tickets.RESET_LIFE)
             secret, ticket = await self._ticket(tx, user, "reset", life)
             await outbox.add(

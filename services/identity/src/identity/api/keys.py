@@ -1,13 +1,15 @@
 """API keys."""
 
+from datetime import timedelta
 from typing import Any
 
 from chassis import outbox, paging
+from chassis.authentication.tokens import invalid
 from chassis.context import Caller, current
 from chassis.database import Transaction
 from chassis.errors import Denied
 from chassis.ids import uuid7
-from identity import store, wire
+from identity import lineage, store, wire
 from identity.api.common import Part, before
 from identity.domain import accounts, api_keys, roles
 from identity.domain.accounts import Account
@@ -29,6 +31,8 @@ class Keys(Part):
             )
         scopes = api_keys.checked(request.scopes) or sorted(caller.scopes)
         async with self._db.begin() as tx:
+            await store.keys.lock_lineage(tx)
+            parent = await _shown(tx, caller)
             account = accounts.of_users(await store.accounts.get(tx, account_id)) if account_id else None
             user = None if account else await store.users.find(tx, caller.id)
             own = (account.role_name if account else None) or roles.only(caller.roles, request.role_name)
@@ -46,7 +50,8 @@ class Keys(Part):
                 account_id=None if user else account_id or caller.id,
                 role_name=role.name,
                 scopes=list(scopes),
-                expires_at=api_keys.expiry(tx.now, wire.lifetime(request), await _parent(tx, caller)),
+                expires_at=api_keys.expiry(tx.now, wire.lifetime(request), parent),
+                made_with=parent.id if parent else None,
             )
             await outbox.add(tx, entity=("api_key", key.id), new=key.facts())
             stored = pb.CreateApiKeyResponse(api_key=wire.api_key(key))
@@ -57,6 +62,7 @@ class Keys(Part):
         call = current()
         caller = call.caller.effective
         async with self._db.begin() as tx:
+            await store.keys.lock_lineage(tx)
             key = await store.keys.lock(tx, request.api_key_id, None if call.may_others() else caller.id)
             account = await store.accounts.find(tx, key.account_id) if key.account_id else None
             if key.owner_id != caller.id and (account is None or account.kind != "program"):
@@ -67,6 +73,11 @@ class Keys(Part):
                 raise api_keys.ended(key.id)
             roles.within(found.principal.permissions, caller.permissions, "the key may do more than you may")
             life = key.expires_at - key.created_at if key.expires_at else None
+            old = await _replace(tx, key, wire.overlap(request))
+            # One that replaces itself was made with what made it. Another may have been made with what it replaces.
+            by_itself = caller.credential_id == key.id
+            shown = key if by_itself else await _shown(tx, caller)
+            maker = await store.keys.find(tx, key.made_with) if by_itself or shown is None else shown
             new, secret = await self._make(
                 tx,
                 name=key.name,
@@ -75,10 +86,9 @@ class Keys(Part):
                 role_name=key.role_name,
                 scopes=key.scopes,
                 rotated_from=key.id,
-                expires_at=api_keys.expiry(tx.now, life, await _parent(tx, caller)),
+                made_with=maker.id if maker else None,
+                expires_at=api_keys.expiry(tx.now, life, shown, maker),
             )
-            old = api_keys.replaced(key, tx.now, wire.overlap(request))
-            await store.keys.save(tx, old)
             await outbox.add(
                 tx,
                 entity=("api_key", new.id),
@@ -118,11 +128,13 @@ class Keys(Part):
         caller = current().caller
         owner = None if current().may_others() else caller.effective.id
         async with self._db.begin() as tx:
+            await store.keys.lock_lineage(tx)
             key = await store.keys.lock(tx, request.api_key_id, owner)
             _not_in_a_file(key, await store.accounts.find(tx, key.account_id) if key.account_id else None)
             revoked = key if key.revoked_at else await store.keys.revoke(tx, key)
             if revoked is not key:
                 await outbox.add(tx, entity=("api_key", key.id), old=key.facts(), new=revoked.facts())
+                await lineage.revoke(tx, [key.id])
             return tx.reply(pb.RevokeApiKeyResponse(api_key=wire.api_key(revoked)))
 
 
@@ -135,6 +147,25 @@ def _not_in_a_file(key: ApiKey, account: Account | None) -> None:
         )
 
 
-async def _parent(tx: Transaction, caller: Caller) -> ApiKey | None:
-    """The key that the caller showed; None for a user who is logged in."""
-    return await store.keys.get(tx, caller.credential_id) if caller.kind != "user" else None
+async def _replace(tx: Transaction, key: ApiKey, overlap: timedelta) -> ApiKey:
+    """The key, which is locked, as it goes on for `overlap`; no key made with it goes on for longer."""
+    old = api_keys.replaced(key, tx.now, overlap)
+    await store.keys.save(tx, old)
+    if old.revoked_at is not None:
+        await lineage.revoke(tx, [old.id])
+    elif old.expires_at is not None:
+        await lineage.shorten(tx, old.id, old.expires_at)
+    return old
+
+
+async def _shown(tx: Transaction, caller: Caller) -> ApiKey | None:
+    """The key that the caller showed; None for a user who is logged in.
+
+    Raises Unauthenticated CREDENTIALS_INVALID when it was revoked since: what it made would outlive it.
+    """
+    if caller.kind == "user":
+        return None
+    key = await store.keys.find(tx, caller.credential_id)
+    if key is None or not key.works(tx.now):
+        raise invalid("the API key was revoked or has expired", api_key_id=caller.credential_id)
+    return key

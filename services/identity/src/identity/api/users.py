@@ -7,7 +7,7 @@ from chassis.context import current
 from chassis.database import Transaction
 from chassis.errors import Denied
 from chassis.ids import uuid7
-from identity import store, wire
+from identity import lineage, store, wire
 from identity.api.common import Part, above, before, named
 from identity.domain import roles, throttling, users
 from identity.domain.users import User
@@ -104,11 +104,13 @@ class Users(Part):
         user_id = named(current().caller, request.user_id)
         async with self._db.begin() as tx:
             await store.roles.lock_all(tx)
+            await store.keys.lock_lineage(tx)
             user = await store.users.lock(tx, user_id)
             await above(tx, user)
             every, administrators = await store.roles.every(tx), await store.users.count_administrators(tx)
             users.keep_an_administrator(user, None, every, administrators)
             await store.sessions.end_all(tx, user.id, "user deleted")
+            await lineage.revoke(tx, await store.keys.revoke_all(tx, user.id))
             await store.users.remove(tx, user.id)
             await outbox.add(tx, entity=("user", user.id), old=user.facts(), personal=users.PERSONAL)
             return tx.reply(pb.DeleteUserResponse())

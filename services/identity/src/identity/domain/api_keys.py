@@ -103,6 +103,8 @@ class ApiKey:
     scopes: Sequence[str] | None = None
     """The permissions it is narrowed to, as `noun.verb` or `noun.*`; None or empty for all of its role's."""
     rotated_from: str | None = None
+    made_with: str | None = None
+    """The id of the key that its maker showed; None where that was a person."""
 
     @property
     def owner_id(self) -> str:
@@ -118,6 +120,7 @@ class ApiKey:
             "role_name": self.role_name,
             "scopes": list(self.scopes or ()),
             "rotated_from": self.rotated_from,
+            "made_with": self.made_with,
             "expires_at": self.expires_at,
             "revoked_at": self.revoked_at,
         }
@@ -220,9 +223,8 @@ def principal_of_account(account_id: str, kind: Kind, name: str, granted: Role |
     return Principal(account_id, "api_key", name, roles, permissions)
 
 
-def expiry(now: datetime, lifetime: timedelta | None, parent: ApiKey | None) -> datetime | None:
+def expiry(now: datetime, lifetime: timedelta | None, *parents: ApiKey | None) -> datetime | None:
     """When a key made `now` stops working; None for never. A key made with another key never outlives it."""
     ends = [now + lifetime] if lifetime is not None else []
-    if parent is not None and parent.expires_at is not None:
-        ends.append(parent.expires_at)
+    ends += [parent.expires_at for parent in parents if parent is not None and parent.expires_at is not None]
     return min(ends, default=None)

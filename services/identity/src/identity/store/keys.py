@@ -1,9 +1,9 @@
 """API keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, bindparam, func, insert, or_, select, update
 
@@ -17,6 +17,8 @@ from identity.domain.api_keys import (
 )
 from identity.store import roles as role_store
 from identity.tables import api_keys, roles, service_accounts, users
+
+_LINEAGE: Final = 0x6B657973  # "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ async def find_by_lookup(tx: Transaction, lookup: str) -> Found | None:
     return Found(key, _principal(key, row))
 
 
-async def get(tx: Transaction, key_id: str) -> ApiKey:
-    """The key. Raises NotFound API_KEY_NOT_FOUND."""
-    return _one(key_id, (await tx.execute(select(api_keys).where(api_keys.c.id == key_id))).one_or_none())
+async def find(tx: Transaction, key_id: str | None) -> ApiKey | None:
+    """The key, or None."""
+    row = (await tx.execute(select(api_keys).where(api_keys.c.id == key_id))).one_or_none()
+    return None if row is None else ApiKey(**row._mapping)
 
 
 async def works(tx: Transaction, key_id: str) -> bool:
@@ -98,10 +101,26 @@ async def revoke(tx: Transaction, key: ApiKey) -> ApiKey:
     return replace(key, revoked_at=tx.now)
 
 
-async def revoke_all(tx: Transaction, user_id: str) -> int:
-    """Revokes every key of the user now; returns how many were not revoked yet."""
+async def revoke_all(tx: Transaction, user_id: str) -> list[str]:
+    """Revokes every key of the user now; returns the ids of those that were not revoked yet."""
     theirs = update(api_keys).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
-    return (await tx.execute(theirs.values(revoked_at=tx.now))).rowcount
+    return list((await tx.execute(theirs.values(revoked_at=tx.now).returning(api_keys.c.id))).scalars())
+
+
+async def lock_lineage(tx: Transaction) -> None:
+    """Makes the making of keys with keys, and what ends keys, wait for each other until this transaction ends.
+
+    Before any row is locked: whoever makes a key holds this when it waits for the key's owner.
+    """
+    await tx.execute(select(func.pg_advisory_xact_lock(_LINEAGE)))
+
+
+async def made_with(tx: Transaction, key_ids: Collection[str]) -> list[ApiKey]:
+    """The keys made with one of these, with those that were made with them, and so on, that are not revoked."""
+    made = select(api_keys.c.id).where(api_keys.c.made_with.in_(key_ids)).cte("made", recursive=True)
+    made = made.union(select(api_keys.c.id).where(api_keys.c.made_with == made.c.id))
+    wanted = select(api_keys).where(api_keys.c.id.in_(select(made.c.id)), api_keys.c.revoked_at.is_(None))
+    return [ApiKey(**row._mapping) for row in await tx.execute(wanted.order_by(api_keys.c.id))]
 
 
 async def lock_working_of_account(tx: Transaction, account_id: str, name: str) -> list[ApiKey]:
