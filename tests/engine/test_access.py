@@ -15,7 +15,7 @@ from engine import lending, reach, sight
 from engine.audit import RunEventRecords
 from mcpanel.engine.v1 import engine_pb2, run_pb2, schedule_pb2
 from mcpanel.registry.v1 import component_pb2
-from tests.engine.conftest import Engine
+from tests.engine.conftest import Engine, Engines
 from tests.engine.support.automation import (
     PRIVATE,
     create,
@@ -29,7 +29,7 @@ from tests.engine.support.automation import (
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import FakeWorker
-from tests.support.callers import ADMIN, EDITOR, KEEPER, OTHER_EDITOR, as_caller
+from tests.support.callers import ADMIN, EDITOR, KEEPER, OTHER_EDITOR, as_caller, user
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +121,54 @@ async def test_the_runs_of_a_shared_workflow_are_shared_with_it(
     assert all(during)
     assert steering == (["NOT_GRANTED"] * 3 if permission == "VIEW" else ["", "", ""])
     assert not any(await seen(engine, run.id, KEEPER))
+
+
+async def started(engine: Engine, caller: Caller, **fields: Any) -> run_pb2.Run:
+    """A run with a key of the workflow's."""
+    request = engine_pb2.StartRunRequest(workflow="flow", run_key="order-7", **fields)
+    return (await engine.stub.StartRun(request, metadata=as_caller(caller))).run
+
+
+POLICIES = ("refuse", "use_existing", "cancel_existing")
+
+
+async def test_a_key_gives_away_no_run_that_the_caller_may_not_see(engine: Engine, peers: Peers) -> None:
+    waiting(peers, visibility=PRIVATE)
+    run = await started(engine, ADMIN)
+
+    found = [await refused(started(engine, EDITOR, on_conflict=policy)) for policy in POLICIES]
+    await engine.stub.CancelRun(engine_pb2.CancelRunRequest(run_id=run.id), metadata=as_caller(ADMIN))
+    found.append(await refused(started(engine, EDITOR, on_reuse="refuse")))
+
+    assert {one.reason for one in found} == {"RUN_EXISTS"}
+    assert all(run.id not in str(one.metadata) and "status" not in one.metadata for one in found)
+    assert {one.message for one in found} == {
+        "a run that you may not see has the key 'order-7' of 'flow'; use another key"
+    }
+
+
+async def test_a_key_cancels_no_run_that_the_caller_may_not_cancel(
+    engine: Engine, engines: Engines, peers: Peers
+) -> None:
+    waiting(peers)
+    starter = dataclasses.replace(
+        user("starter", "Editor", 21), permissions=EDITOR.permissions - {"runs.cancel"}
+    )
+    engines.authenticator.admit(starter)
+    run = await started(engine, ADMIN)
+
+    same = await started(engine, EDITOR, on_conflict="use_existing")
+    stranger = await refused(started(engine, EDITOR, on_conflict="cancel_existing"))
+    unable = await refused(started(engine, starter, on_conflict="cancel_existing"))
+    untouched = await engine.get(run.id)
+    by_owner = await started(engine, OTHER_EDITOR, on_conflict="cancel_existing")
+
+    assert same.id == run.id
+    assert (stranger.code, stranger.reason) == ("PERMISSION_DENIED", "NOT_GRANTED")
+    assert (unable.reason, unable.metadata["permission"]) == ("PERMISSION_MISSING", "runs.cancel")
+    assert not untouched.HasField("cancel_requested_at")
+    assert by_owner.id != run.id
+    assert (await engine.get(run.id)).status == run_pb2.Run.ABORTED
 
 
 async def does_not_resume(stream: Any) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from chassis import outbox
+from chassis import contracts, outbox
 from chassis.context import Call, current, use
 from chassis.database import Transaction
-from chassis.errors import AlreadyExists, Exhausted, Precondition
+from chassis.errors import AlreadyExists, Denied, Exhausted, Precondition
 from chassis.ids import uuid7
 from chassis.jsonvalue import Json
 from engine import inputs, machine
@@ -27,7 +27,9 @@ from engine.words import counted
 
 _SHOWN_INPUTS: Final = 4096
 _LONGEST_AGENT: Final = 256
-_EVERYTHING: Final = Reader(None)
+NOBODY: Final = Reader("")
+_CANCEL: Final = "mcpanel.engine.v1.EngineService/CancelRun"
+"""Whose rule says who may cancel the run that has the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Wish:
     run_key: str = ""
     on_conflict: str = "refuse"
     on_reuse: str = "allow"
+    reader: Reader = NOBODY
+    """With a `run_key`: who wants the run, as somebody who may see and steer the one that has the key."""
     rerun_of: str | None = None
     rerun_from: tuple[str, ...] = ()
     triggered_by: str = ""
@@ -133,8 +137,9 @@ class Starter:
     async def add(self, tx: Transaction, wish: Wish) -> Started:
         """Writes the run, unless there is one already that is as good. Call `committed` or `abandoned` after it.
 
-        Raises AlreadyExists RUN_EXISTS and Exhausted CONCURRENCY_LIMIT, naming the run that is in the way, and
-        Exhausted RUN_QUOTA_EXCEEDED.
+        Raises AlreadyExists RUN_EXISTS, naming the run that has the key to who may see it, Denied PERMISSION_MISSING
+        and NOT_GRANTED when it would have to be cancelled by who may not, Exhausted CONCURRENCY_LIMIT, naming a run
+        that is in the way, and Exhausted RUN_QUOTA_EXCEEDED.
         """
         user_id = current().caller.effective.id
         if self._quota.is_set:  # first: whoever decides for the user decides alone
@@ -199,11 +204,13 @@ class Starter:
         if not wish.run_key:
             return None, []
         await limits.lock(tx, f"run:{wish.prepared.workflow_id}:{wish.run_key}")
-        live, ended = await limits.with_key(tx, wish.prepared.workflow_id, wish.run_key)
+        live, ended = await limits.with_key(tx, wish.prepared.workflow_id, wish.run_key, wish.reader)
         if live is not None:
-            if wish.on_conflict == "use_existing":
-                return await store.get(tx, live.id, _EVERYTHING), []
-            if wish.on_conflict == "cancel_existing":
+            if live.is_seen and wish.on_conflict == "use_existing":
+                return await store.get(tx, live.id, wish.reader), []
+            if live.is_seen and wish.on_conflict == "cancel_existing":
+                _require_cancel(live)
+                await store.require_steered(tx, live.id, wish.reader)
                 return None, [live.id]
             raise _exists(wish, live, "on_conflict: use_existing or cancel_existing would accept that")
         refused = wish.on_reuse == "refuse" or (
@@ -301,7 +308,26 @@ def _through(call: Call) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def _require_cancel(run: limits.Keyed) -> None:
+    """Returns when the caller may cancel runs. Raises Denied PERMISSION_MISSING, as CancelRun does."""
+    permission = contracts.rules()[_CANCEL].permission
+    if not current().caller.may(permission):
+        raise Denied(
+            "PERMISSION_MISSING",
+            f"to cancel run '{run.id}', which has the key, needs the permission {permission}; use another key, or "
+            "on_conflict: use_existing",
+            metadata={"permission": permission},
+            resource=("run", run.id),
+        )
+
+
 def _exists(wish: Wish, run: limits.Keyed, fix: str) -> AlreadyExists:
+    if not run.is_seen:
+        return AlreadyExists(
+            "RUN_EXISTS",
+            f"a run that you may not see has the key '{wish.run_key}' of '{wish.prepared.name}'; use another key",
+            resource=("workflow", wish.prepared.name),
+        )
     return AlreadyExists(
         "RUN_EXISTS",
         f"run '{run.id}' of '{wish.prepared.name}' has the key '{wish.run_key}' and is {run.status}; {fix}",

@@ -258,7 +258,7 @@ class EngineServiceServicer:
         refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
         pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
+        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

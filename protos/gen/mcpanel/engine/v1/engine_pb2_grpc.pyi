@@ -40,7 +40,7 @@ class EngineServiceStub:
     refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
     pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
+    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
@@ -185,7 +185,7 @@ class EngineServiceAsyncStub(EngineServiceStub):
     refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
     pool, or with other labels or less to spare, is waited for.
     Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
+    CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]  # type: ignore[assignment]
     """Returns one run with inputs and outputs. Errors: RUN_NOT_FOUND."""
@@ -333,7 +333,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
         pool, or with other labels or less to spare, is waited for.
         Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
-        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED.
+        CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
         """
 
     @_abc_1.abstractmethod

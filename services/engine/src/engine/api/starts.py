@@ -10,7 +10,7 @@ from engine.api.common import Base, Context, record, waits
 from engine.domain import RunStatus
 from engine.records import RunRecord
 from engine.reruns import Rerun, copies_of, fresh
-from engine.starting import Started, Wish
+from engine.starting import NOBODY, Started, Wish
 from engine.store import reruns as store
 from engine.store import runs as runs_store
 from engine.wire import events as event_wire
@@ -48,6 +48,7 @@ class Starts(Base):
             run_key=request.run_key,
             on_conflict=request.on_conflict or "refuse",
             on_reuse=request.on_reuse or "allow",
+            reader=await self.reader() if request.run_key else NOBODY,
         )
         if self.starter.is_plain(wish) and not (current().request_id or current().validate_only):
             return engine_pb2.StartRunResponse(run=shown(await self.starter.together(wish)))

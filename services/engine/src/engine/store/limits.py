@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import func, literal_column, or_, select, text
 
 from chassis.database import Transaction
+from engine.store.runs import Reader
 from engine.tables import runs
 
 _LIVE: Final = runs.c.status.in_(["PENDING", "RUNNING", "PAUSED"])
@@ -25,6 +26,8 @@ class Keyed:
 
     id: str
     status: str
+    is_seen: bool
+    """Whether whoever asks may know of it."""
 
 
 async def lock(tx: Transaction, name: str) -> None:
@@ -32,10 +35,12 @@ async def lock(tx: Transaction, name: str) -> None:
     await tx.execute(_LOCK, {"name": name})
 
 
-async def with_key(tx: Transaction, workflow_id: str, run_key: str) -> tuple[Keyed | None, Keyed | None]:
+async def with_key(
+    tx: Transaction, workflow_id: str, run_key: str, reader: Reader
+) -> tuple[Keyed | None, Keyed | None]:
     """The live run with the key, and the newest that ended, or one that succeeded if there is one."""
     mine = (runs.c.workflow_id == workflow_id, runs.c.run_key == run_key, runs.c.run_key != "")
-    columns = (runs.c.id, runs.c.status)
+    columns = (runs.c.id, runs.c.status, reader.sees().label("is_seen"))
     live = (await tx.execute(select(*columns).where(*mine, _LIVE).limit(1))).one_or_none()
     best = (runs.c.status == "SUCCESS").desc(), runs.c.id.desc()
     ended = (await tx.execute(select(*columns).where(*mine, ~_LIVE).order_by(*best).limit(1))).one_or_none()
@@ -43,7 +48,7 @@ async def with_key(tx: Transaction, workflow_id: str, run_key: str) -> tuple[Key
 
 
 def _keyed(row: Any) -> Keyed | None:
-    return None if row is None else Keyed(row.id, row.status)
+    return None if row is None else Keyed(row.id, row.status, row.is_seen)
 
 
 async def active_of(tx: Transaction, user_id: str) -> int:
