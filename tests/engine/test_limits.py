@@ -4,13 +4,17 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from mcpanel.engine.v1 import run_pb2
+import pytest
+
+from mcpanel.audit.v1 import audit_pb2
+from mcpanel.engine.v1 import engine_pb2, run_pb2
 from mcpanel.registry.v1 import workflow_pb2
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.calls import Gate, explain, in_seconds, pause, resume, start, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker
+from tests.support.callers import OTHER_EDITOR, as_caller
 
 Run = run_pb2.Run
 Step = run_pb2.StepExecution
@@ -202,6 +206,34 @@ async def test_a_run_key_names_the_run_that_has_it(engine: Engine, peers: Peers,
     assert same.id == first.id
     assert again.id != first.id
     assert reused.reason == "RUN_EXISTS"
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "fields"),
+    [
+        (None, {"run_key": "order-7", "on_conflict": "cancel_existing"}),
+        (Concurrency(limit=1, policy="cancel_running"), {}),
+    ],
+)
+async def test_who_has_a_run_take_anothers_place_is_on_record_for_it(
+    engine: Engine, peers: Peers, concurrency: Concurrency | None, fields: dict[str, Any]
+) -> None:
+    step = {"id": "go", "alone": True, "approval": {"message": "?"}}
+    peers.registry.workflow(step, owner_id=OTHER_EDITOR.id, concurrency=concurrency)
+    first = await start(engine, **fields)
+    request = engine_pb2.StartRunRequest(workflow="flow", **fields)
+
+    second = (await engine.stub.StartRun(request, metadata=as_caller(OTHER_EDITOR))).run
+
+    def found() -> list[audit_pb2.Record]:
+        records = peers.audit.records.values()
+        return [one for one in records if one.action == "WORKFLOW_CANCEL_REQUESTED"]
+
+    await until(found)
+    (record,) = found()
+    assert (record.entity_id, record.actor.id) == (first.id, OTHER_EDITOR.id)
+    assert record.details["replaced_by"] == second.id
+    assert record.details.fields["new"].struct_value["status"] == "ABORTED"
 
 
 async def test_the_highest_priority_gets_the_next_slot(engine: Engine, peers: Peers) -> None:

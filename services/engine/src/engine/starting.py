@@ -29,7 +29,7 @@ _SHOWN_INPUTS: Final = 4096
 _LONGEST_AGENT: Final = 256
 NOBODY: Final = Reader("")
 _CANCEL: Final = "mcpanel.engine.v1.EngineService/CancelRun"
-"""Whose rule says who may cancel the run that has the key."""
+"""Whose rule says who may cancel the run that has the key, and what the action log calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,11 @@ class Starter:
         await self._within_quota(tx, user_id)
         limit_key, admitted, oldest = await self._under_limit(tx, wish)
         unit = self._new(tx.now, wish, limit_key, admitted=admitted)
+        reason = f"run '{unit.info.id}' takes its place"
         replaced = [
-            await self._cancelled(tx, run_id, f"run '{unit.info.id}' takes its place")
-            for run_id in dict.fromkeys([*in_the_way, *oldest])
+            await self._cancelled(tx, run_id, reason) for run_id in dict.fromkeys([*in_the_way, *oldest])
         ]
+        records = [_replaced_sql(tx.now, one, unit.info.id, reason) for one in replaced if one.is_changed]
         started = Started((unit, *replaced))
         try:
             self._dispatcher.place(unit)
@@ -161,9 +162,10 @@ class Starter:
                 *self._ingredients(wish.prepared),
                 *self._dispatcher.commands(*started.units),
                 _audit_sql(tx.now, unit),
+                *records,
             ]
             await hot.run(await tx.raw(), commands)
-            tx.outboxed += 1
+            tx.outboxed += 1 + len(records)
             outbox.covered(tx)
         except BaseException:
             self.abandoned(started)
@@ -341,6 +343,18 @@ def _audit_sql(now: datetime, unit: Unit) -> hot.Command:
     details: dict[str, Json] = {"new": outbox.masked(_facts(unit))}
     entity = ("run", unit.info.id)
     return hot.outbox_sql(outbox.record(current().action, now, current(), entity=entity, details=details))
+
+
+def _replaced_sql(now: datetime, unit: Unit, replaced_by: str, reason: str) -> hot.Command:
+    """The audit record of a run that makes way for a new one: whoever wants that one has cancelled it."""
+    details: dict[str, Json] = {
+        "old": {"status": unit.old.status.value},
+        "new": {"status": unit.state.status.value},
+        "reason": reason,
+        "replaced_by": replaced_by,
+    }
+    action, entity = str(contracts.rules()[_CANCEL].audit), ("run", unit.info.id)
+    return hot.outbox_sql(outbox.record(action, now, current(), entity=entity, details=details))
 
 
 def _facts(unit: Unit) -> dict[str, Any]:
