@@ -202,3 +202,17 @@ def test_a_run_that_ends_while_it_is_paused_is_paused_no_more() -> None:
 
     assert state.status is RunStatus.SUCCESS
     assert state.pauses == (NOW, NOW)
+
+
+def gate_of(owner_id: str, step: PlannedStep) -> str:
+    """The gate that the step of a run of the owner's workflow waits at."""
+    created = machine.create(RUN, plan(step), EMPTY, NOW, owner_id=owner_id)
+    return machine.step(created, Begin(), NOW)[0].steps[0].gate
+
+
+def test_outputs_are_reused_only_among_the_workflows_of_one_owner() -> None:
+    cached = PlannedStep("a", version_id="v", cache_ttl=timedelta(days=1))
+
+    assert gate_of("ada", cached).startswith("cache:")
+    assert gate_of("ada", cached) == gate_of("ada", cached)
+    assert gate_of("ada", cached) != gate_of("bob", cached)

@@ -282,6 +282,7 @@ class Starter:
             prepared.plan,
             wish.inputs,
             now,
+            owner_id=info.owner_id,
             start_at=wish.start_at if wish.start_at is not None and wish.start_at > now else None,
             limit_key=limit_key,
             admitted=admitted,

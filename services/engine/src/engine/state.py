@@ -117,6 +117,8 @@ class RunState:
 
     id: str
     root: Steps
+    owner_id: str = ""
+    """Whose workflow it is a run of: only with their other runs does it share outputs and rate limits."""
     status: RunStatus = RunStatus.PENDING
     cause: StopCause = ""
     outputs: Payload | None = None

@@ -69,16 +69,20 @@ def create(
     inputs: Payload,
     now: datetime,
     *,
+    owner_id: str = "",
     start_at: datetime | None = None,
     limit_key: str = "",
     admitted: bool = True,
     copies: Mapping[str, Copy] | None = None,
 ) -> RunState:
-    """The run before anything happened to it. `copies`: by path, what need not run again."""
+    """The run before anything happened to it. `owner_id`: the workflow's owner; `copies`: by path, what need not run
+    again.
+    """
     root = Steps(inputs, plan, (NEVER_RUN,) * len(plan.steps))
     return RunState(
         run_id,
         root,
+        owner_id,
         created_at=now,
         accepted=False,
         start_at=start_at,

@@ -254,11 +254,16 @@ def announce(draft: Draft, slot: Slot, due: datetime) -> None:
 
 
 def _digest(slot: Slot) -> str:
-    """What tells apart cached outputs: the component's version, its inputs, and the key that the step gives."""
+    """What tells cached outputs apart: the workflow's owner, the version, the inputs, and the step's own key."""
     key = slot.level.plan.evaluator.cache_key(slot.level.number(slot.key), slot.level.scope(slot.key))
     inputs = slot.state.inputs
     content = b"\0".join(
-        (slot.planned.version_id.encode(), b"" if inputs is None else inputs.raw, key.encode())
+        (
+            slot.level.draft.state.owner_id.encode(),
+            slot.planned.version_id.encode(),
+            b"" if inputs is None else inputs.raw,
+            key.encode(),
+        )
     )
     return hashlib.sha256(content).hexdigest()
 

@@ -100,6 +100,7 @@ def to_states(
         rest = row[_PLAN:]
         state = RunState(
             id=info.id,
+            owner_id=info.owner_id,
             root=rebuild.root(plans[rest[0]], Payload(rest[3]), known, None if base is None else base.root),
             status=RunStatus(rest[1]),
             cause=_cause(rest[2]),
