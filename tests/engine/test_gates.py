@@ -15,7 +15,7 @@ from tests.engine.conftest import Engine, Engines
 from tests.engine.support.calls import Gate, explain, pause, resume, start, until
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
-from tests.support.callers import EDITOR, as_caller
+from tests.support.callers import EDITOR, OTHER_EDITOR, as_caller
 
 Run = run_pb2.Run
 Step = run_pb2.StepExecution
@@ -52,6 +52,22 @@ async def held(engine: Engine, run_id: str, *paths: str, said: str = "") -> dict
             ):
                 return why
             await asyncio.sleep(0.02)
+
+
+async def test_nobody_uses_up_somebody_elses_rate_limit(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    for owner in (EDITOR, OTHER_EDITOR):
+        # Behind another step: the run is read back from the database in between.
+        steps = {"id": "first"}, {"id": "a", "needs": ["first"], "rate_limit": HOURLY}
+        peers.registry.workflow(*steps, owner_id=owner.id)
+        assert (await engine.ended((await start(engine)).id)).status == Run.SUCCESS
+
+    again = await start(engine)
+
+    await held(engine, again.id, "a", said="the rate limit 'mails'")
+    assert (await engine.steps(again.id))["a"].gate == "rate:mails"
+    await engine.cancel(again.id)
 
 
 async def test_a_rate_limit_spreads_attempts_over_time(

@@ -7,7 +7,7 @@ import pytest
 
 from engine import machine
 from engine.domain import EMPTY, ErrorKind, Failure, Payload, Retry, RunStatus, StepStatus
-from engine.plan import Plan, PlannedStep
+from engine.plan import Plan, PlannedStep, Rate
 from engine.state import (
     Begin,
     CancelRequested,
@@ -20,6 +20,7 @@ from engine.state import (
     StopAttempt,
     Tick,
 )
+from engine.waiting import named
 from tests.engine.machine.plans import NOW, RUN, advance, bad, begun, claim, ok, plan, ref
 
 
@@ -216,3 +217,11 @@ def test_outputs_are_reused_only_among_the_workflows_of_one_owner() -> None:
     assert gate_of("ada", cached).startswith("cache:")
     assert gate_of("ada", cached) == gate_of("ada", cached)
     assert gate_of("ada", cached) != gate_of("bob", cached)
+
+
+def test_a_rate_limit_is_shared_only_by_the_workflows_of_one_owner() -> None:
+    rated = PlannedStep("a", rate=Rate(1, timedelta(hours=1)))
+
+    assert gate_of("ada", rated) == gate_of("ada", rated)
+    assert gate_of("ada", rated) != gate_of("bob", rated)
+    assert named(gate_of("ada", rated)) == "rate:mails"

@@ -11,6 +11,7 @@ from engine.domain import ErrorKind, RunStatus, StepStatus
 from engine.lanes import in_words
 from engine.plan import Plan
 from engine.records import RunRecord, StepRecord, to_failure
+from engine.waiting import named
 from engine.words import counted
 
 _MOST: Final = 100
@@ -262,7 +263,7 @@ def _ready(run: RunRecord, plan: Plan, path: str, one: StepRecord, facts: Facts)
 def _held_back(run: RunRecord, plan: Plan, path: str, one: StepRecord, facts: Facts) -> Reason:
     """Why no worker may have a READY step yet: a gate, or what its retry policy demands."""
     cancel = (_cancel_it(run),)
-    gate, _, key = one.gate.partition(":")
+    gate, _, key = named(one.gate).partition(":")
     if gate == "cache":
         text = f"Step '{path}' waits for another run that computes the same."
         return Reason("CACHE", text, path, actions=cancel)

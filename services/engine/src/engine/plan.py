@@ -99,7 +99,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `limit` attempts begin in `period`, over all runs that share the key."""
+    """At most `limit` attempts begin in `period`, over all runs of one owner's workflows that share the key."""
 
     limit: int
     period: timedelta

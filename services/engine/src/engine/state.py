@@ -16,7 +16,7 @@ from engine.plan import Plan, PlannedStep
 StopCause: TypeAlias = Literal["", "failure", "cancel"]
 CACHE: Final = "cache:"
 RATE: Final = "rate:"
-"""How the names of gates begin."""
+"""How the names of gates begin. What a rate limit goes by follows upon its owner's id and a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class StepState:
     due_at: datetime | None = None
     """While READY: when it may be claimed; None while it may not, for the run is paused or a gate is closed."""
     gate: str = ""
-    """While READY: what else has to let it through, e.g. `rate:mails`; with a `due_at`, what named that moment."""
+    """While READY: what else has to let it through, e.g. `rate:<owner>/mails`; with a `due_at`, what named it."""
     not_before: datetime | None = None
     """While READY under a rate limit: its place in the queue, and when it may be let through at the earliest."""
     worker_id: str = ""

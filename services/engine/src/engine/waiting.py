@@ -22,6 +22,13 @@ class Live(NamedTuple):
     gate: str = ""
 
 
+def named(gate: str) -> str:
+    """The gate as people are told of it: a rate limit without the owner that it is of."""
+    kind, _, key = gate.partition(":")
+    owner, slash, rest = key.partition("/")
+    return f"rate:{rest if slash else owner}" if kind == "rate" else gate
+
+
 def to_begin(start_at: datetime | None, limit_key: str, now: datetime, *, is_paused: bool = False) -> str:
     """What a run waits for that has not begun; `limit_key` when it has no place under its limit."""
     then = ""
@@ -36,7 +43,7 @@ def to_begin(start_at: datetime | None, limit_key: str, now: datetime, *, is_pau
 
 def in_vain(one: Live, limit: timedelta, since: datetime, now: datetime, rate: Rate | None) -> str:
     """What a READY step waited for, longer than it may; `since`: when it began to. Names what can be done about it."""
-    kind, _, key = one.gate.partition(":")
+    kind, _, key = named(one.gate).partition(":")
     if kind == "cache":
         return (
             f"it waited {in_words(limit)} for another run, which computes the same; raise its waiting_timeout, or do "
@@ -87,7 +94,7 @@ def _first(ready: list[Live], now: datetime) -> str:
             return f"a free worker for {one.worker}"
     for one in ready:
         if one.gate:
-            kind, _, key = one.gate.partition(":")
+            kind, _, key = named(one.gate).partition(":")
             what = f"the rate limit '{key}'" if kind == "rate" else "another run, which computes the same"
             return f"{what}, at step '{one.id}'"
     if not ready:

@@ -219,10 +219,11 @@ def make_ready(draft: Draft, slot: Slot) -> None:
 
 
 def rate_gate(slot: Slot) -> str:
-    """The gate of the step's rate limit; empty without one."""
+    """The gate of the step's rate limit, which is the workflow's owner's own; empty without one."""
     if slot.planned.rate is None:
         return ""
-    return RATE + slot.level.plan.evaluator.rate_key(slot.level.number(slot.key), slot.level.scope(slot.key))
+    key = slot.level.plan.evaluator.rate_key(slot.level.number(slot.key), slot.level.scope(slot.key))
+    return f"{RATE}{slot.level.draft.state.owner_id}/{key}"
 
 
 def queued(draft: Draft, slot: Slot, gate: str, due: datetime) -> dict[str, Any]:

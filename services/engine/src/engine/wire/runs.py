@@ -23,6 +23,7 @@ from engine.records import (
     to_failure,
 )
 from engine.state import RunState
+from engine.waiting import named
 from engine.wire.events import decision, error, timestamp
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 
@@ -155,7 +156,7 @@ def step(
         approval_message=record.message,
         decision=decision(to_decision(record.decision)),
         expires_at=timestamp(record.expires_at),
-        gate=record.gate,
+        gate=named(record.gate),
     )
     message.MergeFrom(more)
     return message
