@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.sharing import Shared
+from chassis.sharing import Remembered, Shared
 
 
 class Source:
@@ -90,3 +90,27 @@ async def test_an_asker_who_goes_away_leaves_the_others_their_answer() -> None:
 
     assert await first == 1
     assert await third == 2
+
+
+async def test_an_answer_is_remembered_for_as_long_as_it_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("chassis.sharing.time.monotonic", lambda: now)
+    remembered, source = Remembered[str, int](4), Source()
+    source.go.set()
+
+    first = [await remembered.get("a", source.ask), await remembered.get("a", source.ask)]
+    now += 4
+    later = await remembered.get("a", source.ask)
+
+    assert (first, later) == ([1, 1], 2)
+
+
+async def test_what_is_not_to_be_kept_and_what_failed_is_asked_anew() -> None:
+    remembered, source = Remembered[str, int](60, keeps=lambda answer: answer > 2), Source()
+    source.go.set()
+    source.failing = True
+    with pytest.raises(ValueError, match="no"):
+        await remembered.get("a", source.ask)
+    source.failing = False
+
+    assert [await remembered.get("a", source.ask) for _ in range(4)] == [2, 3, 3, 3]

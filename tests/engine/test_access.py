@@ -291,10 +291,14 @@ async def test_the_records_of_a_run_say_by_which_means_it_was_started(
     assert actor.user_agent
 
 
-async def test_nothing_starts_that_is_made_of_what_is_shared_no_more(
-    engine: Engine, peers: Peers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines that start after this ask each time what may be used."""
     monkeypatch.setattr(lending, "_GOOD_FOR", 0.0)
+
+
+@pytest.mark.usefixtures("asked_anew")
+async def test_nothing_starts_that_is_made_of_what_is_shared_no_more(engine: Engine, peers: Peers) -> None:
     flow, component = quick(peers), peers.registry.component("tool", kind=component_pb2.Definition.DATA)
     before = await engine.ended((await engine.start_run()).id)
     await create(engine)

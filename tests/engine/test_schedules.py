@@ -361,10 +361,16 @@ async def test_lists_have_pages_and_filters_and_what_is_deleted_is_gone(engine: 
     assert (await refused(get(engine, "s1"))).reason == "SCHEDULE_NOT_FOUND"
 
 
-async def test_a_schedule_notes_that_something_is_shared_no_more_and_says_nothing_to_who_may_not_know(
-    engine: Engine, engines: Engines, peers: Peers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry is asked each time, by engines that start after this."""
     monkeypatch.setattr(lending, "_GOOD_FOR", 0.0)
+
+
+@pytest.mark.usefixtures("fresh")
+async def test_a_schedule_notes_that_something_is_shared_no_more_and_says_nothing_to_who_may_not_know(
+    engine: Engine, engines: Engines, peers: Peers
+) -> None:
     flow = quick(peers, owner_id=OTHER_EDITOR.id)
     await create(engine)
     lacking(peers, flow.id, used_by="workflow 'flow'")

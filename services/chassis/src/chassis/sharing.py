@@ -1,11 +1,14 @@
-"""Calls that ask the same at the same time share an answer, and none gets one that is older than its question."""
+"""Calls that ask the same share an answer: at the same time, or for as long as an answer is good."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+_MOST: Final = 4096
+"""How many answers are remembered."""
 
 
 class Shared(Generic[K, V]):
@@ -44,3 +47,27 @@ class Shared(Generic[K, V]):
         finally:
             if key not in self._next:
                 del self._asking[key]
+
+
+class Remembered(Generic[K, V]):
+    """Asks once for all who come within some seconds, and as `Shared` does for those who come at the same time."""
+
+    def __init__(self, seconds: float, keeps: Callable[[V], bool] = lambda _: True) -> None:
+        """An answer is good for so many `seconds` from its question on, if it is one that is to be kept at all."""
+        self._seconds = seconds
+        self._keeps = keeps
+        self._known: dict[K, tuple[float, V]] = {}
+        self._asking: Shared[K, V] = Shared()
+
+    async def get(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
+        """The answer of `ask`, or a good one of somebody else's with the same key."""
+        known = self._known.get(key)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        until = time.monotonic() + self._seconds
+        answer = await self._asking.get(key, ask)
+        if self._keeps(answer):
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key] = (until, answer)
+        return answer

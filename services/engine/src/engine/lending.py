@@ -1,22 +1,20 @@
 """Whether what is to run may still be used by those who made it: the registry knows, and is asked before each start."""
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
 from chassis.client import ServiceChannel
 from chassis.context import use
 from chassis.errors import Precondition
-from chassis.sharing import Shared
+from chassis.sharing import Remembered
 from engine.catalogue import Prepared
 from mcpanel.registry.v1 import registry_pb2, registry_pb2_grpc
 
 Missing = registry_pb2.CheckPartsResponse.Missing
 
 _GOOD_FOR: Final = 4.0
-"""Seconds, from the question on: what is taken back cannot be started five seconds later."""
+"""Seconds: what is taken back cannot be started five seconds later."""
 _SECONDS: Final = 5.0
-_MOST: Final = 4096
 _SHOWN: Final = 3
 _KINDS: Final = {
     Missing.DEFINITION: "component",
@@ -30,9 +28,10 @@ class Lending:
 
     def __init__(self, channel: ServiceChannel) -> None:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
-        self._known: dict[tuple[str, int], float] = {}
-        """Until when it is known that nothing is missing."""
-        self._asking: Shared[tuple[str, int], Sequence[Missing]] = Shared()
+        # Whatever is missing may be shared again at any moment.
+        self._missing: Remembered[tuple[str, int], Sequence[Missing]] = Remembered(
+            _GOOD_FOR, keeps=lambda missing: not missing
+        )
 
     async def check(self, prepared: Prepared) -> None:
         """Returns when all that this version is made of may be used.
@@ -41,25 +40,19 @@ class Lending:
         """
         id_ = prepared.workflow_id or prepared.versions[0].id
         key = (id_, prepared.version)
-        if self._known.get(key, 0.0) > time.monotonic():
-            return
-        until = time.monotonic() + _GOOD_FOR
-        request = registry_pb2.CheckPartsRequest(version_id=id_)
-        if prepared.workflow_id:
-            request.workflow.workflow_id, request.workflow.version = key
 
         async def ask() -> Sequence[Missing]:
+            request = registry_pb2.CheckPartsRequest(version_id=id_)
+            if prepared.workflow_id:
+                request.workflow.workflow_id, request.workflow.version = key
             with use(None):
                 answer: registry_pb2.CheckPartsResponse = await self._stub.CheckParts(
                     request, timeout=_SECONDS
                 )
             return answer.missing
 
-        if missing := await self._asking.get(key, ask):
+        if missing := await self._missing.get(key, ask):
             raise _not_shared(prepared, missing)
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[key] = until
 
 
 def _not_shared(prepared: Prepared, missing: Sequence[Missing]) -> Precondition:
