@@ -6,7 +6,8 @@ from google.protobuf import json_format
 
 from audit.checkpoint import Verifier
 from audit.verify.findings import Kept, Verdict
-from audit.verify.judgement import Judge, opened
+from audit.verify.judgement import Judge
+from audit.verify.notes import opened
 from mcpanel.audit.v1 import audit_pb2 as pb
 from mcpanel.audit.v1 import audit_pb2_grpc
 from tests.support.callers import ADMIN, as_caller

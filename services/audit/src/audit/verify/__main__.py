@@ -13,7 +13,8 @@ from typing import BinaryIO, Final
 
 from audit.checkpoint import KeyInvalid, NoteInvalid, Verifier
 from audit.verify.findings import Kept, Kind, Problem, Verdict
-from audit.verify.judgement import Judge, NotAnExport, opened
+from audit.verify.judgement import Judge, NotAnExport
+from audit.verify.notes import opened
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 _USAGE: Final = """\

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from audit import merkle
-from audit.checkpoint import KeyInvalid, NoteInvalid, Statement, Verifier
+from audit.checkpoint import Statement, Verifier
 from audit.merkle import Frontier
 from audit.verify.findings import MOST_PROBLEMS, Kept, Kind, Problem, Verdict
+from audit.verify.notes import Notes
 from audit.verify.reading import End, Header, Line, LineInvalid, Note, Value, parse
 
 
@@ -48,7 +49,7 @@ class Judge:
         """`keys` are the pinned ones: what none of them signed proves nothing. With `part` the export may begin
         after the log's first entry, end before its last, or leave entries out.
         """
-        self._keys = tuple(keys)
+        self._notes = Notes(keys, self._add)
         self._kept = sorted(kept, key=lambda one: one.statement.tree_size)
         self._sizes = {one.statement.tree_size for one in kept}
         self._part = part
@@ -67,8 +68,6 @@ class Judge:
         self._newest: datetime | None = None
         self._done_at: datetime | None = None
         """When the newest checkpoint that was reached was signed: with its last entry, whose time is signed."""
-        self._strangers: dict[str, Verifier] = {}
-        self._undated = 0
 
     def take(self, text: str) -> None:
         """Judges the next line. Raises NotAnExport when the first one is no header."""
@@ -126,16 +125,17 @@ class Judge:
             beyond=self._beyond,
             newest=self._newest,
             filter=header.filter,
-            strangers=tuple(self._strangers),
+            strangers=tuple(self._notes.strangers),
             exported_at=header.exported_at,
-            undated=self._undated,
+            undated=self._notes.undated,
         )
 
     def _begin(self, header: Header) -> None:
         self._header = header
-        self._target = self._opened(header.checkpoint, "the header's checkpoint")
+        self._target = self._notes.opened(header.checkpoint, "the header's checkpoint")
         if self._target is not None:
-            self._agree(header.origin, header.verifier_key, header.checkpoint, self._target, "the header")
+            named = (header.origin, header.verifier_key)
+            self._notes.agree(*named, header.checkpoint, self._target, "the header")
         tree: Frontier | None = Frontier()
         if header.start is not None:
             tree = self._resumed(header.start, "the checkpoint it begins at")
@@ -216,7 +216,7 @@ class Judge:
 
     def _close(self, note: Note) -> None:
         """A checkpoint: judges what came since the one before."""
-        signed = self._opened(note, "the checkpoint")
+        signed = self._notes.opened(note, "the checkpoint")
         if signed is None:
             return
         size, stretch = signed.tree_size, self._stretch
@@ -229,7 +229,7 @@ class Judge:
             if signed.root_hash != self._root:
                 why = f"two checkpoints of {size} entries have two roots"
                 self._add(Kind.CHECKPOINT_MISMATCH, size, why)
-            self._date(note, self._done_at, "the checkpoint")
+            self._notes.date(note, self._done_at, "the checkpoint")
             return
         if size > stretch.next:
             self._gap(stretch.next, size)
@@ -239,7 +239,7 @@ class Judge:
                 self._compare(at, roots[at])
         self._compare(size, signed.root_hash)
         self._done_at = self._newest if tree is not None and tree is stretch.content else None
-        self._date(note, self._done_at, "the checkpoint")
+        self._notes.date(note, self._done_at, "the checkpoint")
         tree = tree or self._resumed(note, "the checkpoint")
         self._done, self._root = size, signed.root_hash
         self._stretch = _Stretch(tree, tree, size)
@@ -289,9 +289,9 @@ class Judge:
                 self._add(Kind.EXPORT_INCOMPLETE, self._done, "what is in it does not prove its entries")
         if target is not None:
             reached = not header.filter and self._done == target.tree_size
-            self._date(header.checkpoint, self._done_at if reached else None, "the header's checkpoint")
+            self._notes.date(header.checkpoint, self._done_at if reached else None, "the header's checkpoint")
         if header.start is not None:
-            self._date(header.start, None, "the checkpoint it begins at")
+            self._notes.date(header.start, None, "the checkpoint it begins at")
         self._judge_kept(self._first(header), self._done)
 
     def _first(self, header: Header) -> int:
@@ -330,55 +330,9 @@ class Judge:
                     why = f"{one.name} is over other entries: {of} was another one when it was signed"
                     self._add(Kind.HISTORY_FORKED, self._agreed, why)
 
-    def _opened(self, note: Note, what: str) -> Statement | None:
-        """What a note states, a pinned key having signed it."""
-        try:
-            signed = opened(note.text, self._keys)
-        except NoteInvalid as error:
-            self._add(Kind.SIGNATURE_INVALID, note.tree_size, f"{what}: {error}")
-            return None
-        if (signed.tree_size, signed.root_hash) != (note.tree_size, note.root_hash):
-            why = (
-                f"{what} is shown as one of {note.tree_size} entries, but was signed over {signed.tree_size}"
-            )
-            self._add(Kind.CHECKPOINT_MISMATCH, note.tree_size, f"{why}, root {signed.root_hash.hex()}")
-            return None
-        self._agree(note.origin, note.verifier_key, note, signed, what)
-        return signed
-
-    def _agree(self, origin: str, key: str, note: Note, signed: Statement, what: str) -> None:
-        """Says where the log or the key that is named beside a note is not the note's."""
-        if origin != signed.origin:
-            why = f"{what} names the log {origin!r}, but was signed for {signed.origin!r}"
-            self._add(Kind.CHECKPOINT_MISMATCH, note.tree_size, why)
-        if not self._signed_with(key, note):
-            why = f"{what} names the key {key[:300]!r}, which did not sign it"
-            self._add(Kind.CHECKPOINT_MISMATCH, note.tree_size, why)
-
-    def _signed_with(self, name: str, note: Note) -> bool:
-        """Whether the key of this name signed the note; one that is not pinned is kept in mind."""
-        pinned = next((key for key in self._keys if str(key) == name), None)
-        try:
-            key = pinned or self._strangers.get(name) or Verifier.parse(name)
-            key.open(note.text)
-        except (KeyInvalid, NoteInvalid):
-            return False
-        if pinned is None and len(self._strangers) < MOST_PROBLEMS:
-            self._strangers[name] = key
-        return True
-
-    def _date(self, note: Note, truly: datetime | None, what: str) -> None:
-        """Says where a checkpoint was not signed when it says; `truly` is when its last entry was recorded."""
-        if note.signed_at is None:
-            return
-        self._undated += truly is None
-        if truly is not None and truly != note.signed_at:
-            why = f"{what} says it was signed at {note.signed_at.isoformat()}, its last entry {truly.isoformat()}"
-            self._add(Kind.CHECKPOINT_MISMATCH, note.tree_size, why)
-
     def _resumed(self, note: Note, what: str) -> Frontier | None:
         """The signed tree from the complete subtrees sent with it."""
-        signed = self._opened(note, what)
+        signed = self._notes.opened(note, what)
         if signed is None or not note.frontier:
             return None
         try:
@@ -396,21 +350,6 @@ class Judge:
         problem = Problem(kind, index, message)
         if len(self._problems) < 10 * MOST_PROBLEMS and problem not in self._problems:
             self._problems.append(problem)
-
-
-def opened(note: str, keys: Sequence[Verifier]) -> Statement:
-    """What a note states about the log named like the key that signed it. Raises NoteInvalid for no such key."""
-    refusal = NoteInvalid("no key is pinned")
-    for key in keys:
-        try:
-            statement = key.open(note)
-        except NoteInvalid as error:
-            refusal = error
-            continue
-        if statement.origin != key.name:
-            raise NoteInvalid(f"it is about the log {statement.origin!r}, not {key.name!r}")
-        return statement
-    raise refusal
 
 
 def _grown(tree: Frontier | None, leaf: bytes) -> Frontier | None:
