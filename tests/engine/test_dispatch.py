@@ -221,6 +221,7 @@ async def test_many_runs_over_two_replicas_each_run_every_step_once(engines: Eng
 async def test_an_engine_that_restarts_goes_on_with_what_its_workers_hold(
     engines: Engines, peers: Peers
 ) -> None:
+    engines.settings["lease_seconds"] = 30.0  # longer than any restart here takes
     engine = await engines.start()
     peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
     gate = Gate()
