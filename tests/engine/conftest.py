@@ -100,7 +100,7 @@ class Engines:
         self.url = url
         self.peers = peers
         self.authenticator = TestAuthenticator()
-        self.settings: dict[str, Any] = {"lease_seconds": 2.0, "heartbeat_seconds": 0.2, "poll_seconds": 0.2}
+        self.settings: dict[str, Any] = {"heartbeat_seconds": 0.2, "poll_seconds": 0.2}
         self._nats_url = nats_url
         self._socket = socket
         self.folder = folder
@@ -144,6 +144,15 @@ async def engines(
         yield all_of_them
         for engine in list(all_of_them.started):
             await all_of_them.stop(engine)
+
+
+@pytest.fixture
+def brief_lease(engines: Engines) -> None:
+    """What a test starts takes a silent worker for lost after two seconds, not fifteen.
+
+    Whoever does not wait for that keeps the default: a busy machine is silent for two seconds, too.
+    """
+    engines.settings["lease_seconds"] = 2.0
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from mcpanel.engine.v1 import engine_pb2, run_pb2
 from tests.engine.conftest import Engine, Engines
 from tests.engine.support.errors import refused
@@ -80,6 +82,7 @@ async def test_a_cancel_reaches_a_worker_of_another_replica(engines: Engines, pe
         assert worker.cancels
 
 
+@pytest.mark.usefixtures("brief_lease")
 async def test_a_worker_that_never_answers_is_waited_for_no_longer_than_its_lease(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

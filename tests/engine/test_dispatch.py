@@ -19,6 +19,7 @@ Step = run_pb2.StepExecution
 Message = worker_pb2.WorkerMessage
 
 
+@pytest.mark.usefixtures("brief_lease")
 async def test_a_silent_workers_step_goes_to_another_and_its_late_result_is_rejected(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:
@@ -221,7 +222,6 @@ async def test_many_runs_over_two_replicas_each_run_every_step_once(engines: Eng
 async def test_an_engine_that_restarts_goes_on_with_what_its_workers_hold(
     engines: Engines, peers: Peers
 ) -> None:
-    engines.settings["lease_seconds"] = 30.0  # longer than any restart here takes
     engine = await engines.start()
     peers.registry.workflow({"id": "a"}, {"id": "b", "needs": ["a"]})
     gate = Gate()

@@ -222,6 +222,7 @@ async def test_a_join_decides_what_must_have_become_of_the_needs(
     assert (await engine.steps(run.id))["c"].status == status
 
 
+@pytest.mark.usefixtures("brief_lease")
 async def test_a_run_goes_on_where_another_replica_left_it(engines: Engines, peers: Peers) -> None:
     inner = peers.registry.workflow({"id": "b"}, {"id": "c", "needs": ["b"]}, name="inner")
     peers.registry.workflow({"id": "a", "workflow": inner, "for_each": list(range(6)), "max_parallel": 2})

@@ -247,6 +247,7 @@ async def test_only_workers_read_inputs(engine: Engine) -> None:
     assert (await refused(read_one())).code == "PERMISSION_DENIED"
 
 
+@pytest.mark.usefixtures("brief_lease")
 async def test_a_result_that_names_another_steps_artifact_is_none(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from chassis import jsonvalue
 from mcpanel.audit.v1 import audit_pb2
 from mcpanel.engine.v1 import engine_pb2, run_pb2
@@ -193,6 +195,7 @@ async def test_nobody_deciding_in_time_fails_the_step(
     assert "nobody decided" in ended.error.message
 
 
+@pytest.mark.usefixtures("brief_lease")
 async def test_an_effectful_step_whose_worker_is_lost_waits_for_a_person(
     engine: Engine, peers: Peers
 ) -> None:

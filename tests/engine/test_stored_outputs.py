@@ -64,6 +64,7 @@ async def test_an_output_over_the_limit_is_refused_while_it_comes(
     assert files_in(tmp_path / "artifacts") == []
 
 
+@pytest.mark.usefixtures("brief_lease")
 async def test_what_a_worker_stored_before_it_died_is_replaced_and_swept(
     engine: Engine, peers: Peers, worker: FakeWorker, tmp_path: Path
 ) -> None:
