@@ -1,6 +1,7 @@
 """Leases, epochs, lost streams, replicas and restarts: a step is lost by nobody and counted once."""
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -240,6 +241,26 @@ async def test_an_engine_that_restarts_goes_on_with_what_its_workers_hold(
 
     assert ended.status == Run.SUCCESS
     assert [len(one.attempts) for one in (await restarted.steps(run.id)).values()] == [1, 1]
+
+
+async def test_an_engine_whose_machine_paused_for_longer_than_a_lease_lets_workers_renew_it_first(
+    engines: Engines, peers: Peers
+) -> None:
+    engine = await engines.start(lease_seconds=1.0, heartbeat_seconds=0.3, poll_seconds=0.1)
+    peers.registry.workflow({"id": "a"})
+    gate = Gate()
+    async with FakeWorker(engine.address) as worker:
+        worker.code["a"] = gate
+        run = await engine.start_run()
+        await until(lambda: gate.entered)
+        await asyncio.sleep(1.2)  # it has been patient since its start for as long as a lease
+        for _ in range(3):
+            time.sleep(1.2)  # noqa: ASYNC251  # all of the process stands, as when its machine is suspended
+            await asyncio.sleep(0.5)
+        gate.open.set()
+
+        assert (await engine.ended(run.id)).status == Run.SUCCESS
+        assert len((await engine.steps(run.id))["a"].attempts) == 1
 
 
 async def test_queued_runs_survive_a_restart_without_the_registry(engines: Engines, peers: Peers) -> None:

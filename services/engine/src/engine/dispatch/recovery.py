@@ -56,6 +56,7 @@ class Recovery:
         self._poll = poll.total_seconds()
         self._seen_epoch = -1
         self._patient_until = 0.0
+        self._looked_at = _both_clocks()
         self._rarely = 0.0
         self._unheld: set[Ref] = set()
         self._soon = asyncio.Event()
@@ -78,11 +79,11 @@ class Recovery:
         self._soon.set()
 
     async def _look(self) -> None:
-        self._be_patient()
         workers = self._desk.sessions.ids()
         telemetry.WORKERS.set(len(workers))
         telemetry.BACKLOG.set(self._desk.backlog.total())
         seen = store.seen(await self._reads.run(*store.look_sql(workers)))
+        self._be_patient()
         self._desk.backlog.to_scan.update(seen.lanes)
         failpoints.reach("recover.before")
         for worker_id in workers:
@@ -105,8 +106,13 @@ class Recovery:
             await self._look_closely(workers)
 
     def _be_patient(self) -> None:
-        """While this process, or PostgreSQL, was away, no lease could be renewed: workers get one to come back."""
-        if self._link.epoch != self._seen_epoch:
+        """While this process, or PostgreSQL, was away, no lease could be renewed: workers get one to come back.
+
+        Away is a new connection to PostgreSQL, and a pause of this process, or of its machine, of half a lease.
+        """
+        before, self._looked_at = self._looked_at, _both_clocks()
+        paused = max(now - then for now, then in zip(self._looked_at, before, strict=True))
+        if self._link.epoch != self._seen_epoch or paused > self._poll + self._lease / 2:
             self._seen_epoch = self._link.epoch
             self._patient_until = time.monotonic() + self._lease
 
@@ -131,3 +137,8 @@ class Recovery:
             self._committer.submit(Transition(run_id, Tick()))
         async with self._db.begin(idempotent=False, audited=False) as tx:
             await workers_store.forget_old(tx, workers)
+
+
+def _both_clocks() -> tuple[float, float]:
+    """Seconds, of the clock that stands while a machine is suspended, and of the one that jumps when it wakes."""
+    return time.monotonic(), time.time()
