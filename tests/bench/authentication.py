@@ -78,6 +78,10 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         )
         return identity_pb2.AuthenticateResponse(principal=principal)
 
+    async def GetRevocations(self, request: Any, context: Any) -> identity_pb2.GetRevocationsResponse:
+        """None: every session goes on."""
+        return identity_pb2.GetRevocationsResponse()
+
 
 async def serve(folder: Path, url: str) -> None:
     """Serves both rules until standard input closes; says the ports and the token on standard output."""
