@@ -1,6 +1,7 @@
 """An engine around a fresh database, with small peers and workers."""
 
 import asyncio
+import contextlib
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -66,9 +67,12 @@ class Engine:
         return (await self.stub.CancelRun(request, metadata=as_caller(EDITOR))).run
 
     async def ended(self, run_id: str, seconds: float = 5) -> run_pb2.Run:
-        """The run once it has ended."""
+        """The run once it has ended: told by its events, for asking again and again keeps a processor busy."""
         async with asyncio.timeout(seconds):
             while (run := await self.get(run_id)).status not in (4, 5, 6):
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    async for _ in self.watch(run_id):
+                        pass
                 await asyncio.sleep(0.02)
         return run
 
