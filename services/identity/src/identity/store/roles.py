@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
 from identity.domain.roles import Role
 from identity.domain.tokens import SHOWN_REVOKED
-from identity.tables import api_keys, roles, service_accounts, users
+from identity.tables import api_keys, roles, service_accounts, sessions, users
 
 _LOCK: Final = 0x726F6C6573  # "roles"
 
@@ -47,7 +47,7 @@ async def save(tx: Transaction, before: Role, after: Role) -> None:
     """Stores a changed role. Where something was taken away, tokens that were issued until now no longer count.
 
     Whoever signs one meanwhile reads the role once this is committed, or did before: so the clock's time is taken, not
-    the transaction's, and only once nobody reads it any more.
+    the transaction's, and only once nobody reads it any more. Where nobody has logged in yet there are none.
     """
     values = {
         "description": after.description,
@@ -56,7 +56,7 @@ async def save(tx: Transaction, before: Role, after: Role) -> None:
     }
     await tx.execute(update(roles).where(roles.c.name == after.name).values(values))
     if before.permissions - after.permissions:
-        narrowed = update(roles).where(roles.c.name == after.name)
+        narrowed = update(roles).where(roles.c.name == after.name, exists().select_from(sessions))
         await tx.execute(narrowed.values(narrowed_at=func.clock_timestamp()))
 
 
