@@ -17,7 +17,8 @@ from stack.child import base_environment, spawn
 from stack.config import EdgeConfig
 from stack.ports import Ports
 
-HTTP = httpx.Client(trust_env=False)
+# A connection for each request: the edge closes one after what it refuses unread, perhaps just as the next is sent.
+HTTP = httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 CONSOLE = "https://console.example.org"
 
 
