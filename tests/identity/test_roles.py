@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from chassis import errors, migrations
 from chassis.database import Database
@@ -11,6 +11,17 @@ from identity import built_in, store
 from identity.domain import roles
 from identity.tables import metadata
 from tests.identity.records import records
+
+_SOMEBODY_LOGGED_IN = """
+    WITH somebody AS (
+        INSERT INTO users (id, email, email_key, full_name, role_name, is_active, password_hash, version,
+            created_at, updated_at)
+        VALUES ('u1', 'a@example.com', 'a@example.com', '', 'Editor', true, 'none', 1, now(), now())
+        RETURNING id
+    )
+    INSERT INTO sessions (id, user_id, client_address, user_agent, kind, created_at, last_used_at, expires_at)
+    SELECT 's1', id, '', '', 'tokens', now(), now(), now() + interval '1 day' FROM somebody
+"""
 
 
 def role(name: str) -> roles.Role:
@@ -72,6 +83,25 @@ async def test_a_start_makes_the_built_in_roles_hold_what_the_contracts_say(fres
     assert record["entity_id"] == "Editor"
     assert record["details"]["old"]["permissions"] == ["gone.away", "runs.read"]
     await db.close()
+
+
+async def test_what_a_start_takes_from_a_role_ends_tokens_where_somebody_may_have_one(fresh_url: str) -> None:
+    db = Database(fresh_url, metadata)
+
+    async def started_after_an_older_version() -> set[str]:
+        async with db.begin(idempotent=False, audited=False) as tx:
+            await store.roles.put(tx, roles.Role("Editor", "Edits.", frozenset({"gone.away"})))
+        await built_in.ensure(db)
+        async with db.read() as tx:
+            return set(await store.roles.narrowed_lately(tx))
+
+    before = await started_after_an_older_version()
+    async with db.begin(idempotent=False, audited=False) as tx:
+        await tx.execute(text(_SOMEBODY_LOGGED_IN))
+    after = await started_after_an_older_version()
+    await db.close()
+
+    assert (before, after) == (set(), {"Editor"})
 
 
 def test_the_migrations_make_the_tables_of_the_code(fresh_url: str) -> None:
