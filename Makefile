@@ -26,6 +26,7 @@ status: env ## Show each process with its age, restarts and memory
 	@exec $(PYTHON_BIN) -m stack status
 
 test: env ## Run the tests on the real PostgreSQL, NATS and Envoy (ARGS="-k name" to choose)
+	@$(PYTHON_BIN) -m worker.toolboxes
 	@$(PYTHON_BIN) -m pytest --numprocesses 3 $(ARGS)
 
 check: env ## Check format, lint, types, import rules and contracts

@@ -11,6 +11,7 @@ import pytest
 from tests.worker.support.cells import Bench, Remembering, sandbox
 from tests.worker.support.engine import Engine
 from worker.cells.bubblewrap import Sandbox
+from worker.cells.profile import DENO
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
@@ -24,7 +25,7 @@ def box() -> Sandbox:
 @pytest.fixture(scope="session")
 async def shared_python(box: Sandbox) -> AsyncIterator[Bench]:
     """The session's Python bench."""
-    bench = Bench("python", box)
+    bench = Bench(box)
     yield bench
     await bench.close()
 
@@ -32,7 +33,7 @@ async def shared_python(box: Sandbox) -> AsyncIterator[Bench]:
 @pytest.fixture(scope="session")
 async def shared_deno(box: Sandbox) -> AsyncIterator[Bench]:
     """The session's TypeScript bench."""
-    bench = Bench("deno", box)
+    bench = Bench(box, DENO)
     yield bench
     await bench.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.support.cells import Bench, sandbox
+from worker.cells.profile import Profile
 from worker.environments import DependencyError, Environments
 from worker.executors.program import BadComponentError, Requirements
 from worker.executors.python import requirements
@@ -60,8 +61,7 @@ def main():
     said: list[str] = []
     store = Environments(tmp_path / "environments")
     environment = await store.get(requirements(code), said.append)
-    bench = Bench("python", sandbox())
-    await bench.ready(environment)
+    bench = Bench(sandbox(), Profile(environment=environment))
 
     output = await bench.output(code)
     await bench.close()

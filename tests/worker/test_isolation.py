@@ -76,7 +76,7 @@ def test_an_unknown_machine_has_no_filter() -> None:
 @pytest.mark.parametrize("drop", [None, False])
 async def test_cells_work_for_root_and_for_a_plain_user(drop: bool | None) -> None:
     # A plain user's cells are built without first becoming somebody else.
-    bench = Bench("python", Sandbox(level="cell", limits=LIMITS, drop=drop))
+    bench = Bench(Sandbox(level="cell", limits=LIMITS, drop=drop))
 
     output = await bench.output("import os\ndef main():\n    return os.getuid()")
     cell = await bench.ready()
@@ -90,7 +90,7 @@ async def test_cells_work_for_root_and_for_a_plain_user(drop: bool | None) -> No
 
 
 async def test_cells_of_a_root_worker_are_not_roots() -> None:
-    bench = Bench("python", sandbox())
+    bench = Bench(sandbox())
     cell = await bench.ready()
 
     owners = {owner(pid) for pid in processes_of(cell)}
@@ -100,7 +100,7 @@ async def test_cells_of_a_root_worker_are_not_roots() -> None:
 
 
 async def test_the_level_limits_runs_steps_and_ends_their_children() -> None:
-    bench = Bench("python", sandbox(level="limits"))
+    bench = Bench(sandbox(level="limits"))
     code = "import subprocess\ndef main():\n  subprocess.Popen(['sleep', '600'], start_new_session=True)\n  return 1"
 
     output = await bench.output("import os\ndef main():\n    return [os.getcwd(), sorted(os.environ)]")

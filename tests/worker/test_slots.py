@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.worker.support.cells import Remembering, job
-from worker.cells.bubblewrap import BARE, Sandbox
+from worker import steplib
+from worker.cells.bubblewrap import Sandbox
 from worker.cells.cell import Cell
+from worker.cells.profile import DENO, PYTHON, Environment, Profile
 from worker.slots import Cells
 
 CODE = "def main():\n    return 1"
@@ -23,7 +26,7 @@ async def cells(box: Sandbox) -> AsyncIterator[Cells]:
 
 
 async def _serve(cells: Cells, version: str, user: str, code: str = CODE) -> Cell:
-    cell = await cells.take("python", BARE, version, user)
+    cell = await cells.take(PYTHON, version, user)
     await cell.run(job(code), Remembering())
     cells.give_back(cell)
     return cell
@@ -41,7 +44,7 @@ async def test_a_cell_serves_the_same_version_and_user_again_and_nobody_else(cel
 
 
 async def test_two_attempts_at_once_never_share_a_cell(cells: Cells) -> None:
-    taken = [await cells.take("python", BARE, "v1", "u1") for _ in range(3)]
+    taken = [await cells.take(PYTHON, "v1", "u1") for _ in range(3)]
 
     assert len(set(taken)) == 3
 
@@ -69,18 +72,31 @@ async def test_a_spare_cell_is_replaced_once_it_is_used(cells: Cells) -> None:
     await _serve(cells, "v1", "u1")
 
     async with asyncio.timeout(5):
-        while not cells.spares("python"):
+        while not cells.spares(PYTHON):
             await asyncio.sleep(0.01)
 
-    assert cells.spares("python") == 1
+    assert cells.spares(PYTHON) == 1
 
 
 async def test_typescript_cells_are_kept_ready_only_where_typescript_is_used(cells: Cells) -> None:
-    assert cells.spares("deno") == 0
+    assert cells.spares(DENO) == 0
 
-    cells.expect("deno")
+    cells.expect(DENO)
     async with asyncio.timeout(5):
-        while not cells.spares("deno"):
+        while not cells.spares(DENO):
             await asyncio.sleep(0.01)
 
-    assert cells.spares("deno") == 1
+    assert cells.spares(DENO) == 1
+
+
+async def test_spare_cells_are_kept_for_the_environments_used_last(cells: Cells) -> None:
+    site = Path(steplib.__file__).parent
+    profiles = [Profile(environment=Environment(str(number), site)) for number in range(5)]
+
+    for profile in profiles:
+        cells.expect(profile)
+    async with asyncio.timeout(20):
+        while not all(cells.spares(profile) for profile in profiles[1:]):
+            await asyncio.sleep(0.01)
+
+    assert [cells.spares(profile) for profile in profiles] == [0, 1, 1, 1, 1]

@@ -11,10 +11,11 @@ from typing import Any
 import deno  # type: ignore[import-untyped]  # ships no types
 
 from worker.cells.attempt import Job, Outcome, Shape
-from worker.cells.bubblewrap import BARE, Environment, Sandbox, compile_inside
+from worker.cells.bubblewrap import Sandbox, compile_inside
 from worker.cells.cell import Cell
 from worker.cells.limits import MIB, Limits
 from worker.cells.pipes import RequestError
+from worker.cells.profile import PYTHON, Profile
 
 LIMITS = Limits(memory=256 * MIB, scratch=16 * MIB, file_size=16 * MIB, processes=48, log_bytes=1 * MIB)
 
@@ -85,34 +86,51 @@ class Remembering:
         return "\n".join(line for name, _, line in self.lines if name == stream)
 
 
-def job(code: str, inputs: Any = None, *, timeout: float = 20.0, component: str = "sample") -> Job:
-    """A job with some inputs."""
+def job(
+    code: str,
+    inputs: Any = None,
+    *,
+    timeout: float = 20.0,
+    component: str = "sample",
+    config: dict[str, Any] | None = None,
+) -> Job:
+    """A job with some inputs; of a cell that runs a program, with its config."""
     context = {"run_id": "r1", "step_id": "s1", "attempt": 2, "epoch": 3, "idempotency_key": "r1/s1"}
-    return Job(component, code, json.dumps(inputs or {}).encode(), timeout, context=context)
+    return Job(
+        component, code, json.dumps(inputs or {}).encode(), timeout, context=context, config=config or {}
+    )
 
 
 class Bench:
     """Runs jobs in one cell after another, as the worker does: a dead cell is replaced."""
 
-    def __init__(self, kind: str, box: Sandbox) -> None:
-        self.kind = kind
+    def __init__(self, box: Sandbox, profile: Profile = PYTHON) -> None:
+        self.profile = profile
         self.box = box
         self.cell: Cell | None = None
         self.sink = Remembering()
 
-    async def ready(self, environment: Environment = BARE) -> Cell:
+    async def ready(self) -> Cell:
         """The living cell."""
         if self.cell is None or not self.cell.alive:
-            self.cell = await Cell.start(self.kind, self.box, environment)
+            self.cell = await Cell.start(self.box, self.profile)
         return self.cell
 
     async def run(
-        self, code: str, inputs: Any = None, *, timeout: float = 20.0, component: str = "sample"
+        self,
+        code: str,
+        inputs: Any = None,
+        *,
+        timeout: float = 20.0,
+        component: str = "sample",
+        config: dict[str, Any] | None = None,
     ) -> Outcome:
         """The outcome of one job; `sink` has what it said."""
         cell = await self.ready()
         self.sink = Remembering(rows=self.sink.rows, refuse=self.sink.refuse)
-        return await cell.run(job(code, inputs, timeout=timeout, component=component), self.sink)
+        return await cell.run(
+            job(code, inputs, timeout=timeout, component=component, config=config), self.sink
+        )
 
     async def output(self, code: str, inputs: Any = None) -> Any:
         """The output of a job that succeeds."""

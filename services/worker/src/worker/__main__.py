@@ -20,7 +20,7 @@ from chassis.ids import uuid7
 from chassis.telemetry import MetricsListener
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker import failpoints
+from worker import failpoints, toolboxes
 from worker.attempts import Attempts
 from worker.cells.bubblewrap import Sandbox
 from worker.cells.cgroup import Cgroup
@@ -31,6 +31,7 @@ from worker.connection import Connection
 from worker.environments import Environments
 from worker.outgoing import Outgoing
 from worker.slots import Cells
+from worker.toolboxes import Toolboxes
 from worker.values import Values
 
 log = logging.getLogger("worker")
@@ -55,13 +56,15 @@ async def run(config: Config) -> None:
     )
     engine = pb_grpc.WorkerServiceStub(engine_channel)
     outgoing = Outgoing()
+    home = config.home.absolute()
     attempts = Attempts(
         cells,
-        Environments(config.home.absolute() / "environments"),
         outgoing,
         engine,
         ds_grpc.DataSourceServiceStub(datasources_channel),
-        values=Values(config.home.absolute() / "values", engine),
+        environments=Environments(home / "environments"),
+        toolboxes=Toolboxes(toolboxes.folder_for(home)),
+        values=Values(home / "values", engine),
     )
     connection = Connection(
         engine,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,12 +15,13 @@ from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
 from worker import executors, failpoints, metrics
 from worker.cells.attempt import Failure, Job, Outcome
-from worker.cells.bubblewrap import Environment
 from worker.cells.cell import Cell, CellError
+from worker.cells.profile import Profile
 from worker.environments import DependencyError, Environments
 from worker.outgoing import Key, Outgoing, key, refusal
 from worker.sink import AttemptSink
 from worker.slots import Cells
+from worker.toolboxes import ToolboxError, Toolboxes
 from worker.values import Value, Values, ValueUnavailableError
 from worker.words import plain
 
@@ -50,15 +51,17 @@ class Attempts:
     def __init__(
         self,
         cells: Cells,
-        environments: Environments,
         outgoing: Outgoing,
         engine: "pb_grpc.WorkerServiceAsyncStub",
         datasources: "ds_grpc.DataSourceServiceAsyncStub",
         *,
+        environments: Environments,
+        toolboxes: Toolboxes,
         values: Values,
     ) -> None:
         self._cells = cells
         self._environments = environments
+        self._toolboxes = toolboxes
         self._outgoing = outgoing
         self._engine = engine
         self._datasources = datasources
@@ -95,7 +98,8 @@ class Attempts:
             self._programs[version.id] = str(error)
             return
         self._programs[version.id] = program
-        self._cells.expect(program.kind)
+        if not program.program and not program.requirements.packages:
+            self._cells.expect(Profile(program.kind))
 
     def assign(self, assignment: pb.EngineMessage.Assignment) -> None:
         """Starts an attempt. One it already holds is left alone."""
@@ -198,27 +202,37 @@ class Attempts:
             return _failed("DEPENDENCY_ERROR", program)
         sink = AttemptSink(assignment, program, self._outgoing, self._engine, self._datasources)
         try:
-            environment = await self._environments.get(
-                program.requirements, lambda line: sink.log("log", "INFO", line)
-            )
+            profile = await self._profile(program, lambda line: sink.log("log", "INFO", line))
         except DependencyError as error:
             return _failed("DEPENDENCY_ERROR", f"the dependencies could not be installed: {error}")
+        except ToolboxError as error:
+            return _failed("INTERNAL", str(error))
         try:
             large = await self._values.get(held.ref, assignment.large_inputs)
         except ValueUnavailableError as error:
             return _failed(error.kind, str(error))
         try:
-            return await self._run(held, assignment, program, environment, sink=sink, large=large)
+            return await self._run(held, assignment, program, profile, sink=sink, large=large)
         finally:
             for one in large:
                 one.close()
+
+    async def _profile(self, program: executors.Program, say: Callable[[str], None]) -> Profile:
+        """The cell that the program needs. Raises DependencyError and ToolboxError."""
+        return Profile(
+            kind=program.kind,
+            environment=await self._environments.get(program.requirements, say),
+            toolbox=await self._toolboxes.get(program.toolbox, say),
+            program=program.program,
+            listens=program.listens,
+        )
 
     async def _run(
         self,
         held: Held,
         assignment: pb.EngineMessage.Assignment,
         program: executors.Program,
-        environment: Environment,
+        profile: Profile,
         *,
         sink: AttemptSink,
         large: Sequence[Value],
@@ -226,6 +240,7 @@ class Attempts:
         job = Job(
             component=program.component,
             code=program.code,
+            config=dict(program.config),
             inputs_json=assignment.inputs_json or b"{}",
             timeout=assignment.timeout.ToTimedelta().total_seconds() or 600.0,
             silence=_seconds(assignment, "heartbeat_timeout"),
@@ -241,9 +256,7 @@ class Attempts:
         )
         for last_try in (False, True):
             failpoints.reach("spawn.before")
-            cell = await self._cells.take(
-                program.kind, environment, program.version_id, assignment.started_by
-            )
+            cell = await self._cells.take(profile, program.version_id, assignment.started_by)
             failpoints.reach("spawn.after")
             try:
                 held.cell = cell

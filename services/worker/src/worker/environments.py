@@ -19,7 +19,8 @@ from typing import Final
 
 import uv
 
-from worker.cells.bubblewrap import BARE, Environment, python
+from worker.cells.bubblewrap import python
+from worker.cells.profile import BARE, Environment
 from worker.executors.program import Requirements
 
 _TIMEOUT: Final = 600.0

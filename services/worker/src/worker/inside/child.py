@@ -115,11 +115,23 @@ class Cancelled(BaseException):
     """Raised in the step when it is asked to stop, so that `finally` blocks run."""
 
 
-def preload(site_folders: "list[str]") -> None:
-    """Imports what every step needs, once, before the fork, and adds the environment's folders to the path."""
-    import mcpanel_step  # type: ignore[import-not-found]  # noqa: F401, PLC0415  # its name in a cell
+def preload(config: "dict[str, Any]") -> None:
+    """Imports what every step needs, once, before the fork, and adds the packages' folder to the path.
 
-    sys.path += site_folders
+    A program finds its own packages there, and the component's in PLACE.site, for what it starts.
+    """
+    import mcpanel_step  # noqa: F401, PLC0415  # its name in a cell
+
+    if folder := config["toolbox"] if config["program"] else config["site"]:
+        sys.path.append(folder)
+    if config["program"]:
+        import importlib  # noqa: PLC0415
+
+        from programs.place import PLACE  # noqa: PLC0415
+
+        PLACE.work, PLACE.temp = config["workdir"], config["temp"]
+        PLACE.site, PLACE.toolbox, PLACE.steplib = config["site"], config["toolbox"], config["steplib"]
+        importlib.import_module(f"programs.{config['program']}")
 
 
 def open_text(fd: int) -> "TextIO":
@@ -141,7 +153,7 @@ def run(config: "dict[str, Any]", rx: int, tx: int, stdout: int, stderr: int) ->
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _cancel)
     sys.argv = ["step"]
-    if not select.select([rx], [], [], _UNHURRIED)[0]:
+    if not config["program"] and not select.select([rx], [], [], _UNHURRIED)[0]:
         _rehearse()
     try:
         _, header = frames.read(rx)
@@ -191,7 +203,10 @@ def _python(
         inputs = json.loads(raw_inputs)
         for path in start.get("large", ()):
             inputs = _complete(inputs, path, frames.read_chunks(rx))
-        output = jsonvalues.plain(usercode.call(start["component"], start["code"], inputs))
+        if config["program"]:
+            output = jsonvalues.plain(_program(config["program"], start["config"], inputs))
+        else:
+            output = jsonvalues.plain(usercode.call(start["component"], start["code"], inputs))
         del inputs
         payload = jsonvalues.dump(output, limit=start["output_limit"])
     except BaseException as error:  # whatever user code raises is its outcome
@@ -214,6 +229,16 @@ def _python(
         code = 1
     _flush()
     os._exit(code)
+
+
+def _program(name: str, config: "dict[str, Any]", inputs: "Any") -> "Any":
+    """What one of the worker's programs returns."""
+    output = sys.modules[f"programs.{name}"].run(config, inputs)
+    if hasattr(output, "cr_await"):
+        import asyncio  # noqa: PLC0415
+
+        output = asyncio.run(output)
+    return output
 
 
 def _complete(inputs: "Any", path: "list[str]", content: bytes) -> "Any":
@@ -244,6 +269,8 @@ def _describe(error: BaseException, start: "dict[str, Any]") -> "dict[str, Any]"
         return {"kind": "BAD_INPUT", "message": str(error), "traceback": ""}
     if isinstance(error, jsonvalues.InvalidOutput):
         return {"kind": "INVALID_OUTPUT", "message": str(error), "traceback": ""}
+    if (failures := sys.modules.get("programs.failures")) and isinstance(error, failures.Failed):
+        return {"kind": error.kind, "message": str(error), "traceback": error.traceback}
     kind = "USER_ERROR"
     if isinstance(error, MemoryError):
         kind = "OUT_OF_MEMORY"

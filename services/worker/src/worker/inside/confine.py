@@ -71,12 +71,18 @@ def landlock_version() -> int:
     )
 
 
-def ruleset(*, read: "Iterable[str]" = (), write: "Iterable[str]" = (), devices: "Iterable[str]" = ()) -> int:
+def ruleset(
+    *,
+    read: "Iterable[str]" = (),
+    write: "Iterable[str]" = (),
+    devices: "Iterable[str]" = (),
+    listens: bool = False,
+) -> int:
     """A Landlock ruleset's descriptor, for `enter`; -1 when the kernel has no Landlock.
 
-    It allows only reading below `read`, everything below `write`, and using what exists below `devices`. TCP, signals
-    and abstract sockets towards processes outside are refused where the kernel can; without any path, only those and
-    tracing are.
+    It allows only reading below `read`, everything below `write`, and using what exists below `devices`. TCP (unless
+    it `listens`), signals and abstract sockets towards processes outside are refused where the kernel can; without any
+    path, only those and tracing are.
     """
     abi = landlock_version()
     rules = [
@@ -85,7 +91,9 @@ def ruleset(*, read: "Iterable[str]" = (), write: "Iterable[str]" = (), devices:
         *((path, _DEVICE_WRITE) for path in devices),
     ]
     files = _FILES_BY_ABI[max(known for known in _FILES_BY_ABI if known <= abi)] if rules and abi else 0
-    attributes = struct.pack("QQQ", files, _NET_TCP if abi >= 4 else 0, _SCOPES if abi >= 6 else 0)
+    attributes = struct.pack(
+        "QQQ", files, _NET_TCP if abi >= 4 and not listens else 0, _SCOPES if abi >= 6 else 0
+    )
     if not any(attributes):
         return -1
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8

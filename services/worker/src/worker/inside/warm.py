@@ -7,8 +7,10 @@ none: what a step can reach is gone when the step is gone.
 To the worker:   {"t": "ready", "landlock": 7} with descriptors [to step, from step, stdout, stderr]
                  {"t": "exit", "status": …, "leftover": ["sleep"], "clean": true, "cpu": 0.1, "rss": 12345678}
                  {"t": "memory", "used": …} when all processes and files together exceed the limit
+                 {"t": "connected", "id": 1} with a descriptor, or with an "error"
 From the worker: {"t": "term"}, {"t": "watch"} (start watching memory), {"t": "kill"} (without a cell of its own),
-                 {"t": "preload", "modules": ["datetime"]} (standard modules this component uses)
+                 {"t": "preload", "modules": ["datetime"]} (standard modules this component uses),
+                 {"t": "connect", "id": 1, "port": 8501} (to a server of the step, on the cell's own loopback)
 """
 
 import gc
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # what this process imports, every fork pays for
 
 _LEFTOVER_GRACE = 0.25
 _MEMORY_PERIOD = 0.1
+_CONNECT_PATIENCE = 0.5  # seconds; only a server with a full queue takes any
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -43,12 +46,15 @@ def main() -> None:
         confine.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine.limit_resources(config["limits"])
-    confine.enter(confine.ruleset(read=config["read"], write=config["write"], devices=["/dev"]))
+    rules = confine.ruleset(
+        read=config["read"], write=config["write"], devices=["/dev"], listens=config["listens"]
+    )
+    confine.enter(rules)
     abi = confine.landlock_version()
     if config["kind"] == "python":
-        child.preload(config["site"])
+        child.preload(config)
         # Path files run code of the packages: the step's own process does that, not this one.
-        config["path_files"] = [folder for folder in config["site"] if _has_path_files(folder)]
+        config["path_files"] = [config["site"]] if _has_path_files(config) else []
         sys.stdout = child.open_text(1)
         sys.stderr = child.open_text(2)
     # PID 1 of a namespace is beyond its children's signals; elsewhere Landlock keeps them off.
@@ -75,8 +81,10 @@ def _close_inherited() -> None:
     os.closerange(4, 65536)
 
 
-def _has_path_files(folder: str) -> bool:
-    return any(name.endswith(".pth") for name in os.listdir(folder))  # noqa: PTH208
+def _has_path_files(config: "dict[str, Any]") -> bool:
+    if config["program"] or not config["site"]:
+        return False
+    return any(name.endswith(".pth") for name in os.listdir(config["site"]))  # noqa: PTH208
 
 
 def _packet(message: "dict[str, Any]") -> bytes:
@@ -151,9 +159,24 @@ def _obey(control: socket.socket, pid: int) -> bool:
         os._exit(0)
     if order == "preload":
         _preload(message["modules"])
+    if order == "connect":
+        _connect(control, message)
     if order == "term":
         os.kill(pid, signal.SIGTERM)
     return bool(order == "watch")
+
+
+def _connect(control: socket.socket, message: "dict[str, Any]") -> None:
+    """Hands the worker a connection to a server of the step."""
+    reply = {"t": "connected", "id": message["id"]}
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_CONNECT_PATIENCE)
+        try:
+            connection.connect(("127.0.0.1", message["port"]))
+        except OSError as error:
+            control.send(_packet({**reply, "error": error.strerror or str(error)}))
+            return
+        socket.send_fds(control, [_packet(reply)], [connection.fileno()])
 
 
 def _preload(modules: "list[str]") -> None:

@@ -1,0 +1,36 @@
+"""What a cell is made for: cells of the same profile are alike until they are bound."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A set of packages: a folder that is mounted read-only. `digest` is empty for the bare one."""
+
+    digest: str = ""
+    site: Path | None = None
+
+
+BARE: Final = Environment()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A kind of cell, with all that is fixed when it starts."""
+
+    kind: str = "python"
+    """What its processes run: python or deno."""
+    environment: Environment = BARE
+    """The component's own packages, at /mcpanel/site."""
+    toolbox: Environment = BARE
+    """The packages of one of the worker's programs, at /mcpanel/toolbox."""
+    program: str = ""
+    """The module of `worker.programs` that runs in it, imported before the fork; empty: the component's own code."""
+    listens: bool = False
+    """Whether its processes may listen, and connect, on the cell's own loopback."""
+
+
+PYTHON: Final = Profile("python")
+DENO: Final = Profile("deno")

@@ -1,0 +1,21 @@
+"""Where things are in the cell a program runs in. Set before `run` is called."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Place:
+    """Paths, each without a slash at its end."""
+
+    work: str = "/work"
+    """Where the step may write; the current folder."""
+    temp: str = "/tmp"  # noqa: S108  # the cell's own
+    site: str = ""
+    """The component's own packages; empty without any."""
+    toolbox: str = ""
+    """This program's packages."""
+    steplib: str = "/mcpanel/steplib"
+    """The folder of `mcpanel_step`, for processes that the program starts."""
+
+
+PLACE = Place()
