@@ -66,7 +66,7 @@ def test_a_schema_says_what_the_contract_says() -> None:
     assert (temperature["type"], temperature["minimum"], temperature["maximum"]) == ("number", 0, 2)
     assert "0 to 2" in temperature["description"]
     cells = schema_of("JUPYTER_NOTEBOOK")["properties"]["notebookCells"]
-    assert (cells["minItems"], cells["maxItems"]) == (1, 1000)
+    assert cells["maxItems"] == 1000
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,6 @@ def test_a_schema_says_what_the_contract_says() -> None:
         ("LLM_PROMPT_AGENT", {"model": "m", "temperature": 3}),
         ("LLM_PROMPT_AGENT", {}),
         ("LLM_PROMPT_AGENT", {"model": "m", "temprature": 1}),
-        ("JUPYTER_NOTEBOOK", {"notebookCells": []}),
         ("JUPYTER_NOTEBOOK", {"notebookCells": [{"type": "kode"}]}),
         ("PYTHON_SCRIPT", {"codeContent": "x", "timeout": "soon"}),
     ],

@@ -184,6 +184,25 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "no code cell",
     ),
     (
+        "JUPYTER_NOTEBOOK",
+        {"jupyterNotebook": {"ipynb": '{"nbformat": 3, "worksheets": []}'}},
+        "ipynb",
+        "nbformat 4",
+    ),
+    (
+        "JUPYTER_NOTEBOOK",
+        {"jupyterNotebook": {"ipynb": '{"nbformat": 4, "cells": [{"cell_type": "markdown"}]}'}},
+        "ipynb",
+        "no code cell",
+    ),
+    ("JUPYTER_NOTEBOOK", {"jupyterNotebook": {"ipynb": "{"}}, "ipynb", "not a notebook file"),
+    (
+        "JUPYTER_NOTEBOOK",
+        {"jupyterNotebook": {"ipynb": "{}", "notebookCells": [{"type": "code", "content": "1"}]}},
+        "ipynb",
+        "one of the two",
+    ),
+    (
         "MCP",
         {"mcp": {"mcpConfiguration": '{"mcpServers": {\n  "a": }'}},
         "mcp_configuration",

@@ -46,7 +46,7 @@ def judge(program: bytes, number: int, *arguments: int, arch: int) -> int:
         ("x86_64", 56, (0x10000011,), EPERM),  # clone with a user namespace
         ("x86_64", 41, (1,), ALLOW),  # a unix socket
         ("x86_64", 41, (10,), ALLOW),
-        ("x86_64", 41, (40,), 0x00050000 | errno.EAFNOSUPPORT),  # vsock
+        ("x86_64", 41, (40,), 0x00050000 | errno.EOPNOTSUPP),  # vsock
         ("x86_64", 16, (0, 0x5412), EPERM),  # typing into the terminal
         ("x86_64", 16, (0, 0x5401), ALLOW),
         ("x86_64", 0x40000000 | 101, (), ENOSYS),  # the x32 table
@@ -54,7 +54,7 @@ def judge(program: bytes, number: int, *arguments: int, arch: int) -> int:
         ("aarch64", 117, (), EPERM),  # ptrace
         ("aarch64", 220, (0x11,), ALLOW),  # fork
         ("aarch64", 220, (0x00020011,), EPERM),  # clone with a mount namespace
-        ("aarch64", 198, (16,), 0x00050000 | errno.EAFNOSUPPORT),  # netlink
+        ("aarch64", 198, (16,), 0x00050000 | errno.EOPNOTSUPP),  # netlink
         ("aarch64", 280, (), EPERM),  # bpf
     ],
 )

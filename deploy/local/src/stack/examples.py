@@ -22,7 +22,26 @@ from stack.errors import StackError
 from stack.postgres import SAMPLE, Postgres
 
 FOLDER = Path(__file__).resolve().parents[4] / "examples"
-_CONFIGS = {"PYTHON_SCRIPT": "pythonScript", "TYPESCRIPT_SCRIPT": "typescriptScript"}
+_CONFIGS = {
+    "AI_ASSISTANT": "aiAssistant",
+    "DATA": "data",
+    "JUPYTER_NOTEBOOK": "jupyterNotebook",
+    "LLM_PROMPT_AGENT": "llmPromptAgent",
+    "MCP": "mcp",
+    "OUTPUT": "output",
+    "PYTHON_SCRIPT": "pythonScript",
+    "STREAMLIT_APP": "streamlitApp",
+    "TYPESCRIPT_SCRIPT": "typescriptScript",
+    "UTILITY": "utility",
+}
+"""The config's field in a version, by the component's type."""
+_FILES = {
+    "JUPYTER_NOTEBOOK": "ipynb",
+    "MCP": "mcpConfiguration",
+    "PYTHON_SCRIPT": "codeContent",
+    "TYPESCRIPT_SCRIPT": "codeContent",
+}
+"""The config's field that a component's `file` fills, by its type."""
 _KEYS = {
     "description",
     "tables",
@@ -186,8 +205,12 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
     """Create the definition if it is missing, and a version if the newest is not this one."""
     name, kind = component["name"], component["type"]
     if kind not in _CONFIGS:
-        raise StackError(f"component {name}: examples have types {', '.join(_CONFIGS)}, not {kind}")
-    config: Json = {"codeContent": (folder / component["file"]).read_text()}
+        raise StackError(f"component {name}: the types are {', '.join(_CONFIGS)}, not {kind}")
+    config: Json = dict(component.get("config", {}))
+    if "file" in component:
+        if kind not in _FILES:
+            raise StackError(f"component {name}: a {kind} is made of its config, not of a file")
+        config[_FILES[kind]] = _text(folder / component["file"])
     if "requirements" in component:
         config["requirements"] = component["requirements"]
     wanted: Json = {_CONFIGS[kind]: config}
@@ -212,6 +235,13 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
     number = next_patch([one["version"] for one in versions])
     edge.call("POST", f"{path}/{name}/versions", {"version": {"version": number, **wanted, **linked}})
     return f"{number}, new"
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise StackError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _workflow(edge: Edge, document: str) -> str:

@@ -3,6 +3,7 @@
 Everything is read as data; nothing of a config is ever executed here.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -96,6 +97,12 @@ def _inline_metadata(code: str) -> Iterator[ConfigProblem]:
 
 def _notebook(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     cells = config.get("notebook_cells", [])
+    yield from _requirements(config)
+    if text := config.get("ipynb", ""):
+        if cells:
+            yield ConfigProblem("ipynb", "is given beside notebook_cells; give one of the two")
+        yield from _ipynb(text)
+        return
     if not any(cell.get("type") == "code" and cell.get("content", "").strip() for cell in cells):
         yield ConfigProblem("notebook_cells", "there is no code cell with something in it")
     seen: dict[str, int] = {}
@@ -106,6 +113,21 @@ def _notebook(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
                 f"notebook_cells[{index}].id", f"{name!r} is the id of cell {seen[name]} already"
             )
         seen.setdefault(name, index)
+
+
+def _ipynb(text: str) -> Iterator[ConfigProblem]:
+    """What is wrong with a notebook file: the rest is for Jupyter to say."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        yield ConfigProblem("ipynb", f"is not a notebook file: {error}")
+        return
+    version = document.get("nbformat") if isinstance(document, dict) else None
+    cells = document.get("cells") if isinstance(document, dict) else None
+    if version != 4 or not isinstance(cells, list):
+        yield ConfigProblem("ipynb", "is not a notebook file of nbformat 4; save it with Jupyter 3 or newer")
+    elif not any(isinstance(cell, dict) and cell.get("cell_type") == "code" for cell in cells):
+        yield ConfigProblem("ipynb", "there is no code cell in it")
 
 
 def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:

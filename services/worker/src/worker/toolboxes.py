@@ -35,9 +35,8 @@ CONTENTS: Final = {
     "report": ("jinja2", "markdown-it-py", "nh3", "vl-convert-python"),
 }
 """Each toolbox's distributions; what these need comes along."""
-_LEFT_OUT: Final = frozenset({"tests", "test", "testing"})
-_KEPT: Final = frozenset({"numpy", "pandas", "pyarrow"})
-"""Packages whose `testing` is part of what others import."""
+_LEFT_OUT: Final = "tests"
+"""The folders of packages' own tests; they are large."""
 
 
 class ToolboxError(Exception):
@@ -152,9 +151,7 @@ def _lay_out(distribution: metadata.Distribution, folder: Path) -> None:
     """Links the distribution's files into the folder, or copies them where the file systems differ."""
     for file in distribution.files or ():
         parts = _place(distribution, file)
-        if not parts or "__pycache__" in parts:
-            continue
-        if _LEFT_OUT.intersection(parts[1:-1]) and not (parts[0] in _KEPT and "testing" in parts):
+        if not parts or "__pycache__" in parts or _LEFT_OUT in parts[1:-1]:
             continue
         target = folder.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -176,23 +176,29 @@ class LlmPromptAgentConfig(_message.Message):
     def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ..., user_prompt_template: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ...) -> None: ...
 
 class JupyterNotebookConfig(_message.Message):
-    __slots__ = ("notebook_cells", "parameters", "timeout")
+    __slots__ = ("notebook_cells", "parameters", "timeout", "ipynb", "requirements")
     class Cell(_message.Message):
-        __slots__ = ("id", "type", "content")
+        __slots__ = ("id", "type", "content", "tags")
         ID_FIELD_NUMBER: _ClassVar[int]
         TYPE_FIELD_NUMBER: _ClassVar[int]
         CONTENT_FIELD_NUMBER: _ClassVar[int]
+        TAGS_FIELD_NUMBER: _ClassVar[int]
         id: str
         type: str
         content: str
-        def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., content: _Optional[str] = ...) -> None: ...
+        tags: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., content: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
     NOTEBOOK_CELLS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    IPYNB_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
     notebook_cells: _containers.RepeatedCompositeFieldContainer[JupyterNotebookConfig.Cell]
     parameters: _struct_pb2.Struct
     timeout: _duration_pb2.Duration
-    def __init__(self, notebook_cells: _Optional[_Iterable[_Union[JupyterNotebookConfig.Cell, _Mapping]]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    ipynb: str
+    requirements: str
+    def __init__(self, notebook_cells: _Optional[_Iterable[_Union[JupyterNotebookConfig.Cell, _Mapping]]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ipynb: _Optional[str] = ..., requirements: _Optional[str] = ...) -> None: ...
 
 class PythonScriptConfig(_message.Message):
     __slots__ = ("code_content", "requirements", "timeout")

@@ -47,7 +47,7 @@ def python() -> str:
 def compile_inside() -> None:
     """Compiles what runs in cells once, where this user may write, so that no cell has to."""
     for folder in INSIDE:
-        compileall.compile_dir(_PACKAGE / folder, quiet=2, maxlevels=0)
+        compileall.compile_dir(_PACKAGE / folder, quiet=2, maxlevels=1)
 
 
 def find_bwrap() -> Path:

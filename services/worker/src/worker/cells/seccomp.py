@@ -144,7 +144,8 @@ def program(machine: str | None = None) -> bytes:
         families = [
             _step(_EQUAL, family, len(_FAMILIES) - index, 0) for index, family in enumerate(_FAMILIES)
         ]
-        code += _on(number, _ARG0, [*families, _step(_RETURN, _ERRNO | errno.EAFNOSUPPORT)])
+        # Libraries that look for interfaces take this for a machine without, and anything else for a broken one.
+        code += _on(number, _ARG0, [*families, _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)])
     for request in (_TIOCSTI, _TIOCLINUX):
         code += _on(
             _IOCTL[machine], _ARG1, [_step(_EQUAL, request, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]

@@ -39,11 +39,38 @@ class DataSourceError(StepError):
 
 
 class _Connection:
-    def __init__(self, rx: int, tx: int) -> None:
+    def __init__(self, rx: int, tx: int, out: int = 1) -> None:
         self.rx = rx
         self.tx = tx
+        self.out = out
+        """Where log lines go."""
         self.pid = _os.getpid()
-        self.lock = _RLock()
+        self.lock: _Any = _RLock()
+
+
+class _SharedLock:
+    """A reentrant lock between processes: each exchange on a shared connection belongs to one of them."""
+
+    def __init__(self, path: str) -> None:
+        self._inner = _RLock()
+        self._file = _os.open(path, _os.O_RDWR | _os.O_CREAT | _os.O_CLOEXEC, 0o600)
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        import fcntl as _fcntl  # noqa: PLC0415
+
+        self._inner.acquire()
+        if not self._depth:
+            _fcntl.flock(self._file, _fcntl.LOCK_EX)
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        import fcntl as _fcntl  # noqa: PLC0415
+
+        self._depth -= 1
+        if not self._depth:
+            _fcntl.flock(self._file, _fcntl.LOCK_UN)
+        self._inner.release()
 
 
 _connection: _Connection | None = None
@@ -209,7 +236,7 @@ def _log(level: str, message: object, fields: "dict[str, _Any]") -> None:
         raise RuntimeError("mcpanel_step works only inside a running step")
     # Through standard output, marked, so that it keeps its place among what is printed.
     _flush()
-    _frames.write_all(1, line)
+    _frames.write_all(_connection.out, line)
 
 
 def _line(level: str, text: str) -> bytes:
@@ -235,6 +262,29 @@ def _attach(rx: int, tx: int, values: "dict[str, _Any]") -> None:
         setattr(context, name, value)
 
 
+def _share(lock: str) -> "dict[str, _Any]":
+    """What another process needs to `_join` this connection; `lock` is the path of a file for both.
+
+    The descriptors among it are to be passed on: rx, tx and out.
+    """
+    connection = _connected()
+    connection.lock = _SharedLock(lock)
+    if connection.out == 1:
+        connection.out = _os.dup(1)
+    values = {
+        name: getattr(context, name) for name in ("run_id", "step_id", "attempt", "epoch", "idempotency_key")
+    }
+    return {"rx": connection.rx, "tx": connection.tx, "out": connection.out, "lock": lock, "context": values}
+
+
+def _join(shared: "dict[str, _Any]") -> None:
+    """Takes part in another process's connection, which it has shared."""
+    _attach(shared["rx"], shared["tx"], shared["context"])
+    connection = _connected()
+    connection.out = shared["out"]
+    connection.lock = _SharedLock(shared["lock"])
+
+
 def _connected() -> _Connection:
     if _connection is None:
         raise RuntimeError("mcpanel_step works only inside a running step")
@@ -249,7 +299,7 @@ def _flush() -> None:
             stream.flush()
 
 
-def _exclusive() -> _RLock:
+def _exclusive() -> "_Any":
     return _connected().lock
 
 
