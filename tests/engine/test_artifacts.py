@@ -89,6 +89,31 @@ async def test_a_stale_attempt_stores_nothing(engine: Engine, attempt: Attempt) 
     assert (refusal.code, refusal.reason) == ("ABORTED", "STALE_EPOCH")
 
 
+async def test_a_step_reads_the_files_of_its_run_and_of_no_other(
+    engine: Engine, attempt: Attempt, worker: FakeWorker
+) -> None:
+    stored = await upload(engine, attempt.ref, "table.bin", bytes(600_000))
+    stub = worker_pb2_grpc.WorkerServiceStub(engine.channel)
+    await engine.start_run()
+    async with asyncio.timeout(10):
+        while len(worker.holding) < 2:
+            await asyncio.sleep(0.01)
+    other = next(one.ref for one in worker.holding.values() if one.ref.run_id != attempt.ref.run_id)
+
+    async def content(ref: worker_pb2.AttemptRef) -> bytes:
+        request = worker_pb2.ReadStepArtifactRequest(ref=ref, artifact_id=stored.id)
+        messages = [one async for one in stub.ReadStepArtifact(request, metadata=as_caller(WORKER))]
+        assert messages[-1].end.size_bytes == 600_000
+        return b"".join(one.chunk for one in messages)
+
+    assert await content(attempt.ref) == bytes(600_000)
+    assert (await refused(content(other))).reason == "ARTIFACT_NOT_FOUND"
+    stale = worker_pb2.AttemptRef()
+    stale.CopyFrom(attempt.ref)
+    stale.epoch += 1
+    assert (await refused(content(stale))).reason == "STALE_EPOCH"
+
+
 @pytest.mark.parametrize("run_id", ["", "nonsense"])
 async def test_what_no_run_is_called_by_is_stale_too(engine: Engine, run_id: str) -> None:
     refusal = await refused(upload(engine, worker_pb2.AttemptRef(run_id=run_id, step_id="a"), "x.txt", b"x"))

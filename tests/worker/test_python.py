@@ -237,6 +237,25 @@ def main():
     assert set(python.sink.artifacts) == {"b"}
 
 
+async def test_a_file_of_the_run_is_read_back_whole_and_a_missing_one_is_named(python: Bench) -> None:
+    code = """
+import mcpanel_step as step
+
+def main():
+    step.artifact("big.bin", bytes(range(256)) * 4000)
+    content = step.read_artifact({"artifact_id": "big.bin"})
+    try:
+        step.read_artifact("other")
+    except step.StepError as error:
+        return [content == bytes(range(256)) * 4000, str(error)]
+"""
+
+    whole, refusal = await python.output(code)
+
+    assert whole
+    assert "'other' cannot be read" in refusal
+
+
 async def test_threads_and_exit_handlers_end_as_in_a_script(python: Bench) -> None:
     code = """
 import atexit, threading, time

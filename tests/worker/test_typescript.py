@@ -55,6 +55,23 @@ export async function main() {
     assert typescript.sink.artifacts["chart.svg"] == ("image/svg+xml", b"<svg/>")
 
 
+async def test_a_file_of_the_run_is_read_back_whole_and_a_missing_one_is_named(typescript: Bench) -> None:
+    code = """
+import * as step from "mcpanel:step";
+export async function main() {
+  await step.artifact("big.bin", new Uint8Array(1_000_000).fill(7));
+  const content = await step.readArtifact("big.bin");
+  const refusal = await step.readArtifact({ artifact_id: "other" }).catch((error) => `${error}`);
+  return [content.length, content.every((byte) => byte === 7), refusal];
+}
+"""
+
+    size, same, refusal = await typescript.output(code)
+
+    assert (size, same) == (1_000_000, True)
+    assert "'other' cannot be read" in refusal
+
+
 async def test_an_error_shows_the_components_own_lines(typescript: Bench) -> None:
     code = (
         "function f(): never {\n  throw new RangeError('too far');\n}\nexport function main() {\n  f();\n}\n"

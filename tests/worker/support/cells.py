@@ -72,6 +72,12 @@ class Remembering:
         self.outputs.append((shape, b"".join([chunk async for chunk in chunks])))
         return "the-output"
 
+    async def read_artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        """The content that is kept under that name."""
+        if artifact_id not in self.artifacts:
+            raise RequestError(f"the artifact '{artifact_id}' cannot be read: the run has none such")
+        yield self.artifacts[artifact_id][1]
+
     async def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[Any]:
         """Answers with `rows` of the columns `id` and `name`."""
         self.queries.append((source, sql, params, max_rows))

@@ -98,6 +98,20 @@ class AttemptSink:
                 raise RequestError(f"the output was not stored: {error.message}", "INTERNAL") from None
         return response.artifact.id
 
+    async def read_artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        """The content of a file that a step of the run has stored. Raises RequestError."""
+        try:
+            request = pb.ReadStepArtifactRequest(ref=self._ref, artifact_id=artifact_id)
+            ended = False
+            async for response in self._engine.ReadStepArtifact(request):
+                if response.WhichOneof("item") == "chunk":
+                    yield response.chunk
+                ended = response.HasField("end")
+        except errors.ServiceError as error:
+            raise RequestError(f"the artifact '{artifact_id}' cannot be read: {error.message}") from None
+        if not ended:
+            raise RequestError(f"the artifact '{artifact_id}' was not sent to its end; try again")
+
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:

@@ -293,3 +293,26 @@ class ReadInputResponse(_message.Message):
     end: ReadInputResponse.End
     error: _status_pb2.Status
     def __init__(self, chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadInputResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class ReadStepArtifactRequest(_message.Message):
+    __slots__ = ("ref", "artifact_id")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_ID_FIELD_NUMBER: _ClassVar[int]
+    ref: AttemptRef
+    artifact_id: str
+    def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., artifact_id: _Optional[str] = ...) -> None: ...
+
+class ReadStepArtifactResponse(_message.Message):
+    __slots__ = ("chunk", "end", "error")
+    class End(_message.Message):
+        __slots__ = ("size_bytes",)
+        SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+        size_bytes: int
+        def __init__(self, size_bytes: _Optional[int] = ...) -> None: ...
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    end: ReadStepArtifactResponse.End
+    error: _status_pb2.Status
+    def __init__(self, chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadStepArtifactResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

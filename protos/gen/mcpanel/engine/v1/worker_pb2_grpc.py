@@ -50,6 +50,11 @@ class WorkerServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputResponse.FromString,
                 _registered_method=True)
+        self.ReadStepArtifact = channel.unary_stream(
+                '/mcpanel.engine.v1.WorkerService/ReadStepArtifact',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer:
@@ -81,6 +86,14 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadStepArtifact(self, request, context):
+        """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
+        ARTIFACT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +111,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.ReadInput,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputResponse.SerializeToString,
+            ),
+            'ReadStepArtifact': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadStepArtifact,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +200,33 @@ class WorkerService:
             '/mcpanel.engine.v1.WorkerService/ReadInput',
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadInputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadStepArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mcpanel.engine.v1.WorkerService/ReadStepArtifact',
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,10 @@ class WorkerServiceStub:
     """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
     no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
     """
+    ReadStepArtifact: _grpc.UnaryStreamMultiCallable[_worker_pb2.ReadStepArtifactRequest, _worker_pb2.ReadStepArtifactResponse]
+    """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
+    ARTIFACT_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
@@ -64,6 +68,10 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     ReadInput: _aio.UnaryStreamMultiCallable[_worker_pb2.ReadInputRequest, _worker_pb2.ReadInputResponse]  # type: ignore[assignment]
     """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
     no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
+    """
+    ReadStepArtifact: _aio.UnaryStreamMultiCallable[_worker_pb2.ReadStepArtifactRequest, _worker_pb2.ReadStepArtifactResponse]  # type: ignore[assignment]
+    """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
+    ARTIFACT_NOT_FOUND.
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -98,6 +106,16 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_worker_pb2.ReadInputResponse], _abc.AsyncIterator[_worker_pb2.ReadInputResponse]]:
         """Streams the content of a large input of an attempt that runs: those of `large_inputs` in its assignment, and
         no others. Errors: STALE_EPOCH, ARTIFACT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadStepArtifact(
+        self,
+        request: _worker_pb2.ReadStepArtifactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.ReadStepArtifactResponse], _abc.AsyncIterator[_worker_pb2.ReadStepArtifactResponse]]:
+        """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
+        ARTIFACT_NOT_FOUND.
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -121,6 +121,22 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
             yield worker_pb2.ReadInputResponse(chunk=chunk)
         yield worker_pb2.ReadInputResponse(end=worker_pb2.ReadInputResponse.End(size_bytes=sent))
 
+    async def ReadStepArtifact(
+        self, request: worker_pb2.ReadStepArtifactRequest, context: Context
+    ) -> AsyncIterator[worker_pb2.ReadStepArtifactResponse]:
+        ref = _ref(request.ref)
+        async with self.db.read() as tx:
+            if not await store.is_current(tx, ref):
+                raise _stale(ref)
+            record = await store.of_run(tx, ref.run_id, request.artifact_id)
+        sent = 0
+        async for chunk in self.files.read(record.sha256, size=_INPUT_CHUNK):
+            sent += len(chunk)
+            yield worker_pb2.ReadStepArtifactResponse(chunk=chunk)
+        yield worker_pb2.ReadStepArtifactResponse(
+            end=worker_pb2.ReadStepArtifactResponse.End(size_bytes=sent)
+        )
+
 
 def _record(
     header: worker_pb2.UploadArtifactRequest.Header, ref: Ref, stored: Stored, begins: bytes, now: Any

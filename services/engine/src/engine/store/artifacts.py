@@ -85,6 +85,19 @@ async def inputs_of(tx: Transaction, ref: Ref) -> Payload | None:
     return None if row is None else Payload(row.inputs or b"{}")
 
 
+async def of_run(tx: Transaction, run_id: str, artifact_id: str) -> ArtifactRecord:
+    """The record of a run's artifact. Raises NotFound ARTIFACT_NOT_FOUND."""
+    query = select(artifacts).where(artifacts.c.id == artifact_id, artifacts.c.run_id == run_id)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound(
+            "ARTIFACT_NOT_FOUND",
+            f"the run has no artifact '{artifact_id}'",
+            resource=("artifact", artifact_id),
+        )
+    return ArtifactRecord(**row._mapping)
+
+
 async def ids(tx: Transaction, run_id: str, contents: Collection[str]) -> dict[str, str]:
     """The ids of the run's artifacts that have these contents."""
     if not contents:

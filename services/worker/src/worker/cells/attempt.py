@@ -101,6 +101,9 @@ class Sink(Protocol):
     async def output(self, shape: Shape, chunks: AsyncIterator[bytes]) -> str:
         """Stores a large output of this shape; the artifact's id. Raises RequestError."""
 
+    def read_artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        """Reads a file that a step of the run has stored. Raises RequestError with a sentence for the step's author."""
+
     def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:
@@ -213,6 +216,8 @@ class Attempt:
             await self._store(message, sink)
         elif kind == "query":
             await self._query(message, sink)
+        elif kind == "read":
+            await self._read(str(message["artifact_id"]), sink)
         else:
             raise ProtocolError("an unknown message")
 
@@ -244,6 +249,17 @@ class Attempt:
             self.failure = Failure(error.kind, str(error))
         await upload.skip_rest()
         await self._pipe.send(frames.pack_json({}))
+
+    async def _read(self, artifact_id: str, sink: Sink) -> None:
+        """Sends a file in parts, an empty one behind them, and then whether that was all of it."""
+        answer: dict[str, Any] = {}
+        try:
+            async for chunk in sink.read_artifact(artifact_id):
+                if chunk:
+                    await self._pipe.send(frames.pack(frames.BYTES, chunk))
+        except RequestError as error:
+            answer = {"error": str(error)}
+        await self._pipe.send(frames.pack(frames.BYTES, b""), frames.pack_json(answer))
 
     async def _query(self, message: dict[str, Any], sink: Sink) -> None:
         rows = sink.query(

@@ -44,6 +44,12 @@ class Heard:
             self.at = time.monotonic()
             yield chunk
 
+    async def read_artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        """Reads a file of the run; each part of it is a sign of life."""
+        async for chunk in self._sink.read_artifact(artifact_id):
+            self.at = time.monotonic()
+            yield chunk
+
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:

@@ -4,6 +4,7 @@ step.log.info("loaded", rows=3)                      a structured log line
 step.progress(0.4, "half way")                       how far the step is, 0 to 1
 step.preview({"rows": 3})                            a JSON value shown while the step runs
 step.artifact("report.md", b"# Report")              stores bytes, or the file at a path
+step.read_artifact(stored)                           the bytes of a file that a step of the run has stored
 step.datasource("sample").query("SELECT 1 AS one")   rows as dicts, from a linked data source
 step.context.run_id                                  also step_id, attempt, epoch, idempotency_key
 """
@@ -23,7 +24,17 @@ if TYPE_CHECKING:  # each module imported here costs every step memory
     from collections.abc import Sequence as _Sequence
     from typing import Any as _Any
 
-__all__ = ["DataSourceError", "StepError", "artifact", "context", "datasource", "log", "preview", "progress"]
+__all__ = [
+    "DataSourceError",
+    "StepError",
+    "artifact",
+    "context",
+    "datasource",
+    "log",
+    "preview",
+    "progress",
+    "read_artifact",
+]
 
 _CHUNK = 256 * 1024
 _PREVIEW_LIMIT = 64 * 1024
@@ -153,6 +164,22 @@ def artifact(
         _write(_frames.pack(_frames.BYTES, b""))
         _, reply = _receive()
     return _answer(reply, StepError)
+
+
+def read_artifact(artifact: "str | _Mapping[str, _Any]") -> bytes:
+    """The content of a file that a step of this run has stored: by its id, or by what `artifact` returned.
+
+    Raises StepError when there is none such, or it cannot be read.
+    """
+    artifact_id = artifact if isinstance(artifact, str) else artifact.get("artifact_id")
+    if not isinstance(artifact_id, str) or not artifact_id:
+        raise ValueError("read_artifact takes an artifact's id, or the record that artifact() returned")
+    with _exclusive():
+        _send({"t": "read", "artifact_id": artifact_id})
+        content = _frames.read_chunks(_connected().rx)
+        _, reply = _receive()
+    _answer(reply, StepError)
+    return bytes(content)
 
 
 def _output(payload: bytes, items: "dict[str, int]", kinds: "dict[str, str]") -> None:

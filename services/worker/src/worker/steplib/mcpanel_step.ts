@@ -5,6 +5,7 @@
  *     step.progress(0.4, "half way");                             how far the step is, 0 to 1
  *     step.preview({ rows: 3 });                                  a JSON value shown while the step runs
  *     await step.artifact("report.md", "# Report");               stores bytes or text; {path: "…"} for a file
+ *     await step.readArtifact(stored);                            the bytes of a file that a step of the run has stored
  *     await step.datasource("sample").query("SELECT 1 AS one");   rows as objects, from a linked data source
  *     step.context.runId                                          also stepId, attempt, epoch, idempotencyKey
  */
@@ -128,6 +129,32 @@ export async function artifact(
     }
     link.sendBytes(new Uint8Array());
     return answer((await link.receive()).json!, StepError) as unknown as Artifact;
+  });
+}
+
+/** The content of a file that a step of this run has stored, by its id or its record. Throws StepError. */
+export async function readArtifact(artifact: string | { artifact_id: string }): Promise<Uint8Array> {
+  const id = typeof artifact === "string" ? artifact : artifact?.artifact_id;
+  if (!id) throw new TypeError("readArtifact takes an artifact's id, or the record that artifact() returned");
+  const link = connection();
+  return await link.exclusive(async () => {
+    link.sendJson({ t: "read", artifact_id: id });
+    const parts: Uint8Array[] = [];
+    for (;;) {
+      const { json, bytes } = await link.receive();
+      if (json) {
+        answer(json, StepError);
+        break;
+      }
+      parts.push(bytes!);
+    }
+    const content = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      content.set(part, at);
+      at += part.length;
+    }
+    return content;
   });
 }
 
