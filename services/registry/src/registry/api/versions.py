@@ -1,0 +1,62 @@
+"""The immutable versions of components."""
+
+from typing import Any
+
+from chassis import outbox, paging
+from chassis.access import Level
+from chassis.ids import uuid7
+from mcpanel.registry.v1 import registry_pb2 as pb
+from registry import semver, store, wire
+from registry.api.common import Base, viewer
+from registry.domain import definitions, versions
+from registry.store.lookup import Wanted, position
+
+
+class Versions(Base):
+    """The RPCs about versions."""
+
+    async def CreateVersion(self, request: pb.CreateVersionRequest, _: Any) -> pb.CreateVersionResponse:
+        sent = wire.components.sent_version(request.version, "version")
+        checked = await self.inspector.check(sent.config_field, sent.config)
+        links = await self.data_sources.links(sent.data_source_ids)
+        async with self.db.begin() as tx:
+            definition = await store.definitions.get(
+                tx, request.definition_id, viewer(), Level.EDIT, lock=True
+            )
+            new = versions.create(
+                definition, sent, links, checked, id=uuid7(tx.now), created_by=viewer().id, now=tx.now
+            )
+            if not await store.versions.insert_new(tx, new):
+                raise versions.exists(definition, new.version)
+            latest = versions.latest_after(definition.latest_version, new.version)
+            await store.definitions.save(tx, definitions.with_latest(definition, latest, tx.now))
+            await outbox.add(tx, entity=("version", new.id), new=new.facts())
+            return tx.reply(pb.CreateVersionResponse(version=wire.components.version(new)))
+
+    async def GetVersion(self, request: pb.GetVersionRequest, _: Any) -> pb.GetVersionResponse:
+        async with self.db.read() as tx:
+            found = await store.versions.get(tx, request.version_id, viewer())
+        return pb.GetVersionResponse(version=wire.components.version(found))
+
+    async def ListVersions(self, request: pb.ListVersionsRequest, _: Any) -> pb.ListVersionsResponse:
+        page = paging.parse(request, bound=(request.definition_id, viewer().id))
+        wanted = Wanted(page.limit, page.after)
+        async with self.db.read() as tx:
+            definition = await store.definitions.get(tx, request.definition_id, viewer())
+            found = await store.versions.listed(tx, definition, wanted)
+        items, token = page.cut(found, lambda one: position(one, wanted.orders))
+        return pb.ListVersionsResponse(versions=wire.components.versions(items), next_page_token=token)
+
+    async def DeprecateVersion(
+        self, request: pb.DeprecateVersionRequest, _: Any
+    ) -> pb.DeprecateVersionResponse:
+        async with self.db.begin() as tx:
+            definition = await store.versions.lock_definition(tx, request.version_id, viewer())
+            old = await store.versions.get(tx, request.version_id, viewer())
+            new = versions.deprecate(old, request.message, tx.now)
+            if new != old:
+                await store.versions.save(tx, new)
+                latest = semver.newest(await store.versions.current(tx, definition))
+                await store.definitions.save(tx, definitions.with_latest(definition, latest, tx.now))
+                await outbox.add(tx, entity=("version", old.id), old=old.facts(), new=new.facts())
+            return tx.reply(pb.DeprecateVersionResponse(version=wire.components.version(new)))
