@@ -5,11 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import ParseDict
 
 from chassis import jsonvalue
 from engine import evaluate
 from engine.domain import EMPTY, ErrorKind, Failure, Payload, StepStatus
 from engine.plan import EvaluationFailed, Plan, StepView
+from engine.wire import plans as wire
+from mcpanel.registry.v1 import component_pb2
 
 
 def plan(*steps: dict[str, Any], outputs: dict[str, Any] | None = None) -> Plan:
@@ -106,3 +109,28 @@ def test_the_engine_computes_values_and_expressions() -> None:
     assert made.evaluator.compute(2, Payload.of({"a": 1})).value == {"a": 1}
     with pytest.raises(EvaluationFailed):
         made.evaluator.compute(1, EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("config", "in_engine"),
+    [
+        ({"data": {"value": 1}}, True),
+        ({"data": {}}, True),
+        ({"data": {"query": {"data_source": "a", "sql": "SELECT 1"}}}, False),
+        ({"data": {"file": {}}}, False),
+        ({"data": {"sql": "SELECT * FROM data"}}, False),
+        ({"output": {}}, True),
+        ({"output": {"file": {"name": "a"}}}, False),
+        ({"utility": {"expression": "inputs"}}, True),
+    ],
+)
+def test_what_does_nothing_but_pass_values_on_needs_no_worker(
+    config: dict[str, Any], *, in_engine: bool
+) -> None:
+    (kind,) = config
+    version = ParseDict({"id": "v", "type": kind.upper(), **config}, component_pb2.Version())
+    workflow = wire.workflow_of_one(version, (), None)
+
+    body = wire.document(workflow, wire.Parts({"v": version}, {}))
+
+    assert evaluate.load(body, b"").steps[0].in_engine is in_engine

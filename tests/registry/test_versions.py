@@ -216,6 +216,9 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "main_script_path",
         "without ..",
     ),
+    ("DATA", {"data": {"value": 1, "file": {}}}, "file", "beside value"),
+    ("DATA", {"data": {"value": 1, "sql": "SELECT 1"}}, "sql", "beside value"),
+    ("DATA", {"data": {"file": {"content": "x", "format": "parquet"}}}, "file.content", "as an artifact"),
     ("UTILITY", {"utility": {"expression": "inputs.a +"}}, "expression", "line 1, column"),
 ]
 

@@ -26,9 +26,9 @@ async def benches() -> AsyncIterator[Open]:
     store = Toolboxes(beside_packages())
     opened: dict[Profile, Bench] = {}
 
-    async def one(program: str, *, toolbox: str = "", listens: bool = False) -> Bench:
+    async def one(program: str, *, toolbox: str = "", listens: bool = False, reserves: bool = False) -> Bench:
         packages = await store.get(toolbox, lambda _: None)
-        profile = Profile(program=program, toolbox=packages, listens=listens)
+        profile = Profile(program=program, toolbox=packages, listens=listens, reserves=reserves)
         bench = opened.setdefault(profile, Bench(box, profile))
         bench.sink = Remembering()
         return bench

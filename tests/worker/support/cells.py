@@ -36,6 +36,7 @@ class Remembering:
     artifacts: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     queries: list[tuple[str, str, Any, int]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
+    types: list[str] = field(default_factory=lambda: ["integer", "text"])
     refuse: str = ""
     outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
 
@@ -83,7 +84,7 @@ class Remembering:
         self.queries.append((source, sql, params, max_rows))
         if self.refuse:
             raise RequestError(self.refuse)
-        yield {"columns": ["id", "name"]}
+        yield {"columns": ["id", "name"], "types": self.types}
         yield self.rows[:max_rows]
         yield {"end": True, "truncated": len(self.rows) > max_rows}
 
@@ -133,7 +134,7 @@ class Bench:
     ) -> Outcome:
         """The outcome of one job; `sink` has what it said."""
         cell = await self.ready()
-        self.sink = Remembering(rows=self.sink.rows, refuse=self.sink.refuse)
+        self.sink = Remembering(rows=self.sink.rows, types=self.sink.types, refuse=self.sink.refuse)
         return await cell.run(
             job(code, inputs, timeout=timeout, component=component, config=config), self.sink
         )

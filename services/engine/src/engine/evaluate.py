@@ -68,7 +68,7 @@ def _planned(step: Mapping[str, Any], index: Mapping[str, int]) -> PlannedStep:
         timeout=_seconds(step.get("timeout")),
         waiting_timeout=_seconds(step.get("waiting_timeout")),
         heartbeat_timeout=_seconds(step.get("heartbeat_timeout")),
-        in_engine=step["type"] in IN_ENGINE,
+        in_engine=step["type"] in IN_ENGINE and not step.get("has_program"),
         component=step["component"],
         version_id=step["version_id"],
         data_source_ids=tuple(step.get("data_source_ids", ())),

@@ -130,6 +130,20 @@ def _ipynb(text: str) -> Iterator[ConfigProblem]:
         yield ConfigProblem("ipynb", "there is no code cell in it")
 
 
+def _data(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    given = [name for name in ("value", "query", "file") if name in config]
+    if len(given) > 1:
+        yield ConfigProblem(given[1], f"is given beside {given[0]}; a table has one source")
+    if "value" in config and config.get("sql", "").strip():
+        yield ConfigProblem(
+            "sql", "is given beside value; SQL needs a table: of a query, a file or the input rows"
+        )
+    if config.get("file", {}).get("content") and config["file"].get("format") == "parquet":
+        yield ConfigProblem(
+            "file.content", "is text; a Parquet file comes as an artifact, in the input `file`"
+        )
+
+
 def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     path = config.get("main_script_path", "")
     parts = PurePosixPath(path.replace("\\", "/")).parts
@@ -164,6 +178,7 @@ def _utility(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
 
 
 _CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProblem]]]] = {
+    "data": _data,
     "jupyter_notebook": _notebook,
     "streamlit_app": _streamlit,
     "mcp": _mcp,

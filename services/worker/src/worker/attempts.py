@@ -16,7 +16,7 @@ from mcpanel.registry.v1 import component_pb2
 from worker import executors, failpoints, metrics
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
-from worker.cells.profile import Profile
+from worker.cells.profile import DENO, PYTHON, Profile
 from worker.environments import DependencyError, Environments
 from worker.outgoing import Key, Outgoing, key, refusal
 from worker.sink import AttemptSink
@@ -99,7 +99,7 @@ class Attempts:
             return
         self._programs[version.id] = program
         if not program.program and not program.requirements.packages:
-            self._cells.expect(Profile(program.kind))
+            self._cells.expect(DENO if program.kind == "deno" else PYTHON)
 
     def assign(self, assignment: pb.EngineMessage.Assignment) -> None:
         """Starts an attempt. One it already holds is left alone."""
@@ -225,6 +225,7 @@ class Attempts:
             toolbox=await self._toolboxes.get(program.toolbox, say),
             program=program.program,
             listens=program.listens,
+            reserves=program.reserves or program.kind == "deno",
         )
 
     async def _run(

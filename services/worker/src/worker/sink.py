@@ -166,7 +166,8 @@ class AttemptSink:
 def _part(response: ds.ExecuteQueryResponse) -> dict[str, Any] | list[Any]:
     kind = response.WhichOneof("item")
     if kind == "columns":
-        return {"columns": [column.name for column in response.columns.columns]}
+        columns = response.columns.columns
+        return {"columns": [one.name for one in columns], "types": [one.type for one in columns]}
     if kind == "rows":
         return [jsonvalue.from_list(row) for row in response.rows.rows]
     return {"end": True, "truncated": response.end.truncated}

@@ -243,10 +243,36 @@ class AiAssistantConfig(_message.Message):
     def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ...) -> None: ...
 
 class DataConfig(_message.Message):
-    __slots__ = ("value",)
+    __slots__ = ("value", "query", "file", "sql", "max_rows", "timeout")
+    class Query(_message.Message):
+        __slots__ = ("data_source", "sql", "max_rows")
+        DATA_SOURCE_FIELD_NUMBER: _ClassVar[int]
+        SQL_FIELD_NUMBER: _ClassVar[int]
+        MAX_ROWS_FIELD_NUMBER: _ClassVar[int]
+        data_source: str
+        sql: str
+        max_rows: int
+        def __init__(self, data_source: _Optional[str] = ..., sql: _Optional[str] = ..., max_rows: _Optional[int] = ...) -> None: ...
+    class File(_message.Message):
+        __slots__ = ("format", "content")
+        FORMAT_FIELD_NUMBER: _ClassVar[int]
+        CONTENT_FIELD_NUMBER: _ClassVar[int]
+        format: str
+        content: str
+        def __init__(self, format: _Optional[str] = ..., content: _Optional[str] = ...) -> None: ...
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    MAX_ROWS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     value: _struct_pb2.Value
-    def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+    query: DataConfig.Query
+    file: DataConfig.File
+    sql: str
+    max_rows: int
+    timeout: _duration_pb2.Duration
+    def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., query: _Optional[_Union[DataConfig.Query, _Mapping]] = ..., file: _Optional[_Union[DataConfig.File, _Mapping]] = ..., sql: _Optional[str] = ..., max_rows: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class UtilityConfig(_message.Message):
     __slots__ = ("expression",)
@@ -255,8 +281,65 @@ class UtilityConfig(_message.Message):
     def __init__(self, expression: _Optional[str] = ...) -> None: ...
 
 class OutputConfig(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("report", "chart", "file", "table", "webhook", "timeout")
+    class Report(_message.Message):
+        __slots__ = ("template", "format", "name")
+        TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+        FORMAT_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        template: str
+        format: str
+        name: str
+        def __init__(self, template: _Optional[str] = ..., format: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+    class Chart(_message.Message):
+        __slots__ = ("vega_lite", "format", "name", "scale")
+        VEGA_LITE_FIELD_NUMBER: _ClassVar[int]
+        FORMAT_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        SCALE_FIELD_NUMBER: _ClassVar[int]
+        vega_lite: _struct_pb2.Struct
+        format: str
+        name: str
+        scale: float
+        def __init__(self, vega_lite: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., format: _Optional[str] = ..., name: _Optional[str] = ..., scale: _Optional[float] = ...) -> None: ...
+    class File(_message.Message):
+        __slots__ = ("name", "media_type", "template")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+        TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        media_type: str
+        template: str
+        def __init__(self, name: _Optional[str] = ..., media_type: _Optional[str] = ..., template: _Optional[str] = ...) -> None: ...
+    class Table(_message.Message):
+        __slots__ = ("data_source", "table", "mode")
+        DATA_SOURCE_FIELD_NUMBER: _ClassVar[int]
+        TABLE_FIELD_NUMBER: _ClassVar[int]
+        MODE_FIELD_NUMBER: _ClassVar[int]
+        data_source: str
+        table: str
+        mode: str
+        def __init__(self, data_source: _Optional[str] = ..., table: _Optional[str] = ..., mode: _Optional[str] = ...) -> None: ...
+    class Webhook(_message.Message):
+        __slots__ = ("url", "secret")
+        URL_FIELD_NUMBER: _ClassVar[int]
+        SECRET_FIELD_NUMBER: _ClassVar[int]
+        url: str
+        secret: str
+        def __init__(self, url: _Optional[str] = ..., secret: _Optional[str] = ...) -> None: ...
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    CHART_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOK_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    report: OutputConfig.Report
+    chart: OutputConfig.Chart
+    file: OutputConfig.File
+    table: OutputConfig.Table
+    webhook: OutputConfig.Webhook
+    timeout: _duration_pb2.Duration
+    def __init__(self, report: _Optional[_Union[OutputConfig.Report, _Mapping]] = ..., chart: _Optional[_Union[OutputConfig.Chart, _Mapping]] = ..., file: _Optional[_Union[OutputConfig.File, _Mapping]] = ..., table: _Optional[_Union[OutputConfig.Table, _Mapping]] = ..., webhook: _Optional[_Union[OutputConfig.Webhook, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ComponentType(_message.Message):
     __slots__ = ("type", "name", "description", "config_field", "config_schema", "example")

@@ -146,7 +146,18 @@ def _what_runs(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
         one["value"] = jsonvalue.from_value(version.data.value)
     if version.WhichOneof("config") == "utility" and version.utility.expression.strip():
         one["expression"] = version.utility.expression
+    if _has_program(version):
+        one["has_program"] = True
     return one
+
+
+def _has_program(version: component_pb2.Version) -> bool:
+    """Whether a DATA or OUTPUT component does something that a worker has to do."""
+    config = version.WhichOneof("config")
+    if config == "data":
+        data = version.data
+        return data.HasField("query") or data.HasField("file") or bool(data.sql.strip())
+    return config == "output" and version.output.WhichOneof("kind") is not None
 
 
 def _declared(one: Declared) -> Json:

@@ -107,7 +107,7 @@ class Sink(Protocol):
     def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:
-        """Runs a query: first `{"columns": […]}`, then lists of rows, last `{"end": true, "truncated": …}`.
+        """Runs a query: first `{"columns": […], "types": […]}`, then lists of rows, last `{"end": true, …}`.
 
         Raises RequestError with a sentence for the step's author.
         """

@@ -215,7 +215,7 @@ class Sandbox:
             "program": profile.program,
             "listens": profile.listens,
             "control": control,
-            "limits": self.limits.resources(profile.kind),
+            "limits": self.limits.resources(reserves=profile.reserves),
             "memory": self.limits.memory,
             "read": read,
             "write": write,

@@ -24,8 +24,8 @@ class Limits:
     """Of a result's JSON that comes in one message. A larger one is handed over in parts, where the job allows it."""
     artifact: int = 512 * MIB
 
-    def resources(self, kind: str) -> dict[str, int]:
-        """The process limits, by the names of the `resource` module."""
+    def resources(self, *, reserves: bool) -> dict[str, int]:
+        """The process limits, by the names of the `resource` module; `reserves` as in a cell's profile."""
         limits = {
             "CORE": 0,
             "NPROC": self.processes,
@@ -34,6 +34,6 @@ class Limits:
             "MEMLOCK": 0,
             "MSGQUEUE": 0,
         }
-        if kind == "python":
+        if not reserves:
             limits["DATA"] = self.memory
         return limits

@@ -30,7 +30,9 @@ class Profile:
     """The module of `worker.programs` that runs in it, imported before the fork; empty: the component's own code."""
     listens: bool = False
     """Whether its processes may listen, and connect, on the cell's own loopback."""
+    reserves: bool = False
+    """Whether they reserve much more address space than they use, as V8 does: then only what they hold is limited."""
 
 
 PYTHON: Final = Profile("python")
-DENO: Final = Profile("deno")
+DENO: Final = Profile("deno", reserves=True)

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Final
 
 from mcpanel.registry.v1 import component_pb2
-from worker.executors import notebook, python, typescript
+from worker.executors import notebook, python, table, typescript
 from worker.executors.program import BadComponentError, Program
 
 _READERS: Final[dict[component_pb2.Definition.Type, Callable[[component_pb2.Version], Program]]] = {
+    component_pb2.Definition.DATA: table.read_data,
     component_pb2.Definition.JUPYTER_NOTEBOOK: notebook.read,
+    component_pb2.Definition.OUTPUT: table.read_output,
     component_pb2.Definition.PYTHON_SCRIPT: python.read,
     component_pb2.Definition.TYPESCRIPT_SCRIPT: typescript.read,
 }

@@ -35,6 +35,8 @@ class Program:
     """What the program is told beside the inputs."""
     listens: bool = False
     """Whether its processes listen on the cell's own loopback."""
+    reserves: bool = False
+    """Whether its processes reserve much more address space than they use."""
     requirements: Requirements = Requirements()
     data_sources: Mapping[str, str] = field(default_factory=dict)
     """The ids of the linked data sources by the names the step uses."""

@@ -239,17 +239,22 @@ class DataSource:
                 message = _answer(payload, DataSourceError)
                 if "columns" in message:
                     rows.columns = message["columns"]
+                    rows.types = message.get("types", [])
                 if message.get("end"):
                     rows.truncated = bool(message.get("truncated"))
                     return rows
 
 
 class Rows(list):  # type: ignore[type-arg]  # a list[dict[str, Any]]
-    """A query's rows. `columns` are the names in order; `truncated` says that there were more."""
+    """A query's rows. `columns` are the names in order, `types` the database's words for their types.
+
+    `truncated` says that there were more rows.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.columns: list[str] = []
+        self.types: list[str] = []
         self.truncated = False
 
 

@@ -30,8 +30,11 @@ export interface Artifact {
   sha256: string;
 }
 
-/** A query's rows. `columns` are the names in order; `truncated` says that there were more. */
-export type Rows = Record<string, Json>[] & { columns: string[]; truncated: boolean };
+/**
+ * A query's rows. `columns` are the names in order, `types` the database's words for their types; `truncated` says that
+ * there were more rows.
+ */
+export type Rows = Record<string, Json>[] & { columns: string[]; types: string[]; truncated: boolean };
 
 /** The platform refused a request of this step; the message says why. */
 export class StepError extends Error {
@@ -179,7 +182,7 @@ export class DataSource {
     const link = connection();
     return await link.exclusive(async () => {
       link.sendJson({ t: "query", source: this.name, sql, params, max_rows: maxRows });
-      const rows = Object.assign([], { columns: [], truncated: false }) as unknown as Rows;
+      const rows = Object.assign([], { columns: [], types: [], truncated: false }) as unknown as Rows;
       for (;;) {
         const { json, bytes } = await link.receive();
         if (bytes) {
@@ -189,7 +192,10 @@ export class DataSource {
           continue;
         }
         const message = answer(json!, DataSourceError);
-        if (message.columns) rows.columns = message.columns as string[];
+        if (message.columns) {
+          rows.columns = message.columns as string[];
+          rows.types = (message.types ?? []) as string[];
+        }
         if (message.end) {
           rows.truncated = Boolean(message.truncated);
           return rows;

@@ -1,0 +1,45 @@
+"""Makes a table of a query, a file or the step's own rows, and of a SELECT over it.
+
+config: {"query": {"data_source", "sql", "max_rows"}} or {"file": {"format", "content"}} or neither (the input `rows`),
+and optionally "sql" and "max_rows". The output: {"columns": [{"name", "type"}], "row_count", "rows": [{…}],
+"truncated", "table"}, where `table` is the record of the artifact `table.parquet`, which has every row.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mcpanel_step as step
+import pyarrow.parquet
+from programs.data import sources, values
+from programs.data.engine import Engine
+from programs.place import PLACE
+
+_PREVIEW_ROWS = 20
+_MAX_ROWS = 1000
+
+
+def run(config: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """The table. Raises Failed."""
+    with Engine() as engine:
+        sources.load(engine, config, inputs)
+        if sql := config.get("sql", "").strip():
+            engine.select(sql, inputs)
+        table = engine.table()
+        columns = [
+            {"name": name, "type": kind} for name, kind in zip(table.column_names, engine.types, strict=True)
+        ]
+    most = config.get("max_rows", _MAX_ROWS)
+    rows = [values.plain(row) for row in table.slice(0, most).to_pylist()]
+    step.preview(
+        {"columns": columns, "row_count": table.num_rows, "rows": values.fitting(rows[:_PREVIEW_ROWS])}
+    )
+    path = Path(PLACE.work) / "table.parquet"
+    pyarrow.parquet.write_table(table, path)
+    stored = step.artifact("table.parquet", path, "application/vnd.apache.parquet")
+    return {
+        "columns": columns,
+        "row_count": table.num_rows,
+        "rows": rows,
+        "truncated": table.num_rows > len(rows),
+        "table": stored,
+    }

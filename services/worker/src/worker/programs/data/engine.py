@@ -1,0 +1,112 @@
+"""DuckDB, kept to the table it is given: no other file, no network, no extension."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import mcpanel_step as step
+import pyarrow
+from programs.failures import Failed
+from programs.place import PLACE
+
+_READERS = {
+    "csv": "read_csv(?, sample_size = -1)",
+    "json": "read_json(?, sample_size = -1)",
+    "parquet": "read_parquet(?)",
+}
+_TYPES = {
+    "bigint": "BIGINT",
+    "date": "DATE",
+    "numeric": "DOUBLE",
+    "time without time zone": "TIME",
+    "timestamp with time zone": "TIMESTAMPTZ",
+    "timestamp without time zone": "TIMESTAMP",
+}
+"""What data sources answer as text that loses nothing, by PostgreSQL's words for its types."""
+
+
+class Engine:
+    """A database in memory with one table, `data`; `select` makes another of it."""
+
+    def __init__(self) -> None:
+        self._db = duckdb.connect(
+            config={
+                "memory_limit": "512MB",
+                "threads": 2,
+                "temp_directory": f"{PLACE.work}/.duckdb",
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        self._name = "data"
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def read(self, path: Path, kind: str) -> None:
+        """Takes a file as `data`. Raises Failed."""
+        try:
+            self._db.execute(f"CREATE TABLE data AS SELECT * FROM {_READERS[kind]}", [str(path)])  # noqa: S608
+        except duckdb.Error as error:
+            raise Failed(
+                f"the file is not {kind} that can be read: {_said(error)}", "INVALID_INPUT"
+            ) from None
+
+    def take(self, table: pyarrow.Table) -> None:
+        """Takes an Arrow table as `data`."""
+        self._db.register("given", table)
+        self._db.execute("CREATE TABLE data AS SELECT * FROM given")
+        self._db.unregister("given")
+
+    def cast(self, types: dict[str, str]) -> None:
+        """Gives columns that came as text the type that their database says; a value that has none stays text."""
+        for name, word in types.items():
+            wanted = _TYPES.get(word.lower().partition("(")[0].strip())
+            if wanted is None:
+                continue
+            column = '"' + name.replace('"', '""') + '"'
+            misfits = f"{column} IS NOT NULL AND TRY_CAST({column} AS {wanted}) IS NULL"
+            if self._db.execute(f"SELECT 1 FROM data WHERE {misfits} LIMIT 1").fetchone() is None:  # noqa: S608
+                self._db.execute(f"ALTER TABLE data ALTER {column} TYPE {wanted}")
+
+    def select(self, sql: str, inputs: dict[str, Any]) -> None:
+        """Makes the component's SELECT over `data` the table. Raises Failed."""
+        self._db.execute("SET enable_external_access = false")
+        self._db.execute("SET lock_configuration = true")
+        try:
+            statements = self._db.extract_statements(sql)
+        except duckdb.Error as error:
+            raise Failed(f"the SQL cannot be read: {_said(error)}") from None
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise Failed("the SQL has to be one SELECT over the table `data`")
+        wanted = statements[0].named_parameters
+        if missing := sorted(name for name in wanted if name not in inputs):
+            raise Failed(f"the SQL asks for the input '{missing[0]}', which was not given", "INVALID_INPUT")
+        given = {name: inputs[name] for name in wanted}
+        text = statements[0].query.strip().removesuffix(";")
+        try:
+            self._db.execute(f"CREATE TABLE answer AS {text}", given or None)
+        except duckdb.Error as error:
+            raise Failed(f"the SQL failed: {_said(error)}") from None
+        self._name = "answer"
+        step.log.debug("selected", sql=text[:200])
+
+    def table(self) -> pyarrow.Table:
+        """The table, in Arrow's form."""
+        return self._db.table(self._name).to_arrow_table()
+
+    @property
+    def types(self) -> list[str]:
+        """The columns' types, in DuckDB's words."""
+        return [str(kind) for kind in self._db.table(self._name).types]
+
+
+def _said(error: duckdb.Error) -> str:
+    """The error's own first lines, without its class's name."""
+    return str(error).split("\n\nLINE", maxsplit=1)[0].strip()[:1000]

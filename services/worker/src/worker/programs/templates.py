@@ -1,0 +1,50 @@
+"""Templates that see a step's inputs and nothing else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from programs.failures import Failed
+
+
+def render(template: str, inputs: Mapping[str, Any], *, html: bool = False) -> str:
+    """The template's text; with `html` what it inserts is escaped. Raises Failed naming line or input."""
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, autoescape=html, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["table"] = _table
+    environment.filters["json"] = _json
+    try:
+        return environment.from_string(template).render(**inputs)
+    except jinja2.TemplateSyntaxError as error:
+        raise Failed(f"the template's line {error.lineno}: {error.message}") from None
+    except jinja2.UndefinedError as error:
+        raise Failed(f"the template asks for what there is not: {error.message}", "INVALID_INPUT") from None
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise Failed(f"the template failed: {type(error).__name__}: {error}") from None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Any] = ()) -> str:
+    """A list of objects as a Markdown table: of these columns (names, or what DATA says of them), or of all."""
+    wanted = [one["name"] if isinstance(one, dict) else str(one) for one in columns]
+    names = wanted or list(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        return ""
+    lines = [_line(names), _line(["---"] * len(names))]
+    lines += [_line([_cell(row.get(name)) for name in names]) for row in rows]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,133 @@
+"""Tables in real cells: from queries, files and rows, by SELECTs that reach nothing else."""
+
+import io
+import json
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from tests.worker.programs.conftest import Open
+from tests.worker.support.cells import Bench
+
+CSV = "city,day,high\nOslo,2024-01-01,-3.5\nOslo,2024-01-02,\nRome,2024-01-01,12\n"
+
+
+@pytest.fixture
+async def data(benches: Open) -> Bench:
+    """Runs DATA components."""
+    return await benches("data", toolbox="table")
+
+
+async def output(bench: Bench, config: dict[str, Any], inputs: Any = None) -> Any:
+    """The output of a step that succeeds."""
+    outcome = await bench.run("", inputs, config=config)
+    assert outcome.failure is None, (outcome.failure, bench.sink.lines)
+    assert outcome.output_json is not None
+    return json.loads(outcome.output_json)
+
+
+async def test_a_file_becomes_a_table_with_types_a_count_and_a_preview(data: Bench) -> None:
+    answer = await output(data, {"file": {"content": CSV}})
+
+    assert answer["columns"] == [
+        {"name": "city", "type": "VARCHAR"},
+        {"name": "day", "type": "DATE"},
+        {"name": "high", "type": "DOUBLE"},
+    ]
+    assert answer["rows"][1] == {"city": "Oslo", "day": "2024-01-02", "high": None}
+    assert (answer["row_count"], answer["truncated"]) == (3, False)
+    assert data.sink.previews[-1]["row_count"] == 3
+    media, content = data.sink.artifacts["table.parquet"]
+    assert media == "application/vnd.apache.parquet"
+    assert pyarrow.parquet.read_table(io.BytesIO(content)).num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "format_"),
+    [
+        (CSV, ""),
+        ('[{"high": 1}, {"high": 2}, {"high": 3}]', ""),
+        ('{"high": 1}\n{"high": 2}\n{"high": 3}', "json"),
+    ],
+)
+async def test_csv_and_json_are_read_as_they_come(data: Bench, content: str, format_: str) -> None:
+    answer = await output(data, {"file": {"content": content, "format": format_}, "max_rows": 1})
+
+    assert (answer["row_count"], len(answer["rows"]), answer["truncated"]) == (3, 1, True)
+
+
+async def test_a_select_with_inputs_makes_another_table_of_it(data: Bench) -> None:
+    config = {
+        "file": {"content": CSV},
+        "sql": "SELECT city, max(high) AS high FROM data WHERE city = $city GROUP BY city",
+    }
+
+    answer = await output(data, config, {"city": "Rome", "more": 1})
+
+    assert answer["rows"] == [{"city": "Rome", "high": 12.0}]
+
+
+async def test_rows_and_what_a_data_source_answers_become_tables(data: Bench) -> None:
+    rows = [{"a": 1, "b": "x"}, {"a": "two"}, {"b": None, "c": 2.5}]
+
+    given = await output(
+        data, {"sql": "SELECT a, count(*) AS n FROM data GROUP BY a ORDER BY a"}, {"rows": rows}
+    )
+    data.sink.rows = [[1, "one"], [2, "two"]]
+    queried = await output(data, {"query": {"data_source": "sample", "sql": "SELECT %(n)s"}}, {"n": 5})
+
+    assert given["rows"] == [{"a": "1", "n": 1}, {"a": "two", "n": 1}, {"a": None, "n": 1}]
+    assert queried["rows"] == [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}]
+    assert data.sink.queries == [("sample", "SELECT %(n)s", {"n": 5}, 100_000)]
+
+
+async def test_what_a_data_source_answers_as_text_has_the_type_that_it_says(data: Bench) -> None:
+    data.sink.types = ["date", "numeric(10,2)"]
+    data.sink.rows = [["2024-02-29", "1.25"], [None, "2.5"]]
+    config = {
+        "query": {"data_source": "sample", "sql": "SELECT 1"},
+        "sql": "SELECT max(month(id)) AS month, sum(name) AS total FROM data",
+    }
+
+    answer = await output(data, config)
+
+    assert answer["rows"] == [{"month": 2, "total": 3.75}]
+
+
+@pytest.mark.parametrize(
+    ("config", "inputs", "kind", "words"),
+    [
+        ({"file": {}}, {}, "INVALID_INPUT", "'file' is missing"),
+        ({"file": {}}, {"file": "nothing"}, "INVALID_INPUT", "'nothing' cannot be read"),
+        ({"file": {"content": "{", "format": "json"}}, {}, "INVALID_INPUT", "not json that can be read"),
+        ({"file": {"content": "not one", "format": "parquet"}}, {}, "INVALID_INPUT", "not parquet"),
+        ({"sql": "SELECT 1"}, {}, "INVALID_INPUT", "'rows' has to be a list of objects"),
+        ({"file": {"content": CSV}, "sql": "SELECT nothing FROM data"}, {}, "USER_ERROR", "nothing"),
+        ({"file": {"content": CSV}, "sql": "SELECT $city"}, {}, "INVALID_INPUT", "the input 'city'"),
+        ({"file": {"content": CSV}, "sql": "DROP TABLE data"}, {}, "USER_ERROR", "one SELECT"),
+        ({"file": {"content": CSV}, "sql": "SELECT 1; SELECT 2"}, {}, "USER_ERROR", "one SELECT"),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT * FROM '/etc/passwd'"},
+            {},
+            "USER_ERROR",
+            "the SQL failed",
+        ),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT * FROM read_text('/mcpanel/programs/place.py')"},
+            {},
+            "USER_ERROR",
+            "the SQL failed",
+        ),
+        ({"file": {"content": CSV}, "sql": "COPY data TO '/work/x.csv'"}, {}, "USER_ERROR", "one SELECT"),
+    ],
+)
+async def test_what_cannot_be_a_table_is_refused_with_the_reason(
+    data: Bench, config: dict[str, Any], inputs: dict[str, Any], kind: str, words: str
+) -> None:
+    outcome = await data.run("", inputs, config=config)
+
+    assert outcome.failure is not None
+    assert outcome.failure.kind == kind
+    assert words in outcome.failure.message

@@ -1,0 +1,115 @@
+"""Results in real cells: pages without scripts, charts without a network, files."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.worker.programs.conftest import Open
+from tests.worker.support.cells import Bench
+
+SPEC = {
+    "mark": "bar",
+    "encoding": {"x": {"field": "month", "type": "ordinal"}, "y": {"field": "high", "type": "quantitative"}},
+}
+ROWS = [{"month": 1, "high": 7.5}, {"month": 7, "high": 26.0}]
+
+
+@pytest.fixture
+async def writer(benches: Open) -> Bench:
+    """Runs OUTPUT components."""
+    return await benches("output", toolbox="report", reserves=True)
+
+
+async def output(bench: Bench, config: dict[str, Any], inputs: Any = None) -> Any:
+    """The output of a step that succeeds."""
+    outcome = await bench.run("", inputs, config=config)
+    assert outcome.failure is None, (outcome.failure, bench.sink.lines)
+    assert outcome.output_json is not None
+    return json.loads(outcome.output_json)
+
+
+async def test_a_report_is_kept_as_markdown_and_as_a_page_that_cannot_run_anything(writer: Bench) -> None:
+    template = (
+        "# {{ title }}\n\n{{ rows | table(['month', 'high']) }}\n\n{{ evil }} [x](javascript:alert(1))\n"
+    )
+    inputs = {
+        "title": "Months",
+        "rows": ROWS,
+        "evil": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    }
+
+    answer = await output(writer, {"report": {"template": template}}, inputs)
+
+    assert [one["name"] for one in answer["artifacts"]] == ["report.md", "report.html"]
+    text = writer.sink.artifacts["report.md"][1].decode()
+    assert "| month | high |\n| --- | --- |\n| 1 | 7.5 |" in text
+    page = writer.sink.artifacts["report.html"][1].decode()
+    assert "<h1>Months</h1>" in page
+    assert "<td>26.0</td>" in page
+    body = page.partition("<body>")[2]
+    assert "<script" not in body
+    assert "<img" not in body
+    assert 'href="javascript' not in body
+
+
+async def test_an_html_report_escapes_what_it_inserts_and_loses_what_would_run(writer: Bench) -> None:
+    template = '<h1 onclick="x()">{{ name }}</h1><script>x()</script><iframe src="/"></iframe><p>end</p>'
+
+    await output(
+        writer, {"report": {"template": template, "format": "html", "name": "page"}}, {"name": "<b>"}
+    )
+
+    body = writer.sink.artifacts["page.html"][1].decode().partition("<body>")[2]
+    assert "<h1>&lt;b&gt;</h1>" in body
+    assert "<p>end</p>" in body
+    assert not [word for word in ("onclick", "script", "iframe") if word in body]
+
+
+async def test_a_chart_is_drawn_of_rows_as_svg_and_png(writer: Bench) -> None:
+    answer = await output(
+        writer, {"chart": {"vega_lite": SPEC, "format": "both", "scale": 1.0}}, {"rows": ROWS}
+    )
+
+    assert [one["name"] for one in answer["artifacts"]] == ["chart.svg", "chart.png"]
+    assert writer.sink.artifacts["chart.svg"][1].startswith(b"<svg")
+    assert writer.sink.artifacts["chart.png"][1].startswith(b"\x89PNG")
+    assert "image/svg+xml" in writer.sink.previews[-1]
+
+
+async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Bench) -> None:
+    await output(writer, {"file": {"name": "a.txt"}}, {"content": "hello"})
+    text = writer.sink.artifacts["a.txt"]
+    await output(writer, {"file": {"name": "b.json"}}, {"content": {"a": [1]}})
+    value = writer.sink.artifacts["b.json"]
+    await output(writer, {"file": {"name": "c.csv", "template": "{{ a }};{{ b }}"}}, {"a": 1, "b": 2})
+
+    assert text == ("text/plain", b"hello")
+    assert (value[0], json.loads(value[1])) == ("application/json", {"a": [1]})
+    assert writer.sink.artifacts["c.csv"][1] == b"1;2"
+
+
+@pytest.mark.parametrize(
+    ("config", "inputs", "words"),
+    [
+        ({"report": {"template": "{{ missing }}"}}, {}, "'missing' is undefined"),
+        ({"report": {"template": "one\n{% if %}"}}, {}, "line 2"),
+        ({"report": {"template": "{{ ''.__class__.__mro__ }}"}}, {}, "template"),
+        ({"report": {"template": "{% for i in range(10**9) %}x{% endfor %}"}}, {}, "template failed"),
+        ({"chart": {"vega_lite": SPEC}}, {}, "'rows', a list of objects"),
+        (
+            {"chart": {"vega_lite": {**SPEC, "data": {"url": "file:///etc/passwd"}}}},
+            {"rows": []},
+            ".data.url",
+        ),
+        ({"chart": {"vega_lite": {"mark": {"nonsense": 1}}}}, {"rows": ROWS}, "cannot be drawn"),
+        ({"file": {"name": "a.txt"}}, {}, "'content'"),
+    ],
+)
+async def test_what_cannot_be_written_is_refused_with_the_reason(
+    writer: Bench, config: dict[str, Any], inputs: dict[str, Any], words: str
+) -> None:
+    outcome = await writer.run("", inputs, config=config)
+
+    assert outcome.failure is not None, outcome
+    assert words in outcome.failure.message
