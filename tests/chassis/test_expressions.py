@@ -56,6 +56,12 @@ json_values = st.recursive(
         ("${{ inputs.?zzz.orValue('none') }}", "none"),
         ("${{ has(inputs.zzz) ? 1 : 0 }}", 0),
         ("${{ inputs.city.lowerAscii() }}", "seattle"),
+        ("${{ merge(item, {'k': 'w', 'n': inputs.n}) }}", {"k": "w", "n": 2}),
+        (
+            "${{ steps.extract.output.rows.map(r, merge(r, {'f': r.t * 2})) }}",
+            [{"t": 1, "f": 2}, {"t": 3, "f": 6}],
+        ),
+        ("${{ select(inputs, ['n', 'zzz', 'city']) }}", {"n": 2, "city": "Seattle"}),
         ("${{ {1: 2u, 'x': 3} }}", {"1": 2, "x": 3}),
         ("${{ b'abc' }}", "YWJj"),
         ("${{ timestamp('2026-01-01T00:00:00Z') }}", "2026-01-01T00:00:00Z"),
@@ -171,6 +177,7 @@ def test_an_error_says_where_in_the_template_it_is() -> None:
         ("int(inputs.city)", "cannot convert"),
         ("9223372036854775807 + inputs.n", "overflow"),
         ("type(1)", "which is not JSON"),
+        ("merge(inputs, inputs.n)", "no operation merge(map, int64)"),
     ],
 )
 def test_a_value_that_does_not_fit_is_explained(source: str, told: str) -> None:
@@ -185,6 +192,33 @@ def test_a_comprehension_that_runs_away_is_stopped() -> None:
 
     with pytest.raises(EvaluationError, match="too many iterations"):
         runaway.evaluate({"inputs": numbers})
+
+
+def test_merging_again_and_again_is_stopped() -> None:
+    inputs: dict[str, Json] = {"large": {str(one): one for one in range(5000)}, "many": list(range(1000))}
+    runaway = Expression.parse("inputs.many.map(one, merge(inputs.large, {'n': one}))")
+
+    with pytest.raises(EvaluationError, match="merge and select handle more than"):
+        runaway.evaluate({"inputs": inputs})
+    assert Expression.parse("merge(inputs.large, {}).size()").evaluate({"inputs": inputs}) == 5000
+
+
+@pytest.mark.parametrize(
+    ("source", "certain"),
+    [
+        ("inputs.a + inputs.b.c", {"a", "b"}),
+        ("inputs.flag ? inputs.a : inputs.b", {"flag"}),
+        ("inputs.a && inputs.b", set()),
+        ("has(inputs.a) ? inputs.a.b : 1", set()),
+        ("inputs.?a.orValue(1)", set()),
+        ("inputs.rows.filter(row, row.t > inputs.least)", {"rows"}),
+        ("{'a': [inputs.a], 'b': size(inputs.b)}", {"a", "b"}),
+    ],
+)
+def test_what_an_expression_cannot_do_without_is_known(source: str, certain: set[str]) -> None:
+    paths = Expression.parse(source, ("inputs",)).certain
+
+    assert {path[1] for path in paths} == certain
 
 
 def test_a_result_larger_than_a_message_is_refused() -> None:

@@ -107,7 +107,9 @@ def test_the_engine_computes_values_and_expressions() -> None:
     assert made.evaluator.compute(0, EMPTY).value == {"k": 1}
     assert made.evaluator.compute(1, Payload.of({"a": 1, "b": 2})).value == 3
     assert made.evaluator.compute(2, Payload.of({"a": 1})).value == {"a": 1}
-    with pytest.raises(EvaluationFailed):
+    with pytest.raises(
+        EvaluationFailed, match=r"its expression cannot be evaluated: .* in .*inputs.a \+ inputs.b"
+    ):
         made.evaluator.compute(1, EMPTY)
 
 

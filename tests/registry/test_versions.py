@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
+from chassis import jsonvalue
 from chassis.config import Address, ServiceConfig
 from chassis.errors import ServiceError
 from chassis.server import Server
@@ -256,6 +257,20 @@ async def test_data_utility_and_output_may_go_without_a_config(world: World, kin
     version = (await world.call("CreateVersion", creating(made.id))).version
 
     assert version.WhichOneof("config") is None
+
+
+async def test_what_a_utility_takes_and_answers_is_read_from_its_expression(world: World) -> None:
+    made = await world.definition(type="UTILITY")
+    expression = "inputs.rows.filter(row, row.t > inputs.?least.orValue(0))"
+
+    version = (
+        await world.call("CreateVersion", creating(made.id, utility={"expression": expression}))
+    ).version
+
+    takes, answers = jsonvalue.from_struct(version.input_schema), jsonvalue.from_struct(version.output_schema)
+    assert takes["properties"] == {"rows": {}, "least": {}}
+    assert takes["required"] == ["rows"]
+    assert answers["type"] == "array"
 
 
 async def test_an_empty_config_stays_a_config(world: World) -> None:

@@ -246,7 +246,7 @@ class CelEvaluator:
         try:
             value = compiled.expression.evaluate({"inputs": inputs.value})
         except EvaluationError as error:
-            raise EvaluationFailed(str(error)) from None
+            raise EvaluationFailed(f"its expression cannot be evaluated: {error}") from None
         return _payload("its output", value, MAX_PAYLOAD)
 
     def outputs(self, scope: Scope) -> Payload:

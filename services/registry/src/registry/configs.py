@@ -16,7 +16,7 @@ from chassis import scriptmetadata, source
 from chassis.expressions import Expression, ExpressionError
 from chassis.scriptmetadata import MetadataError
 from registry import signature
-from registry.signature import NONE, Signature
+from registry.signature import DIALECT, NONE, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ConfigProblem:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found: problems, and for a Python script what its `main` takes and answers."""
+    """What was found: problems, and what it takes and answers as far as the config says."""
 
     problems: tuple[ConfigProblem, ...]
     signature: Signature = NONE
@@ -39,6 +39,8 @@ def check(kind: str, config: Mapping[str, Any]) -> Checked:
     """Checks a config in its JSON form; `kind` is its member of the oneof, e.g. `python_script`."""
     if kind == "python_script":
         return _python_script(config)
+    if kind == "utility":
+        return _utility(config)
     checker = _CHECKERS.get(kind)
     return Checked(tuple(checker(config)) if checker else ())
 
@@ -52,6 +54,35 @@ def _python_script(config: Mapping[str, Any]) -> Checked:
     except signature.ScriptError as error:
         problems.insert(0, ConfigProblem("code_content", str(error)))
     return Checked(tuple(problems), found)
+
+
+def _utility(config: Mapping[str, Any]) -> Checked:
+    text = config.get("expression", "")
+    if not text.strip():
+        return Checked(())
+    try:
+        found = Expression.parse(text, ("inputs",))
+    except ExpressionError as error:
+        place = f"line {error.line}, column {error.column}: {error.message}"
+        return Checked((ConfigProblem("expression", place),))
+    return Checked((), Signature(_read_by(found), _answered_by(found)))
+
+
+def _read_by(expression: Expression) -> signature.Schema:
+    """The inputs that an expression names. It may read others too: those of `inputs` as a whole."""
+    names = dict.fromkeys(path[1] for path in expression.references if len(path) > 1)
+    needed = {path[1] for path in expression.certain if len(path) > 1}
+    return {
+        "$schema": DIALECT,
+        "type": "object",
+        "properties": {name: {} for name in names},
+        "required": [name for name in names if name in needed],
+    }
+
+
+def _answered_by(expression: Expression) -> signature.Schema | None:
+    kind = expression.result_type
+    return None if kind is None else {"$schema": DIALECT, "type": kind}
 
 
 def _requirements(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
@@ -167,20 +198,9 @@ def _mcp(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         )
 
 
-def _utility(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    expression = config.get("expression", "")
-    if not expression:
-        return
-    try:
-        Expression.parse(expression, ("inputs",))
-    except ExpressionError as error:
-        yield ConfigProblem("expression", f"line {error.line}, column {error.column}: {error.message}")
-
-
 _CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProblem]]]] = {
     "data": _data,
     "jupyter_notebook": _notebook,
     "streamlit_app": _streamlit,
     "mcp": _mcp,
-    "utility": _utility,
 }

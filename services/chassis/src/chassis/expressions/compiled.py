@@ -11,8 +11,9 @@ from typing import Any, Final
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
+from chassis.expressions import functions
 from chassis.expressions.errors import EvaluationError, ExpressionError
-from chassis.expressions.syntax import Path, only_tested, plain_path, references
+from chassis.expressions.syntax import Path, certain, only_tested, plain_path, references
 from chassis.jsonvalue import Json, Opaque
 
 DEFAULT_ROOTS: Final = ("inputs", "steps", "item", "index", "run", "env", "trigger")
@@ -52,13 +53,15 @@ _JSON_TYPES: Final = {
 class Expression:
     """A compiled expression; immutable, and safe to share."""
 
-    __slots__ = ("_plain_path", "_program", "_read", "_tested", "references", "source")
+    __slots__ = ("_plain_path", "_program", "_read", "_tested", "certain", "references", "source")
 
     def __init__(self, source: str, program: Any) -> None:
         serialized = program.serialize()
         self.source = source
         self.references: tuple[Path, ...] = references(serialized)
         """Every variable path it reads, such as `("steps", "extract", "output")`."""
+        self.certain: frozenset[Path] = certain(serialized)
+        """Those of the paths without which it has no value."""
         self._program = program
         self._plain_path = plain_path(serialized)
         self._tested = only_tested(serialized)
@@ -86,6 +89,7 @@ class Expression:
             return self._look_up(self._plain_path, variables)
         # Only what the expression reads: the library converts everything it is given, for every evaluation.
         data = _pruned(variables, self._read, self._tested)
+        functions.restart()
         try:
             value = self._program.eval(data=data)
             failed = value.type() == cel.Type.ERROR
@@ -141,44 +145,9 @@ def _environment(roots: tuple[str, ...]) -> Any:
         ext_math.ExtMath(),
         ext_optional.ExtOptional(),
         ext_encoders.ExtEncoders(),
-        _mixed_arithmetic(),
+        functions.extension(),
     ]
     return cel.NewEnv(variables=dict.fromkeys(roots, cel.Type.DYN), extensions=extensions)
-
-
-def _mixed_arithmetic() -> Any:
-    """CEL refuses `double + int`, and nobody who writes 2 beside 1.5 means to be refused."""
-
-    def overloads(symbol: str, name: str, apply: Any) -> Any:
-        def one(left: Any, right: Any, kinds: str) -> Any:
-            return cel.Overload(
-                f"{name}_{kinds}",
-                return_type=cel.Type.DOUBLE,
-                parameters=[left, right],
-                is_member=False,
-                impl=apply,
-            )
-
-        double, integer = cel.Type.DOUBLE, cel.Type.INT
-        return cel.FunctionDecl(
-            symbol, [one(double, integer, "double_int64"), one(integer, double, "int64_double")]
-        )
-
-    return cel.CelExtension(
-        "mixed_arithmetic",
-        [
-            overloads("_+_", "add", lambda a, b: float(a) + float(b)),
-            overloads("_-_", "subtract", lambda a, b: float(a) - float(b)),
-            overloads("_*_", "multiply", lambda a, b: float(a) * float(b)),
-            overloads("_/_", "divide", _divide),
-        ],
-    )
-
-
-def _divide(a: float, b: float) -> float:
-    if b == 0:
-        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
-    return float(a) / float(b)
 
 
 @lru_cache(maxsize=4096)

@@ -53,6 +53,9 @@ _SCHEMA: Final[dict[str, tuple[tuple[str, int, Any, str, bool], ...]]] = {
         ("iter_var2", 8, _STRING, "", False),
     ),
 }
+_OPTIONAL: Final = frozenset({"_?._", "_[?_]"})
+_CERTAIN: Final = {"_?_:_": 1, "_&&_": 0, "_||_": 0}
+"""How many of a call's arguments it needs whatever they are: of `&&` and `||`, either may decide alone."""
 _PACKAGE: Final = "chassis.cel"
 
 
@@ -88,6 +91,49 @@ def only_tested(serialized: bytes) -> frozenset[Path]:
     return frozenset(path for path, is_test in found if is_test) - {
         path for path, is_test in found if not is_test
     }
+
+
+def certain(serialized: bytes) -> frozenset[Path]:
+    """Those of the paths that are read whatever the values are: in no branch, no loop's body, not if they are there."""
+    checked = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
+    return frozenset(_certain(checked.expr))
+
+
+def _certain(expr: Any) -> Iterator[Path]:
+    path = _path(expr)
+    if path is not None:
+        if not _is_optional(expr):
+            yield path
+        return
+    kind = next((field.name for field, _ in expr.ListFields()), "")
+    if kind == "select" and not expr.select.test_only:
+        yield from _certain(expr.select.operand)
+    elif kind == "call" and expr.call.function not in _OPTIONAL:
+        parts = ([expr.call.target] if expr.call.HasField("target") else []) + list(expr.call.args)
+        for part in parts[: _CERTAIN.get(expr.call.function)]:
+            yield from _certain(part)
+    elif kind == "list":
+        for element in expr.list.elements:
+            yield from _certain(element)
+    elif kind == "struct":
+        for entry in expr.struct.entries:
+            yield from _certain(entry.value)
+    elif kind == "comprehension":
+        yield from _certain(expr.comprehension.iter_range)
+
+
+def _is_optional(expr: Any) -> bool:
+    """Whether a path is asked for in a way that does without it: `has(a.b)`, `a.?b`."""
+    while not expr.HasField("ident"):
+        if expr.HasField("select"):
+            if expr.select.test_only:
+                return True
+            expr = expr.select.operand
+        elif expr.call.function in _OPTIONAL:
+            return True
+        else:
+            expr = expr.call.args[0]
+    return False
 
 
 def _paths(serialized: bytes) -> Iterator[tuple[Path, bool]]:
@@ -150,7 +196,7 @@ def _path(expr: Any) -> Path | None:
     if expr.HasField("select"):
         operand = _path(expr.select.operand)
         return None if operand is None else (*operand, expr.select.field)
-    if expr.HasField("call") and expr.call.function in ("_[_]", "_?._", "_[?_]") and len(expr.call.args) == 2:
+    if expr.HasField("call") and expr.call.function in ("_[_]", *_OPTIONAL) and len(expr.call.args) == 2:
         key = expr.call.args[1]
         if key.HasField("const") and key.const.string_value:
             operand = _path(expr.call.args[0])
