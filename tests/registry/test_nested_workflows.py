@@ -205,7 +205,7 @@ async def test_depth_is_counted_along_the_pinned_versions(world: World) -> None:
         "CreateWorkflow", pb.CreateWorkflowRequest(source=around(world.name("deep"), deep.name))
     )
 
-    assert "workflows lie inside each other 6 deep here, more than 5" in refused.message
+    assert "lie inside each other 6 deep here, more than 5" in refused.message
 
 
 async def test_what_would_take_long_to_read_is_refused_before(

@@ -37,6 +37,8 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.missing: dict[str, list[Missing]] = {}
         """What may not be used any more, by the id of the workflow or the component's version that is made of it."""
         self.checks = 0
+        self.packages: dict[str, workflow_pb2.Workflow] = {}
+        """What versions run as that are packages of components, by their ids."""
 
     async def CheckParts(
         self, request: registry_pb2.CheckPartsRequest, context: Any
@@ -87,7 +89,8 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         for_somebody = any(name == ON_BEHALF_OF for name, _ in context.invocation_metadata())
         if for_somebody and request.version_id in self.private:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such version")
-        return registry_pb2.GetVersionResponse(version=self.versions[request.version_id])
+        version = self.versions[request.version_id]
+        return registry_pb2.GetVersionResponse(version=version, package=self.packages.get(version.id))
 
     async def GetDefinition(
         self, request: registry_pb2.GetDefinitionRequest, context: Any
@@ -108,6 +111,17 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
             version.python_script.code_content = "def main(): ..."
         version.config_digest = hashlib.sha256(version.id.encode()).hexdigest()
         self.versions[version.id] = version
+        return version
+
+    def package(self, name: str, *steps: dict[str, Any], **fields: Any) -> component_pb2.Version:
+        """A new package of components: a version that runs as a workflow of these steps."""
+        version = self.component(name, component_pb2.Definition.MCP)
+        version.mcp.mcp_configuration = "components: []"
+        content = self.workflow(*steps, name=f"inside-{name}", **fields)
+        content.ClearField("id")
+        content.ClearField("name")
+        content.ClearField("version")
+        self.packages[version.id] = content
         return version
 
     def workflow(

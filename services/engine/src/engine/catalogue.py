@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -22,6 +22,11 @@ from engine.wire import plans as wire
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
 
 _MOST: Final = 2000
+_PACKAGE: Final = component_pb2.Definition.MCP
+"""The type of components of which some are packages."""
+
+_Component = tuple[component_pb2.Version, workflow_pb2.Workflow | None]
+"""A version and, of a package of components, what it runs as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Catalogue:
         self._components = components
         self._plans = plans
         self._known: dict[tuple[str, int], _Compiled] = {}
+        self._packages: dict[str, workflow_pb2.Workflow | None] = {}
+        """What those versions run as that are packages of components; None for those that might be and are none."""
         self._shared: Shared[tuple[str, str], workflow_pb2.Workflow] = Shared()
 
     async def prepare(self, workflow: str, version: int) -> Prepared:
@@ -98,13 +105,13 @@ class Catalogue:
         Raises NotFound VERSION_NOT_FOUND for whoever may not see it, Unavailable naming the registry.
         """
         request = registry_pb2.GetVersionRequest(version_id=version_id)
-        version: component_pb2.Version = (await self._stub.GetVersion(request)).version
+        version, _ = self._taken(await self._stub.GetVersion(request))
         wanted = registry_pb2.GetDefinitionRequest(definition_id=version.definition_id)
         definition: component_pb2.Definition = (await self._stub.GetDefinition(wanted)).definition
-        self._components.put(version)
         declared = wire.declared_by(version, given)
         workflow = wire.workflow_of_one(version, declared, limit)
-        body = wire.document(workflow, wire.Parts({version.id: version}, {}))
+        parts = await self._parts([workflow], {})
+        body = wire.document(workflow, parts)
         return Prepared(
             "",
             version.definition_name,
@@ -114,7 +121,7 @@ class Catalogue:
             self._plans.compiled(body, hashlib.sha256(body).digest()),
             body,
             declared,
-            (version,),
+            tuple(parts.versions.values()),
         )
 
     async def _current(self, workflow: str) -> workflow_pb2.Workflow:
@@ -137,11 +144,9 @@ class Catalogue:
 
     async def _compile(self, workflow: workflow_pb2.Workflow) -> _Compiled:
         workflows = await self._inner(workflow)
-        steps = [step for one in (workflow, *workflows.values()) for step in one.steps]
-        ids = tuple(dict.fromkeys(step.component_version_id for step in steps if step.component_version_id))
-        versions = dict(zip(ids, await asyncio.gather(*(self._version(one) for one in ids)), strict=True))
+        parts = await self._parts([workflow, *workflows.values()], workflows)
         try:
-            body = wire.document(workflow, wire.Parts(versions, workflows))
+            body = wire.document(workflow, parts)
             plan = self._plans.compiled(body, hashlib.sha256(body).digest())
             concurrency = wire.concurrency(workflow)
         except ExpressionError as error:
@@ -150,7 +155,32 @@ class Catalogue:
                 f"workflow '{workflow.name}' cannot run: {error}; save it again",
                 resource=("workflow", workflow.name),
             ) from None
-        return _Compiled(plan, body, wire.declared(workflow), ids, workflow.priority, concurrency)
+        return _Compiled(
+            plan, body, wire.declared(workflow), tuple(parts.versions), workflow.priority, concurrency
+        )
+
+    async def _parts(
+        self,
+        contents: Sequence[workflow_pb2.Workflow],
+        workflows: Mapping[tuple[str, int], workflow_pb2.Workflow],
+    ) -> wire.Parts:
+        """The versions that the steps of these run, the packages among them, and what is inside those."""
+        versions: dict[str, component_pb2.Version] = {}
+        packages: dict[str, workflow_pb2.Workflow] = {}
+        ahead = list(contents)
+        while ahead:
+            steps = (step for one in ahead for step in one.steps if step.component_version_id)
+            ids = [
+                one
+                for one in dict.fromkeys(step.component_version_id for step in steps)
+                if one not in versions
+            ]
+            found = dict(zip(ids, await asyncio.gather(*map(self._version, ids)), strict=True))
+            versions |= {id_: version for id_, (version, _) in found.items()}
+            inside = {id_: package for id_, (_, package) in found.items() if package is not None}
+            packages |= inside
+            ahead = list(inside.values())
+        return wire.Parts(versions, workflows, packages)
 
     async def _inner(self, workflow: workflow_pb2.Workflow) -> dict[tuple[str, int], workflow_pb2.Workflow]:
         """The workflows that run as its steps, and as theirs."""
@@ -163,16 +193,24 @@ class Catalogue:
             wanted = [key for key in (*wanted[1:], *_steps_that_are_workflows(one)) if key not in found]
         return found
 
-    async def _version(self, version_id: str) -> component_pb2.Version:
+    async def _version(self, version_id: str) -> _Component:
         """The version. A workflow that may be run may run all it is made of, so the engine asks for itself."""
         known = self._components.known(version_id)
-        if known is not None:
-            return known
+        if known is not None and (known.type != _PACKAGE or version_id in self._packages):
+            return known, self._packages.get(version_id)
         request = registry_pb2.GetVersionRequest(version_id=version_id)
         with use(dataclasses.replace(current(), caller=ANONYMOUS)):
-            version: component_pb2.Version = (await self._stub.GetVersion(request)).version
+            return self._taken(await self._stub.GetVersion(request))
+
+    def _taken(self, answer: registry_pb2.GetVersionResponse) -> _Component:
+        """The version of an answer, kept in memory."""
+        version, package = answer.version, answer.package if answer.HasField("package") else None
+        if version.type == _PACKAGE:
+            if len(self._packages) >= _MOST:
+                self._packages.clear()
+            self._packages[version.id] = package
         self._components.put(version)
-        return version
+        return version, package
 
 
 def _steps_that_are_workflows(workflow: workflow_pb2.Workflow) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""What is checked of a config beyond its contract's rules: that its code, documents and paths can be used.
+"""What is checked of a config beyond its contract's rules: that its code and paths can be used. (MCP: `packages`.)
 
 Everything is read as data; nothing of a config is ever executed here.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from chassis import scriptmetadata, source
+from chassis import scriptmetadata
 from chassis.expressions import Expression, ExpressionError
 from chassis.scriptmetadata import MetadataError
 from registry import signature
@@ -185,22 +185,8 @@ def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     yield from _requirements(config)
 
 
-def _mcp(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    try:
-        root = source.read(config.get("mcp_configuration", ""))
-    except source.UnreadableError as error:
-        yield ConfigProblem("mcp_configuration", str(error))
-        return
-    if not isinstance(root.value, dict):
-        yield ConfigProblem(
-            "mcp_configuration",
-            f"line {root.line}, column {root.column}: expected a mapping, found {root.kind}",
-        )
-
-
 _CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProblem]]]] = {
     "data": _data,
     "jupyter_notebook": _notebook,
     "streamlit_app": _streamlit,
-    "mcp": _mcp,
 }

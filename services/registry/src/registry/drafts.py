@@ -104,7 +104,7 @@ async def check(
     if sent.unreadable is not None:
         return Checked(content, [sent.unreadable], Uses())
     try:
-        content, catalog = await _look_up(tx, content, viewer, _kept(old), lock=lock)
+        content, catalog = await look_up(tx, content, viewer, _kept(old), lock=lock)
         catalog = replace(catalog, strangers=strangers)
     except TooLargeError:
         message = f"the workflows inside are larger than {nesting.MAX_BYTES // 1024**2} MiB together"
@@ -116,10 +116,10 @@ async def check(
     return Checked(content, flaws(sent, problems), uses)
 
 
-async def _look_up(
-    tx: Transaction, content: Content, viewer: Subject, kept: Kept | None, *, lock: bool
+async def look_up(
+    tx: Transaction, content: Content, viewer: Subject, kept: Kept | None = None, *, lock: bool
 ) -> tuple[Content, Catalog]:
-    """The content, pinned, and what there is of what it asks for."""
+    """The content, pinned, and what there is of what it asks for. Raises TooLargeError."""
     component_names, workflow_names = validation.component_names(content), validation.workflow_names(content)
     components = await store.versions.components(tx, component_names, viewer, kept, lock=lock)
     callees = (
@@ -128,6 +128,9 @@ async def _look_up(
     content = validation.pinned(content, components, callees)
     version_ids = [step.pin.version_id for step in content.steps if step.pin is not None]
     nested = await store.workflows.nested(tx, nesting.pins(content), lock=lock)
+    ids = {one for inner in (content, *nested.values()) for one in nesting.packages(inner)}
+    if ids:
+        nested |= await store.versions.packages(tx, ids)
     inside = nesting.uses(content, nested).definitions if nested else ()
     existing = await store.definitions.existing(tx, inside, lock=lock) if inside else frozenset()
     return content, Catalog(

@@ -1,4 +1,4 @@
-"""Workflows as steps of workflows: which version `workflow` means, and what lies inside it."""
+"""Workflows, and packages of components, as steps of workflows: which version is meant, and what lies inside it."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -10,6 +10,8 @@ from registry.domain.content import Absent, Content, WorkflowPin
 from registry.resolution import UnresolvedError
 from registry.schemas import Schema
 
+PACKAGE: Final = "MCP"
+"""The type of components of which some are packages."""
 MAX_DEPTH: Final = 5
 """How many workflows may lie inside each other, the outermost not counted."""
 MAX_STEPS: Final = 1000
@@ -18,8 +20,10 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 """How large the stored contents of all that lies inside a workflow may be together. Reading them holds the process."""
 _REFERENCE: Final = re.compile(r"([a-z][a-z0-9-]{0,62})(?:@([1-9][0-9]{0,8}))?")
 
-Nested = Mapping[WorkflowPin, Content]
-"""The contents of the workflows inside a workflow, at every depth; one that was deleted is not among them."""
+Nested = Mapping[WorkflowPin | str, Content]
+"""The contents of the workflows inside a workflow, at every depth; one that was deleted is not among them. Those of
+packages of components are there too, by the ids of their versions.
+"""
 
 
 class TooLargeError(Exception):
@@ -69,16 +73,28 @@ def pins(content: Content) -> Iterator[WorkflowPin]:
     return (step.workflow_pin for step in content.steps if step.workflow_pin is not None)
 
 
+def packages(content: Content) -> Iterator[str]:
+    """The ids of the versions that the content's own steps run and that may be packages."""
+    return (
+        step.pin.version_id for step in content.steps if step.pin is not None and step.pin.type == PACKAGE
+    )
+
+
+def _keys(content: Content) -> Iterator[WorkflowPin | str]:
+    yield from pins(content)
+    yield from packages(content)
+
+
 def measure(content: Content, nested: Nested) -> tuple[int, int]:
     """How many workflows lie inside each other (0 when it runs none), and how many steps there are in all.
 
     The steps of a workflow count wherever it is run. What was pinned existed before, so this comes to an end.
     """
-    known: dict[WorkflowPin, tuple[int, int]] = {}
+    known: dict[WorkflowPin | str, tuple[int, int]] = {}
 
     def of(one: Content) -> tuple[int, int]:
         depth, steps = 0, len(one.steps)
-        for pin in pins(one):
+        for pin in _keys(one):
             if pin in nested:
                 if pin not in known:
                     known[pin] = of(nested[pin])
@@ -88,13 +104,13 @@ def measure(content: Content, nested: Nested) -> tuple[int, int]:
     return of(content)
 
 
-def inside(content: Content, nested: Nested) -> set[WorkflowPin]:
-    """The workflows that lie inside, at every depth."""
-    found: set[WorkflowPin] = set()
-    ahead = set(pins(content))
+def inside(content: Content, nested: Nested) -> set[WorkflowPin | str]:
+    """The workflows and packages that lie inside, at every depth."""
+    found: set[WorkflowPin | str] = set()
+    ahead = set(_keys(content))
     while ahead:
         found |= ahead
-        ahead = {inner for pin in ahead if pin in nested for inner in pins(nested[pin])} - found
+        ahead = {inner for pin in ahead if pin in nested for inner in _keys(nested[pin])} - found
     return found
 
 
@@ -106,7 +122,8 @@ def uses(content: Content, nested: Nested, own_id: str = "") -> Uses:
     found = inside(content, nested)
     contents = [content, *(nested[pin] for pin in found if pin in nested)]
     definitions = {step.pin.definition_id for one in contents for step in one.steps if step.pin is not None}
-    return Uses(tuple(sorted(definitions)), tuple(sorted({pin.workflow_id for pin in found} - {own_id})))
+    workflows = {pin.workflow_id for pin in found if isinstance(pin, WorkflowPin)}
+    return Uses(tuple(sorted(definitions)), tuple(sorted(workflows - {own_id})))
 
 
 def deleted(content: Content, nested: Nested, gone: Collection[str]) -> str:

@@ -93,9 +93,20 @@ versions: Final = Table(
     _time("deprecated_at", nullable=True),
     _text("deprecation_message"),
     _text("effect", server_default=""),
+    _document("package", nullable=True),
     UniqueConstraint("definition_id", "version", name="uq_versions_definition_id_version"),
     Index("ix_versions_definition_id_created_at_id", "definition_id", "created_at", "id"),
 )
+
+version_uses: Final = Table(
+    "version_uses",
+    metadata,
+    _sorted("version_id", ForeignKey("versions.id", ondelete="CASCADE")),
+    _sorted("definition_id", ForeignKey("definitions.id", ondelete="RESTRICT")),
+    PrimaryKeyConstraint("version_id", "definition_id", name="pk_version_uses"),
+    Index("ix_version_uses_definition_id", "definition_id"),
+)
+"""Which definitions each package of components is made of."""
 
 workflows: Final = Table(
     "workflows",

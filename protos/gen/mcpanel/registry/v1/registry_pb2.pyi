@@ -140,10 +140,12 @@ class GetVersionRequest(_message.Message):
     def __init__(self, version_id: _Optional[str] = ...) -> None: ...
 
 class GetVersionResponse(_message.Message):
-    __slots__ = ("version",)
+    __slots__ = ("version", "package")
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
     version: _component_pb2.Version
-    def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
+    package: _workflow_pb2.Workflow
+    def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., package: _Optional[_Union[_workflow_pb2.Workflow, _Mapping]] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("definition_id", "page_size", "page_token")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -87,6 +87,8 @@ class Parts:
 
     versions: Mapping[str, component_pb2.Version]
     workflows: Mapping[tuple[str, int], workflow_pb2.Workflow]
+    packages: Mapping[str, workflow_pb2.Workflow] = field(default_factory=dict)
+    """What those of the versions run as that are packages of components."""
 
 
 def document(workflow: workflow_pb2.Workflow, parts: Parts) -> bytes:
@@ -123,20 +125,17 @@ def _step(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
 def _what_runs(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
     if step.workflow_id:
         sub = parts.workflows[step.workflow_id, step.workflow_version]
-        return {
-            "type": WORKFLOW,
-            "component": f"{sub.name}@{sub.version}",
-            "version_id": f"{step.workflow_id}@{step.workflow_version}",
-            "timeout": _seconds(step.timeout) if step.HasField("timeout") else None,
-            "plan": _document(sub, parts),
-            "declared": {name: _declared(one) for name, one in declared(sub).items()},
-        }
+        what = (f"{sub.name}@{sub.version}", f"{step.workflow_id}@{step.workflow_version}")
+        return _sub_workflow(step, *what, sub, parts)
     if not step.component_version_id:
         return {"type": APPROVAL, "component": "", "version_id": "", "timeout": None}
     version = parts.versions[step.component_version_id]
+    name = f"{version.definition_name}@{version.version}"
+    if version.id in parts.packages:
+        return _sub_workflow(step, name, version.id, parts.packages[version.id], parts)
     one: dict[str, Json] = {
         "type": kind(version.type),
-        "component": f"{version.definition_name}@{version.version}",
+        "component": name,
         "version_id": version.id,
         "timeout": _timeout(step, version).total_seconds(),
         "data_source_ids": list(version.data_source_ids),
@@ -158,6 +157,19 @@ def _has_program(version: component_pb2.Version) -> bool:
         data = version.data
         return data.HasField("query") or data.HasField("file") or bool(data.sql.strip())
     return config == "output" and version.output.WhichOneof("kind") is not None
+
+
+def _sub_workflow(
+    step: workflow_pb2.Step, component: str, version_id: str, sub: workflow_pb2.Workflow, parts: Parts
+) -> dict[str, Json]:
+    return {
+        "type": WORKFLOW,
+        "component": component,
+        "version_id": version_id,
+        "timeout": _seconds(step.timeout) if step.HasField("timeout") else None,
+        "plan": _document(sub, parts),
+        "declared": {name: _declared(one) for name, one in declared(sub).items()},
+    }
 
 
 def _declared(one: Declared) -> Json:

@@ -7,7 +7,7 @@ from chassis.access import Level
 from chassis.fieldmask import paths
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import kinds, store, wire
+from registry import kinds, packages, store, wire
 from registry.api.common import Base, viewer, wanted_of
 from registry.component_types import component_types
 from registry.domain import definitions, versions
@@ -23,6 +23,7 @@ class Definitions(Base):
     ) -> pb.CreateDefinitionResponse:
         first = wire.components.sent_version(request.initial_version, "initial_version")
         checked = await self.inspector.check(first.config_field, first.config)
+        document = packages.read(first)
         links = await self.data_sources.links(first.data_source_ids)
         async with self.db.begin() as tx:
             sent = wire.components.sent_definition(request.definition)
@@ -31,6 +32,7 @@ class Definitions(Base):
                 raise definitions.name_taken(definition.name)
             answer = pb.CreateDefinitionResponse()
             if request.HasField("initial_version"):
+                checked, package = await packages.check(tx, document, checked, viewer(), definition.id)
                 version = versions.create(
                     definition,
                     first,
@@ -40,6 +42,7 @@ class Definitions(Base):
                     created_by=viewer().id,
                     now=tx.now,
                     path="initial_version",
+                    package=package,
                 )
                 definition = definitions.with_latest(definition, version.version, tx.now)
                 await store.versions.insert_new(tx, version)

@@ -6,9 +6,10 @@ from chassis import outbox, paging
 from chassis.access import Level
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import semver, store, wire
+from registry import packages, semver, store, wire
 from registry.api.common import Base, viewer
 from registry.domain import definitions, versions
+from registry.domain.workflows import Draft
 from registry.store.lookup import Wanted, position
 
 
@@ -18,13 +19,22 @@ class Versions(Base):
     async def CreateVersion(self, request: pb.CreateVersionRequest, _: Any) -> pb.CreateVersionResponse:
         sent = wire.components.sent_version(request.version, "version")
         checked = await self.inspector.check(sent.config_field, sent.config)
+        document = packages.read(sent)
         links = await self.data_sources.links(sent.data_source_ids)
         async with self.db.begin() as tx:
             definition = await store.definitions.get(
                 tx, request.definition_id, viewer(), Level.EDIT, lock=True
             )
+            checked, package = await packages.check(tx, document, checked, viewer(), definition.id)
             new = versions.create(
-                definition, sent, links, checked, id=uuid7(tx.now), created_by=viewer().id, now=tx.now
+                definition,
+                sent,
+                links,
+                checked,
+                id=uuid7(tx.now),
+                created_by=viewer().id,
+                now=tx.now,
+                package=package,
             )
             if not await store.versions.insert_new(tx, new):
                 raise versions.exists(definition, new.version)
@@ -36,7 +46,10 @@ class Versions(Base):
     async def GetVersion(self, request: pb.GetVersionRequest, _: Any) -> pb.GetVersionResponse:
         async with self.db.read() as tx:
             found = await store.versions.get(tx, request.version_id, viewer())
-        return pb.GetVersionResponse(version=wire.components.version(found))
+        answer = pb.GetVersionResponse(version=wire.components.version(found))
+        if found.package is not None:
+            answer.package.CopyFrom(wire.workflows.drafted(Draft(), found.package))
+        return answer
 
     async def ListVersions(self, request: pb.ListVersionsRequest, _: Any) -> pb.ListVersionsResponse:
         page = paging.parse(request, bound=(request.definition_id, viewer().id))

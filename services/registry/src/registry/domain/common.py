@@ -8,28 +8,37 @@ from chassis.errors import Conflict, FieldViolation, Invalid
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The workflows that run something: at least one."""
+    """What runs something: workflows, and packages of components; at least one."""
 
     names: tuple[str, ...]
-    """Those that the caller may see, in order."""
+    """The workflows that the caller may see, in order."""
     hidden: int
-    """How many others there are."""
+    """How many other workflows there are."""
+    packages: tuple[str, ...] = ()
+    """The packages that the caller may see, in order."""
+    hidden_packages: int = 0
+    """How many other packages there are."""
 
     @property
     def shown(self) -> str:
         """The first twenty by name and the others by number, in words."""
-        more = len(self.names) - 20
-        parts = [f"the workflows {', '.join(self.names[:20])}"] if self.names else []
-        parts += [f"{more} more"] if more > 0 else []
-        if self.hidden:
-            plural = "" if self.hidden == 1 else "s"
-            parts.append(f"{self.hidden} workflow{plural} that you may not see")
-        return " and ".join(parts)
+        parts = _shown("workflow", self.names, self.hidden)
+        return " and ".join(parts + _shown("package", self.packages, self.hidden_packages))
 
     @property
     def metadata(self) -> dict[str, str]:
         """The first hundred by name and the number of the hidden ones, for programs."""
-        return {"workflows": ",".join(self.names[:100]), "hidden": str(self.hidden)}
+        found = {"workflows": ",".join(self.names[:100]), "hidden": str(self.hidden + self.hidden_packages)}
+        return found | ({"packages": ",".join(self.packages[:100])} if self.packages else {})
+
+
+def _shown(what: str, names: tuple[str, ...], hidden: int) -> list[str]:
+    more = len(names) - 20
+    parts = [f"the {what}s {', '.join(names[:20])}"] if names else []
+    parts += [f"{more} more"] if more > 0 else []
+    if hidden:
+        parts.append(f"{hidden} {what}{'' if hidden == 1 else 's'} that you may not see")
+    return parts
 
 
 def etag(id: str, revision: int) -> str:  # noqa: A002  # the word of the contract

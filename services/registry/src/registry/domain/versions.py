@@ -10,6 +10,7 @@ from chassis.jsonvalue import Json, canonical
 from registry import schemas, semver
 from registry.configs import Checked
 from registry.domain.common import required
+from registry.domain.content import Content
 from registry.domain.definitions import Definition
 from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, WITHOUT_CONFIG
 
@@ -62,6 +63,8 @@ class Version:
     deprecation_message: str = ""
     effect: str = ""
     """What running it again may do, in the contract's words; empty: idempotent."""
+    package: Content | None = None
+    """Of a package of components: what it runs as, with every component pinned."""
 
     def facts(self) -> dict[str, Any]:
         """What the action log keeps of it: never the code, which its digest names."""
@@ -77,7 +80,17 @@ class Version:
             "effect": self.effect,
             "deprecated_at": self.deprecated_at,
             "deprecation_message": self.deprecation_message,
+            **({} if self.package is None else {"components": _components(self.package)}),
         }
+
+
+def _components(package: Content) -> list[str]:
+    """The exact components of a package, by name and version."""
+    return [
+        f"{step.component.partition('@')[0]}@{step.pin.version}"
+        for step in package.steps
+        if step.pin is not None
+    ]
 
 
 def create(
@@ -90,8 +103,10 @@ def create(
     created_by: str,
     now: datetime,
     path: str = "version",
+    package: Content | None = None,
 ) -> Version:
-    """The new version of `definition`, its schemas inferred where they can be. `checked` is about its config.
+    """The new version of `definition`, its schemas inferred where they can be. `checked` is about its config, of which
+    a `package` of components was made if it is one.
 
     Raises Invalid: CONFIG_TYPE_MISMATCH, or INVALID_FIELD naming every field that is wrong; `path` is where the
     version lies in the request.
@@ -137,6 +152,7 @@ def create(
         effect=sent.effect,
         created_at=now,
         created_by=created_by,
+        package=package,
     )
 
 

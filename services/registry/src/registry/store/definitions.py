@@ -16,7 +16,7 @@ from registry.domain.definitions import Definition, not_found
 from registry.store.lookup import Wanted, by_key, page, require, users, visible
 from registry.tables import definitions as table
 from registry.tables import grants as granted
-from registry.tables import workflow_uses, workflows
+from registry.tables import version_uses, versions, workflow_uses, workflows
 
 _COLUMNS: Final = [column for column in table.c if column.name != "search"]
 
@@ -56,14 +56,22 @@ async def remove(tx: Transaction, definition: Definition) -> None:
 
 
 async def used_by(tx: Transaction, definition: Definition, viewer: Subject) -> Users | None:
-    """The workflows whose newest version runs it, be it inside another; None when there is none."""
+    """The workflows whose newest version runs it, be it inside another, and the packages that do; None: none."""
     statement = (
         select(workflows.c.name, visible(workflows, viewer).label("is_visible"))
         .join(workflow_uses, workflow_uses.c.workflow_id == workflows.c.id)
         .where(workflow_uses.c.definition_id == definition.id)
         .order_by(workflows.c.name)
     )
-    return users(await tx.execute(statement))
+    made_of_it = (
+        select(table.c.name, visible(table, viewer).label("is_visible"))
+        .join(versions, versions.c.definition_id == table.c.id)
+        .join(version_uses, version_uses.c.version_id == versions.c.id)
+        .where(version_uses.c.definition_id == definition.id)
+        .distinct()
+        .order_by(table.c.name)
+    )
+    return users(await tx.execute(statement), await tx.execute(made_of_it))
 
 
 async def listed(tx: Transaction, viewer: Subject, wanted: Wanted) -> list[Definition]:

@@ -77,11 +77,14 @@ def visible(table: Table, viewer: Subject, kept: Kept | None = None) -> Conditio
     return or_(seen, and_(table.c.id.in_(kept.ids), visible(table, kept.owner)))
 
 
-def users(rows: Iterable[Any]) -> Users | None:
-    """The workflows in these rows, each a `name` and whether it `is_visible`; None when there are no rows."""
-    found = list(rows)
+def users(rows: Iterable[Any], packages: Iterable[Any] = ()) -> Users | None:
+    """The workflows and packages in these rows, each a `name` and whether it `is_visible`; None: there are no rows."""
+    found, others = list(rows), list(packages)
     seen = tuple(row.name for row in found if row.is_visible)
-    return Users(seen, len(found) - len(seen)) if found else None
+    shown = tuple(row.name for row in others if row.is_visible)
+    if not found and not others:
+        return None
+    return Users(seen, len(found) - len(seen), shown, len(others) - len(shown))
 
 
 async def require(

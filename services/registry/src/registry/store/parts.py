@@ -1,6 +1,6 @@
 """What workflows and versions are made of."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from sqlalchemy import select, text
@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 from chassis.access import Resource
 from chassis.database import Transaction
 from registry.domain.lending import Part
+from registry.nesting import PACKAGE
 from registry.tables import definitions, versions
 
 _PARTS: Final = text("""
@@ -32,14 +33,14 @@ used AS (
 )
 SELECT 'definition' AS kind, used.definition_id AS id, coalesce(found.name, component) AS name, used_by,
     used.owner_id AS lender, used.created_by AS other_lender, found.owner_id, found.visibility,
-    versions.version, versions.created_by AS author, versions.data_sources
+    versions.version, versions.created_by AS author, versions.data_sources, found.type, versions.id AS version_id
 FROM used
 LEFT JOIN definitions AS found ON found.id = used.definition_id
 LEFT JOIN versions ON versions.id = used.version_id
 WHERE used.definition_id IS NOT NULL
 UNION ALL
 SELECT 'workflow', used.workflow_id, coalesce(found.name, workflow), used_by, used.owner_id, used.created_by,
-    found.owner_id, found.visibility, NULL, NULL, NULL
+    found.owner_id, found.visibility, NULL, NULL, NULL, NULL, NULL
 FROM used
 LEFT JOIN workflows AS found ON found.id = used.workflow_id
 WHERE used.workflow_id IS NOT NULL
@@ -47,14 +48,41 @@ WHERE used.workflow_id IS NOT NULL
 """What a version of a workflow, and all inside it, is made of; once for each workflow that uses it, as `used_by`."""
 
 
+_PACKAGES: Final = text("""
+WITH RECURSIVE inside AS (
+    SELECT unnest(CAST(:version_ids AS text[])) COLLATE "C" AS id
+    UNION
+    SELECT (step #>> '{pin,version_id}') COLLATE "C"
+    FROM inside
+    JOIN versions USING (id)
+    CROSS JOIN json_array_elements(package -> 'steps') AS step
+    WHERE package IS NOT NULL
+)
+SELECT 'definition' AS kind, step #>> '{pin,definition_id}' AS id,
+    coalesce(found.name, split_part(step ->> 'component', '@', 1)) AS name, found.owner_id, found.visibility,
+    of.name AS package_name, packages.version AS package_version, of.owner_id AS lender,
+    packages.created_by AS other_lender, versions.version, versions.created_by AS author, versions.data_sources
+FROM inside
+JOIN versions AS packages USING (id)
+JOIN definitions AS of ON of.id = packages.definition_id
+CROSS JOIN json_array_elements(packages.package -> 'steps') AS step
+LEFT JOIN definitions AS found ON found.id = step #>> '{pin,definition_id}'
+LEFT JOIN versions ON versions.id = step #>> '{pin,version_id}'
+WHERE packages.package IS NOT NULL
+""")
+"""What the packages among these versions of components, and those inside them, are made of."""
+
+
 async def of_workflow(tx: Transaction, workflow_id: str, version: int) -> list[Part]:
     """What this version of a workflow, and all that lies inside it, is made of."""
-    rows = await tx.execute(_PARTS, {"workflow_id": workflow_id, "version": version})
-    return list(dict.fromkeys(part for row in rows for part in _parts(row)))
+    rows = list(await tx.execute(_PARTS, {"workflow_id": workflow_id, "version": version}))
+    parts = [part for row in rows for part in _parts(row, f"workflow '{row.used_by}'")]
+    parts += await _of_packages(tx, {row.version_id for row in rows if row.type == PACKAGE})
+    return list(dict.fromkeys(parts))
 
 
 async def of_version(tx: Transaction, version_id: str) -> list[Part]:
-    """What this version of a component is made of: the data sources it names."""
+    """What this version of a component is made of: the data sources it names, and of a package the components."""
     columns = (
         definitions.c.name,
         definitions.c.owner_id,
@@ -64,13 +92,23 @@ async def of_version(tx: Transaction, version_id: str) -> list[Part]:
     )
     wanted = select(*columns).join(definitions, definitions.c.id == versions.c.definition_id)
     rows = await tx.execute(wanted.where(versions.c.id == version_id))
-    return [part for row in rows for part in _data_sources(row)]
+    parts = [part for row in rows for part in _data_sources(row)]
+    return list(dict.fromkeys([*parts, *await _of_packages(tx, {version_id})]))
 
 
-def _parts(row: Any) -> Iterator[Part]:
+async def _of_packages(tx: Transaction, version_ids: Collection[str]) -> list[Part]:
+    if not version_ids:
+        return []
+    rows = await tx.execute(_PACKAGES, {"version_ids": sorted(version_ids)})
+    return [
+        part for row in rows for part in _parts(row, f"component '{row.package_name}@{row.package_version}'")
+    ]
+
+
+def _parts(row: Any, used_by: str) -> Iterator[Part]:
     resource = None if row.owner_id is None else Resource(row.owner_id, row.visibility == "PUBLIC")
     lenders = tuple(dict.fromkeys((row.lender, row.other_lender)))
-    yield Part(row.kind, row.id, row.name, f"workflow '{row.used_by}'", lenders, resource)
+    yield Part(row.kind, row.id, row.name, used_by, lenders, resource)
     if row.data_sources:
         yield from _data_sources(row)
 

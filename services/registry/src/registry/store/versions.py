@@ -1,25 +1,28 @@
 """Versions, and the components that workflows resolve to them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.errors import NotFound
+from registry import nesting
+from registry.domain.content import Content, WorkflowPin
 from registry.domain.definitions import Definition
+from registry.domain.stored import from_json, to_json
 from registry.domain.versions import Link, Version, not_found
 from registry.resolution import Candidate, Component
 from registry.store import definitions as definition_store
 from registry.store.lookup import Kept, Owned, Wanted, page, require, visible
-from registry.tables import definitions
+from registry.tables import definitions, version_uses
 from registry.tables import versions as table
 from registry.validation import Interface
 
-_DOCUMENTS: Final = ("config", "input_schema", "output_schema")
+_DOCUMENTS: Final = ("config", "input_schema", "output_schema", "package")
 _OF_DEFINITION: Final = ("name", "type", "owner_id", "visibility")
 
 
@@ -40,9 +43,37 @@ async def insert_new(tx: Transaction, version: Version) -> bool:
     """Stores a new version; False when the definition has it already."""
     values = {column.name: getattr(version, column.name) for column in table.c}
     values |= {"data_sources": [asdict(link) for link in version.data_sources], "tags": list(version.tags)}
+    values["package"] = None if version.package is None else to_json(version.package)
     statement = insert(table).values(values)
     statement = statement.on_conflict_do_nothing(index_elements=[table.c.definition_id, table.c.version])
-    return await tx.scalar(statement.returning(table.c.id)) is not None
+    if await tx.scalar(statement.returning(table.c.id)) is None:
+        return False
+    if version.package is not None:
+        used = dict.fromkeys(step.pin.definition_id for step in version.package.steps if step.pin is not None)
+        uses = [{"version_id": version.id, "definition_id": one} for one in used]
+        await tx.execute(insert(version_uses).values(uses))
+    return True
+
+
+async def packages(tx: Transaction, ids: Iterable[str]) -> dict[WorkflowPin | str, Content]:
+    """The contents of those of these versions that are packages, and of all inside them.
+
+    Whoever sees a package may run it with what it is made of, so here nobody's sight matters. Raises TooLargeError.
+    """
+    found: dict[WorkflowPin | str, Content] = {}
+    ahead, size = set(ids), 0
+    while ahead:
+        of_these = [table.c.id.in_(ahead), table.c.package.is_not(None)]
+        length = func.sum(func.octet_length(cast(table.c.package, Text)))
+        size += await tx.scalar(select(length).where(*of_these)) or 0
+        if size > nesting.MAX_BYTES:
+            raise nesting.TooLargeError
+        rows = await tx.execute(select(table.c.id, table.c.package).where(*of_these))
+        level: dict[WorkflowPin | str, Content] = {row.id: from_json(row.package) for row in rows}
+        found |= level
+        inner = {one for content in level.values() for one in nesting.packages(content)}
+        ahead = {one for one in inner if one not in found}
+    return found
 
 
 async def lock_definition(tx: Transaction, key: str, viewer: Subject) -> Definition:
@@ -127,4 +158,6 @@ async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, I
 
 def _version(values: dict[str, Any]) -> Version:
     links = tuple(Link(**link) for link in values["data_sources"])
-    return Version(**values | {"data_sources": links, "tags": tuple(values["tags"])})
+    package = values["package"]
+    content = None if package is None else from_json(package)
+    return Version(**values | {"data_sources": links, "tags": tuple(values["tags"]), "package": content})

@@ -113,12 +113,12 @@ async def callees(
 
 async def nested(
     tx: Transaction, pins: Iterable[WorkflowPin], *, lock: bool = False
-) -> dict[WorkflowPin, Content]:
-    """The contents of these versions and of all inside them, but for those that were deleted.
+) -> dict[WorkflowPin | str, Content]:
+    """The contents of these versions and of the workflows inside them, but for those that were deleted.
 
     Whoever sees a workflow may run it with what it is made of, so here nobody's sight matters. Raises TooLargeError.
     """
-    found: dict[WorkflowPin, Content] = {}
+    found: dict[WorkflowPin | str, Content] = {}
     ahead, size = set(pins), 0
     while ahead:
         if lock:
@@ -127,7 +127,7 @@ async def nested(
         size += await tx.scalar(_of_versions(ahead, func.sum(func.octet_length(_STORED)))) or 0
         if size > nesting.MAX_BYTES:
             raise nesting.TooLargeError
-        level = {
+        level: dict[WorkflowPin | str, Content] = {
             WorkflowPin(row.workflow_id, row.version): from_json(row.content)
             for row in await tx.execute(_of_versions(ahead, *workflow_versions.c))
         }

@@ -96,7 +96,9 @@ class _Check:
         waits = bool(step.needs or found.named())
         yield from running.component(step, f"{path}.component", self.catalog)
         yield from running.workflow(step, f"{path}.workflow", self.catalog, self.name)
-        yield from shape.problems(step, path, interface.effect, waits=waits)
+        yield from shape.problems(
+            step, path, interface.effect, waits=waits, is_package=self.catalog.is_package(step)
+        )
         yield from self._approvers(step, f"{path}.approval.approvers")
         for leaf in found.inside:
             yield from self._leaf(leaf, step.id, found.inner)

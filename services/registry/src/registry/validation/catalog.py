@@ -47,6 +47,10 @@ class Catalog:
         found = self.interfaces.get(step.pin.version_id) if step.pin is not None else None
         return found or Interface()
 
+    def is_package(self, step: Step) -> bool:
+        """Whether the step's component is made of others."""
+        return step.pin is not None and step.pin.version_id in self.nested
+
 
 def component_names(content: Content) -> frozenset[str]:
     """The names of the components that the steps ask for."""

@@ -12,6 +12,8 @@ from registry.validation.catalog import Catalog
 
 def component(step: Step, path: str, catalog: Catalog) -> Iterator[Problem]:
     """Why the step's component cannot be pinned."""
+    if step.pin is not None:
+        yield from _deep(step, path, catalog)
     if step.pin is not None or not step.component:
         return
     try:
@@ -54,7 +56,6 @@ def workflow(step: Step, path: str, catalog: Catalog, own: str) -> Iterator[Prob
 
 
 def _inside(step: Step, path: str, catalog: Catalog) -> Iterator[Problem]:
-    only = Content(steps=(step,))
     content = catalog.nested.get(step.workflow_pin) if step.workflow_pin is not None else None
     if content is None:
         yield Problem(step.id, path, "this workflow was deleted", "run another")
@@ -62,9 +63,13 @@ def _inside(step: Step, path: str, catalog: Catalog) -> Iterator[Problem]:
     if why := nesting.deleted(content, catalog.nested, catalog.gone):
         message = f"{step.workflow!r} can run no more: its step {why}, which was deleted"
         yield Problem(step.id, path, message, "run another version of it, or mend it first")
-    depth, _ = nesting.measure(only, catalog.nested)
+    yield from _deep(step, path, catalog)
+
+
+def _deep(step: Step, path: str, catalog: Catalog) -> Iterator[Problem]:
+    depth, _ = nesting.measure(Content(steps=(step,)), catalog.nested)
     if depth > MAX_DEPTH:
-        message = f"workflows lie inside each other {depth} deep here, more than {MAX_DEPTH}"
+        message = f"workflows and packages lie inside each other {depth} deep here, more than {MAX_DEPTH}"
         yield Problem(step.id, path, message, "run what lies inside it directly")
 
 

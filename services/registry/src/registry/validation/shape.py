@@ -21,12 +21,15 @@ _OF_WORK: Final = ("with", "for_each", "max_parallel", "effect", *_OF_WORKERS)
 """What means nothing where nothing runs."""
 
 
-def problems(step: Step, path: str, effect: str, *, waits: bool) -> Iterator[Problem]:
+def problems(
+    step: Step, path: str, effect: str, *, waits: bool, is_package: bool = False
+) -> Iterator[Problem]:
     """What does not go together in a step.
 
-    `effect` is that of its component's version; `waits` says whether the step needs others.
+    `effect` is that of its component's version; `waits` says whether the step needs others,
+    `is_package` whether its component is made of others.
     """
-    kind = _kind(step)
+    kind = "package" if is_package else _kind(step)
     if step.component and step.workflow:
         text = "a step runs a component or a workflow, not both"
         yield Problem(step.id, f"{path}.workflow", text, "remove one of them")
@@ -57,6 +60,10 @@ def _strangers(step: Step, kind: str) -> Iterator[tuple[str, str, str]]:
     if kind == "workflow":
         for name in _INSIDE:
             yield name, f"{name} belongs to the steps inside the workflow", "put it there, not here"
+    elif kind == "package":
+        for name in _INSIDE:
+            fix = "remove it, or make the components steps of a workflow"
+            yield name, f"{name} would have no effect on a package of components", fix
     elif kind == "approval":
         for name in _OF_WORK:
             message = f"a step that only waits for an approval has no use for {name}"
