@@ -211,7 +211,9 @@ def test_merging_again_and_again_is_stopped() -> None:
         ("inputs.a && inputs.b", set()),
         ("has(inputs.a) ? inputs.a.b : 1", set()),
         ("inputs.?a.orValue(1)", set()),
-        ("inputs.rows.filter(row, row.t > inputs.least)", {"rows"}),
+        ("inputs.rows.filter(row, row.t > inputs.least)", {"rows", "least"}),
+        ("inputs.rows.exists(row, row.t > inputs.least)", {"rows", "least"}),
+        ("inputs.rows.map(row, row.t > 0 ? inputs.a : inputs.b)", {"rows"}),
         ("{'a': [inputs.a], 'b': size(inputs.b)}", {"a", "b"}),
     ],
 )

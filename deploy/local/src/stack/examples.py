@@ -40,6 +40,7 @@ _FILES = {
     "MCP": "mcpConfiguration",
     "PYTHON_SCRIPT": "codeContent",
     "TYPESCRIPT_SCRIPT": "codeContent",
+    "UTILITY": "expression",
 }
 """The config's field that a component's `file` fills, by its type."""
 _KEYS = {

@@ -94,32 +94,40 @@ def only_tested(serialized: bytes) -> frozenset[Path]:
 
 
 def certain(serialized: bytes) -> frozenset[Path]:
-    """Those of the paths that are read whatever the values are: in no branch, no loop's body, not if they are there."""
+    """Those of the paths that it needs: they are in no branch, and not asked for only if they are there.
+
+    What a macro such as `map` does with each item counts as done.
+    """
     checked = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
-    return frozenset(_certain(checked.expr))
+    return frozenset(_certain(checked.expr, frozenset()))
 
 
-def _certain(expr: Any) -> Iterator[Path]:
+def _certain(expr: Any, bound: frozenset[str]) -> Iterator[Path]:
     path = _path(expr)
     if path is not None:
-        if not _is_optional(expr):
+        if path[0] not in bound and not _is_optional(expr):
             yield path
         return
     kind = next((field.name for field, _ in expr.ListFields()), "")
     if kind == "select" and not expr.select.test_only:
-        yield from _certain(expr.select.operand)
+        yield from _certain(expr.select.operand, bound)
     elif kind == "call" and expr.call.function not in _OPTIONAL:
         parts = ([expr.call.target] if expr.call.HasField("target") else []) + list(expr.call.args)
         for part in parts[: _CERTAIN.get(expr.call.function)]:
-            yield from _certain(part)
+            yield from _certain(part, bound)
     elif kind == "list":
         for element in expr.list.elements:
-            yield from _certain(element)
+            yield from _certain(element, bound)
     elif kind == "struct":
         for entry in expr.struct.entries:
-            yield from _certain(entry.value)
+            yield from _certain(entry.value, bound)
     elif kind == "comprehension":
-        yield from _certain(expr.comprehension.iter_range)
+        loop, step = expr.comprehension, expr.comprehension.loop_step
+        yield from _certain(loop.iter_range, bound)
+        # `exists` and `all` are `result || …` and `result && …`, of which the first item always tries the second.
+        if step.call.function in ("_||_", "_&&_") and step.call.args[0].ident.name == loop.accu_var:
+            step = step.call.args[1]
+        yield from _certain(step, bound | {loop.accu_var, loop.iter_var, loop.iter_var2})
 
 
 def _is_optional(expr: Any) -> bool:

@@ -1,0 +1,3 @@
+def main(words: list[str], separator: str = " and ") -> str:
+    """List words."""
+    return separator.join(words)
