@@ -140,6 +140,7 @@ def test_references_are_found_wherever_they_stand() -> None:
         ("'a' + 1", "no matching overload", 1, 5),
         ("", "empty", 1, 1),
         ("x" * 5000, "longer than", 1, 1),
+        ("[1].map(x, " * 30 + "1" + ")" * 30, "nested too deeply", 1, 1),
     ],
 )
 def test_a_wrong_expression_is_shown_with_a_caret(source: str, told: str, line: int, column: int) -> None:

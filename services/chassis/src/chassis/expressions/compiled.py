@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
+from google.protobuf.message import DecodeError
 
 from chassis.expressions import functions
 from chassis.expressions.errors import EvaluationError, ExpressionError
@@ -161,6 +162,8 @@ def _compiled(source: str, roots: tuple[str, ...]) -> Expression:
         return Expression(source, program)
     except RuntimeError as error:
         raise _syntax_error(str(error), source, roots) from None
+    except DecodeError:
+        raise ExpressionError("the expression is nested too deeply", source[:200]) from None
     except (UnicodeError, RecursionError) as error:
         raise ExpressionError(f"the expression cannot be read: {error}", source) from None
 
