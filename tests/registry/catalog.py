@@ -47,9 +47,11 @@ CODE = Pin("e2", "1.2.0", "PYTHON_SCRIPT", "d1")
 LOST = Pin("x1", "1.0.0", "PYTHON_SCRIPT", "d9")
 
 
-def nest(depth: int) -> dict[WorkflowPin, Content]:
+def nest(depth: int) -> dict[WorkflowPin | str, Content]:
     """Workflows that each run the one below: `n0` runs none, `n<depth>` holds `depth` of them."""
-    found = {WorkflowPin("n0", 1): Content(steps=(Step("a", "extract", pin=CODE),))}
+    found: dict[WorkflowPin | str, Content] = {
+        WorkflowPin("n0", 1): Content(steps=(Step("a", "extract", pin=CODE),))
+    }
     for level in range(1, depth + 1):
         inner = Step("in", workflow=f"n{level - 1}", workflow_pin=WorkflowPin(f"n{level - 1}", 1))
         found[WorkflowPin(f"n{level}", 1)] = Content(steps=(inner,))
@@ -66,7 +68,7 @@ REPORT = Content(
     steps=(Step("a", "extract", pin=CODE),),
     outputs={"text": "x", "rows": [1]},
 )
-NESTED = {
+NESTED: dict[WorkflowPin | str, Content] = {
     **{WorkflowPin("w1", version): REPORT for version in (1, 2, 3)},
     **nest(6),
     WorkflowPin("w2", 1): Content(steps=(Step("b", "lost@1", pin=LOST),)),

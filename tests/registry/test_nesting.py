@@ -107,7 +107,7 @@ def test_steps_are_counted_wherever_they_run_and_depth_where_it_is_deepest() -> 
 
 def test_what_takes_long_to_count_by_hand_is_counted_at_once() -> None:
     """Sixty levels of two each would be 2^60 steps to walk."""
-    nested = {WorkflowPin("x0", 1): many(1)}
+    nested: dict[WorkflowPin | str, Content] = {WorkflowPin("x0", 1): many(1)}
     for level in range(1, 60):
         pin = WorkflowPin(f"x{level - 1}", 1)
         nested[WorkflowPin(f"x{level}", 1)] = Content(
