@@ -193,6 +193,38 @@ def test_a_comprehension_that_runs_away_is_stopped() -> None:
 
     with pytest.raises(EvaluationError, match="too many iterations"):
         runaway.evaluate({"inputs": numbers})
+    with pytest.raises(EvaluationError, match="too many iterations"):
+        Expression.parse("inputs.map(a, a)").evaluate({"inputs": numbers * 5})
+    assert len(Expression.parse("inputs.filter(a, a > 0)").evaluate({"inputs": numbers * 4})) == 7996  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "inputs.rows.map(row, row.n * 2 + inputs.by)",
+        "inputs.rows.filter(row, row.n % 2 == 0).map(row, {'n': row.n})",
+        "inputs.rows.map(row, row.n > 10, [row.n])",
+        "inputs.rows.map(row, inputs.rows.size() + row.n)",
+        "inputs.rows.filter(row, row.n < 2).map(row, inputs.rows.size())",
+        "inputs.rows.filter(row, row.n < 10).map(row, [1, 2].map(x, x * row.n))",
+        "inputs.rows.filter(rows, rows.n > 995 || has(inputs.none))",
+        "inputs.rows.map(row, size(inputs))",
+    ],
+)
+def test_a_long_list_gives_what_its_items_give(source: str) -> None:
+    rows: list[Json] = [{"n": number} for number in range(1000)]
+    whole: dict[str, Json] = {"inputs": {"rows": rows, "by": 3}}
+    alone = Expression.parse(f"[{source}]")  # which is no loop, but has one in it
+
+    assert [Expression.parse(source).evaluate(whole)] == alone.evaluate(whole)
+    assert whole == {"inputs": {"rows": rows, "by": 3}}
+
+
+def test_an_item_that_is_wrong_is_explained_in_a_long_list_too() -> None:
+    rows: list[Json] = [{"n": number} for number in range(999)]
+
+    with pytest.raises(EvaluationError, match="no operation"):
+        Expression.parse("inputs.map(row, row.n + 1)").evaluate({"inputs": [*rows, {"n": "one"}]})
 
 
 def test_merging_again_and_again_is_stopped() -> None:

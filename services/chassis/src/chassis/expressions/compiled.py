@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 from google.protobuf.message import DecodeError
 
-from chassis.expressions import functions
+from chassis.expressions import functions, loops
 from chassis.expressions.errors import EvaluationError, ExpressionError
 from chassis.expressions.syntax import Path, certain, only_tested, plain_path, references
 from chassis.jsonvalue import Json, Opaque
@@ -54,7 +54,7 @@ _JSON_TYPES: Final = {
 class Expression:
     """A compiled expression; immutable, and safe to share."""
 
-    __slots__ = ("_plain_path", "_program", "_read", "_tested", "certain", "references", "source")
+    __slots__ = ("_loop", "_plain_path", "_program", "_read", "_tested", "certain", "references", "source")
 
     def __init__(self, source: str, program: Any) -> None:
         serialized = program.serialize()
@@ -64,6 +64,7 @@ class Expression:
         self.certain: frozenset[Path] = certain(serialized)
         """Those of the paths without which it has no value."""
         self._program = program
+        self._loop = loops.loop(serialized)
         self._plain_path = plain_path(serialized)
         self._tested = only_tested(serialized)
         self._read = tuple(path for path in self.references if path not in self._tested)
@@ -91,6 +92,15 @@ class Expression:
         # Only what the expression reads: the library converts everything it is given, for every evaluation.
         data = _pruned(variables, self._read, self._tested)
         functions.restart()
+        try:
+            parts = None if self._loop is None else self._loop.parts(data)
+        except OverflowError as error:
+            raise EvaluationError(str(error), self.source) from None
+        if parts is None:
+            return self._evaluate(data, variables)
+        return [one for part in parts for one in cast("list[Json]", self._evaluate(part, variables))]
+
+    def _evaluate(self, data: dict[str, Any], variables: Mapping[str, Json]) -> Json:
         try:
             value = self._program.eval(data=data)
             failed = value.type() == cel.Type.ERROR
@@ -208,7 +218,7 @@ def _plainly(message: str, rest: str) -> str:
 
 def _work(text: str) -> str:
     if "budget" in text:
-        return "the expression takes too many iterations"
+        return loops.TOO_MANY
     return text.partition(": ")[2].removesuffix("]").rpartition(" [")[0] or text
 
 

@@ -98,8 +98,7 @@ def certain(serialized: bytes) -> frozenset[Path]:
 
     What a macro such as `map` does with each item counts as done.
     """
-    checked = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
-    return frozenset(_certain(checked.expr, frozenset()))
+    return frozenset(_certain(compiled(serialized), frozenset()))
 
 
 def _certain(expr: Any, bound: frozenset[str]) -> Iterator[Path]:
@@ -145,13 +144,28 @@ def _is_optional(expr: Any) -> bool:
 
 
 def _paths(serialized: bytes) -> Iterator[tuple[Path, bool]]:
-    checked = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
-    return _walk(checked.expr, frozenset())
+    return _walk(compiled(serialized), frozenset())
+
+
+def compiled(serialized: bytes) -> Any:
+    """The tree of a serialized expression."""
+    return _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value).expr
+
+
+def paths(expr: Any) -> Iterator[Path]:
+    """Every path that a part of a tree reads, those of variables that are bound around it included."""
+    return (path for path, _ in _walk(expr, frozenset()))
+
+
+def constant_path(expr: Any) -> Path | None:
+    """The path that a part of a tree is, when it is nothing else."""
+    path = _path(expr)
+    return None if path is None or _is_optional(expr) else path
 
 
 def plain_path(serialized: bytes) -> Path | None:
     """The path, when the whole expression is nothing but one: `inputs.city` or `steps['a'].output`."""
-    expr = _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value).expr
+    expr = compiled(serialized)
     keys: list[str] = []
     while not expr.HasField("ident"):
         if expr.HasField("select") and not expr.select.test_only:
