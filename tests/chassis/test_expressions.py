@@ -227,6 +227,22 @@ def test_an_item_that_is_wrong_is_explained_in_a_long_list_too() -> None:
         Expression.parse("inputs.map(row, row.n + 1)").evaluate({"inputs": [*rows, {"n": "one"}]})
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "inputs.many.map(one, inputs.large)",
+        "inputs.many.map(one, {'k': [inputs.large]})",
+        "inputs.many.map(one, inputs.many.map(other, inputs.large).size() > 0 ? inputs.text : '')",
+        "[inputs.many].map(one, one.map(other, inputs.large))",
+    ],
+)
+def test_a_result_that_grows_beyond_measure_is_refused(source: str) -> None:
+    inputs: Json = {"large": list(range(10_000)), "many": list(range(90)), "text": "long " * 20_000}
+
+    with pytest.raises(EvaluationError, match="the result holds more than 500,000 values"):
+        Expression.parse(source).evaluate({"inputs": inputs})
+
+
 def test_merging_again_and_again_is_stopped() -> None:
     inputs: dict[str, Json] = {"large": {str(one): one for one in range(5000)}, "many": list(range(1000))}
     runaway = Expression.parse("inputs.many.map(one, merge(inputs.large, {'n': one}))")

@@ -1,10 +1,7 @@
 """One CEL expression, compiled."""
 
-import base64
-import math
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -12,7 +9,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 from google.protobuf.message import DecodeError
 
-from chassis.expressions import functions, loops
+from chassis.expressions import functions, loops, results
 from chassis.expressions.errors import EvaluationError, ExpressionError
 from chassis.expressions.syntax import Path, certain, only_tested, plain_path, references
 from chassis.jsonvalue import Json, Opaque
@@ -96,15 +93,19 @@ class Expression:
             parts = None if self._loop is None else self._loop.parts(data)
         except OverflowError as error:
             raise EvaluationError(str(error), self.source) from None
+        left = results.Left()
         if parts is None:
-            return self._evaluate(data, variables)
-        return [one for part in parts for one in cast("list[Json]", self._evaluate(part, variables))]
+            return self._evaluate(data, variables, left)
+        return [one for part in parts for one in cast("list[Json]", self._evaluate(part, variables, left))]
 
-    def _evaluate(self, data: dict[str, Any], variables: Mapping[str, Json]) -> Json:
+    def _evaluate(self, data: dict[str, Any], variables: Mapping[str, Json], left: results.Left) -> Json:
         try:
             value = self._program.eval(data=data)
             failed = value.type() == cel.Type.ERROR
-            plain = value.plain_value()
+            told = str(value.plain_value()) if failed else ""
+            found = None if failed else results.convert(value, left)
+        except results.UnusableError as error:
+            raise EvaluationError(str(error), self.source) from None
         except RuntimeError as error:
             raise EvaluationError(self._refuse(data, variables) or _work(str(error)), self.source) from None
         except (TypeError, ValueError, OverflowError, UnicodeError, RecursionError) as error:
@@ -113,9 +114,9 @@ class Expression:
             ) from None
         if failed:
             raise EvaluationError(
-                self._refuse(data, variables) or self._explain(str(plain), variables), self.source
+                self._refuse(data, variables) or self._explain(told, variables), self.source
             )
-        return _json(plain, self.source)
+        return found
 
     def _look_up(self, path: Path, variables: Mapping[str, Json]) -> Json:
         value: Any = variables
@@ -324,29 +325,3 @@ def _lacks(value: Opaque, key: str) -> bool:
 def _kind(value: object) -> str:
     names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
     return "null" if value is None else names.get(type(value), type(value).__name__)
-
-
-def _json(value: Any, source: str) -> Json:
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise EvaluationError(f"the result is {value}, which is not JSON", source)
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_json(item, source) for item in value]
-    if isinstance(value, dict):
-        return {_key(key): _json(item, source) for key, item in value.items()}
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(bytes(value)).decode()
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
-    raise EvaluationError(f"the result is a {type(value).__name__}, which is not JSON", source)
-
-
-def _key(key: object) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    return str(key)
