@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -286,3 +287,26 @@ async def test_saving_a_workflow_and_deleting_its_component_never_both_succeed(w
         refusal = saved if isinstance(saved, ServiceError) else deleted
         assert isinstance(refusal, ServiceError)
         assert refusal.reason in ("WORKFLOW_INVALID", "DEFINITION_IN_USE")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "taken"),
+    [
+        ("DATA", {"value": 1}, False),
+        ("DATA", {"file": {}}, True),
+        ("OUTPUT", {}, False),
+        ("OUTPUT", {"file": {"name": "a.txt"}}, True),
+    ],
+)
+async def test_a_table_or_a_file_is_a_workers_work_and_may_be_tried_again(
+    world: World, kind: str, config: dict[str, Any], *, taken: bool
+) -> None:
+    made = await world.definition(type=kind)
+    version = json_format.ParseDict({"version": "1.0.0", kind.lower(): config}, component_pb2.Version())
+    await world.call("CreateVersion", pb.CreateVersionRequest(definition_id=made.id, version=version))
+
+    steps = f"[{{id: a, component: {made.name}@1, retry: {{max_attempts: 2}}}}]"
+    request = pb.ValidateWorkflowRequest(source=f"name: {world.name('flow')}\nsteps: {steps}\n")
+    answer = await world.call("ValidateWorkflow", request)
+
+    assert answer.valid is taken, answer.problems

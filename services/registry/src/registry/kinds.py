@@ -1,6 +1,6 @@
 """The component types by the names people use for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from chassis.errors import FieldViolation, Invalid
@@ -26,7 +26,8 @@ WITHOUT_CONFIG: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose versions may go without a config."""
 
 COMPUTED: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
-"""The types whose steps the engine computes itself, without a worker."""
+"""The types whose steps the engine computes itself, without a worker, unless their config `has_program`."""
+_DONE_BY_WORKERS: Final = ("query", "sql", "report", "chart", "table", "webhook")
 
 _BY_WORD: Final = {
     word.lower(): name
@@ -57,3 +58,8 @@ def named(words: Iterable[str], field: str) -> tuple[str, ...]:
             "INVALID_FIELD", f"{field}: {text}", fields=[FieldViolation(field, text, "UNKNOWN_TYPE")]
         )
     return tuple(found)
+
+
+def has_program(config: Mapping[str, object]) -> bool:
+    """Whether a DATA or OUTPUT component with this config does something that needs a worker."""
+    return any(config.get(name) for name in _DONE_BY_WORKERS) or "file" in config

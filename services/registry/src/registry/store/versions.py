@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Text, cast, func, select, update
+from sqlalchemy import Text, case, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.access import Level, Subject
@@ -15,6 +15,7 @@ from registry.domain.content import Content, WorkflowPin
 from registry.domain.definitions import Definition
 from registry.domain.stored import from_json, to_json
 from registry.domain.versions import Link, Version, not_found
+from registry.kinds import has_program
 from registry.resolution import Candidate, Component
 from registry.store import definitions as definition_store
 from registry.store.lookup import Kept, Owned, Wanted, page, require, visible
@@ -151,9 +152,14 @@ async def components(
 
 async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, Interface]:
     """What these versions take and answer, by their ids."""
-    columns = (table.c.id, table.c.input_schema, table.c.output_schema, table.c.effect)
-    rows = await tx.execute(select(*columns).where(table.c.id.in_(version_ids)))
-    return {row.id: Interface(row.input_schema, row.output_schema, row.effect) for row in rows}
+    c = table.c
+    columns = (c.id, c.input_schema, c.output_schema, c.effect, c.config_field)
+    small = case((c.config_field.in_(("data", "output")), c.config))
+    rows = await tx.execute(select(*columns, small.label("config")).where(c.id.in_(version_ids)))
+    return {
+        row.id: Interface(row.input_schema, row.output_schema, row.effect, has_program(row.config or {}))
+        for row in rows
+    }
 
 
 def _version(values: dict[str, Any]) -> Version:

@@ -97,7 +97,12 @@ class _Check:
         yield from running.component(step, f"{path}.component", self.catalog)
         yield from running.workflow(step, f"{path}.workflow", self.catalog, self.name)
         yield from shape.problems(
-            step, path, interface.effect, waits=waits, is_package=self.catalog.is_package(step)
+            step,
+            path,
+            interface.effect,
+            waits=waits,
+            is_package=self.catalog.is_package(step),
+            has_program=interface.has_program,
         )
         yield from self._approvers(step, f"{path}.approval.approvers")
         for leaf in found.inside:

@@ -12,11 +12,15 @@ from registry.schemas import Schema
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What a version takes and answers, None where it does not say, and what running it again may do."""
+    """What a version takes and answers, None where it does not say, and what running it again may do.
+
+    `has_program`: of a type that the engine computes, whether it does something that needs a worker.
+    """
 
     input_schema: Schema | None = None
     output_schema: Schema | None = None
     effect: str = ""
+    has_program: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ _OF_WORK: Final = ("with", "for_each", "max_parallel", "effect", *_OF_WORKERS)
 
 
 def problems(
-    step: Step, path: str, effect: str, *, waits: bool, is_package: bool = False
+    step: Step, path: str, effect: str, *, waits: bool, is_package: bool = False, has_program: bool = False
 ) -> Iterator[Problem]:
     """What does not go together in a step.
 
     `effect` is that of its component's version; `waits` says whether the step needs others,
-    `is_package` whether its component is made of others.
+    `is_package` whether its component is made of others, `has_program` whether it needs a worker whatever its type is.
     """
     kind = "package" if is_package else _kind(step)
     if step.component and step.workflow:
@@ -36,7 +36,7 @@ def problems(
     elif not kind:
         fix = "add component: name@1, workflow: name, or approval alone"
         yield Problem(step.id, f"{path}.component", "a step says what runs", fix)
-    for name, message, fix in _strangers(step, kind):
+    for name, message, fix in _strangers(step, kind, has_program=has_program):
         if step.has(name):
             yield Problem(step.id, f"{path}.{name}", message, fix)
     if step.max_parallel and not step.has("for_each") and kind != "approval":
@@ -55,7 +55,7 @@ def _kind(step: Step) -> str:
     return "approval" if step.approval is not None else ""
 
 
-def _strangers(step: Step, kind: str) -> Iterator[tuple[str, str, str]]:
+def _strangers(step: Step, kind: str, *, has_program: bool) -> Iterator[tuple[str, str, str]]:
     """The fields that such a step has no use for: name, why, what to do."""
     if kind == "workflow":
         for name in _INSIDE:
@@ -68,7 +68,7 @@ def _strangers(step: Step, kind: str) -> Iterator[tuple[str, str, str]]:
         for name in _OF_WORK:
             message = f"a step that only waits for an approval has no use for {name}"
             yield name, message, "remove it, or add what runs"
-    elif step.pin is not None and step.pin.type in COMPUTED:
+    elif step.pin is not None and step.pin.type in COMPUTED and not has_program:
         for name in _OF_WORKERS:
             yield (
                 name,
