@@ -18,6 +18,7 @@ INNOCENT = {
     r"\.verifier_key$": "a public key",
     r"\.token_type$": "`Bearer`",
     r"\.secret_ref$": "says where a secret is",
+    r"\.secret_ids?$": "says which secret it is",
     r"\.primary_key$": "a column of a table",
     r"\.(concurrency|run|idempotency)_key$": "names what may not be done twice",
     r"\.(Concurrency|Cache|RateLimit)\.key$": "an expression that names what shares a limit or a result",
@@ -58,7 +59,16 @@ def test_every_field_that_takes_a_secret_has_one_planted() -> None:
 
 @pytest.mark.parametrize("name", PLANTINGS)
 def test_a_planting_puts_its_secret_into_its_field(name: str) -> None:
-    known = ("fresh", "email", "user_id", "refresh_token", "data_source", "invitation", "ticket")
+    known = (
+        "fresh",
+        "email",
+        "user_id",
+        "refresh_token",
+        "data_source",
+        "named_secret",
+        "invitation",
+        "ticket",
+    )
     names = dict.fromkeys(known, "x")
 
     assert all(holds(one.message(secret="planted", **names), name, "planted") for one in PLANTINGS[name])

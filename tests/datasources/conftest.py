@@ -20,7 +20,7 @@ from chassis.statuses import from_rpc_error
 from datasources.config import Config
 from datasources.service import Service, build
 from mcpanel.datasources.v1 import datasources_pb2 as pb
-from mcpanel.datasources.v1 import datasources_pb2_grpc
+from mcpanel.datasources.v1 import datasources_pb2_grpc, secrets_pb2_grpc
 from tests.support.callers import ADMIN, EDITOR, TestAuthenticator, as_caller
 from tests.support.identity import Identity
 from tests.support.servers import TestPostgres
@@ -95,6 +95,7 @@ class World:
     """What the resolver says of host names; other names have themselves as their address."""
     environ: dict[str, str]
     callers: "Callers"
+    secrets: "secrets_pb2_grpc.SecretServiceAsyncStub"
 
     async def create(self, source: pb.DataSource, caller: Caller = ADMIN) -> pb.DataSource:
         """Creates a data source."""
@@ -189,7 +190,8 @@ async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) ->
         await service.server.start()
         async with grpc.aio.insecure_channel(address) as channel, asking:
             stub = datasources_pb2_grpc.DataSourceServiceStub(channel)
-            yield World(service, stub, config, names, environ, callers)
+            secrets = secrets_pb2_grpc.SecretServiceStub(channel)
+            yield World(service, stub, config, names, environ, callers, secrets)
         await service.server.stop(grace=1)
         await identity.stop(grace=0)
 
@@ -197,14 +199,18 @@ async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) ->
 class Callers(TestAuthenticator):
     """The fixed callers, and those with tokens of a run."""
 
-    def with_run_token(self, *data_source_ids: str) -> Caller:
-        """A caller whose token is for these data sources only."""
+    def with_run_token(self, *data_source_ids: str, secret_ids: Sequence[str] = ()) -> Caller:
+        """A caller whose token is for these data sources and secrets only."""
         caller = dataclasses.replace(
             EDITOR,
-            permissions=frozenset({"datasources.query"}),
+            permissions=frozenset({"datasources.query", "secrets.reveal"}),
             roles=frozenset(),
             credential=f"run-token-{len(self._callers)}",
-            claims={"data_source_ids": list(data_source_ids)},
+            claims={
+                "run_id": "run-1",
+                "data_source_ids": list(data_source_ids),
+                "secret_ids": list(secret_ids),
+            },
         )
         self.admit(caller)
         return caller

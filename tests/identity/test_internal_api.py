@@ -155,6 +155,24 @@ async def test_a_run_token_reads_the_runs_data_sources_for_an_hour(world: World)
     assert claims["exp"] - claims["iat"] == 3600
 
 
+async def test_a_run_token_may_do_only_what_it_names_things_for(world: World) -> None:
+    async def permissions(**things: list[str]) -> list[str]:
+        request = pb.IssueRunTokenRequest(run_id=RUN, subject_id="u1", **things)
+        answer = await world.stub.IssueRunToken(request, metadata=bearer(world.key("engine")))
+        claims = jwt.decode(answer.token, options={"verify_signature": False})
+        assert (claims["data_source_ids"], claims["secret_ids"]) == (
+            things.get("data_source_ids", []),
+            things.get("secret_ids", []),
+        )
+        return list(claims["permissions"])
+
+    assert await permissions(secret_ids=["s1"]) == ["secrets.reveal"]
+    assert await permissions(data_source_ids=["d1"], secret_ids=["s1"]) == [
+        "datasources.query",
+        "secrets.reveal",
+    ]
+
+
 async def test_a_run_token_verifies_offline_for_its_audience_only(world: World) -> None:
     answer = await world.stub.IssueRunToken(
         pb.IssueRunTokenRequest(run_id=RUN, subject_id="u1", data_source_ids=["d1"]),

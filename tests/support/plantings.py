@@ -148,6 +148,16 @@ PLANTINGS: Final[dict[str, tuple[Planting, ...]]] = {
             {"dataSourceId": "$data_source", "dataSource": {"secretValue": "$secret"}},
         ),
     ),
+    "datasources.v1.Secret.secret_value": (
+        Planting(
+            "SecretService.CreateSecret",
+            {"secret": {"name": "$fresh", "secretValue": "$secret"}, "requestId": "$fresh"},
+        ),
+        Planting("SecretService.CreateSecret", {"secret": {"name": "No name", "secretValue": "$secret"}}),
+        Planting(
+            "SecretService.UpdateSecret", {"secretId": "$named_secret", "secret": {"secretValue": "$secret"}}
+        ),
+    ),
     "datasources.v1.CreateDataSourceRequest.source": (
         Planting(
             "DataSourceService.CreateDataSource",

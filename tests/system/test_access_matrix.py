@@ -213,6 +213,11 @@ async def _things(owner: Client, component: str, visibility: str) -> Things:
         "DATA_SOURCE": await owner.made(
             "DataSourceService.CreateDataSource", "data_source", {"data_source": source}
         ),
+        "SECRET": await owner.made(
+            "SecretService.CreateSecret",
+            "secret",
+            {"secret": {"name": fresh("secret"), "secret_value": fresh("value"), "visibility": visibility}},
+        ),
         "RUN": await owner.made("EngineService.StartRun", "run", {"workflow": flow}),
         "WAITING": await owner.made("EngineService.StartRun", "run", {"workflow": waiting}),
         "SCHEDULE": await owner.made("EngineService.CreateSchedule", "schedule", {"schedule": schedule}),
@@ -227,6 +232,7 @@ async def _share(owner: Client, things: Things, somebody: Client, permission: st
         await owner.call("RegistryService.ShareTemplate", {"template_id": things[kind], "share": share})
     body = {"data_source_id": things["DATA_SOURCE"], "share": share}
     await owner.call("DataSourceService.ShareDataSource", body)
+    await owner.call("SecretService.ShareSecret", {"secret_id": things["SECRET"], "share": share})
 
 
 async def _end(admin: Client, things: Things) -> None:

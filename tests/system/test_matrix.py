@@ -21,6 +21,7 @@ PORTS = {
     "EngineService": "engine",
     "WorkerService": "engine",
     "DataSourceService": "datasources",
+    "SecretService": "datasources",
     "AuditService": "audit",
     "IdentityService": "identity",
 }

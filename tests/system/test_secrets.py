@@ -306,6 +306,8 @@ async def _prepare(ask: Asker) -> dict[str, str]:
     await ask.rest(
         "POST", f"/api/v1/external-db-configs/{stored.data_source.id}:query", json={"sql": "select 1"}
     )
+    secret = {"secret": {"name": fresh("canary"), "secretValue": ask.canaries.plant()}}
+    named: Any = await ask.call(by_name["SecretService.CreateSecret"], secret)
     guest = {"email": f"{fresh('canary')}@example.com"}
     invited: Any = await ask.call(by_name["IdentityService.InviteUser"], guest)
     invitation = ask.taken
@@ -320,6 +322,7 @@ async def _prepare(ask: Asker) -> dict[str, str]:
         "user_id": made.user.id,
         "refresh_token": "",
         "data_source": stored.data_source.id,
+        "named_secret": named.secret.id,
         "invitation": invitation,
         "ticket": ask.taken,
     }
@@ -361,6 +364,7 @@ async def _read(ask: Asker, run: str) -> None:
         "/users",
         "/api/v1/api-keys",
         "/api/v1/external-db-configs",
+        "/api/v1/secrets",
         "/api/v1/action-logs?pageSize=1000",
     ):
         await ask.rest("GET", path)

@@ -6,7 +6,7 @@ may view what is public. A credential that is narrowed to some resources is narr
 its claims.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Final, Literal, get_args
@@ -119,6 +119,17 @@ def _is_named(subject: Subject, grant: Grant) -> bool:
     if grant.subject_kind == "role":
         return grant.subject_id in subject.roles
     return bool(subject.id) and grant.subject_id == subject.id
+
+
+def unreachable(
+    subject: Subject, resources: Mapping[str, Resource], grants: Mapping[str, Iterable[Grant]]
+) -> list[str]:
+    """The ids of the resources that the subject may not use; `grants` are those it was given of each."""
+    return [
+        id_
+        for id_, resource in resources.items()
+        if check(subject, Level.VIEW, resource, grants.get(id_, ())) is not Decision.ALLOW
+    ]
 
 
 def condition(subject: Subject, level: Level, resource: Columns, grants: Table) -> ColumnElement[bool]:

@@ -27,7 +27,15 @@ _SECRET_WORDS: Final = (
     "private_key",
     "authorization",
 )
-_NOT_SECRET: Final = ("secret_ref", "token_count", "max_tokens", "page_token", "tokens")
+_NOT_SECRET: Final = (
+    "secret_ref",
+    "secret_id",
+    "secret_names",
+    "token_count",
+    "max_tokens",
+    "page_token",
+    "tokens",
+)
 _LONGEST_TEXT: Final = 8192
 _LONGEST_AGENT: Final = 256
 _ONCE: Final = UUID("5b1f7c52-94c6-4d0f-9f39-2f8a2c6f0f3e")

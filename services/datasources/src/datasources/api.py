@@ -2,21 +2,21 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import struct_pb2
 
 from chassis import access, grants, outbox, paging
-from chassis.access import Decision, Level, Subject
+from chassis.access import Level, Subject
 from chassis.context import current
 from chassis.database import Database, Transaction
-from chassis.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Precondition
+from chassis.errors import Conflict, Exhausted, Invalid, NotFound, Precondition
 from chassis.grants import Target
 from chassis.ids import uuid7
 from chassis.shares import Sharing
 from chassis.statuses import MAX_MESSAGE_BYTES
 from chassis.vault import Vault
-from datasources import catalogue, domain, store, wire
+from datasources import catalogue, domain, scopes, store, wire
 from datasources.connections import Connections
 from datasources.connectors import failures
 from datasources.credentials import Stored
@@ -28,6 +28,8 @@ from datasources.statements import Checker, Statement
 from datasources.tables import grants as granted
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
+
+_WHAT: Final = "data sources"
 
 
 class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
@@ -228,11 +230,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         async with self.db.read() as tx:
             found = await store.resources(tx, ids)
             given = {} if request.inactive else await grants.given_of(tx, granted, ids, somebody)
-        unreachable = [
-            id_
-            for id_, resource in found.items()
-            if access.check(somebody, Level.VIEW, resource, given.get(id_, ())) is not Decision.ALLOW
-        ]
+        unreachable = access.unreachable(somebody, found, given)
         return pb.FindUnreachableResponse(data_source_ids=unreachable)
 
     async def _start(
@@ -279,14 +277,14 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
 
         Raises NotFound, Denied.
         """
-        scope = _scope()
+        scope = scopes.within("data_source_ids")
         async with self.db.read() as tx:
             try:
                 source = await store.get(tx, key, _subject(), level, scope=scope)
             except NotFound:
-                _require(key, scope is None or key in scope)  # linked, and deleted since
+                scopes.require(key, scope is None or key in scope, _WHAT)  # linked, and deleted since
                 raise
-            _require(key, scope is None or source.id in scope)
+            scopes.require(key, scope is None or source.id in scope, _WHAT)
             return Stored(source, await _sealed(tx, source))
 
 
@@ -305,26 +303,6 @@ def _subject() -> Subject:
 def _caller() -> Caller:
     call = current()
     return Caller(call.caller.effective.id, call.rule.others, call.may_others())
-
-
-def _scope() -> frozenset[str] | None:
-    """The ids of the only data sources this credential is for, or None when it is for all."""
-    caller = current().caller
-    found: frozenset[str] | None = None
-    for who in (caller, caller.effective):
-        if "data_source_ids" in who.claims:
-            ids = frozenset(map(str, who.claims["data_source_ids"]))
-            found = ids if found is None else found & ids
-    return found
-
-
-def _require(key: str, within: bool) -> None:
-    if not within:
-        raise Denied(
-            "PERMISSION_MISSING",
-            f"this credential is for other data sources than {key!r}; link it to the component's version",
-            metadata={"permission": current().rule.permission},
-        )
 
 
 def _details(outcome: Outcome, statement: Statement) -> dict[str, object]:

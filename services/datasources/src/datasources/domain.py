@@ -119,7 +119,7 @@ def create(draft: Draft, *, id: str, owner: Caller, now: datetime, loopback: boo
     if missing:
         raise _invalid(dict.fromkeys(missing, "is required"))
     if draft.secret_ref:
-        _require_others(owner, "a secret reference")
+        require_others(owner, "a secret reference")
     return DataSource(
         id=id,
         name=draft.name,
@@ -195,7 +195,7 @@ def _secret(old: DataSource, draft: Draft, fields: Collection[str], caller: Call
     if keeps_stored_value(draft, fields):
         return {}
     if draft.secret_ref and "secret_ref" in fields:
-        _require_others(caller, "a secret reference")
+        require_others(caller, "a secret reference")
         return {"secret_ref": draft.secret_ref, "has_secret": True}
     return {"secret_ref": "", "has_secret": bool(draft.secret_value and "secret_value" in fields)}
 
@@ -212,7 +212,7 @@ def _tls(mode: str, *, loopback: bool) -> str:
     return TlsMode(mode)
 
 
-def _require_others(caller: Caller, what: str) -> None:
+def require_others(caller: Caller, what: str) -> None:
     """What the operator keeps is nobody's own."""
     if not caller.may_others:
         raise Denied(

@@ -20,11 +20,13 @@ from datasources.connections import Connections
 from datasources.credentials import Credentials
 from datasources.pools import Pools
 from datasources.references import References
-from datasources.tables import grants, metadata, secrets
-from mcpanel.datasources.v1 import datasources_pb2_grpc
+from datasources.secrets.api import Secrets
+from datasources.tables import grants, metadata, named_secret_values, secrets
+from mcpanel.datasources.v1 import datasources_pb2_grpc, secrets_pb2_grpc
 from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
 
 _READ: Final = contracts.rules()["mcpanel.datasources.v1.DataSourceService/GetDataSource"].permission
+_READ_SECRETS: Final = contracts.rules()["mcpanel.datasources.v1.SecretService/GetSecret"].permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Service:
     vault: Vault
     rotation: Rotation
     connections: Connections
+    secrets: Secrets
 
 
 def build(
@@ -58,10 +61,17 @@ def build(
     connections = Connections(guard, credentials, pools, config.tls_roots)
     sharing = Sharing(IdentityServiceStub(identity), grants, _READ)
     servicer = DataSources(db, vault, references, connections, pools, sharing=sharing)
-    rotation = Rotation(db, vault, [Place.of(secrets, "data_source_id")], service="datasources")
+    named = Secrets(
+        db, vault, references, sharing=Sharing(IdentityServiceStub(identity), grants, _READ_SECRETS)
+    )
+    places = [Place.of(secrets, "data_source_id"), Place.of(named_secret_values, "secret_id")]
+    rotation = Rotation(db, vault, places, service="datasources")
     server = Server(
         config,
-        [(datasources_pb2_grpc.add_DataSourceServiceServicer_to_server, servicer)],
+        [
+            (datasources_pb2_grpc.add_DataSourceServiceServicer_to_server, servicer),
+            (secrets_pb2_grpc.add_SecretServiceServicer_to_server, named),
+        ],
         authenticator=authenticator,
         db=db,
         audit=audit,
@@ -69,4 +79,4 @@ def build(
         on_stop=[servicer.queries.close, pools.close, db.close],
         migrations_package="datasources",
     )
-    return Service(server, db, pools, vault, rotation, connections)
+    return Service(server, db, pools, vault, rotation, connections, named)

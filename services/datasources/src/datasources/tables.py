@@ -60,6 +60,33 @@ secrets: Final = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
+named_secrets: Final = Table(
+    "named_secrets",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("secret_ref", String(512), nullable=False),
+    Column("owner_id", String(200), nullable=False),
+    Column("visibility", String(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("name"),
+    Index("ix_named_secrets_created_at_id", "created_at", "id"),
+)
+"""Secrets that steps ask for by name; `secrets` are those of data sources."""
+
+named_secret_values: Final = Table(
+    "named_secret_values",
+    metadata,
+    Column("secret_id", String(36), ForeignKey("named_secrets.id", ondelete="CASCADE"), primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("key_version", Integer, nullable=False, index=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
 schema_snapshots: Final = Table(
     "schema_snapshots",
     metadata,

@@ -90,6 +90,9 @@ class Error(_message.Message):
         SCHEMA_NOT_SCANNED: _ClassVar[Error.Reason]
         SECRET_REFERENCE_INVALID: _ClassVar[Error.Reason]
         QUERY_CANCELLED: _ClassVar[Error.Reason]
+        SECRET_NOT_FOUND: _ClassVar[Error.Reason]
+        SECRET_NAME_TAKEN: _ClassVar[Error.Reason]
+        SECRET_UNREADABLE: _ClassVar[Error.Reason]
         USER_NOT_FOUND: _ClassVar[Error.Reason]
         EMAIL_TAKEN: _ClassVar[Error.Reason]
         LOGIN_FAILED: _ClassVar[Error.Reason]
@@ -202,6 +205,9 @@ class Error(_message.Message):
     SCHEMA_NOT_SCANNED: Error.Reason
     SECRET_REFERENCE_INVALID: Error.Reason
     QUERY_CANCELLED: Error.Reason
+    SECRET_NOT_FOUND: Error.Reason
+    SECRET_NAME_TAKEN: Error.Reason
+    SECRET_UNREADABLE: Error.Reason
     USER_NOT_FOUND: Error.Reason
     EMAIL_TAKEN: Error.Reason
     LOGIN_FAILED: Error.Reason

@@ -868,16 +868,18 @@ class CheckNamesResponse(_message.Message):
     def __init__(self, unknown: _Optional[_Iterable[str]] = ..., lacking: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class IssueRunTokenRequest(_message.Message):
-    __slots__ = ("run_id", "subject_id", "subject_name", "data_source_ids")
+    __slots__ = ("run_id", "subject_id", "subject_name", "data_source_ids", "secret_ids")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_NAME_FIELD_NUMBER: _ClassVar[int]
     DATA_SOURCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    SECRET_IDS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     subject_id: str
     subject_name: str
     data_source_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, run_id: _Optional[str] = ..., subject_id: _Optional[str] = ..., subject_name: _Optional[str] = ..., data_source_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    secret_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run_id: _Optional[str] = ..., subject_id: _Optional[str] = ..., subject_name: _Optional[str] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., secret_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class IssueRunTokenResponse(_message.Message):
     __slots__ = ("token", "expires_at")

@@ -573,7 +573,7 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueRunToken(self, request, context):
-        """Issues the token with which a worker reads a run's data sources, and nothing else.
+        """Issues the token with which a worker reads a run's data sources and secrets, and nothing else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

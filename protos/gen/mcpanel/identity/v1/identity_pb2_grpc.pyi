@@ -181,7 +181,7 @@ class IdentityServiceStub:
     names, as a workflow's approvers are.
     """
     IssueRunToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.IssueRunTokenRequest, _identity_pb2.IssueRunTokenResponse]
-    """Issues the token with which a worker reads a run's data sources, and nothing else."""
+    """Issues the token with which a worker reads a run's data sources and secrets, and nothing else."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetJwksRequest, _identity_pb2.GetJwksResponse]
     """Returns the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517, RFC 8037)."""
 
@@ -338,7 +338,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     names, as a workflow's approvers are.
     """
     IssueRunToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.IssueRunTokenRequest, _identity_pb2.IssueRunTokenResponse]  # type: ignore[assignment]
-    """Issues the token with which a worker reads a run's data sources, and nothing else."""
+    """Issues the token with which a worker reads a run's data sources and secrets, and nothing else."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetJwksRequest, _identity_pb2.GetJwksResponse]  # type: ignore[assignment]
     """Returns the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517, RFC 8037)."""
 
@@ -738,7 +738,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.IssueRunTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.IssueRunTokenResponse, _abc.Awaitable[_identity_pb2.IssueRunTokenResponse]]:
-        """Issues the token with which a worker reads a run's data sources, and nothing else."""
+        """Issues the token with which a worker reads a run's data sources and secrets, and nothing else."""
 
     @_abc_1.abstractmethod
     def GetJwks(

@@ -86,6 +86,7 @@ class Resource(_message.Message):
         API_KEY: _ClassVar[Resource.Kind]
         TEMPLATE: _ClassVar[Resource.Kind]
         SESSION: _ClassVar[Resource.Kind]
+        SECRET: _ClassVar[Resource.Kind]
     KIND_UNSPECIFIED: Resource.Kind
     DEFINITION: Resource.Kind
     VERSION: Resource.Kind
@@ -100,6 +101,7 @@ class Resource(_message.Message):
     API_KEY: Resource.Kind
     TEMPLATE: Resource.Kind
     SESSION: Resource.Kind
+    SECRET: Resource.Kind
     class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         LEVEL_UNSPECIFIED: _ClassVar[Resource.Level]

@@ -92,7 +92,7 @@ class Definition(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., owner_id: _Optional[str] = ..., visibility: _Optional[_Union[Definition.Visibility, str]] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Union[Definition.CostTier, str]] = ..., icon: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest_version: _Optional[str] = ...) -> None: ...
 
 class Version(_message.Message):
-    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest", "effect")
+    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest", "effect", "secret_ids", "secrets")
     ID_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,8 @@ class Version(_message.Message):
     DEPRECATION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
+    SECRET_IDS_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
     id: str
     definition_id: str
     definition_name: str
@@ -147,9 +149,19 @@ class Version(_message.Message):
     deprecation_message: str
     config_digest: str
     effect: str
-    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ..., effect: _Optional[str] = ...) -> None: ...
+    secret_ids: _containers.RepeatedScalarFieldContainer[str]
+    secrets: _containers.RepeatedCompositeFieldContainer[SecretLink]
+    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ..., effect: _Optional[str] = ..., secret_ids: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Iterable[_Union[SecretLink, _Mapping]]] = ...) -> None: ...
 
 class DataSourceLink(_message.Message):
+    __slots__ = ("id", "name")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class SecretLink(_message.Message):
     __slots__ = ("id", "name")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -447,10 +447,12 @@ class CheckPartsResponse(_message.Message):
             DEFINITION: _ClassVar[CheckPartsResponse.Missing.Kind]
             WORKFLOW: _ClassVar[CheckPartsResponse.Missing.Kind]
             DATA_SOURCE: _ClassVar[CheckPartsResponse.Missing.Kind]
+            SECRET: _ClassVar[CheckPartsResponse.Missing.Kind]
         KIND_UNSPECIFIED: CheckPartsResponse.Missing.Kind
         DEFINITION: CheckPartsResponse.Missing.Kind
         WORKFLOW: CheckPartsResponse.Missing.Kind
         DATA_SOURCE: CheckPartsResponse.Missing.Kind
+        SECRET: CheckPartsResponse.Missing.Kind
         KIND_FIELD_NUMBER: _ClassVar[int]
         ID_FIELD_NUMBER: _ClassVar[int]
         NAME_FIELD_NUMBER: _ClassVar[int]

@@ -4,14 +4,15 @@ from typing import Any, Final
 
 from chassis import contracts
 from chassis.context import utcnow
+from chassis.errors import FieldViolation, Invalid
 from chassis.ids import uuid7
 from identity import store, wire
 from identity.api.common import Part, for_a_browser
 from identity.domain import roles, tokens
 from mcpanel.identity.v1 import identity_pb2 as pb
 
-_OF_RUNS: Final = "mcpanel.datasources.v1.DataSourceService/ExecuteQuery"
-"""The one method that a run's token is for."""
+_QUERY: Final = contracts.rules()["mcpanel.datasources.v1.DataSourceService/ExecuteQuery"].permission
+"""What a run's token holds for the data sources in it; for the secrets, it holds `roles.RUN_PERMISSIONS`."""
 
 
 class Internal(Part):
@@ -54,12 +55,18 @@ class Internal(Part):
     async def IssueRunToken(self, request: pb.IssueRunTokenRequest, _: Any) -> pb.IssueRunTokenResponse:
         now = utcnow().replace(microsecond=0)
         subject = (request.subject_id, request.subject_name)
-        permission = contracts.rules()[_OF_RUNS].permission
+        if not (request.data_source_ids or request.secret_ids):
+            why = "is required, or secret_ids: a token is for something"
+            raise Invalid(
+                "INVALID_FIELD", f"data_source_ids {why}", fields=[FieldViolation("data_source_ids", why)]
+            )
+        permissions = {_QUERY} if request.data_source_ids else set()
         claims = tokens.run_claims(
             request.run_id,
             subject,
             request.data_source_ids,
-            permissions=(permission,),
+            request.secret_ids,
+            permissions=sorted(permissions | roles.RUN_PERMISSIONS if request.secret_ids else permissions),
             jti=uuid7(now),
             now=now,
         )

@@ -66,8 +66,14 @@ ADMINISTERING: Final = next(role.permissions for role in BUILT_IN if role.name =
 """What makes an administrator. Without one who can log in, nobody could make another: nobody grants what they lack."""
 CHANGEABLE: Final = ("description", "permissions")
 """The fields an update may name."""
-WORKER_PERMISSIONS: Final = frozenset(one for one, least in contracts.permissions().items() if not least)
-"""What workers hold, and no role: the permissions that internal methods need."""
+RUN_PERMISSIONS: Final = frozenset(
+    {contracts.rules()["mcpanel.datasources.v1.SecretService/RevealSecret"].permission}
+)
+"""What the tokens of runs hold, and nobody else."""
+INTERNAL_PERMISSIONS: Final = frozenset(one for one, least in contracts.permissions().items() if not least)
+"""What no role holds: the permissions that internal methods need."""
+WORKER_PERMISSIONS: Final = INTERNAL_PERMISSIONS - RUN_PERMISSIONS
+"""What workers hold."""
 
 
 def holders(held: Mapping[str, Iterable[frozenset[str]]], permission: str) -> frozenset[str]:
@@ -169,7 +175,7 @@ def in_use(name: str, users: int, accounts: int, keys: int) -> ServiceError:
 
 def _known(permissions: Iterable[str]) -> frozenset[str]:
     found = frozenset(permissions)
-    if unknown := sorted(found - PERMISSIONS - WORKER_PERMISSIONS) or sorted(found & WORKER_PERMISSIONS):
+    if unknown := sorted(found - PERMISSIONS) or sorted(found & INTERNAL_PERMISSIONS):
         raise Invalid(
             "PERMISSION_UNKNOWN",
             f"there is no permission {unknown[0]!r} that a role could hold; ListRoles has those there are",

@@ -65,12 +65,13 @@ def run_claims(
     run_id: str,
     subject: tuple[str, str],
     data_source_ids: Sequence[str],
+    secret_ids: Sequence[str] = (),
     *,
     permissions: Sequence[str],
     jti: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """What a run's token says: it may do this with these data sources for `subject` (id, name), and nothing else."""
+    """What a run's token says: it may do this with these data sources and secrets for `subject` (id, name)."""
     return {
         **_common(RUN_AUDIENCE, subject[0], jti, now, RUN_LIFE),
         "kind": "user",
@@ -79,6 +80,7 @@ def run_claims(
         "permissions": list(permissions),
         "run_id": run_id,
         "data_source_ids": list(data_source_ids),
+        "secret_ids": list(secret_ids),
     }
 
 
