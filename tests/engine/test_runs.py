@@ -390,17 +390,28 @@ async def test_a_nul_in_an_output_is_kept(engine: Engine, peers: Peers, worker: 
     assert run.outputs["text"] == "a\0b"
 
 
-async def test_only_steps_with_data_sources_get_the_runs_token(
+async def test_only_steps_with_data_sources_or_secrets_get_the_runs_token(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:
     reads = peers.registry.component("reads", data_source_ids=["source-1"])
-    peers.registry.workflow({"id": "a", "component": reads}, {"id": "b", "needs": ["a"]})
+    signs = peers.registry.component("signs", secret_ids=["secret-1"])
+    peers.registry.workflow(
+        {"id": "a", "component": reads},
+        {"id": "b", "needs": ["a"]},
+        {"id": "c", "component": signs, "needs": ["b"]},
+    )
 
     run = await engine.ended((await engine.start_run()).id)
 
-    assert [one.data_source_token for one in worker.assignments] == [f"token-for-{run.id}", ""]
+    token = f"token-for-{run.id}"
+    assert [one.data_source_token for one in worker.assignments] == [token, "", token]
     asked = peers.identity.asked[0]
-    assert (asked.run_id, asked.subject_id, list(asked.data_source_ids)) == (run.id, EDITOR.id, ["source-1"])
+    assert (asked.run_id, asked.subject_id, list(asked.data_source_ids), list(asked.secret_ids)) == (
+        run.id,
+        EDITOR.id,
+        ["source-1"],
+        ["secret-1"],
+    )
 
 
 async def test_a_component_is_sent_once_a_stream(engine: Engine, peers: Peers, worker: FakeWorker) -> None:

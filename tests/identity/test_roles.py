@@ -33,7 +33,7 @@ def test_each_role_holds_what_the_one_below_it_holds() -> None:
 
     assert viewer.permissions < editor.permissions < admin.permissions
     assert roles.PERMISSIONS - admin.permissions == {"worker.connect", "secrets.reveal"}
-    assert roles.WORKER_PERMISSIONS == {"worker.connect"}
+    assert frozenset({"worker.connect"}) == roles.WORKER_PERMISSIONS
     assert {"resources.all", "users.update"} <= admin.permissions - editor.permissions
 
 

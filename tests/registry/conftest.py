@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from chassis.context import Caller, current
 from chassis.errors import NotFound, ServiceError
 from chassis.server import Server
 from chassis.statuses import from_rpc_error
-from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
+from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc, secrets_pb2, secrets_pb2_grpc
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from mcpanel.registry.v1.registry_pb2_grpc import RegistryServiceStub
@@ -30,21 +30,50 @@ PYTHON = "def main(city: str, days: int = 1) -> dict[str, list[float]]:\n    ret
 
 
 @dataclass
-class Sources(datasources_pb2_grpc.DataSourceServiceServicer):
+class Sources(datasources_pb2_grpc.DataSourceServiceServicer, secrets_pb2_grpc.SecretServiceServicer):
     """A datasources service that knows these names; every call's metadata is kept."""
 
     ids: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    """The ids of secrets by their names."""
     calls: list[dict[str, str]] = field(default_factory=list)
     users: dict[str, set[str]] = field(default_factory=dict)
-    """Who may use a data source, by its id: the ids of those who are active, and roles."""
-    asked: list[datasources_pb2.FindUnreachableRequest] = field(default_factory=list)
+    """Who may use a data source or a secret, by its id: the ids of those who are active, and roles."""
+    asked: list[Any] = field(default_factory=list)
+
+    @property
+    def services(self) -> list[tuple[Callable[..., None], "Sources"]]:
+        """Both services, as a server takes them."""
+        return [
+            (datasources_pb2_grpc.add_DataSourceServiceServicer_to_server, self),
+            (secrets_pb2_grpc.add_SecretServiceServicer_to_server, self),
+        ]
+
+    def _refused(self, request: Any, ids: Iterable[str]) -> list[str]:
+        self.asked.append(request)
+        names = set() if request.inactive else {request.subject_id, *request.role_names}
+        return [one for one in ids if not names & self.users.get(one, set())]
+
+    async def FindUnreachableSecrets(  # the contract's name
+        self, request: secrets_pb2.FindUnreachableSecretsRequest, _: Any
+    ) -> secrets_pb2.FindUnreachableSecretsResponse:
+        return secrets_pb2.FindUnreachableSecretsResponse(
+            secret_ids=self._refused(request, request.secret_ids)
+        )
+
+    async def GetSecret(  # the contract's name
+        self, request: secrets_pb2.GetSecretRequest, _: Any
+    ) -> secrets_pb2.GetSecretResponse:
+        self.calls.append(dict(current().metadata))
+        for name, id_ in self.secrets.items():
+            if request.secret_id in (name, id_):
+                return secrets_pb2.GetSecretResponse(secret=secrets_pb2.Secret(id=id_, name=name))
+        raise NotFound("SECRET_NOT_FOUND", f"secret {request.secret_id!r} does not exist")
 
     async def FindUnreachable(  # the contract's name
         self, request: datasources_pb2.FindUnreachableRequest, _: Any
     ) -> datasources_pb2.FindUnreachableResponse:
-        self.asked.append(request)
-        names = set() if request.inactive else {request.subject_id, *request.role_names}
-        refused = [one for one in request.data_source_ids if not names & self.users.get(one, set())]
+        refused = self._refused(request, request.data_source_ids)
         return datasources_pb2.FindUnreachableResponse(data_source_ids=refused)
 
     async def GetDataSource(  # the contract's name

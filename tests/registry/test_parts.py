@@ -10,7 +10,6 @@ from chassis.config import Address, ServiceConfig
 from chassis.context import Caller
 from chassis.ids import uuid7
 from chassis.server import Server
-from mcpanel.datasources.v1.datasources_pb2_grpc import add_DataSourceServiceServicer_to_server
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from tests.registry.conftest import Sources, Start, World
@@ -45,7 +44,7 @@ async def world(
     address, key = f"unix:{folder}/ds", folder / "key"
     peer = Server(
         ServiceConfig(listen=Address(address)),
-        [(add_DataSourceServiceServicer_to_server, sources)],
+        sources.services,
         authenticator=TestAuthenticator([*ALL, REGISTRY]),
     )
     await peer.start()
@@ -255,6 +254,37 @@ async def test_a_data_source_is_used_with_the_rights_of_the_components_owner_or_
                 kind="DATA_SOURCE",
                 id=id_,
                 name="ledger",
+                used_by=f"component '{made.name}@1.0.0'",
+                lender_ids=[EDITOR.id],
+            )
+        ]
+    )
+
+
+async def test_a_secret_is_used_with_the_same_rights_as_a_data_source(world: World, sources: Sources) -> None:
+    id_ = uuid7()
+    sources.secrets["signing"], sources.users[id_] = id_, {EDITOR.id}
+    made = await world.definition(visibility="PUBLIC")
+    version = await world.version(made.name, secret_ids=["signing"])
+    workflow = await flow(world, made.name)
+
+    async def of_version() -> list[Missing]:
+        request = pb.CheckPartsRequest(version_id=version.id)
+        return list((await world.call("CheckParts", request, SERVICE)).missing)
+
+    before = await missing(world, workflow) + await of_version()
+    sources.users[id_] = {OTHER_EDITOR.id}
+    after = await missing(world, workflow)
+
+    assert before == []
+    assert (
+        after
+        == await of_version()
+        == [
+            Missing(
+                kind="SECRET",
+                id=id_,
+                name="signing",
                 used_by=f"component '{made.name}@1.0.0'",
                 lender_ids=[EDITOR.id],
             )

@@ -10,7 +10,6 @@ from chassis import jsonvalue
 from chassis.config import Address, ServiceConfig
 from chassis.errors import ServiceError
 from chassis.server import Server
-from mcpanel.datasources.v1.datasources_pb2_grpc import add_DataSourceServiceServicer_to_server
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from tests.registry.conftest import Sources, Start, World
@@ -355,14 +354,14 @@ async def test_a_number_that_is_not_finite_is_refused(world: World) -> None:
     assert refused.fields[0].field == "version.data"
 
 
-async def test_data_sources_are_linked_by_id_and_name_on_behalf_of_the_caller(
+async def test_data_sources_and_secrets_are_linked_by_id_and_name_on_behalf_of_the_caller(
     start: Start, tmp_path: Any
 ) -> None:
-    sources = Sources(ids={"sample": "0198-sample", "other": "0198-other"})
+    sources = Sources(ids={"sample": "0198-sample", "other": "0198-other"}, secrets={"key": "0198-key"})
     address = f"unix:{tmp_path}/ds"
     peer = Server(
         ServiceConfig(listen=Address(address)),
-        [(add_DataSourceServiceServicer_to_server, sources)],
+        sources.services,
         authenticator=TestAuthenticator(),
     )
     await peer.start()
@@ -370,14 +369,19 @@ async def test_data_sources_are_linked_by_id_and_name_on_behalf_of_the_caller(
     world = await start(MCPANEL_DATASOURCES_ADDRESS=address, MCPANEL_KEY_FILE=str(tmp_path / "key"))
     made = await world.definition(type="DATA")
 
-    linked = (
-        await world.call("CreateVersion", creating(made.id, dataSourceIds=["sample", "0198-sample", "other"]))
-    ).version
+    named = {"dataSourceIds": ["sample", "0198-sample", "other"], "secretIds": ["key", "0198-key"]}
+    linked = (await world.call("CreateVersion", creating(made.id, **named))).version
     missing = await world.refused(
         "CreateVersion", creating(made.id, version="2.0.0", dataSourceIds=["nowhere"])
     )
+    no_secret = await world.refused("CreateVersion", creating(made.id, version="2.0.0", secretIds=["lost"]))
+    read = (await world.call("GetVersion", pb.GetVersionRequest(version_id=linked.id))).version
     await peer.stop(grace=0)
 
+    assert read == linked
+    assert [(one.id, one.name) for one in linked.secrets] == [("0198-key", "key")]
+    assert list(linked.secret_ids) == ["0198-key"]
+    assert (no_secret.code, no_secret.reason) == ("NOT_FOUND", "SECRET_NOT_FOUND")
     assert [(one.id, one.name) for one in linked.data_sources] == [
         ("0198-sample", "sample"),
         ("0198-other", "other"),

@@ -72,6 +72,7 @@ def _planned(step: Mapping[str, Any], index: Mapping[str, int]) -> PlannedStep:
         component=step["component"],
         version_id=step["version_id"],
         data_source_ids=tuple(step.get("data_source_ids", ())),
+        secret_ids=tuple(step.get("secret_ids", ())),
         join=Join(step.get("join", "ALL")),
         side_effect=SideEffect(step.get("side_effect", "IDEMPOTENT")),
         goes_on=step.get("goes_on", False),

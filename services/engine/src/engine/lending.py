@@ -20,6 +20,7 @@ _KINDS: Final = {
     Missing.DEFINITION: "component",
     Missing.WORKFLOW: "workflow",
     Missing.DATA_SOURCE: "data source",
+    Missing.SECRET: "secret",
 }
 
 

@@ -141,6 +141,7 @@ class PlannedStep:
     component: str = ""
     version_id: str = ""
     data_source_ids: tuple[str, ...] = ()
+    secret_ids: tuple[str, ...] = ()
     join: Join = Join.ALL
     side_effect: SideEffect = SideEffect.IDEMPOTENT
     goes_on: bool = False
@@ -154,6 +155,11 @@ class PlannedStep:
     """How long its output may be reused; None: not at all."""
     rate: Rate | None = None
     place: Place = ANYWHERE
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether its attempts are given the run's token."""
+        return bool(self.data_source_ids or self.secret_ids)
 
     @property
     def is_fan(self) -> bool:
@@ -217,6 +223,11 @@ class Plan:
     def data_source_ids(self) -> tuple[str, ...]:
         """Every data source any step reads, sorted."""
         return tuple(sorted({one for step in self.leaves for one in step.data_source_ids}))
+
+    @property
+    def secret_ids(self) -> tuple[str, ...]:
+        """Every secret any step may ask for, sorted."""
+        return tuple(sorted({one for step in self.leaves for one in step.secret_ids}))
 
 
 def _item(step: PlannedStep) -> PlannedStep:

@@ -1,4 +1,4 @@
-"""The tokens with which a run's steps read its data sources: one a run, kept in memory only."""
+"""The tokens with which a run's steps read its data sources and secrets: one a run, kept in memory only."""
 
 import time
 from typing import Final
@@ -33,6 +33,7 @@ class Tokens:
             subject_id=info.started_by,
             subject_name=info.started_by_name,
             data_source_ids=plan.data_source_ids,
+            secret_ids=plan.secret_ids,
         )
         with use(None):
             answer = await self._stub.IssueRunToken(request, timeout=5)

@@ -1,7 +1,9 @@
-"""What others know: the data sources that a version names, and who people are."""
+"""What others know: the data sources and secrets that a version names, and who people are."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -9,10 +11,11 @@ from chassis import contracts
 from chassis.access import Subject
 from chassis.context import use
 from chassis.errors import NotFound
-from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc
+from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc, secrets_pb2, secrets_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from registry.domain.content import Content
-from registry.domain.versions import Link
+from registry.domain.lending import Kind
+from registry.domain.versions import Link, Links, Sent
 
 _APPROVE: Final = contracts.rules()["mcpanel.engine.v1.EngineService/ApproveStep"].permission
 _ALL: Final = contracts.rules()["mcpanel.registry.v1.RegistryService/GetWorkflow"].others
@@ -21,17 +24,16 @@ _LONGEST_NAME: Final = 200
 _SECONDS: Final = 5.0
 
 
-class DataSources:
-    """Resolves data sources on behalf of the current caller, who must be allowed to read them; and says who may."""
-
-    def __init__(self, stub: "datasources_pb2_grpc.DataSourceServiceAsyncStub") -> None:
-        self._stub = stub
+class Things(ABC):
+    """What another service owns and versions name: found on behalf of the current caller, who must be allowed to read
+    it; and who may use it.
+    """
 
     async def links(self, keys: Iterable[str]) -> tuple[Link, ...]:
-        """The data sources of these ids or names, each once.
+        """The things of these ids or names, each once.
 
-        Raises NotFound DATA_SOURCE_NOT_FOUND, and Unavailable naming datasources when it does not answer. Calls no one
-        when there are none.
+        Raises NotFound DATA_SOURCE_NOT_FOUND or SECRET_NOT_FOUND, and Unavailable naming datasources when it does not
+        answer. Calls no one when there are none.
         """
         found = await asyncio.gather(*(self._link(key) for key in keys))
         return tuple(dict.fromkeys(found))
@@ -39,26 +41,81 @@ class DataSources:
     async def unreachable(
         self, subject_id: str, subject: Subject | None, ids: Collection[str]
     ) -> frozenset[str]:
-        """Those of the data sources with these ids that somebody may not use; `subject` is None for who is inactive.
+        """Those of the things with these ids that somebody may not use; `subject` is None for who is inactive.
 
         Raises Unavailable naming datasources when it does not answer.
         """
         if subject is not None and subject.reaches_all:
             return frozenset()
-        request = datasources_pb2.FindUnreachableRequest(
-            subject_id=subject_id,
-            role_names=sorted(subject.roles) if subject is not None else (),
-            inactive=subject is None,
-            data_source_ids=sorted(ids),
-        )
+        roles = sorted(subject.roles) if subject is not None else []
         with use(None):
-            answer = await self._stub.FindUnreachable(request, timeout=_SECONDS)
-        return frozenset(answer.data_source_ids)
+            return frozenset(await self._unreachable(subject_id, roles, subject is None, sorted(ids)))
+
+    @abstractmethod
+    async def _link(self, key: str) -> Link: ...
+
+    @abstractmethod
+    async def _unreachable(
+        self, subject_id: str, role_names: list[str], inactive: bool, ids: list[str]
+    ) -> Iterable[str]: ...
+
+
+class DataSources(Things):
+    """Data sources."""
+
+    def __init__(self, stub: "datasources_pb2_grpc.DataSourceServiceAsyncStub") -> None:
+        self._stub = stub
 
     async def _link(self, key: str) -> Link:
         request = datasources_pb2.GetDataSourceRequest(data_source_id=key)
         answer = await self._stub.GetDataSource(request)
         return Link(answer.data_source.id, answer.data_source.name)
+
+    async def _unreachable(
+        self, subject_id: str, role_names: list[str], inactive: bool, ids: list[str]
+    ) -> Iterable[str]:
+        request = datasources_pb2.FindUnreachableRequest(
+            subject_id=subject_id, role_names=role_names, inactive=inactive, data_source_ids=ids
+        )
+        return (await self._stub.FindUnreachable(request, timeout=_SECONDS)).data_source_ids
+
+
+class Secrets(Things):
+    """Secrets."""
+
+    def __init__(self, stub: "secrets_pb2_grpc.SecretServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def _link(self, key: str) -> Link:
+        answer = await self._stub.GetSecret(secrets_pb2.GetSecretRequest(secret_id=key))
+        return Link(answer.secret.id, answer.secret.name)
+
+    async def _unreachable(
+        self, subject_id: str, role_names: list[str], inactive: bool, ids: list[str]
+    ) -> Iterable[str]:
+        request = secrets_pb2.FindUnreachableSecretsRequest(
+            subject_id=subject_id, role_names=role_names, inactive=inactive, secret_ids=ids
+        )
+        return (await self._stub.FindUnreachableSecrets(request, timeout=_SECONDS)).secret_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """All that versions name of other services."""
+
+    data_sources: DataSources
+    secrets: Secrets
+
+    async def links(self, sent: Sent) -> Links:
+        """What a version that was sent names. Raises what `Things.links` raises."""
+        data_sources, secrets = await asyncio.gather(
+            self.data_sources.links(sent.data_source_ids), self.secrets.links(sent.secret_ids)
+        )
+        return Links(data_sources, secrets)
+
+    def of(self, kind: Kind) -> Things:
+        """Those of a kind that is `lending.ELSEWHERE`."""
+        return self.secrets if kind == "secret" else self.data_sources
 
 
 class People:

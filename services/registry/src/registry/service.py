@@ -9,12 +9,13 @@ from chassis.database import Database
 from chassis.server import Server
 from chassis.shares import Sharing
 from mcpanel.datasources.v1.datasources_pb2_grpc import DataSourceServiceStub
+from mcpanel.datasources.v1.secrets_pb2_grpc import SecretServiceStub
 from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from mcpanel.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from registry.api import Registry
 from registry.config import RegistryConfig
 from registry.inspection import Inspector
-from registry.links import DataSources, People
+from registry.links import DataSources, Linked, People, Secrets
 from registry.tables import grants, metadata
 
 _READ: Final = contracts.rules()["mcpanel.registry.v1.RegistryService/GetWorkflow"].permission
@@ -36,7 +37,7 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
     )
     servicer = Registry(
         db,
-        DataSources(DataSourceServiceStub(datasources)),
+        Linked(DataSources(DataSourceServiceStub(datasources)), Secrets(SecretServiceStub(datasources))),
         People(IdentityServiceStub(identity)),
         Inspector(),
         sharing=Sharing(IdentityServiceStub(identity), grants, _READ),

@@ -86,6 +86,7 @@ versions: Final = Table(
     _document("input_schema", nullable=True),
     _document("output_schema", nullable=True),
     _document("data_sources"),
+    Column("secrets", JSON(none_as_null=True), nullable=False, server_default="[]"),
     _texts("tags"),
     _text("changelog"),
     _time("created_at"),

@@ -35,7 +35,7 @@ class Assigner:
         step = opened.planned
         known = step.version_id in session.components
         version = None if known else self._components.known(step.version_id)
-        if (known or version is not None) and not step.data_source_ids:
+        if (known or version is not None) and not step.needs_token:
             if version is not None:
                 session.components.add(step.version_id)
                 session.send(work.component(version))
@@ -52,9 +52,13 @@ class Assigner:
             if version is None:
                 self._fail(unit, opened, f"the component version {step.version_id} is not stored")
                 return
-            token = await self._tokens.get(unit.info, unit.state.plan) if step.data_source_ids else ""
+            token = await self._tokens.get(unit.info, unit.state.plan) if step.needs_token else ""
         except ServiceError as error:
-            self._fail(unit, opened, f"the data sources' token could not be obtained: {error.message}")
+            self._fail(
+                unit,
+                opened,
+                f"the token of its data sources and secrets could not be obtained: {error.message}",
+            )
             return
         except Exception:
             log.exception(

@@ -139,6 +139,7 @@ def _what_runs(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
         "version_id": version.id,
         "timeout": _timeout(step, version).total_seconds(),
         "data_source_ids": list(version.data_source_ids),
+        **({"secret_ids": list(version.secret_ids)} if version.secret_ids else {}),
         "side_effect": (step.effect or version.effect or "idempotent").upper(),
     }
     if version.WhichOneof("config") == "data" and version.data.HasField("value"):

@@ -9,7 +9,7 @@ from mcpanel.registry.v1 import registry_pb2 as pb
 from registry.domain.common import search_words
 from registry.inspection import Inspector
 from registry.lenders import Lenders
-from registry.links import DataSources, People
+from registry.links import Linked, People
 from registry.store.lookup import Wanted, orders
 
 
@@ -24,7 +24,7 @@ class Base:
     def __init__(
         self,
         db: Database,
-        data_sources: DataSources,
+        linked: Linked,
         people: People,
         inspector: Inspector,
         *,
@@ -32,10 +32,10 @@ class Base:
     ) -> None:
         self.db = db
         self.sharing = sharing
-        self.data_sources = data_sources
+        self.linked = linked
         self.people = people
         self.inspector = inspector
-        self.lenders = Lenders(db, people, data_sources)
+        self.lenders = Lenders(db, people, linked)
 
 
 def wanted_of(

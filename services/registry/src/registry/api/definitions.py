@@ -24,7 +24,7 @@ class Definitions(Base):
         first = wire.components.sent_version(request.initial_version, "initial_version")
         checked = await self.inspector.check(first.config_field, first.config)
         document = packages.read(first)
-        links = await self.data_sources.links(first.data_source_ids)
+        links = await self.linked.links(first)
         async with self.db.begin() as tx:
             sent = wire.components.sent_definition(request.definition)
             definition = definitions.create(sent, id=uuid7(tx.now), owner_id=viewer().id, now=tx.now)

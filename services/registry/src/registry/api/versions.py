@@ -20,7 +20,7 @@ class Versions(Base):
         sent = wire.components.sent_version(request.version, "version")
         checked = await self.inspector.check(sent.config_field, sent.config)
         document = packages.read(sent)
-        links = await self.data_sources.links(sent.data_source_ids)
+        links = await self.linked.links(sent)
         async with self.db.begin() as tx:
             definition = await store.definitions.get(
                 tx, request.definition_id, viewer(), Level.EDIT, lock=True

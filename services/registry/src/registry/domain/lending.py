@@ -11,7 +11,9 @@ from typing import Final, Literal
 from chassis import access
 from chassis.access import Decision, Grant, Level, Resource, Subject
 
-Kind = Literal["definition", "workflow", "data_source"]
+Kind = Literal["definition", "workflow", "data_source", "secret"]
+ELSEWHERE: Final[frozenset[Kind]] = frozenset({"data_source", "secret"})
+"""What other services own, and say who may use it."""
 _NO_GRANTS: Final[Mapping[tuple[str, str], list[Grant]]] = {}
 
 
@@ -27,12 +29,12 @@ class Part:
     lenders: tuple[str, ...]
     """The ids of the owner of what uses it and of the author of that version, each once."""
     resource: Resource | None
-    """What counts of it; None for what was deleted, and for data sources, of which others know."""
+    """What counts of it; None for what was deleted, and for what others own."""
 
     @property
     def is_deleted(self) -> bool:
         """Whether there is no such thing any more."""
-        return self.resource is None and self.kind != "data_source"
+        return self.resource is None and self.kind not in ELSEWHERE
 
 
 def in_question(parts: Iterable[Part]) -> list[Part]:
@@ -49,14 +51,14 @@ def missing(
     """Those of the parts in question that none of their lenders may use, by kind and name.
 
     `subjects` are the lenders who are active, by id; `grants` what was given to them, by their id and the part's;
-    `unreachable` the data sources that each lender may not use.
+    `unreachable` the ids of what others own and each lender may not use.
     """
     found = [
         part
         for part in parts
         if (
             all(part.id in unreachable.get(one, ()) for one in part.lenders)
-            if part.kind == "data_source"
+            if part.kind in ELSEWHERE
             else not _is_lent(part, subjects, grants)
         )
     ]

@@ -19,10 +19,18 @@ Config = dict[str, Json]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A data source a version may read, and the name its step asks for it by."""
+    """A data source a version may read, or a secret it may ask for; and the name its step does so by."""
 
     id: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a version names of other services."""
+
+    data_sources: tuple[Link, ...] = ()
+    secrets: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Sent:
     input_schema: Config | None = None
     output_schema: Config | None = None
     data_source_ids: tuple[str, ...] = ()
+    secret_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     changelog: str = ""
     effect: str = ""
@@ -61,6 +70,7 @@ class Version:
     created_by: str
     deprecated_at: datetime | None = None
     deprecation_message: str = ""
+    secrets: tuple[Link, ...] = ()
     effect: str = ""
     """What running it again may do, in the contract's words; empty: idempotent."""
     package: Content | None = None
@@ -75,6 +85,7 @@ class Version:
             "version": self.version,
             "config_digest": self.config_digest,
             "data_sources": [link.name for link in self.data_sources],
+            "secret_names": [link.name for link in self.secrets],
             "tags": list(self.tags),
             "changelog": self.changelog,
             "effect": self.effect,
@@ -96,7 +107,7 @@ def _components(package: Content) -> list[str]:
 def create(
     definition: Definition,
     sent: Sent,
-    links: tuple[Link, ...],
+    links: Links,
     checked: Checked,
     *,
     id: str,  # noqa: A002
@@ -146,7 +157,8 @@ def create(
         config_digest=digest(sent.config_field, sent.config),
         input_schema=inferred.input_schema if sent.input_schema is None else sent.input_schema,
         output_schema=inferred.output_schema if sent.output_schema is None else sent.output_schema,
-        data_sources=links,
+        data_sources=links.data_sources,
+        secrets=links.secrets,
         tags=tuple(dict.fromkeys(sent.tags)),
         changelog=sent.changelog,
         effect=sent.effect,

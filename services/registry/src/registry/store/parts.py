@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 
 from chassis.access import Resource
 from chassis.database import Transaction
-from registry.domain.lending import Part
+from registry.domain.lending import Kind, Part
 from registry.nesting import PACKAGE
 from registry.tables import definitions, versions
 
@@ -33,14 +33,15 @@ used AS (
 )
 SELECT 'definition' AS kind, used.definition_id AS id, coalesce(found.name, component) AS name, used_by,
     used.owner_id AS lender, used.created_by AS other_lender, found.owner_id, found.visibility,
-    versions.version, versions.created_by AS author, versions.data_sources, found.type, versions.id AS version_id
+    versions.version, versions.created_by AS author, versions.data_sources, versions.secrets, found.type,
+    versions.id AS version_id
 FROM used
 LEFT JOIN definitions AS found ON found.id = used.definition_id
 LEFT JOIN versions ON versions.id = used.version_id
 WHERE used.definition_id IS NOT NULL
 UNION ALL
 SELECT 'workflow', used.workflow_id, coalesce(found.name, workflow), used_by, used.owner_id, used.created_by,
-    found.owner_id, found.visibility, NULL, NULL, NULL, NULL, NULL
+    found.owner_id, found.visibility, NULL, NULL, NULL, NULL, NULL, NULL
 FROM used
 LEFT JOIN workflows AS found ON found.id = used.workflow_id
 WHERE used.workflow_id IS NOT NULL
@@ -61,7 +62,8 @@ WITH RECURSIVE inside AS (
 SELECT 'definition' AS kind, step #>> '{pin,definition_id}' AS id,
     coalesce(found.name, split_part(step ->> 'component', '@', 1)) AS name, found.owner_id, found.visibility,
     of.name AS package_name, packages.version AS package_version, of.owner_id AS lender,
-    packages.created_by AS other_lender, versions.version, versions.created_by AS author, versions.data_sources
+    packages.created_by AS other_lender, versions.version, versions.created_by AS author, versions.data_sources,
+    versions.secrets
 FROM inside
 JOIN versions AS packages USING (id)
 JOIN definitions AS of ON of.id = packages.definition_id
@@ -82,17 +84,20 @@ async def of_workflow(tx: Transaction, workflow_id: str, version: int) -> list[P
 
 
 async def of_version(tx: Transaction, version_id: str) -> list[Part]:
-    """What this version of a component is made of: the data sources it names, and of a package the components."""
+    """What this version of a component is made of: the data sources and secrets it names, and of a package the
+    components.
+    """
     columns = (
         definitions.c.name,
         definitions.c.owner_id,
         versions.c.version,
         versions.c.created_by.label("author"),
         versions.c.data_sources,
+        versions.c.secrets,
     )
     wanted = select(*columns).join(definitions, definitions.c.id == versions.c.definition_id)
     rows = await tx.execute(wanted.where(versions.c.id == version_id))
-    parts = [part for row in rows for part in _data_sources(row)]
+    parts = [part for row in rows for part in _linked(row)]
     return list(dict.fromkeys([*parts, *await _of_packages(tx, {version_id})]))
 
 
@@ -109,14 +114,18 @@ def _parts(row: Any, used_by: str) -> Iterator[Part]:
     resource = None if row.owner_id is None else Resource(row.owner_id, row.visibility == "PUBLIC")
     lenders = tuple(dict.fromkeys((row.lender, row.other_lender)))
     yield Part(row.kind, row.id, row.name, used_by, lenders, resource)
-    if row.data_sources:
-        yield from _data_sources(row)
+    yield from _linked(row)
 
 
-def _data_sources(row: Any) -> Iterator[Part]:
+def _linked(row: Any) -> Iterator[Part]:
     used_by, lenders = (
         f"component '{row.name}@{row.version}'",
         tuple(dict.fromkeys((row.owner_id, row.author))),
     )
-    for link in row.data_sources:
-        yield Part("data_source", link["id"], link["name"], used_by, lenders, None)
+    kinds: tuple[tuple[Kind, list[dict[str, str]]], ...] = (
+        ("data_source", row.data_sources or []),
+        ("secret", row.secrets or []),
+    )
+    for kind, links in kinds:
+        for link in links:
+            yield Part(kind, link["id"], link["name"], used_by, lenders, None)

@@ -24,6 +24,7 @@ from registry.tables import versions as table
 from registry.validation import Interface
 
 _DOCUMENTS: Final = ("config", "input_schema", "output_schema", "package")
+_LINKS: Final = ("data_sources", "secrets")
 _OF_DEFINITION: Final = ("name", "type", "owner_id", "visibility")
 
 
@@ -43,7 +44,8 @@ async def get(tx: Transaction, key: str, viewer: Subject) -> Version:
 async def insert_new(tx: Transaction, version: Version) -> bool:
     """Stores a new version; False when the definition has it already."""
     values = {column.name: getattr(version, column.name) for column in table.c}
-    values |= {"data_sources": [asdict(link) for link in version.data_sources], "tags": list(version.tags)}
+    values |= {name: [asdict(link) for link in getattr(version, name)] for name in _LINKS}
+    values["tags"] = list(version.tags)
     values["package"] = None if version.package is None else to_json(version.package)
     statement = insert(table).values(values)
     statement = statement.on_conflict_do_nothing(index_elements=[table.c.definition_id, table.c.version])
@@ -163,7 +165,7 @@ async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, I
 
 
 def _version(values: dict[str, Any]) -> Version:
-    links = tuple(Link(**link) for link in values["data_sources"])
+    links = {name: tuple(Link(**link) for link in values[name]) for name in _LINKS}
     package = values["package"]
     content = None if package is None else from_json(package)
-    return Version(**values | {"data_sources": links, "tags": tuple(values["tags"]), "package": content})
+    return Version(**values | links | {"tags": tuple(values["tags"]), "package": content})
