@@ -79,6 +79,12 @@ class Remembering:
             raise RequestError(f"the artifact '{artifact_id}' cannot be read: the run has none such")
         yield self.artifacts[artifact_id][1]
 
+    async def secret(self, name: str) -> str:
+        """Tells a value, unless told to refuse."""
+        if self.refuse:
+            raise RequestError(self.refuse)
+        return f"value-of-{name}"
+
     async def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[Any]:
         """Answers with `rows` of the columns `id` and `name`."""
         self.queries.append((source, sql, params, max_rows))

@@ -11,6 +11,8 @@ from google.protobuf import struct_pb2
 
 from mcpanel.datasources.v1 import datasources_pb2 as ds
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
+from mcpanel.datasources.v1 import secrets_pb2
+from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
@@ -39,7 +41,9 @@ def python_version(
 
 
 @dataclass
-class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
+class Engine(
+    pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer, secrets_grpc.SecretServiceServicer
+):
     """Serves one worker at a time. `heard` has its messages by kind; `acknowledge` says whether results are."""
 
     heard: list[pb.WorkerMessage] = field(default_factory=list)
@@ -57,6 +61,10 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
     """Those that were asked for."""
     max_output_bytes: int = 0
     artifact_id: str = "0197f000-0000-7000-8000-000000000001"
+    secrets: dict[str, str] = field(default_factory=dict)
+    """The values of the secrets there are, by their ids."""
+    revealed: list[tuple[str, str]] = field(default_factory=list)
+    """The credential and the id of each secret that was asked for."""
     source_deleted: bool = False
     """Whether queries find no data source."""
 
@@ -66,6 +74,7 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
         self._server = grpc.aio.server()
         pb_grpc.add_WorkerServiceServicer_to_server(self, self._server)
         ds_grpc.add_DataSourceServiceServicer_to_server(self, self._server)
+        secrets_grpc.add_SecretServiceServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port("127.0.0.1:0")
 
     async def start(self) -> None:
@@ -185,6 +194,16 @@ class Engine(pb_grpc.WorkerServiceServicer, ds_grpc.DataSourceServiceServicer):
         for start in range(0, len(content), 100_000):
             yield pb.ReadInputResponse(chunk=content[start : start + 100_000])
         yield pb.ReadInputResponse(end=pb.ReadInputResponse.End(size_bytes=len(content)))
+
+    async def RevealSecret(
+        self, request: secrets_pb2.RevealSecretRequest, context: Context
+    ) -> secrets_pb2.RevealSecretResponse:
+        """Tells the value that the test put there."""
+        metadata = dict(context.invocation_metadata() or ())
+        self.revealed.append((str(metadata["authorization"]), request.secret_id))
+        if request.secret_id not in self.secrets:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "secret '…' does not exist")
+        return secrets_pb2.RevealSecretResponse(secret_value=self.secrets[request.secret_id])
 
     async def ExecuteQuery(
         self, request: ds.ExecuteQueryRequest, context: Context

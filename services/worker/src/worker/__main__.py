@@ -19,6 +19,7 @@ from chassis.failpoints import FailpointError
 from chassis.ids import uuid7
 from chassis.telemetry import MetricsListener
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
+from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import failpoints, toolboxes
 from worker.attempts import Attempts
@@ -62,6 +63,7 @@ async def run(config: Config) -> None:
         outgoing,
         engine,
         ds_grpc.DataSourceServiceStub(datasources_channel),
+        secrets=secrets_grpc.SecretServiceStub(datasources_channel),
         environments=Environments(home / "environments"),
         toolboxes=Toolboxes(toolboxes.folder_for(home)),
         values=Values(home / "values", engine),

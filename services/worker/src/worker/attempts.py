@@ -9,6 +9,7 @@ from datetime import timedelta
 from google.protobuf.duration_pb2 import Duration
 
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
+from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
@@ -55,6 +56,7 @@ class Attempts:
         engine: "pb_grpc.WorkerServiceAsyncStub",
         datasources: "ds_grpc.DataSourceServiceAsyncStub",
         *,
+        secrets: "secrets_grpc.SecretServiceAsyncStub",
         environments: Environments,
         toolboxes: Toolboxes,
         values: Values,
@@ -65,6 +67,7 @@ class Attempts:
         self._outgoing = outgoing
         self._engine = engine
         self._datasources = datasources
+        self._secrets = secrets
         self._values = values
         self.max_output_bytes = 0
         """The largest output that the engine takes as an artifact."""
@@ -200,7 +203,9 @@ class Attempts:
             return _failed("INTERNAL", f"the engine did not send component {assignment.component_version_id}")
         if isinstance(program, str):
             return _failed("DEPENDENCY_ERROR", program)
-        sink = AttemptSink(assignment, program, self._outgoing, self._engine, self._datasources)
+        sink = AttemptSink(
+            assignment, program, self._outgoing, self._engine, self._datasources, secrets=self._secrets
+        )
         try:
             profile = await self._profile(program, lambda line: sink.log("log", "INFO", line))
         except DependencyError as error:
@@ -212,7 +217,8 @@ class Attempts:
         except ValueUnavailableError as error:
             return _failed(error.kind, str(error))
         try:
-            return await self._run(held, assignment, program, profile, sink=sink, large=large)
+            outcome = await self._run(held, assignment, program, profile, sink=sink, large=large)
+            return sink.hide(outcome)
         finally:
             for one in large:
                 one.close()

@@ -1,23 +1,26 @@
-"""Where a running attempt's words go: lines to the stream, files to the engine, queries to datasources."""
+"""Where a running attempt's words go: lines to the stream, files to the engine, queries and secrets to datasources."""
 
 import asyncio
 import contextlib
 import random
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import IO, Any, Final, TypeVar
 
 from chassis import errors, jsonvalue
 from mcpanel.datasources.v1 import datasources_pb2 as ds
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
+from mcpanel.datasources.v1 import secrets_pb2
+from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import failpoints
-from worker.cells.attempt import Shape
+from worker.cells.attempt import Outcome, Shape
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
-from worker.words import plain
+from worker.words import Words
 
 _CHUNK: Final = 512 * 1024
 _IN_MEMORY: Final = 1024 * 1024
@@ -39,6 +42,8 @@ class AttemptSink:
         outgoing: Outgoing,
         engine: "pb_grpc.WorkerServiceAsyncStub",
         datasources: "ds_grpc.DataSourceServiceAsyncStub",
+        *,
+        secrets: "secrets_grpc.SecretServiceAsyncStub",
     ) -> None:
         self._ref = assignment.ref
         self._token = assignment.data_source_token
@@ -46,19 +51,24 @@ class AttemptSink:
         self._outgoing = outgoing
         self._engine = engine
         self._datasources = datasources
+        self._secrets = secrets
+        self._words = Words()
+        self._told: dict[str, str] = {}
+        """The secrets that the attempt asked for, by name."""
 
     def log(self, stream: str, level: str, message: str) -> None:
         """Sends a line, secrets masked."""
-        self._outgoing.log(self._ref, stream, level, plain(message))
+        self._outgoing.log(self._ref, stream, level, self._words.plain(message))
 
     def progress(self, fraction: float, message: str) -> None:
         """Sends how far the step is."""
-        report = pb.WorkerMessage.ProgressReport(ref=self._ref, fraction=fraction, message=plain(message))
+        said = self._words.plain(message)
+        report = pb.WorkerMessage.ProgressReport(ref=self._ref, fraction=fraction, message=said)
         self._outgoing.newest(self._ref, "progress", pb.WorkerMessage(progress=report))
 
     def preview(self, value_json: bytes) -> None:
-        """Sends an intermediate value."""
-        report = pb.WorkerMessage.PreviewReport(ref=self._ref, value_json=value_json)
+        """Sends an intermediate value, secrets masked."""
+        report = pb.WorkerMessage.PreviewReport(ref=self._ref, value_json=self._words.value(value_json))
         self._outgoing.newest(self._ref, "preview", pb.WorkerMessage(preview=report))
 
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
@@ -144,6 +154,43 @@ class AttemptSink:
             finally:
                 with contextlib.suppress(Exception):
                     call.cancel()  # a query nobody waits for stops at its database
+
+    async def secret(self, name: str) -> str:
+        """The value of a linked secret, asked for with the run's token; an attempt asks once. Raises RequestError.
+
+        From now on it is masked in what the attempt says.
+        """
+        if name in self._told:
+            return self._told[name]
+        linked = self._program.secrets
+        if name not in linked or not self._token:
+            names = ", ".join(sorted(linked)) or "none"
+            raise RequestError(f"the secret '{name}' is not linked to this component (linked: {names})")
+        request = secrets_pb2.RevealSecretRequest(secret_id=linked[name])
+        metadata = (("authorization", f"Bearer {self._token}"),)
+        try:
+            answer = await patiently(lambda: self._secrets.RevealSecret(request, metadata=metadata))
+        except errors.NotFound:
+            raise RequestError(
+                f"the secret '{name}', which the component '{self._program.component}' links, was deleted; "
+                "link another in the component's next version"
+            ) from None
+        except errors.ServiceError as error:
+            raise RequestError(f"the secret '{name}' could not be read: {error.message}") from None
+        self._words.learn(answer.secret_value)
+        return self._told.setdefault(name, answer.secret_value)
+
+    def hide(self, outcome: Outcome) -> Outcome:
+        """The outcome with the secrets masked in what a failure says; an output is the step's own to decide."""
+        failure = outcome.failure
+        if failure is None:
+            return outcome
+        said = replace(
+            failure,
+            message=self._words.plain(failure.message),
+            traceback=self._words.plain(failure.traceback),
+        )
+        return replace(outcome, failure=said)
 
     def _request(self, source: str, sql: str, params: Any, max_rows: int) -> ds.ExecuteQueryRequest:
         source_id = self._program.data_sources.get(source)

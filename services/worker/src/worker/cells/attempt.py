@@ -104,6 +104,9 @@ class Sink(Protocol):
     def read_artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         """Reads a file that a step of the run has stored. Raises RequestError with a sentence for the step's author."""
 
+    async def secret(self, name: str) -> str:
+        """The value of a linked secret. Raises RequestError with a sentence for the step's author."""
+
     def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:
@@ -214,6 +217,8 @@ class Attempt:
             self._on_imports([str(name) for name in message["modules"]])
         elif kind == "artifact":
             await self._store(message, sink)
+        elif kind == "secret":
+            await self._tell(message, sink)
         elif kind == "query":
             await self._query(message, sink)
         elif kind == "read":
@@ -260,6 +265,13 @@ class Attempt:
         except RequestError as error:
             answer = {"error": str(error)}
         await self._pipe.send(frames.pack(frames.BYTES, b""), frames.pack_json(answer))
+
+    async def _tell(self, message: dict[str, Any], sink: Sink) -> None:
+        try:
+            reply = {"value": await sink.secret(str(message["name"]))}
+        except RequestError as error:
+            reply = {"error": str(error)}
+        await self._pipe.send(frames.pack_json(reply))
 
     async def _query(self, message: dict[str, Any], sink: Sink) -> None:
         rows = sink.query(

@@ -50,6 +50,12 @@ class Heard:
             self.at = time.monotonic()
             yield chunk
 
+    async def secret(self, name: str) -> str:
+        """The value of a linked secret."""
+        value = await self._sink.secret(name)
+        self.at = time.monotonic()
+        return value
+
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:

@@ -40,3 +40,5 @@ class Program:
     requirements: Requirements = Requirements()
     data_sources: Mapping[str, str] = field(default_factory=dict)
     """The ids of the linked data sources by the names the step uses."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the linked secrets by the names the step asks for."""

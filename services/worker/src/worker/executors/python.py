@@ -18,6 +18,7 @@ def read(version: component_pb2.Version) -> Program:
         code=config.code_content,
         requirements=requirements(config.code_content, config.requirements),
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )
 
 

@@ -12,4 +12,5 @@ def read(version: component_pb2.Version) -> Program:
         kind="deno",
         code=version.typescript_script.code_content,
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )

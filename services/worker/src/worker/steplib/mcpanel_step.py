@@ -6,6 +6,7 @@ step.preview({"rows": 3})                            a JSON value shown while th
 step.artifact("report.md", b"# Report")              stores bytes, or the file at a path
 step.read_artifact(stored)                           the bytes of a file that a step of the run has stored
 step.datasource("sample").query("SELECT 1 AS one")   rows as dicts, from a linked data source
+step.secret("signing-key")                           the value of a linked secret
 step.context.run_id                                  also step_id, attempt, epoch, idempotency_key
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # each module imported here costs every step memory
 
 __all__ = [
     "DataSourceError",
+    "SecretError",
     "StepError",
     "artifact",
     "context",
@@ -34,6 +36,7 @@ __all__ = [
     "preview",
     "progress",
     "read_artifact",
+    "secret",
 ]
 
 _CHUNK = 256 * 1024
@@ -47,6 +50,10 @@ class StepError(Exception):
 
 class DataSourceError(StepError):
     """A query failed, or the data source is not linked to this component version."""
+
+
+class SecretError(StepError):
+    """A secret cannot be read, or is not linked to this component version."""
 
 
 class _Connection:
@@ -195,6 +202,18 @@ def _output(payload: bytes, items: "dict[str, int]", kinds: "dict[str, str]") ->
 def datasource(name: str) -> "DataSource":
     """The data source with this name. Only those linked to the component version can be queried."""
     return DataSource(name)
+
+
+def secret(name: str) -> str:
+    """The value of the secret with this name. Only those linked to the component version can be asked for.
+
+    From then on it is masked in what the step prints, logs and previews; in outputs and artifacts it is not.
+    Raises SecretError.
+    """
+    with _exclusive():
+        _send({"t": "secret", "name": str(name)})
+        _, reply = _receive()
+    return str(_answer(reply, SecretError)["value"])
 
 
 class DataSource:

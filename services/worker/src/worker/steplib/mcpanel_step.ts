@@ -7,6 +7,7 @@
  *     await step.artifact("report.md", "# Report");               stores bytes or text; {path: "…"} for a file
  *     await step.readArtifact(stored);                            the bytes of a file that a step of the run has stored
  *     await step.datasource("sample").query("SELECT 1 AS one");   rows as objects, from a linked data source
+ *     await step.secret("signing-key");                           the value of a linked secret
  *     step.context.runId                                          also stepId, attempt, epoch, idempotencyKey
  */
 
@@ -44,6 +45,11 @@ export class StepError extends Error {
 /** A query failed, or the data source is not linked to this component version. */
 export class DataSourceError extends StepError {
   override name = "DataSourceError";
+}
+
+/** A secret cannot be read, or is not linked to this component version. */
+export class SecretError extends StepError {
+  override name = "SecretError";
 }
 
 interface Connection {
@@ -164,6 +170,18 @@ export async function readArtifact(artifact: string | { artifact_id: string }): 
 /** The data source with this name. Only those linked to the component version can be queried. */
 export function datasource(name: string): DataSource {
   return new DataSource(name);
+}
+
+/**
+ * The value of the secret with this name. Only those linked to the component version can be asked for. From then on it is
+ * masked in what the step prints, logs and previews; in outputs and artifacts it is not. Throws SecretError.
+ */
+export async function secret(name: string): Promise<string> {
+  const link = connection();
+  return await link.exclusive(async () => {
+    link.sendJson({ t: "secret", name });
+    return String(answer((await link.receive()).json!, SecretError).value);
+  });
 }
 
 /** A linked data source. */
