@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,10 +44,12 @@ _FILES = {
     "UTILITY": "expression",
 }
 """The config's field that a component's `file` fills, by its type."""
+_SECRETS = "/api/v1/secrets"
 _KEYS = {
     "description",
     "tables",
     "data_sources",
+    "secrets",
     "components",
     "workflows",
     "workflow",
@@ -73,6 +76,8 @@ class Example:
     inputs: Json = field(default_factory=dict)
     tables: list[Json] = field(default_factory=list)
     data_sources: list[Json] = field(default_factory=list)
+    secrets: list[Json] = field(default_factory=list)
+    """Secrets that the steps ask for; each is given a value at random."""
     components: list[Json] = field(default_factory=list)
     workflows: list[str] = field(default_factory=list)
     """Documents of workflows that run as its steps."""
@@ -131,7 +136,7 @@ def load(name: str, root: Path = FOLDER) -> Example:
 
 
 def register(example: Example, edge: Edge, postgres: Postgres, say: Callable[[str, str], None]) -> None:
-    """Load the tables and register data sources, components and the workflow, in this order.
+    """Load the tables and register data sources, secrets, components and the workflow, in this order.
 
     `say` receives each thing's name and what became of it.
     """
@@ -140,6 +145,8 @@ def register(example: Example, edge: Edge, postgres: Postgres, say: Callable[[st
         say(f"table {table['name']}", loaded)
     for source in example.data_sources:
         say(f"data source {source['name']}", _data_source(edge, postgres, source))
+    for secret in example.secrets:
+        say(f"secret {secret['name']}", _secret(edge, secret))
     for component in example.components:
         say(f"component {component['name']}", _component(edge, example.folder, component))
     for document in (*example.workflows, example.workflow):
@@ -202,6 +209,16 @@ def _data_source(edge: Edge, postgres: Postgres, source: Json) -> str:
     return "updated"
 
 
+def _secret(edge: Edge, secret: Json) -> str:
+    """Create the secret if it is missing, with a value that nobody has seen."""
+    if edge.find(f"{_SECRETS}/{secret['name']}") is not None:
+        return "unchanged"
+    value = secrets.token_urlsafe(32)
+    wanted = {"name": secret["name"], "description": secret.get("description", ""), "secretValue": value}
+    edge.call("POST", _SECRETS, {"secret": wanted})
+    return "created"
+
+
 def _component(edge: Edge, folder: Path, component: Json) -> str:
     """Create the definition if it is missing, and a version if the newest is not this one."""
     name, kind = component["name"], component["type"]
@@ -219,7 +236,8 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
         if key in component:
             wanted[theirs] = component[key]
     sources = component.get("data_sources", [])
-    linked = {"dataSourceIds": sources} if sources else {}
+    asked = [edge.call("GET", f"{_SECRETS}/{one}")["secret"]["id"] for one in component.get("secrets", [])]
+    linked = {key: ids for key, ids in (("dataSourceIds", sources), ("secretIds", asked)) if ids}
 
     path = "/api/v1/mcp-definitions"
     if edge.find(f"{path}/{name}") is None:
@@ -231,7 +249,8 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
     for one in versions[:1]:
         full = edge.call("GET", f"/api/v1/mcp-versions/{one['id']}")["version"]
         links = [link["name"] for link in full.get("dataSources", [])]
-        if includes(full, wanted) and sorted(links) == sorted(sources):
+        same = sorted(links) == sorted(sources) and sorted(full.get("secretIds", [])) == sorted(asked)
+        if same and includes(full, wanted):
             return f"{full['version']}, unchanged"
     number = next_patch([one["version"] for one in versions])
     edge.call("POST", f"{path}/{name}/versions", {"version": {"version": number, **wanted, **linked}})
