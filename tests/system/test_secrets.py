@@ -38,6 +38,17 @@ def main():
     print(open('/proc/self/environ').read())
     print(open('/proc/1/environ').read())
 """
+_TELLS = """
+import base64, urllib.parse
+import mcpanel_step as step
+def main():
+    key = step.secret("NAME")
+    print(key, base64.b64encode(b"user:" + key.encode()).decode(), key.encode().hex())
+    step.log.warning(urllib.parse.quote_plus(key), key=key)
+    step.progress(0.5, key)
+    step.preview({key: [key]})
+    raise ValueError(key)
+"""
 
 
 class Asker:
@@ -224,7 +235,7 @@ async def test_secrets_stay_where_they_were_put(stack: Stack, admin: Console, ca
     async with stack.http(key="") as http:
         ask = Asker(stack, http, canaries)
         names = await _prepare(ask)
-        run = await _run(admin)
+        run = await _run(admin, names["named_secret"])
 
         for planting in (one for several in PLANTINGS.values() for one in several):
             await _plant(ask, planting, names)
@@ -346,12 +357,20 @@ async def _browse(ask: Asker, who: Json) -> None:
     await ask.rest("GET", "/auth/oidc/nobody/callback", "", params=answered)
 
 
-async def _run(admin: Console) -> str:
-    """A run whose step prints all that it can see of the worker's surroundings."""
-    printing = await admin.python(_PRINTS)
-    workflow = await admin.workflow(f"name: NAME\nsteps:\n  - {{id: a, component: {printing}}}\n")
+async def _run(admin: Console, secret_id: str) -> str:
+    """A run one of whose steps prints all that it can see of the worker's surroundings, and one says a secret."""
+    name = (await admin.call("GET", f"/api/v1/secrets/{secret_id}"))["secret"]["name"]
+    printing, telling = (
+        await admin.python(_PRINTS),
+        await admin.python(_TELLS.replace("NAME", name), secretIds=[secret_id]),
+    )
+    workflow = await admin.workflow(
+        f"name: NAME\nsteps:\n  - {{id: tell, component: {telling}, on_failure: continue}}\n"
+        f"  - {{id: print, component: {printing}}}\n"
+    )
     run = await admin.start(workflow["name"])
     await admin.finish(run)
+    assert "ValueError: ***" in (await admin.steps(run))["tell"]["error"]["message"]
     return run
 
 
