@@ -13,7 +13,7 @@ from tests.support import curl
 from tests.support.stack import Stack
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("security.md", "keys.md", "audit.md")
+PAGES = ("security.md", "keys.md", "audit.md", "components.md")
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """What begins with ```sh and a word behind it is not run, such as the tests themselves."""
 _STRICT = """

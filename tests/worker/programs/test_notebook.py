@@ -121,12 +121,12 @@ async def test_cells_use_the_step_library_of_their_step(notebook: Bench) -> None
     config = cells(
         "import mcpanel_step as step\nstep.log.warning('careful', n=1)\nstep.progress(0.5, 'half')\n"
         "step.artifact('a.txt', b'hello')",
-        "outputs = [step.datasource('sample').query('SELECT 1'), step.context.step_id]",
+        "outputs = [step.datasource('sample').query('SELECT 1'), step.context.step_id, step.secret('k')]",
     )
 
     answer = await output(notebook, config)
 
-    assert answer == [[{"id": 1, "name": "one"}], "s1"]
+    assert answer == [[{"id": 1, "name": "one"}], "s1", "value-of-k"]
     assert ("log", "WARNING", "careful n=1") in notebook.sink.lines
     assert (0.5, "half") in notebook.sink.progressed
     assert notebook.sink.artifacts["a.txt"][1] == b"hello"

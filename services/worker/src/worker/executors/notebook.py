@@ -24,4 +24,5 @@ def read(version: component_pb2.Version) -> Program:
         config={"cells": cells, "ipynb": config.ipynb, "parameters": MessageToDict(config.parameters)},
         requirements=requirements("", config.requirements),
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )
