@@ -81,6 +81,12 @@ def test_owner_visibility_and_grants_decide(
     assert tuple(check(subject, level, resource, given_) for level in Level) == decisions
 
 
+def test_what_is_out_of_reach_is_what_may_not_be_viewed() -> None:
+    resources = {"open": PUBLIC, "given": PRIVATE, "hidden": PRIVATE}
+
+    assert access.unreachable(BOB, resources, {"given": grants(("user", "bob", Level.VIEW))}) == ["hidden"]
+
+
 def test_the_levels_are_the_contracts() -> None:
     assert {one.name: one.value for one in Level} == dict(policy_pb2.Resource.Level.items()[1:])
 

@@ -100,6 +100,7 @@ def test_records_hide_secrets_and_cut_long_texts() -> None:
             "apiKey": "y",
             "secret_value": "z",
             "secret_ref": "env:MCPANEL_SECRET_X",
+            "secret_names": ["mail"],
             "empty_token": "",
             "has_secret": True,
             "nested": [{"authToken": 1}],
@@ -116,6 +117,7 @@ def test_records_hide_secrets_and_cut_long_texts() -> None:
     assert found["has_secret"] is True
     assert found["password"] == found["apiKey"] == found["secret_value"] == "***"
     assert (found["secret_ref"], found["empty_token"]) == ("env:MCPANEL_SECRET_X", "")
+    assert found["secret_names"] == ["mail"]
     assert found["nested"] == [{"authToken": "***"}]
     assert len(str(found["text"])) < 8300
     assert (found["when"], found["data"], found["nul"]) == (NOW.isoformat(), "2 bytes", "ab")

@@ -1,5 +1,7 @@
 """What the suite's own services ask identity."""
 
+from typing import Any
+
 import grpc
 import jwt
 import pytest
@@ -156,7 +158,7 @@ async def test_a_run_token_reads_the_runs_data_sources_for_an_hour(world: World)
 
 
 async def test_a_run_token_may_do_only_what_it_names_things_for(world: World) -> None:
-    async def permissions(**things: list[str]) -> list[str]:
+    async def permissions(**things: Any) -> list[str]:
         request = pb.IssueRunTokenRequest(run_id=RUN, subject_id="u1", **things)
         answer = await world.stub.IssueRunToken(request, metadata=bearer(world.key("engine")))
         claims = jwt.decode(answer.token, options={"verify_signature": False})

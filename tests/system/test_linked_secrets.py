@@ -25,7 +25,7 @@ async def stored(somebody: Console) -> Json:
     return made
 
 
-async def signing(somebody: Console, secret: Json, **fields: str) -> str:
+async def signing(somebody: Console, secret: Json) -> str:
     """The name of a public workflow whose private component signs with the secret."""
     code = SIGNS.replace("NAME", secret["name"])
     component = await somebody.python(code, secretIds=[secret["name"]])

@@ -366,7 +366,7 @@ async def _run(admin: Console, secret_id: str) -> str:
     )
     workflow = await admin.workflow(
         f"name: NAME\nsteps:\n  - {{id: tell, component: {telling}, on_failure: continue}}\n"
-        f"  - {{id: print, component: {printing}}}\n"
+        f"  - {{id: print, component: {printing}, on_failure: continue}}\n"
     )
     run = await admin.start(workflow["name"])
     await admin.finish(run)
