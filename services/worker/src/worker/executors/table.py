@@ -43,4 +43,5 @@ def _program(
         config=config,
         reserves=reserves,
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )
