@@ -73,9 +73,16 @@ class Catalogue:
     async def prepare(self, workflow: str, version: int) -> Prepared:
         """The workflow (id or name) at a version, 0 for the newest.
 
-        Raises NotFound WORKFLOW_NOT_FOUND, Unavailable naming the registry, and whatever else the registry says.
+        Raises NotFound WORKFLOW_NOT_FOUND, Precondition WORKFLOW_ARCHIVED, Unavailable naming the registry, and
+        whatever else the registry says.
         """
         found = await self._current(workflow)
+        if found.status == workflow_pb2.Workflow.ARCHIVED:
+            raise Precondition(
+                "WORKFLOW_ARCHIVED",
+                f"workflow '{found.name}' is archived and starts no runs; set its status to PUBLISHED to restore it",
+                resource=("workflow", found.name),
+            )
         key = (found.id, version or found.version)
         known = self._known.get(key)
         if known is None or any(self._components.known(one) is None for one in known.version_ids):

@@ -1,4 +1,4 @@
-"""The component types by the names people use for them."""
+"""The contract's words by the names people use for them: component types, cost tiers, visibilities, statuses."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -29,33 +29,46 @@ COMPUTED: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose steps the engine computes itself, without a worker, unless their config `has_program`."""
 _DONE_BY_WORKERS: Final = ("query", "sql", "report", "chart", "table", "webhook")
 
-_BY_WORD: Final = {
-    word.lower(): name
-    for name, display in DISPLAY_NAMES.items()
-    for word in (name, display, display.replace(" ", ""))
-}
+COST_TIERS: Final = {"FREE": "Free", "LOW": "Low", "MEDIUM": "Medium", "HIGH": "High"}
+VISIBILITIES: Final = {"PUBLIC": "Public", "PRIVATE": "Private"}
+STATUSES: Final = {"DRAFT": "Draft", "PUBLISHED": "Published", "ARCHIVED": "Archived"}
+"""Where a workflow may stand."""
 
 
 def one(word: str) -> str:
     """The type that a word names, in upper or lower case. Raises ValueError naming the known ones."""
-    name = _BY_WORD.get(word.strip().lower())
+    name = by_word(DISPLAY_NAMES).get(word.strip().lower())
     if name is None:
         raise ValueError(f"expected one of {', '.join(DISPLAY_NAMES)}")
     return name
 
 
-def named(words: Iterable[str], field: str) -> tuple[str, ...]:
-    """The types that `words` name, in upper or lower case. Raises Invalid naming the known ones."""
+def by_word(known: Mapping[str, str]) -> dict[str, str]:
+    """The contract's names by all that people write for them, in lower case."""
+    return {
+        word.lower(): name
+        for name, display in known.items()
+        for word in (name, display, display.replace(" ", ""))
+    }
+
+
+def named(
+    words: Iterable[str], field: str, known: Mapping[str, str] = DISPLAY_NAMES, what: str = "component type"
+) -> tuple[str, ...]:
+    """The contract's names for `words`, in upper or lower case. Raises Invalid naming the `known` ones."""
+    names = by_word(known)
     found: list[str] = []
     unknown: list[str] = []
     for word in words:
-        name = _BY_WORD.get(word.strip().lower())
+        name = names.get(word.strip().lower())
         (found if name else unknown).append(name or word)
     if unknown:
-        known = ", ".join(f"{name} ({display})" for name, display in DISPLAY_NAMES.items())
-        text = f"no component type is called {', '.join(repr(word) for word in unknown)}; there are {known}"
+        listed = ", ".join(f"{name} ({display})" for name, display in known.items())
+        text = f"no {what} is called {', '.join(repr(word) for word in unknown)}; there are {listed}"
         raise Invalid(
-            "INVALID_FIELD", f"{field}: {text}", fields=[FieldViolation(field, text, "UNKNOWN_TYPE")]
+            "INVALID_FIELD",
+            f"{field}: {text}",
+            fields=[FieldViolation(field, text, f"UNKNOWN_{what.rsplit(maxsplit=1)[-1].upper()}")],
         )
     return tuple(found)
 

@@ -141,6 +141,22 @@ class People:
             return None
         return Subject(id_, frozenset(found.roles), reaches_all=bool({_ALL, "*"} & set(found.permissions)))
 
+    async def user(self, named: str) -> str:
+        """The id of the active user with this id or e-mail address.
+
+        Raises NotFound PRINCIPAL_NOT_FOUND, and Unavailable naming identity when it does not answer.
+        """
+        request = identity_pb2.GetPrincipalRequest(principal_id=named)
+        with use(None):
+            found = (await self._stub.GetPrincipal(request, timeout=_SECONDS)).principal
+        if found.kind != identity_pb2.Principal.USER:
+            raise NotFound(
+                "PRINCIPAL_NOT_FOUND",
+                f"{named!r} is a service account; give a user's id or e-mail address",
+                resource=("principal", named),
+            )
+        return str(found.id)
+
     async def strangers(self, content: Content) -> dict[str, tuple[str, str]]:
         """The approvers of the steps who cannot decide, by name: why not, and what to write instead.
 

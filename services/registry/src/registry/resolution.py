@@ -31,6 +31,7 @@ class Candidate:
     version: str
     deprecated: bool = False
     deprecation_message: str = ""
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def parse(text: str) -> Reference:
 
 
 def resolve(reference: Reference, component: Component) -> Candidate:
-    """The newest version that matches and is not deprecated; a prerelease only when asked for exactly.
+    """The newest version that matches and is not deprecated; a prerelease or a draft only when asked for exactly.
 
     Raises UnresolvedError naming what is available.
     """
@@ -92,7 +93,7 @@ def resolve(reference: Reference, component: Component) -> Candidate:
     for one in component.versions:
         version = semver.parse(one.version)
         matches = (version.major, version.minor)[: len(reference.prefix)] == reference.prefix
-        if one.deprecated or version.prerelease or not matches:
+        if one.deprecated or one.draft or version.prerelease or not matches:
             continue
         if best is None or version >= best[0]:
             best = (version, one)
@@ -106,9 +107,12 @@ def resolve(reference: Reference, component: Component) -> Candidate:
 
 def available(component: Component, name: str) -> str:
     """A sentence that lists the versions one may write, newest first."""
-    usable = [one.version for one in component.versions if not one.deprecated]
+    usable = [one.version for one in component.versions if not one.deprecated and not one.draft]
     if not usable:
-        return f"create a version of {name} first"
+        drafts = [one.version for one in component.versions if one.draft]
+        return (
+            f"publish {name}@{drafts[-1]}, or write it out" if drafts else f"create a version of {name} first"
+        )
     usable.sort(key=semver.parse, reverse=True)
     more = f" and {len(usable) - _SHOWN} more" if len(usable) > _SHOWN else ""
     return f"available: {', '.join(f'{name}@{version}' for version in usable[:_SHOWN])}{more}"

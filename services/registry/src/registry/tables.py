@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ARRAY,
     JSON,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from chassis import access
@@ -50,6 +52,11 @@ def _document(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, JSON(none_as_null=True), nullable=nullable)
 
 
+def _searched(name: str) -> Index:
+    """Serves `LIKE '%word%'` on the column `search`, by the function `trigrams` that the migrations make."""
+    return Index(f"ix_{name}_trigrams", text("trigrams(search)"), postgresql_using="gin")
+
+
 definitions: Final = Table(
     "definitions",
     metadata,
@@ -69,10 +76,26 @@ definitions: Final = Table(
     _time("created_at"),
     _time("updated_at"),
     _text("search"),
+    Column("star_count", Integer, nullable=False, server_default="0"),
+    Column("deprecated", Boolean, nullable=False, server_default="false"),
     UniqueConstraint("name", name="uq_definitions_name"),
     Index("ix_definitions_created_at_id", "created_at", "id"),
+    Index("ix_definitions_updated_at_id", "updated_at", "id"),
+    Index("ix_definitions_star_count_id", "star_count", "id"),
+    _searched("definitions"),
     Index("ix_definitions_owner_id_created_at_id", "owner_id", "created_at", "id"),
 )
+
+stars: Final = Table(
+    "stars",
+    metadata,
+    _sorted("subject_id"),
+    _sorted("definition_id", ForeignKey("definitions.id", ondelete="CASCADE")),
+    _time("created_at"),
+    PrimaryKeyConstraint("subject_id", "definition_id", name="pk_stars"),
+    Index("ix_stars_definition_id", "definition_id"),
+)
+"""Who has starred what."""
 
 versions: Final = Table(
     "versions",
@@ -95,6 +118,7 @@ versions: Final = Table(
     _text("deprecation_message"),
     _text("effect", server_default=""),
     _document("package", nullable=True),
+    Column("draft", Boolean, nullable=False, server_default="false"),
     UniqueConstraint("definition_id", "version", name="uq_versions_definition_id_version"),
     Index("ix_versions_definition_id_created_at_id", "definition_id", "created_at", "id"),
 )
@@ -124,8 +148,11 @@ workflows: Final = Table(
     _time("created_at"),
     _time("updated_at"),
     _text("search"),
+    _text("status", server_default="PUBLISHED"),
     UniqueConstraint("name", name="uq_workflows_name"),
     Index("ix_workflows_created_at_id", "created_at", "id"),
+    Index("ix_workflows_updated_at_id", "updated_at", "id"),
+    _searched("workflows"),
     Index("ix_workflows_owner_id_created_at_id", "owner_id", "created_at", "id"),
 )
 

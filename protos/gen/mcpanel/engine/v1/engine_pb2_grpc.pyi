@@ -39,7 +39,7 @@ class EngineServiceStub:
     """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
     refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
     pool, or with other labels or less to spare, is waited for.
-    Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+    Errors: WORKFLOW_NOT_FOUND, WORKFLOW_ARCHIVED, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
     CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]
@@ -184,7 +184,7 @@ class EngineServiceAsyncStub(EngineServiceStub):
     """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
     refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
     pool, or with other labels or less to spare, is waited for.
-    Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+    Errors: WORKFLOW_NOT_FOUND, WORKFLOW_ARCHIVED, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
     CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetRunRequest, _engine_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -332,7 +332,7 @@ class EngineServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts a run of a workflow. When it returns OK the run is durable. A component type that no connected worker offers is
         refused, unless the run is to start later or the step has a `waiting_timeout`; a worker of the type, but of another
         pool, or with other labels or less to spare, is waited for.
-        Errors: WORKFLOW_NOT_FOUND, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
+        Errors: WORKFLOW_NOT_FOUND, WORKFLOW_ARCHIVED, RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, REQUEST_ID_REUSED, RUN_EXISTS,
         CONCURRENCY_LIMIT, RUN_QUOTA_EXCEEDED, PARTS_NOT_SHARED; NOT_GRANTED and PERMISSION_MISSING for `cancel_existing`.
         """
 

@@ -45,6 +45,8 @@ class Error(_message.Message):
         WORKFLOW_INVALID: _ClassVar[Error.Reason]
         WORKFLOW_IN_USE: _ClassVar[Error.Reason]
         NOT_GRANTED: _ClassVar[Error.Reason]
+        VERSION_IS_DRAFT: _ClassVar[Error.Reason]
+        WORKFLOW_ARCHIVED: _ClassVar[Error.Reason]
         TEMPLATE_NOT_FOUND: _ClassVar[Error.Reason]
         SHARE_NOT_FOUND: _ClassVar[Error.Reason]
         TOO_MANY_SHARES: _ClassVar[Error.Reason]
@@ -160,6 +162,8 @@ class Error(_message.Message):
     WORKFLOW_INVALID: Error.Reason
     WORKFLOW_IN_USE: Error.Reason
     NOT_GRANTED: Error.Reason
+    VERSION_IS_DRAFT: Error.Reason
+    WORKFLOW_ARCHIVED: Error.Reason
     TEMPLATE_NOT_FOUND: Error.Reason
     SHARE_NOT_FOUND: Error.Reason
     TOO_MANY_SHARES: Error.Reason

@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Definition(_message.Message):
-    __slots__ = ("id", "name", "display_name", "description", "type", "owner_id", "visibility", "tags", "compliance", "cost_tier", "icon", "etag", "created_at", "updated_at", "latest_version")
+    __slots__ = ("id", "name", "display_name", "description", "type", "owner_id", "visibility", "tags", "compliance", "cost_tier", "icon", "etag", "created_at", "updated_at", "latest_version", "star_count", "starred", "deprecated")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[Definition.Type]
@@ -74,6 +74,9 @@ class Definition(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     LATEST_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STAR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STARRED_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATED_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     display_name: str
@@ -89,10 +92,23 @@ class Definition(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
     latest_version: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., owner_id: _Optional[str] = ..., visibility: _Optional[_Union[Definition.Visibility, str]] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Union[Definition.CostTier, str]] = ..., icon: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest_version: _Optional[str] = ...) -> None: ...
+    star_count: int
+    starred: bool
+    deprecated: bool
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., owner_id: _Optional[str] = ..., visibility: _Optional[_Union[Definition.Visibility, str]] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Union[Definition.CostTier, str]] = ..., icon: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest_version: _Optional[str] = ..., star_count: _Optional[int] = ..., starred: _Optional[bool] = ..., deprecated: _Optional[bool] = ...) -> None: ...
 
 class Version(_message.Message):
-    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest", "effect", "secret_ids", "secrets")
+    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest", "effect", "secret_ids", "secrets", "status", "draft")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[Version.Status]
+        DRAFT: _ClassVar[Version.Status]
+        PUBLISHED: _ClassVar[Version.Status]
+        DEPRECATED: _ClassVar[Version.Status]
+    STATUS_UNSPECIFIED: Version.Status
+    DRAFT: Version.Status
+    PUBLISHED: Version.Status
+    DEPRECATED: Version.Status
     ID_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +138,8 @@ class Version(_message.Message):
     EFFECT_FIELD_NUMBER: _ClassVar[int]
     SECRET_IDS_FIELD_NUMBER: _ClassVar[int]
     SECRETS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_FIELD_NUMBER: _ClassVar[int]
     id: str
     definition_id: str
     definition_name: str
@@ -151,7 +169,9 @@ class Version(_message.Message):
     effect: str
     secret_ids: _containers.RepeatedScalarFieldContainer[str]
     secrets: _containers.RepeatedCompositeFieldContainer[SecretLink]
-    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ..., effect: _Optional[str] = ..., secret_ids: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Iterable[_Union[SecretLink, _Mapping]]] = ...) -> None: ...
+    status: Version.Status
+    draft: bool
+    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ..., effect: _Optional[str] = ..., secret_ids: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Iterable[_Union[SecretLink, _Mapping]]] = ..., status: _Optional[_Union[Version.Status, str]] = ..., draft: _Optional[bool] = ...) -> None: ...
 
 class DataSourceLink(_message.Message):
     __slots__ = ("id", "name")

@@ -58,20 +58,34 @@ class GetDefinitionResponse(_message.Message):
     def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
 
 class ListDefinitionsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "filter", "type", "query", "order_by")
+    __slots__ = ("page_size", "page_token", "filter", "type", "query", "order_by", "tags", "compliance", "cost_tier", "visibility", "starred", "owner", "include_deprecated")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    COMPLIANCE_FIELD_NUMBER: _ClassVar[int]
+    COST_TIER_FIELD_NUMBER: _ClassVar[int]
+    VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    STARRED_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_DEPRECATED_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     filter: str
     type: _containers.RepeatedScalarFieldContainer[str]
     query: str
     order_by: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., type: _Optional[_Iterable[str]] = ..., query: _Optional[str] = ..., order_by: _Optional[str] = ...) -> None: ...
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    compliance: _containers.RepeatedScalarFieldContainer[str]
+    cost_tier: _containers.RepeatedScalarFieldContainer[str]
+    visibility: str
+    starred: bool
+    owner: str
+    include_deprecated: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., type: _Optional[_Iterable[str]] = ..., query: _Optional[str] = ..., order_by: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Iterable[str]] = ..., visibility: _Optional[str] = ..., starred: _Optional[bool] = ..., owner: _Optional[str] = ..., include_deprecated: _Optional[bool] = ...) -> None: ...
 
 class ListDefinitionsResponse(_message.Message):
     __slots__ = ("definitions", "next_page_token")
@@ -114,6 +128,52 @@ class DeleteDefinitionRequest(_message.Message):
 class DeleteDefinitionResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StarDefinitionRequest(_message.Message):
+    __slots__ = ("definition_id", "request_id")
+    DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    definition_id: str
+    request_id: str
+    def __init__(self, definition_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class StarDefinitionResponse(_message.Message):
+    __slots__ = ("definition",)
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    definition: _component_pb2.Definition
+    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
+
+class UnstarDefinitionRequest(_message.Message):
+    __slots__ = ("definition_id", "request_id")
+    DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    definition_id: str
+    request_id: str
+    def __init__(self, definition_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class UnstarDefinitionResponse(_message.Message):
+    __slots__ = ("definition",)
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    definition: _component_pb2.Definition
+    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
+
+class TransferDefinitionRequest(_message.Message):
+    __slots__ = ("definition_id", "new_owner", "etag", "request_id")
+    DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
+    NEW_OWNER_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    definition_id: str
+    new_owner: str
+    etag: str
+    request_id: str
+    def __init__(self, definition_id: _Optional[str] = ..., new_owner: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class TransferDefinitionResponse(_message.Message):
+    __slots__ = ("definition",)
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    definition: _component_pb2.Definition
+    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
 
 class CreateVersionRequest(_message.Message):
     __slots__ = ("definition_id", "version", "request_id", "validate_only")
@@ -181,6 +241,34 @@ class DeprecateVersionResponse(_message.Message):
     version: _component_pb2.Version
     def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
 
+class UndeprecateVersionRequest(_message.Message):
+    __slots__ = ("version_id", "request_id")
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    version_id: str
+    request_id: str
+    def __init__(self, version_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class UndeprecateVersionResponse(_message.Message):
+    __slots__ = ("version",)
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    version: _component_pb2.Version
+    def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
+
+class PublishVersionRequest(_message.Message):
+    __slots__ = ("version_id", "request_id")
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    version_id: str
+    request_id: str
+    def __init__(self, version_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PublishVersionResponse(_message.Message):
+    __slots__ = ("version",)
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    version: _component_pb2.Version
+    def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
+
 class ListComponentTypesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -224,18 +312,26 @@ class GetWorkflowResponse(_message.Message):
     def __init__(self, workflow: _Optional[_Union[_workflow_pb2.Workflow, _Mapping]] = ...) -> None: ...
 
 class ListWorkflowsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "filter", "query", "order_by")
+    __slots__ = ("page_size", "page_token", "filter", "query", "order_by", "tags", "status", "owner", "visibility")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     filter: str
     query: str
     order_by: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., query: _Optional[str] = ..., order_by: _Optional[str] = ...) -> None: ...
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    status: _containers.RepeatedScalarFieldContainer[str]
+    owner: str
+    visibility: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., query: _Optional[str] = ..., order_by: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., status: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., visibility: _Optional[str] = ...) -> None: ...
 
 class ListWorkflowsResponse(_message.Message):
     __slots__ = ("workflows", "next_page_token")
@@ -280,6 +376,24 @@ class DeleteWorkflowRequest(_message.Message):
 class DeleteWorkflowResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class TransferWorkflowRequest(_message.Message):
+    __slots__ = ("workflow_id", "new_owner", "etag", "request_id")
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    NEW_OWNER_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    workflow_id: str
+    new_owner: str
+    etag: str
+    request_id: str
+    def __init__(self, workflow_id: _Optional[str] = ..., new_owner: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class TransferWorkflowResponse(_message.Message):
+    __slots__ = ("workflow",)
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    workflow: _workflow_pb2.Workflow
+    def __init__(self, workflow: _Optional[_Union[_workflow_pb2.Workflow, _Mapping]] = ...) -> None: ...
 
 class ValidateWorkflowRequest(_message.Message):
     __slots__ = ("workflow", "source")

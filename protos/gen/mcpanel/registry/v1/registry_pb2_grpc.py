@@ -60,6 +60,21 @@ class RegistryServiceStub:
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteDefinitionRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteDefinitionResponse.FromString,
                 _registered_method=True)
+        self.StarDefinition = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/StarDefinition',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.StarDefinitionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.StarDefinitionResponse.FromString,
+                _registered_method=True)
+        self.UnstarDefinition = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/UnstarDefinition',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UnstarDefinitionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UnstarDefinitionResponse.FromString,
+                _registered_method=True)
+        self.TransferDefinition = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/TransferDefinition',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferDefinitionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferDefinitionResponse.FromString,
+                _registered_method=True)
         self.CreateVersion = channel.unary_unary(
                 '/mcpanel.registry.v1.RegistryService/CreateVersion',
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CreateVersionRequest.SerializeToString,
@@ -79,6 +94,16 @@ class RegistryServiceStub:
                 '/mcpanel.registry.v1.RegistryService/DeprecateVersion',
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeprecateVersionRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeprecateVersionResponse.FromString,
+                _registered_method=True)
+        self.UndeprecateVersion = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/UndeprecateVersion',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UndeprecateVersionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UndeprecateVersionResponse.FromString,
+                _registered_method=True)
+        self.PublishVersion = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/PublishVersion',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.PublishVersionRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.PublishVersionResponse.FromString,
                 _registered_method=True)
         self.ListComponentTypes = channel.unary_unary(
                 '/mcpanel.registry.v1.RegistryService/ListComponentTypes',
@@ -109,6 +134,11 @@ class RegistryServiceStub:
                 '/mcpanel.registry.v1.RegistryService/DeleteWorkflow',
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteWorkflowRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteWorkflowResponse.FromString,
+                _registered_method=True)
+        self.TransferWorkflow = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/TransferWorkflow',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferWorkflowRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferWorkflowResponse.FromString,
                 _registered_method=True)
         self.ValidateWorkflow = channel.unary_unary(
                 '/mcpanel.registry.v1.RegistryService/ValidateWorkflow',
@@ -195,6 +225,30 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StarDefinition(self, request, context):
+        """Stars a definition for the caller, who finds it again by that. Succeeds when it is starred already.
+        Errors: DEFINITION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnstarDefinition(self, request, context):
+        """Takes the caller's star back. Succeeds when there is none. Errors: DEFINITION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferDefinition(self, request, context):
+        """Gives a definition to another user; takes being its owner, or an administrator. The owner before sees it on only where it
+        is PUBLIC or shared with them. Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER,
+        PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateVersion(self, request, context):
         """Creates an immutable version of a definition.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
@@ -220,7 +274,22 @@ class RegistryServiceServicer:
 
     def DeprecateVersion(self, request, context):
         """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
+        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED, VERSION_IS_DRAFT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeprecateVersion(self, request, context):
+        """Takes a version's deprecation back. Succeeds when it is not deprecated. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishVersion(self, request, context):
+        """Publishes a version that is a DRAFT, once and for all. Succeeds when it is published already.
+        Errors: VERSION_NOT_FOUND, NOT_GRANTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,6 +336,15 @@ class RegistryServiceServicer:
     def DeleteWorkflow(self, request, context):
         """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
         it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferWorkflow(self, request, context):
+        """Gives a workflow to another user; takes being its owner, or an administrator. The owner before sees it on only where it is
+        PUBLIC or shared with them. What it runs is lent by the new owner from then on, or by the author of the version.
+        Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER, PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -361,6 +439,21 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteDefinitionRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteDefinitionResponse.SerializeToString,
             ),
+            'StarDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.StarDefinition,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.StarDefinitionRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.StarDefinitionResponse.SerializeToString,
+            ),
+            'UnstarDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnstarDefinition,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UnstarDefinitionRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UnstarDefinitionResponse.SerializeToString,
+            ),
+            'TransferDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferDefinition,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferDefinitionRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferDefinitionResponse.SerializeToString,
+            ),
             'CreateVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateVersion,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CreateVersionRequest.FromString,
@@ -380,6 +473,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeprecateVersion,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeprecateVersionRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeprecateVersionResponse.SerializeToString,
+            ),
+            'UndeprecateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeprecateVersion,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UndeprecateVersionRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.UndeprecateVersionResponse.SerializeToString,
+            ),
+            'PublishVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishVersion,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.PublishVersionRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.PublishVersionResponse.SerializeToString,
             ),
             'ListComponentTypes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListComponentTypes,
@@ -410,6 +513,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeleteWorkflow,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteWorkflowRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteWorkflowResponse.SerializeToString,
+            ),
+            'TransferWorkflow': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferWorkflow,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferWorkflowRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferWorkflowResponse.SerializeToString,
             ),
             'ValidateWorkflow': grpc.unary_unary_rpc_method_handler(
                     servicer.ValidateWorkflow,
@@ -599,6 +707,87 @@ class RegistryService:
             _registered_method=True)
 
     @staticmethod
+    def StarDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/StarDefinition',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.StarDefinitionRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.StarDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnstarDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/UnstarDefinition',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.UnstarDefinitionRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.UnstarDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/TransferDefinition',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferDefinitionRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateVersion(request,
             target,
             options=(),
@@ -696,6 +885,60 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/DeprecateVersion',
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeprecateVersionRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeprecateVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeprecateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/UndeprecateVersion',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.UndeprecateVersionRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.UndeprecateVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/PublishVersion',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.PublishVersionRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.PublishVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -858,6 +1101,33 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/DeleteWorkflow',
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteWorkflowRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.DeleteWorkflowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferWorkflow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/TransferWorkflow',
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferWorkflowRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_registry__pb2.TransferWorkflowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,17 @@ class RegistryServiceStub:
     """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
+    StarDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.StarDefinitionRequest, _registry_pb2.StarDefinitionResponse]
+    """Stars a definition for the caller, who finds it again by that. Succeeds when it is starred already.
+    Errors: DEFINITION_NOT_FOUND.
+    """
+    UnstarDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UnstarDefinitionRequest, _registry_pb2.UnstarDefinitionResponse]
+    """Takes the caller's star back. Succeeds when there is none. Errors: DEFINITION_NOT_FOUND."""
+    TransferDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.TransferDefinitionRequest, _registry_pb2.TransferDefinitionResponse]
+    """Gives a definition to another user; takes being its owner, or an administrator. The owner before sees it on only where it
+    is PUBLIC or shared with them. Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER,
+    PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
+    """
     CreateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]
     """Creates an immutable version of a definition.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
@@ -61,7 +72,13 @@ class RegistryServiceStub:
     """Lists the versions of a definition, newest first. Errors: DEFINITION_NOT_FOUND."""
     DeprecateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeprecateVersionRequest, _registry_pb2.DeprecateVersionResponse]
     """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
+    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED, VERSION_IS_DRAFT.
+    """
+    UndeprecateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UndeprecateVersionRequest, _registry_pb2.UndeprecateVersionResponse]
+    """Takes a version's deprecation back. Succeeds when it is not deprecated. Errors: VERSION_NOT_FOUND, NOT_GRANTED."""
+    PublishVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.PublishVersionRequest, _registry_pb2.PublishVersionResponse]
+    """Publishes a version that is a DRAFT, once and for all. Succeeds when it is published already.
+    Errors: VERSION_NOT_FOUND, NOT_GRANTED.
     """
     ListComponentTypes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListComponentTypesRequest, _registry_pb2.ListComponentTypesResponse]
     """Lists the component types with what a form needs: the config's JSON Schema and an example."""
@@ -81,6 +98,11 @@ class RegistryServiceStub:
     DeleteWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteWorkflowRequest, _registry_pb2.DeleteWorkflowResponse]
     """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
     it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
+    """
+    TransferWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.TransferWorkflowRequest, _registry_pb2.TransferWorkflowResponse]
+    """Gives a workflow to another user; takes being its owner, or an administrator. The owner before sees it on only where it is
+    PUBLIC or shared with them. What it runs is lent by the new owner from then on, or by the author of the version.
+    Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER, PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
     """
     ValidateWorkflow: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ValidateWorkflowRequest, _registry_pb2.ValidateWorkflowResponse]
     """Checks a workflow and returns every problem found; changes nothing."""
@@ -129,6 +151,17 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
+    StarDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.StarDefinitionRequest, _registry_pb2.StarDefinitionResponse]  # type: ignore[assignment]
+    """Stars a definition for the caller, who finds it again by that. Succeeds when it is starred already.
+    Errors: DEFINITION_NOT_FOUND.
+    """
+    UnstarDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.UnstarDefinitionRequest, _registry_pb2.UnstarDefinitionResponse]  # type: ignore[assignment]
+    """Takes the caller's star back. Succeeds when there is none. Errors: DEFINITION_NOT_FOUND."""
+    TransferDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.TransferDefinitionRequest, _registry_pb2.TransferDefinitionResponse]  # type: ignore[assignment]
+    """Gives a definition to another user; takes being its owner, or an administrator. The owner before sees it on only where it
+    is PUBLIC or shared with them. Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER,
+    PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
+    """
     CreateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]  # type: ignore[assignment]
     """Creates an immutable version of a definition.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
@@ -140,7 +173,13 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists the versions of a definition, newest first. Errors: DEFINITION_NOT_FOUND."""
     DeprecateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeprecateVersionRequest, _registry_pb2.DeprecateVersionResponse]  # type: ignore[assignment]
     """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
+    Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED, VERSION_IS_DRAFT.
+    """
+    UndeprecateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.UndeprecateVersionRequest, _registry_pb2.UndeprecateVersionResponse]  # type: ignore[assignment]
+    """Takes a version's deprecation back. Succeeds when it is not deprecated. Errors: VERSION_NOT_FOUND, NOT_GRANTED."""
+    PublishVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.PublishVersionRequest, _registry_pb2.PublishVersionResponse]  # type: ignore[assignment]
+    """Publishes a version that is a DRAFT, once and for all. Succeeds when it is published already.
+    Errors: VERSION_NOT_FOUND, NOT_GRANTED.
     """
     ListComponentTypes: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListComponentTypesRequest, _registry_pb2.ListComponentTypesResponse]  # type: ignore[assignment]
     """Lists the component types with what a form needs: the config's JSON Schema and an example."""
@@ -160,6 +199,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     DeleteWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteWorkflowRequest, _registry_pb2.DeleteWorkflowResponse]  # type: ignore[assignment]
     """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
     it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
+    """
+    TransferWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.TransferWorkflowRequest, _registry_pb2.TransferWorkflowResponse]  # type: ignore[assignment]
+    """Gives a workflow to another user; takes being its owner, or an administrator. The owner before sees it on only where it is
+    PUBLIC or shared with them. What it runs is lent by the new owner from then on, or by the author of the version.
+    Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER, PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
     """
     ValidateWorkflow: _aio.UnaryUnaryMultiCallable[_registry_pb2.ValidateWorkflowRequest, _registry_pb2.ValidateWorkflowResponse]  # type: ignore[assignment]
     """Checks a workflow and returns every problem found; changes nothing."""
@@ -237,6 +281,35 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def StarDefinition(
+        self,
+        request: _registry_pb2.StarDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.StarDefinitionResponse, _abc.Awaitable[_registry_pb2.StarDefinitionResponse]]:
+        """Stars a definition for the caller, who finds it again by that. Succeeds when it is starred already.
+        Errors: DEFINITION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UnstarDefinition(
+        self,
+        request: _registry_pb2.UnstarDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.UnstarDefinitionResponse, _abc.Awaitable[_registry_pb2.UnstarDefinitionResponse]]:
+        """Takes the caller's star back. Succeeds when there is none. Errors: DEFINITION_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def TransferDefinition(
+        self,
+        request: _registry_pb2.TransferDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.TransferDefinitionResponse, _abc.Awaitable[_registry_pb2.TransferDefinitionResponse]]:
+        """Gives a definition to another user; takes being its owner, or an administrator. The owner before sees it on only where it
+        is PUBLIC or shared with them. Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER,
+        PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
     def CreateVersion(
         self,
         request: _registry_pb2.CreateVersionRequest,
@@ -270,7 +343,25 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeprecateVersionResponse, _abc.Awaitable[_registry_pb2.DeprecateVersionResponse]]:
         """Marks a version as deprecated: workflows that pinned it keep running, new ones no longer resolve to it.
-        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED.
+        Succeeds when it is deprecated already. Errors: VERSION_NOT_FOUND, NOT_GRANTED, VERSION_IS_DRAFT.
+        """
+
+    @_abc_1.abstractmethod
+    def UndeprecateVersion(
+        self,
+        request: _registry_pb2.UndeprecateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.UndeprecateVersionResponse, _abc.Awaitable[_registry_pb2.UndeprecateVersionResponse]]:
+        """Takes a version's deprecation back. Succeeds when it is not deprecated. Errors: VERSION_NOT_FOUND, NOT_GRANTED."""
+
+    @_abc_1.abstractmethod
+    def PublishVersion(
+        self,
+        request: _registry_pb2.PublishVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.PublishVersionResponse, _abc.Awaitable[_registry_pb2.PublishVersionResponse]]:
+        """Publishes a version that is a DRAFT, once and for all. Succeeds when it is published already.
+        Errors: VERSION_NOT_FOUND, NOT_GRANTED.
         """
 
     @_abc_1.abstractmethod
@@ -326,6 +417,17 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_pb2.DeleteWorkflowResponse, _abc.Awaitable[_registry_pb2.DeleteWorkflowResponse]]:
         """Deletes a workflow and its versions. Runs keep what they ran. Refused while another workflow's newest version runs
         it. Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, WORKFLOW_IN_USE, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def TransferWorkflow(
+        self,
+        request: _registry_pb2.TransferWorkflowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.TransferWorkflowResponse, _abc.Awaitable[_registry_pb2.TransferWorkflowResponse]]:
+        """Gives a workflow to another user; takes being its owner, or an administrator. The owner before sees it on only where it is
+        PUBLIC or shared with them. What it runs is lent by the new owner from then on, or by the author of the version.
+        Errors: WORKFLOW_NOT_FOUND, NOT_GRANTED, NOT_THE_OWNER, PRINCIPAL_NOT_FOUND, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod

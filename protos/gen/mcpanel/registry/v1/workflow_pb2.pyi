@@ -6,6 +6,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from mcpanel.registry.v1 import component_pb2 as _component_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -14,7 +15,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Workflow(_message.Message):
-    __slots__ = ("id", "name", "display_name", "description", "inputs", "steps", "outputs", "tags", "visibility", "owner_id", "version", "etag", "created_at", "updated_at", "timeout", "concurrency", "priority")
+    __slots__ = ("id", "name", "display_name", "description", "inputs", "steps", "outputs", "tags", "visibility", "owner_id", "version", "etag", "created_at", "updated_at", "timeout", "concurrency", "priority", "status")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[Workflow.Status]
+        DRAFT: _ClassVar[Workflow.Status]
+        PUBLISHED: _ClassVar[Workflow.Status]
+        ARCHIVED: _ClassVar[Workflow.Status]
+    STATUS_UNSPECIFIED: Workflow.Status
+    DRAFT: Workflow.Status
+    PUBLISHED: Workflow.Status
+    ARCHIVED: Workflow.Status
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +57,7 @@ class Workflow(_message.Message):
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     display_name: str
@@ -63,7 +75,8 @@ class Workflow(_message.Message):
     timeout: _duration_pb2.Duration
     concurrency: Concurrency
     priority: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., inputs: _Optional[_Mapping[str, WorkflowInput]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., outputs: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., tags: _Optional[_Iterable[str]] = ..., visibility: _Optional[_Union[_component_pb2.Definition.Visibility, str]] = ..., owner_id: _Optional[str] = ..., version: _Optional[int] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., priority: _Optional[int] = ...) -> None: ...
+    status: Workflow.Status
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., inputs: _Optional[_Mapping[str, WorkflowInput]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., outputs: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., tags: _Optional[_Iterable[str]] = ..., visibility: _Optional[_Union[_component_pb2.Definition.Visibility, str]] = ..., owner_id: _Optional[str] = ..., version: _Optional[int] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., priority: _Optional[int] = ..., status: _Optional[_Union[Workflow.Status, str]] = ...) -> None: ...
 
 class Concurrency(_message.Message):
     __slots__ = ("key", "limit", "policy")

@@ -1,11 +1,16 @@
 """What all of the registry's RPCs share."""
 
+from typing import Any
+
+from google.protobuf.message import Message
+
 from chassis import access, filtering, paging
 from chassis.access import Subject
 from chassis.context import current
 from chassis.database import Database
 from chassis.shares import Sharing
 from mcpanel.registry.v1 import registry_pb2 as pb
+from registry import kinds
 from registry.domain.common import search_words
 from registry.inspection import Inspector
 from registry.lenders import Lenders
@@ -41,14 +46,30 @@ class Base:
 def wanted_of(
     request: pb.ListDefinitionsRequest | pb.ListWorkflowsRequest,
     page: paging.Page,
-    types: tuple[str, ...] = (),
+    *sortable: str,
+    **more: Any,
 ) -> Wanted:
-    """What a list's request asks for."""
-    return Wanted(
-        limit=page.limit,
-        after=page.after,
-        orders=orders(request.order_by),
-        filter=filtering.parse(request.filter),
-        words=search_words(request.query),
-        types=types,
-    )
+    """What a list's request asks for; by `sortable` it can be ordered too, and `more` is what only one of the lists
+    knows. Raises Invalid.
+    """
+    visibility = [request.visibility] if request.visibility else []
+    asked: dict[str, Any] = {
+        "limit": page.limit,
+        "after": page.after,
+        "orders": orders(request.order_by, *sortable),
+        "filter": filtering.parse(request.filter),
+        "words": search_words(request.query),
+        "tags": tuple(request.tags),
+        "visibilities": kinds.named(visibility, "visibility", kinds.VISIBILITIES, "visibility"),
+        "owner_id": viewer().id if request.owner == "me" else request.owner,
+    }
+    return Wanted(**asked | more)
+
+
+def bound(request: Message) -> tuple[str, ...]:
+    """What a page token belongs to: all that a list's request asks for but the page, and who asks."""
+    asked = type(request)()
+    asked.CopyFrom(request)
+    for name in ("page_size", "page_token"):
+        asked.ClearField(name)
+    return (asked.SerializeToString(deterministic=True).hex(), viewer().id)

@@ -8,10 +8,10 @@ from chassis.fieldmask import paths
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
 from registry import kinds, packages, store, wire
-from registry.api.common import Base, viewer, wanted_of
+from registry.api.common import Base, bound, viewer, wanted_of
 from registry.component_types import component_types
 from registry.domain import definitions, versions
-from registry.domain.common import check_etag
+from registry.domain.common import check_etag, check_owner
 from registry.store.lookup import position
 
 
@@ -44,9 +44,10 @@ class Definitions(Base):
                     path="initial_version",
                     package=package,
                 )
-                definition = definitions.with_latest(definition, version.version, tx.now)
                 await store.versions.insert_new(tx, version)
-                await store.definitions.save(tx, definition)
+                if not version.draft:
+                    definition = definitions.with_latest(definition, version.version, tx.now)
+                    await store.definitions.save(tx, definition)
                 await outbox.add(
                     tx, entity=("version", version.id), new=version.facts(), action="MCP_VERSION_CREATED"
                 )
@@ -61,11 +62,17 @@ class Definitions(Base):
         return pb.GetDefinitionResponse(definition=wire.components.definition(found))
 
     async def ListDefinitions(self, request: pb.ListDefinitionsRequest, _: Any) -> pb.ListDefinitionsResponse:
-        types = kinds.named(request.type, "type")
-        page = paging.parse(
-            request, bound=(request.filter, request.query, types, request.order_by, viewer().id)
+        page = paging.parse(request, bound=bound(request))
+        wanted = wanted_of(
+            request,
+            page,
+            "stars",
+            types=kinds.named(request.type, "type"),
+            compliance=tuple(request.compliance),
+            cost_tiers=kinds.named(request.cost_tier, "cost_tier", kinds.COST_TIERS, "cost tier"),
+            is_starred=request.starred,
+            has_deprecated=request.include_deprecated,
         )
-        wanted = wanted_of(request, page, types)
         async with self.db.read() as tx:
             found = await store.definitions.listed(tx, viewer(), wanted)
         items, token = page.cut(found, lambda one: position(one, wanted.orders))
@@ -98,6 +105,44 @@ class Definitions(Base):
             await store.definitions.remove(tx, old)
             await outbox.add(tx, entity=("definition", old.id), old=old.facts())
             return tx.reply(pb.DeleteDefinitionResponse())
+
+    async def StarDefinition(self, request: pb.StarDefinitionRequest, _: Any) -> pb.StarDefinitionResponse:
+        async with self.db.begin() as tx:
+            old = await store.definitions.get(tx, request.definition_id, viewer())
+            new = old
+            if not old.starred:
+                new = await store.definitions.star(tx, old, viewer())
+                await outbox.add(tx, entity=("definition", old.id), new={"name": old.name})
+            return tx.reply(pb.StarDefinitionResponse(definition=wire.components.definition(new)))
+
+    async def UnstarDefinition(
+        self, request: pb.UnstarDefinitionRequest, _: Any
+    ) -> pb.UnstarDefinitionResponse:
+        async with self.db.begin() as tx:
+            old = await store.definitions.get(tx, request.definition_id, viewer())
+            new = old
+            if old.starred:
+                new = await store.definitions.unstar(tx, old, viewer())
+                await outbox.add(tx, entity=("definition", old.id), old={"name": old.name})
+            return tx.reply(pb.UnstarDefinitionResponse(definition=wire.components.definition(new)))
+
+    async def TransferDefinition(
+        self, request: pb.TransferDefinitionRequest, _: Any
+    ) -> pb.TransferDefinitionResponse:
+        await self.db.answer_repeat()
+        async with self.db.read() as tx:
+            seen = await store.definitions.get(tx, request.definition_id, viewer(), Level.DELETE)
+        check_owner(viewer(), seen.owner_id, ("definition", seen.name))
+        owner_id = await self.people.user(request.new_owner)
+        async with self.db.begin() as tx:
+            old = await store.definitions.get(tx, seen.id, viewer(), Level.DELETE, lock=True)
+            check_owner(viewer(), old.owner_id, ("definition", old.name))
+            check_etag(request.etag, old.etag, f"definition {old.name!r}")
+            new = definitions.transferred(old, owner_id, tx.now)
+            if new != old:
+                await store.definitions.save(tx, new)
+                await outbox.add(tx, entity=("definition", old.id), old=old.facts(), new=new.facts())
+            return tx.reply(pb.TransferDefinitionResponse(definition=wire.components.definition(new)))
 
     async def ListComponentTypes(
         self, _request: pb.ListComponentTypesRequest, _: Any

@@ -6,10 +6,10 @@ from chassis import outbox, paging
 from chassis.access import Level
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import drafts, store, wire
-from registry.api.common import Base, viewer, wanted_of
+from registry import drafts, kinds, store, wire
+from registry.api.common import Base, bound, viewer, wanted_of
 from registry.domain import workflows
-from registry.domain.common import check_etag
+from registry.domain.common import check_etag, check_owner
 from registry.store.lookup import position
 
 
@@ -37,8 +37,9 @@ class Workflows(Base):
         return pb.GetWorkflowResponse(workflow=wire.workflows.workflow(found))
 
     async def ListWorkflows(self, request: pb.ListWorkflowsRequest, _: Any) -> pb.ListWorkflowsResponse:
-        page = paging.parse(request, bound=(request.filter, request.query, request.order_by, viewer().id))
-        wanted = wanted_of(request, page)
+        page = paging.parse(request, bound=bound(request))
+        statuses = kinds.named(request.status, "status", kinds.STATUSES, "status")
+        wanted = wanted_of(request, page, statuses=statuses)
         async with self.db.read() as tx:
             found = await store.workflows.listed(tx, viewer(), wanted)
         items, token = page.cut(found, lambda one: position(one, wanted.orders))
@@ -77,6 +78,24 @@ class Workflows(Base):
             await store.workflows.remove(tx, old)
             await outbox.add(tx, entity=("workflow", old.id), old=old.facts())
             return tx.reply(pb.DeleteWorkflowResponse())
+
+    async def TransferWorkflow(
+        self, request: pb.TransferWorkflowRequest, _: Any
+    ) -> pb.TransferWorkflowResponse:
+        await self.db.answer_repeat()
+        async with self.db.read() as tx:
+            seen = await store.workflows.find(tx, request.workflow_id, viewer(), Level.DELETE)
+        check_owner(viewer(), seen.owner_id, ("workflow", seen.name))
+        owner_id = await self.people.user(request.new_owner)
+        async with self.db.begin() as tx:
+            old = await store.workflows.get(tx, seen.id, viewer(), Level.DELETE, lock="change")
+            check_owner(viewer(), old.owner_id, ("workflow", old.name))
+            check_etag(request.etag, old.etag, f"workflow {old.name!r}")
+            new = workflows.transferred(old, owner_id, tx.now)
+            if new != old:
+                await store.workflows.save(tx, new)
+                await outbox.add(tx, entity=("workflow", old.id), old=old.facts(), new=new.facts())
+            return tx.reply(pb.TransferWorkflowResponse(workflow=wire.workflows.workflow(new)))
 
     async def ValidateWorkflow(
         self, request: pb.ValidateWorkflowRequest, _: Any

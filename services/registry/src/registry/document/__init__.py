@@ -45,6 +45,7 @@ def parse(text: str) -> Parsed:
         description=values.get("description", ""),
         tags=tuple(values.get("tags", ())),
         visibility=values.get("visibility", ""),
+        status=values.get("status", ""),
         etag=values.get("etag", ""),
         content=Content(**{name: value for name, value in values.items() if name in CONTENT}),
         present=_present(frozenset(values)),

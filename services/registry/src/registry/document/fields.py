@@ -123,6 +123,7 @@ WORKFLOW: Final[Mapping[str, Read]] = {
     "priority": whole,
     "tags": _texts,
     "visibility": word("a visibility", "PUBLIC", "PRIVATE"),
+    "status": word("a status", "DRAFT", "PUBLISHED", "ARCHIVED"),
     "etag": text,
 }
 # What the server writes into an answer is read over, so that an answer can be sent back.

@@ -3,7 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
-from chassis.errors import Conflict, FieldViolation, Invalid
+from chassis.access import Subject
+from chassis.errors import Conflict, Denied, FieldViolation, Invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ def check_etag(wanted: str, current: str, what: str) -> None:
         raise Conflict(
             "ETAG_MISMATCH", f"{what} changed since it was read; read it again", metadata={"etag": current}
         )
+
+
+def check_owner(viewer: Subject, owner_id: str, what: tuple[str, str]) -> None:
+    """Raises Denied unless `what`, a kind and a name, is the viewer's own, or they reach what is not."""
+    if viewer.id != owner_id and not viewer.reaches_all:
+        text = f"only its owner and administrators may give {what[0]} {what[1]!r} to somebody else"
+        raise Denied("NOT_THE_OWNER", text, resource=what)
 
 
 def check_immutable(field: str, sent: str, current: str) -> None:

@@ -46,6 +46,11 @@ class Definition:
     revision: int
     created_at: datetime
     updated_at: datetime
+    star_count: int = 0
+    deprecated: bool = False
+    """Whether there is no version left to use: all that were published are deprecated."""
+    starred: bool = False
+    """Whether whoever asked for it has starred it."""
 
     @property
     def etag(self) -> str:
@@ -120,10 +125,21 @@ def update(current: Definition, sent: Sent, fields: Collection[str], now: dateti
 
 
 def with_latest(current: Definition, latest: str, now: datetime) -> Definition:
-    """The definition with another newest version; the same one when it is the same version."""
-    if latest == current.latest_version:
+    """The definition once a version was published, deprecated or restored: `latest` is the newest that is left, empty
+    when none is. The same one when nothing changes.
+    """
+    if (latest, not latest) == (current.latest_version, current.deprecated):
         return current
-    return replace(current, latest_version=latest, revision=current.revision + 1, updated_at=now)
+    return replace(
+        current, latest_version=latest, deprecated=not latest, revision=current.revision + 1, updated_at=now
+    )
+
+
+def transferred(current: Definition, owner_id: str, now: datetime) -> Definition:
+    """The definition as somebody else's; the same one when it is theirs already."""
+    if owner_id == current.owner_id:
+        return current
+    return replace(current, owner_id=owner_id, revision=current.revision + 1, updated_at=now)
 
 
 def not_found(key: str) -> NotFound:

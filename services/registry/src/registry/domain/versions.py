@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from chassis.errors import AlreadyExists, FieldViolation, Invalid, NotFound
+from chassis.errors import AlreadyExists, FieldViolation, Invalid, NotFound, Precondition
 from chassis.jsonvalue import Json, canonical
 from registry import schemas, semver
 from registry.configs import Checked
@@ -47,6 +47,7 @@ class Sent:
     tags: tuple[str, ...] = ()
     changelog: str = ""
     effect: str = ""
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,14 @@ class Version:
     """What running it again may do, in the contract's words; empty: idempotent."""
     package: Content | None = None
     """Of a package of components: what it runs as, with every component pinned."""
+    draft: bool = False
+
+    @property
+    def status(self) -> str:
+        """Where it stands, in the contract's words."""
+        if self.draft:
+            return "DRAFT"
+        return "PUBLISHED" if self.deprecated_at is None else "DEPRECATED"
 
     def facts(self) -> dict[str, Any]:
         """What the action log keeps of it: never the code, which its digest names."""
@@ -89,6 +98,7 @@ class Version:
             "tags": list(self.tags),
             "changelog": self.changelog,
             "effect": self.effect,
+            "status": self.status,
             "deprecated_at": self.deprecated_at,
             "deprecation_message": self.deprecation_message,
             **({} if self.package is None else {"components": _components(self.package)}),
@@ -162,6 +172,7 @@ def create(
         tags=tuple(dict.fromkeys(sent.tags)),
         changelog=sent.changelog,
         effect=sent.effect,
+        draft=sent.draft,
         created_at=now,
         created_by=created_by,
         package=package,
@@ -169,10 +180,26 @@ def create(
 
 
 def deprecate(current: Version, message: str, now: datetime) -> Version:
-    """The version marked as deprecated; the same one when it was before."""
+    """The version marked as deprecated; the same one when it was before. Raises Precondition VERSION_IS_DRAFT."""
+    if current.draft:
+        raise Precondition(
+            "VERSION_IS_DRAFT",
+            f"{current.definition_name}@{current.version} is a draft, which nobody else uses; publish it first",
+            resource=("version", current.id),
+        )
     if current.deprecated_at is not None:
         return current
     return replace(current, deprecated_at=now, deprecation_message=message)
+
+
+def undeprecate(current: Version) -> Version:
+    """The version without its deprecation; the same one when it had none."""
+    return replace(current, deprecated_at=None, deprecation_message="")
+
+
+def publish(current: Version) -> Version:
+    """The version for everybody; the same one when it was before."""
+    return replace(current, draft=False)
 
 
 def digest(config_field: str, config: Config | None) -> str:

@@ -13,7 +13,7 @@ from registry.domain.stored import digest
 
 CONTENT: Final = tuple(one.name for one in dataclasses.fields(Content))
 """The fields whose change makes the next version."""
-CHANGEABLE: Final = ("display_name", "description", "tags", "visibility", *CONTENT)
+CHANGEABLE: Final = ("display_name", "description", "tags", "visibility", "status", *CONTENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Draft:
     description: str = ""
     tags: tuple[str, ...] = ()
     visibility: str = ""
+    status: str = ""
     etag: str = ""
     content: Content = EMPTY
     present: frozenset[str] = frozenset()
@@ -46,6 +47,7 @@ class Workflow:
     created_at: datetime
     updated_at: datetime
     content: Content = EMPTY
+    status: str = "PUBLISHED"
 
     @property
     def etag(self) -> str:
@@ -63,6 +65,7 @@ class Workflow:
             "name": self.name,
             "version": self.version,
             "visibility": self.visibility,
+            "status": self.status,
             "owner_id": self.owner_id,
             "display_name": self.display_name,
             "description": self.description,
@@ -89,6 +92,7 @@ def create(draft: Draft, content: Content, *, id: str, owner_id: str, now: datet
         created_at=now,
         updated_at=now,
         content=content,
+        status=draft.status or "PUBLISHED",
     )
 
 
@@ -104,6 +108,7 @@ def merged(current: Workflow, draft: Draft, fields: Collection[str]) -> tuple[Wo
         "description": draft.description,
         "tags": tuple(dict.fromkeys(draft.tags)),
         "visibility": draft.visibility or "PRIVATE",
+        "status": draft.status or "PUBLISHED",
     }
     labels = {name: value for name, value in values.items() if name in fields}
     parts = {name: getattr(draft.content, name) for name in CONTENT if name in fields}
@@ -123,6 +128,13 @@ def update(current: Workflow, wanted: Workflow, now: datetime) -> Workflow:
     if wanted == current:
         return current
     return replace(wanted, version=next_version, revision=current.revision + 1, updated_at=now)
+
+
+def transferred(current: Workflow, owner_id: str, now: datetime) -> Workflow:
+    """The workflow as somebody else's; the same one when it is theirs already."""
+    if owner_id == current.owner_id:
+        return current
+    return replace(current, owner_id=owner_id, revision=current.revision + 1, updated_at=now)
 
 
 def not_found(key: str, version: int = 0) -> NotFound:

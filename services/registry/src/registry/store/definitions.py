@@ -1,9 +1,10 @@
 """Definitions."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis import grants
@@ -16,9 +17,10 @@ from registry.domain.definitions import Definition, not_found
 from registry.store.lookup import Wanted, by_key, page, require, users, visible
 from registry.tables import definitions as table
 from registry.tables import grants as granted
-from registry.tables import version_uses, versions, workflow_uses, workflows
+from registry.tables import stars, version_uses, versions, workflow_uses, workflows
 
 _COLUMNS: Final = [column for column in table.c if column.name != "search"]
+_STARRED: Final = "starred"
 
 
 async def get(
@@ -28,7 +30,7 @@ async def get(
 
     Raises NotFound, and Denied NOT_GRANTED.
     """
-    wanted = select(*_COLUMNS).where(by_key(table, key))
+    wanted = select(*_COLUMNS, _starred(viewer).label(_STARRED)).where(by_key(table, key))
     row = (await tx.execute(wanted.with_for_update() if lock else wanted)).one_or_none()
     if row is None:
         raise not_found(key)
@@ -76,11 +78,41 @@ async def used_by(tx: Transaction, definition: Definition, viewer: Subject) -> U
 
 async def listed(tx: Transaction, viewer: Subject, wanted: Wanted) -> list[Definition]:
     """The definitions that the viewer sees, one page of them."""
-    statement = select(*_COLUMNS).where(visible(table, viewer))
-    if wanted.types:
-        statement = statement.where(table.c.type.in_(wanted.types))
+    statement = select(*_COLUMNS, _starred(viewer).label(_STARRED)).where(visible(table, viewer))
+    if wanted.is_starred:
+        statement = statement.where(_starred(viewer))
+    if not wanted.has_deprecated:
+        statement = statement.where(table.c.deprecated.is_(False))
     rows = await tx.execute(page(statement, table, wanted, _filterable()))
     return [_definition(row) for row in rows]
+
+
+async def star(tx: Transaction, definition: Definition, viewer: Subject) -> Definition:
+    """The definition, starred by the viewer; the same one when it was."""
+    row = {"subject_id": viewer.id, "definition_id": definition.id, "created_at": tx.now}
+    statement = insert(stars).values(row).on_conflict_do_nothing()
+    if await tx.scalar(statement.returning(stars.c.definition_id)) is None:
+        return definition
+    return await _counted(tx, definition, starred=True)
+
+
+async def unstar(tx: Transaction, definition: Definition, viewer: Subject) -> Definition:
+    """The definition without the viewer's star; the same one when it had none."""
+    theirs = and_(stars.c.subject_id == viewer.id, stars.c.definition_id == definition.id)
+    if await tx.scalar(delete(stars).where(theirs).returning(stars.c.definition_id)) is None:
+        return definition
+    return await _counted(tx, definition, starred=False)
+
+
+async def _counted(tx: Transaction, definition: Definition, *, starred: bool) -> Definition:
+    statement = update(table).where(table.c.id == definition.id)
+    statement = statement.values(star_count=table.c.star_count + (1 if starred else -1))
+    count = await tx.scalar(statement.returning(table.c.star_count))
+    return replace(definition, star_count=count, starred=starred)
+
+
+def _starred(viewer: Subject) -> ColumnElement[bool]:
+    return table.c.id.in_(select(stars.c.definition_id).where(stars.c.subject_id == viewer.id))
 
 
 async def names(tx: Transaction, viewer: Subject, limit: int = 20_000) -> tuple[str, ...]:
@@ -106,6 +138,8 @@ def _filterable() -> dict[str, "ColumnElement[Any] | Field"]:
         "owner_id": table.c.owner_id,
         "tags": table.c.tags,
         "compliance": table.c.compliance,
+        "star_count": table.c.star_count,
+        "deprecated": table.c.deprecated,
     }
 
 

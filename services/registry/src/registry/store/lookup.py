@@ -1,10 +1,10 @@
 """What finding definitions and workflows has in common: by id or name, by who looks, by page."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, and_, or_
+from sqlalchemy import ARRAY, Select, Table, Text, and_, func, literal, or_
 from sqlalchemy.sql.elements import ColumnElement
 
 from chassis import access, grants
@@ -20,6 +20,9 @@ from registry.domain.common import Users
 
 Condition = ColumnElement[bool]
 
+_COLUMNS: Final = {"stars": "star_count"}
+"""Where a column has another name than orders write."""
+_GRAM: Final = 3
 _NEWEST_FIRST: Final = (Order("created_at", descending=True), Order("id", descending=True))
 
 
@@ -32,7 +35,19 @@ class Wanted:
     orders: tuple[Order, ...] = _NEWEST_FIRST
     filter: Filter | None = None
     words: tuple[str, ...] = ()
-    types: tuple[str, ...] = field(default=())
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """All of which it has."""
+    compliance: tuple[str, ...] = ()
+    """All of which it meets."""
+    cost_tiers: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    visibilities: tuple[str, ...] = ()
+    owner_id: str = ""
+    is_starred: bool = False
+    """Only what the viewer has starred."""
+    has_deprecated: bool = True
+    """Also what has no version left to use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +68,10 @@ class Kept:
     ids: frozenset[str]
 
 
-def orders(text: str) -> tuple[Order, ...]:
-    """The order that `order_by` writes; newest first when it is empty. Raises Invalid."""
-    return parse_order(text, ("created_at", "name"), _NEWEST_FIRST)
+def orders(text: str, *more: str) -> tuple[Order, ...]:
+    """The order that `order_by` writes, also by the fields `more`; newest first when it is empty. Raises Invalid."""
+    found = parse_order(text, ("created_at", "updated_at", "name", *more), _NEWEST_FIRST)
+    return tuple(replace(one, field=_COLUMNS.get(one.field, one.field)) for one in found)
 
 
 def position(item: Any, wanted: Sequence[Order]) -> tuple[Key, ...]:
@@ -68,13 +84,13 @@ def by_key(table: Table, key: str) -> Condition:
     return table.c.id == key if key[:1].isdigit() else table.c.name == key
 
 
-def visible(table: Table, viewer: Subject, kept: Kept | None = None) -> Condition:
-    """The rows that the viewer may know of, and those of what was `kept`."""
+def visible(table: Table, viewer: Subject, kept: Kept | None = None, level: Level = Level.VIEW) -> Condition:
+    """The rows that the viewer may know of, or do more to, and those of what was `kept`."""
     columns = Columns(kind(table), table.c.id, table.c.owner_id, table.c.visibility == "PUBLIC")
-    seen = access.condition(viewer, Level.VIEW, columns, tables.grants)
+    seen = access.condition(viewer, level, columns, tables.grants)
     if kept is None or not kept.ids:
         return seen
-    return or_(seen, and_(table.c.id.in_(kept.ids), visible(table, kept.owner)))
+    return or_(seen, and_(table.c.id.in_(kept.ids), visible(table, kept.owner, level=level)))
 
 
 def users(rows: Iterable[Any], packages: Iterable[Any] = ()) -> Users | None:
@@ -109,6 +125,29 @@ def page(statement: Select[Any], table: Table, wanted: Wanted, columns: dict[str
     conditions = [filtering.after(wanted.orders, ordering, wanted.after)]
     if wanted.filter is not None:
         conditions.append(filtering.where(wanted.filter, columns))
-    conditions += [table.c.search.contains(word, autoescape=True) for word in wanted.words]
+    conditions += _holding(table, wanted.words)
+    for names, column in (
+        (wanted.types, "type"),
+        (wanted.cost_tiers, "cost_tier"),
+        (wanted.statuses, "status"),
+        (wanted.visibilities, "visibility"),
+    ):
+        conditions += [table.c[column].in_(names)] if names else []
+    for words, column in ((wanted.tags, "tags"), (wanted.compliance, "compliance")):
+        conditions += [_has_all(table.c[column], words)] if words else []
+    conditions += [table.c.owner_id == wanted.owner_id] if wanted.owner_id else []
     statement = statement.where(and_(*conditions))
     return statement.order_by(*filtering.order_by(wanted.orders, ordering)).limit(wanted.limit)
+
+
+def _holding(table: Table, words: Sequence[str]) -> list[Condition]:
+    """The rows that hold all of these words; those of three characters and more are looked up in an index."""
+    found: list[Condition] = [table.c.search.contains(word, autoescape=True) for word in words]
+    grams = sorted({word[at : at + _GRAM] for word in words for at in range(len(word) - _GRAM + 1)})
+    if grams:
+        found.append(_has_all(func.trigrams(table.c.search), grams))
+    return found
+
+
+def _has_all(array: ColumnElement[Any], words: Sequence[str]) -> Condition:
+    return array.bool_op("@>")(literal(list(words), ARRAY(Text)))

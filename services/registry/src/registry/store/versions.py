@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Text, case, cast, func, select, update
+from sqlalchemy import Text, case, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.access import Level, Subject
 from chassis.database import Transaction
-from chassis.errors import NotFound
+from chassis.errors import Denied, NotFound
 from registry import nesting
 from registry.domain.content import Content, WorkflowPin
 from registry.domain.definitions import Definition
@@ -29,11 +29,15 @@ _OF_DEFINITION: Final = ("name", "type", "owner_id", "visibility")
 
 
 async def get(tx: Transaction, key: str, viewer: Subject) -> Version:
-    """The version with this id, config and schemas included. Raises NotFound."""
-    columns = (*table.c, *(definitions.c[name].label(f"of_{name}") for name in _OF_DEFINITION))
+    """The version with this id, config and schemas included; drafts are for those who may change the definition.
+
+    Raises NotFound.
+    """
+    changed_by = visible(definitions, viewer, level=Level.EDIT).label("of_editor")
+    columns = (*table.c, *(definitions.c[name].label(f"of_{name}") for name in _OF_DEFINITION), changed_by)
     wanted = select(*columns).join(definitions, definitions.c.id == table.c.definition_id)
     row = (await tx.execute(wanted.where(table.c.id == key))).one_or_none()
-    if row is None:
+    if row is None or (row.draft and not row.of_editor):
         raise not_found(key)
     definition = Owned(row.definition_id, row.of_name, row.of_owner_id, row.of_visibility)
     await require(tx, viewer, Level.VIEW, definitions, definition, hidden=not_found(key))
@@ -84,37 +88,41 @@ async def lock_definition(tx: Transaction, key: str, viewer: Subject) -> Definit
 
     The viewer may change it. Raises NotFound naming the version, and Denied NOT_GRANTED.
     """
-    statement = select(table.c.definition_id).where(table.c.id == key)
-    found = await tx.scalar(statement)
+    statement = select(table.c.definition_id, table.c.draft).where(table.c.id == key)
+    found = (await tx.execute(statement)).one_or_none()
     if found is None:
         raise not_found(key)
     try:
-        return await definition_store.get(tx, found, viewer, Level.EDIT, lock=True)
+        return await definition_store.get(tx, found.definition_id, viewer, Level.EDIT, lock=True)
     except NotFound:
         raise not_found(key) from None
+    except Denied:
+        if found.draft:
+            raise not_found(key) from None
+        raise
 
 
 async def save(tx: Transaction, version: Version) -> None:
-    """Stores what may change of a version: its deprecation."""
-    statement = update(table).where(table.c.id == version.id)
-    await tx.execute(
-        statement.values(deprecated_at=version.deprecated_at, deprecation_message=version.deprecation_message)
-    )
+    """Stores what may change of a version: whether it is a draft, and its deprecation."""
+    changes = {name: getattr(version, name) for name in ("draft", "deprecated_at", "deprecation_message")}
+    await tx.execute(update(table).where(table.c.id == version.id).values(changes))
 
 
-async def listed(tx: Transaction, definition: Definition, wanted: Wanted) -> list[Version]:
-    """The definition's versions without configs and schemas, one page of them."""
+async def listed(tx: Transaction, definition: Definition, viewer: Subject, wanted: Wanted) -> list[Version]:
+    """The definition's versions without configs and schemas, one page of them; drafts for those who may change it."""
     columns = [column for column in table.c if column.name not in _DOCUMENTS]
-    statement = select(*columns).where(table.c.definition_id == definition.id)
+    changed_by = select(definitions.c.id).where(visible(definitions, viewer, level=Level.EDIT))
+    seen = or_(table.c.draft.is_(False), table.c.definition_id.in_(changed_by))
+    statement = select(*columns).where(table.c.definition_id == definition.id, seen)
     known = {"definition_name": definition.name, "type": definition.type} | dict.fromkeys(_DOCUMENTS)
     rows = await tx.execute(page(statement, table, wanted, {}))
     return [_version(dict(row._mapping) | known) for row in rows]
 
 
 async def current(tx: Transaction, definition: Definition) -> list[str]:
-    """The definition's versions that are not deprecated, oldest first."""
+    """The definition's versions that are published and not deprecated, oldest first."""
     statement = select(table.c.version).where(
-        table.c.definition_id == definition.id, table.c.deprecated_at.is_(None)
+        table.c.definition_id == definition.id, table.c.deprecated_at.is_(None), table.c.draft.is_(False)
     )
     return list((await tx.execute(statement.order_by(table.c.created_at, table.c.id))).scalars())
 
@@ -122,11 +130,13 @@ async def current(tx: Transaction, definition: Definition) -> list[str]:
 async def components(
     tx: Transaction, names: Collection[str], viewer: Subject, kept: Kept | None = None, *, lock: bool = False
 ) -> dict[str, Component]:
-    """The components of these names that the viewer sees or that are `kept`, with all their versions.
+    """The components of these names that the viewer sees or that are `kept`, with all their versions; with drafts, for
+    those who may change them.
 
     Locked they cannot be deleted until the transaction ends.
     """
-    found = select(definitions.c.id, definitions.c.name, definitions.c.type)
+    changed_by = visible(definitions, viewer, kept, Level.EDIT).label("has_drafts")
+    found = select(definitions.c.id, definitions.c.name, definitions.c.type, changed_by)
     found = found.where(definitions.c.name.in_(names), visible(definitions, viewer, kept)).order_by(
         definitions.c.id
     )
@@ -140,14 +150,21 @@ async def components(
             table.c.version,
             table.c.deprecated_at,
             table.c.deprecation_message,
+            table.c.draft,
         )
-        .where(table.c.definition_id.in_([row.id for row in rows]))
+        .where(
+            table.c.definition_id.in_([row.id for row in rows]),
+            or_(
+                table.c.draft.is_(False),
+                table.c.definition_id.in_([row.id for row in rows if row.has_drafts]),
+            ),
+        )
         .order_by(table.c.created_at, table.c.id)
     )
     candidates: dict[str, list[Candidate]] = {row.id: [] for row in rows}
     for one in await tx.execute(statement):
         candidates[one.definition_id].append(
-            Candidate(one.id, one.version, one.deprecated_at is not None, one.deprecation_message)
+            Candidate(one.id, one.version, one.deprecated_at is not None, one.deprecation_message, one.draft)
         )
     return {row.name: Component(row.id, row.name, row.type, tuple(candidates[row.id])) for row in rows}
 

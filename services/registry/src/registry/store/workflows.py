@@ -11,7 +11,7 @@ from chassis import grants
 from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.filtering.sql import Field, one_of
-from registry import nesting
+from registry import kinds, nesting
 from registry.domain.common import Users
 from registry.domain.content import Content, WorkflowPin
 from registry.domain.stored import from_json, to_json
@@ -158,6 +158,7 @@ async def listed(tx: Transaction, viewer: Subject, wanted: Wanted) -> list[Workf
         "visibility": Field(table.c.visibility, one_of(("PUBLIC", "PRIVATE"))),
         "owner_id": table.c.owner_id,
         "tags": table.c.tags,
+        "status": Field(table.c.status, one_of(kinds.STATUSES)),
     }
     rows = await tx.execute(page(select(*_COLUMNS).where(visible(table, viewer)), table, wanted, columns))
     return [_workflow(row) for row in rows]

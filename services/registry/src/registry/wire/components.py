@@ -53,6 +53,9 @@ def definition(one: Definition) -> component_pb2.Definition:
         created_at=timestamp(one.created_at),
         updated_at=timestamp(one.updated_at),
         latest_version=one.latest_version,
+        star_count=one.star_count,
+        starred=one.starred,
+        deprecated=one.deprecated,
     )
 
 
@@ -75,6 +78,7 @@ def sent_version(message: component_pb2.Version, path: str) -> SentVersion:
         tags=tuple(message.tags),
         changelog=message.changelog,
         effect=message.effect,
+        draft=message.draft,
     )
 
 
@@ -105,6 +109,7 @@ def version(one: Version) -> component_pb2.Version:
         tags=one.tags,
         changelog=one.changelog,
         effect=one.effect,
+        status=one.status,
         created_at=timestamp(one.created_at),
         created_by=one.created_by,
         deprecation_message=one.deprecation_message,

@@ -12,6 +12,7 @@ from registry.wire import steps
 from registry.wire.values import delta, duration, enum_name, timestamp, value_json
 
 _Visibility: Final = component_pb2.Definition.Visibility
+_Status: Final = workflow_pb2.Workflow.Status
 
 
 def draft(message: workflow_pb2.Workflow) -> Draft:
@@ -22,6 +23,7 @@ def draft(message: workflow_pb2.Workflow) -> Draft:
         description=message.description,
         tags=tuple(message.tags),
         visibility=enum_name(_Visibility, message.visibility),
+        status=enum_name(_Status, message.status),
         etag=message.etag,
         content=_content(message),
     )
@@ -57,6 +59,7 @@ def drafted(one: Draft, content: Content | None = None) -> workflow_pb2.Workflow
         description=one.description,
         tags=one.tags,
         visibility=one.visibility or None,
+        status=one.status or None,
     )
     _put_content(message, one.content if content is None else content)
     return message
@@ -71,6 +74,7 @@ def workflow(one: Workflow) -> workflow_pb2.Workflow:
         description=one.description,
         tags=one.tags,
         visibility=one.visibility,
+        status=one.status,
         owner_id=one.owner_id,
         version=one.version,
         etag=one.etag,
