@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import schemas
+from registry import forms, schemas
 from registry.component_types import component_types
-from registry.kinds import DISPLAY_NAMES
+from registry.kinds import DISPLAY_NAMES, WITHOUT_CONFIG
 from tests.registry.conftest import World
 from tests.support.callers import VIEWER
 
@@ -51,6 +51,7 @@ async def test_every_example_makes_a_version(world: World, name: str) -> None:
     )
 
     assert answer.version.WhichOneof("config") == name.lower()
+    assert answer.version.HasField("input_schema") == TYPES[name].inputs_inferred
     shown = json_format.MessageToDict(answer.version)[TYPES[name].config_field]
     assert shown == {
         key: value for key, value in json_format.MessageToDict(TYPES[name].example).items() if value
@@ -67,6 +68,60 @@ def test_a_schema_says_what_the_contract_says() -> None:
     assert "0 to 2" in temperature["description"]
     cells = schema_of("JUPYTER_NOTEBOOK")["properties"]["notebookCells"]
     assert cells["maxItems"] == 1000
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_form_can_be_drawn_of_every_schema(name: str) -> None:
+    schema = schema_of(name)
+    for one in (schema, *(found for found in schema.get("$defs", {}).values() if "properties" in found)):
+        properties = one.get("properties", {})
+        assert sorted(one["x-order"]) == sorted(properties)
+        assert all(field["title"] for field in properties.values())
+        for field in properties.values():
+            if "default" in field:
+                assert list(Draft202012Validator(field).iter_errors(field["default"])) == []
+    assert TYPES[name].icon
+
+
+def test_a_schema_says_how_to_draw_a_field_and_what_goes_without_saying() -> None:
+    prompt = schema_of("LLM_PROMPT_AGENT")["properties"]
+    script = schema_of("PYTHON_SCRIPT")["properties"]
+    server = schema_of("MCP")["properties"]
+
+    assert (prompt["temperature"]["default"], prompt["maxTokens"]["default"]) == (0.7, 1024)
+    assert (prompt["topP"]["title"], prompt["systemPrompt"]["title"]) == ("Top P", "System prompt")
+    assert (prompt["systemPrompt"]["format"], prompt["userPromptTemplate"]["format"]) == (
+        "textarea",
+        "textarea",
+    )
+    assert (script["codeContent"]["format"], script["timeout"]["default"]) == ("code", "600s")
+    assert server["mcpConfiguration"]["format"] == "yaml"
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_CONFIG))
+async def test_a_type_that_needs_no_config_says_so(world: World, name: str) -> None:
+    made = await world.definition(type=name)
+    bare = pb.CreateVersionRequest(definition_id=made.id, version={"version": "1.0.0"})
+
+    assert not TYPES[name].config_required
+    assert (await world.call("CreateVersion", bare)).version.version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("comment", "schema", "default"),
+    [
+        ("How long. Default one hour.", {"type": "string", "pattern": "s$"}, "3600s"),
+        ("How long. Default 90 seconds, or so.", {"type": "string", "pattern": "s$"}, "90s"),
+        ("Heat. Default 0.7.", {"type": "number"}, 0.7),
+        ("Whether. Default true.", {"type": "boolean"}, True),
+        ("A word. Default `b`.", {"type": "string", "enum": ["a", "b"]}, "b"),
+        ("Heat. Default: the model's own.", {"type": "number"}, None),
+        ("A name. Default that of the step.", {"type": "string"}, None),
+        ("Heat.", {"type": "number"}, None),
+    ],
+)
+def test_a_default_is_read_from_the_comment(comment: str, schema: dict[str, Any], default: Any) -> None:
+    assert forms.default_of(comment, schema) == default
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import re
 from functools import cache
 from typing import Final
 
-from chassis import contracts, jsonvalue, schemas
+from chassis import contracts, jsonvalue
 from chassis.jsonvalue import Json
 from mcpanel.registry.v1 import component_pb2
-from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES
+from registry import forms
+from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, ICONS, INFERRED, WITHOUT_CONFIG
 from registry.signature import DIALECT
 
 EXAMPLES: Final[dict[str, dict[str, Json]]] = {
@@ -79,7 +80,7 @@ def _component_type(name: str) -> component_pb2.ComponentType:
     if field.message_type is None:
         raise TypeError(f"the config {field.name} is no message")
     comment = contracts.comments()[f"mcpanel.registry.v1.Definition.Type.{name}"]
-    schema: dict[str, Json] = {"$schema": DIALECT, **schemas.message(field.message_type.full_name)}
+    schema: dict[str, Json] = {"$schema": DIALECT, **forms.schema_of(field.message_type)}
     return component_pb2.ComponentType(
         type=name,
         name=DISPLAY_NAMES[name],
@@ -87,4 +88,7 @@ def _component_type(name: str) -> component_pb2.ComponentType:
         config_field=field.json_name,
         config_schema=jsonvalue.to_struct(schema),
         example=jsonvalue.to_struct(EXAMPLES[name]),
+        icon=ICONS[name],
+        inputs_inferred=name in INFERRED,
+        config_required=name not in WITHOUT_CONFIG,
     )

@@ -25,6 +25,23 @@ CONFIG_FIELDS: Final = {name: name.lower() for name in DISPLAY_NAMES}
 WITHOUT_CONFIG: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose versions may go without a config."""
 
+INFERRED: Final = frozenset({"PYTHON_SCRIPT"})
+"""The types whose versions' inputs are inferred from the config."""
+
+ICONS: Final = {
+    "LLM_PROMPT_AGENT": "💬",
+    "JUPYTER_NOTEBOOK": "📓",
+    "PYTHON_SCRIPT": "🐍",
+    "TYPESCRIPT_SCRIPT": "📜",
+    "STREAMLIT_APP": "📊",
+    "MCP": "🔌",
+    "AI_ASSISTANT": "🤖",
+    "DATA": "🗃️",
+    "UTILITY": "🔧",
+    "OUTPUT": "📤",
+}
+"""What each type is shown by."""
+
 COMPUTED: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose steps the engine computes itself, without a worker, unless their config `has_program`."""
 _DONE_BY_WORKERS: Final = ("query", "sql", "report", "chart", "table", "webhook")

@@ -374,17 +374,23 @@ class OutputConfig(_message.Message):
     def __init__(self, report: _Optional[_Union[OutputConfig.Report, _Mapping]] = ..., chart: _Optional[_Union[OutputConfig.Chart, _Mapping]] = ..., file: _Optional[_Union[OutputConfig.File, _Mapping]] = ..., table: _Optional[_Union[OutputConfig.Table, _Mapping]] = ..., webhook: _Optional[_Union[OutputConfig.Webhook, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ComponentType(_message.Message):
-    __slots__ = ("type", "name", "description", "config_field", "config_schema", "example")
+    __slots__ = ("type", "name", "description", "config_field", "config_schema", "example", "icon", "inputs_inferred", "config_required")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_FIELD_NUMBER: _ClassVar[int]
     CONFIG_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    ICON_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_INFERRED_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_REQUIRED_FIELD_NUMBER: _ClassVar[int]
     type: Definition.Type
     name: str
     description: str
     config_field: str
     config_schema: _struct_pb2.Struct
     example: _struct_pb2.Struct
-    def __init__(self, type: _Optional[_Union[Definition.Type, str]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., config_field: _Optional[str] = ..., config_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., example: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    icon: str
+    inputs_inferred: bool
+    config_required: bool
+    def __init__(self, type: _Optional[_Union[Definition.Type, str]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., config_field: _Optional[str] = ..., config_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., example: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., icon: _Optional[str] = ..., inputs_inferred: _Optional[bool] = ..., config_required: _Optional[bool] = ...) -> None: ...
