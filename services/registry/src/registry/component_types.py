@@ -80,7 +80,7 @@ def _component_type(name: str) -> component_pb2.ComponentType:
     if field.message_type is None:
         raise TypeError(f"the config {field.name} is no message")
     comment = contracts.comments()[f"mcpanel.registry.v1.Definition.Type.{name}"]
-    schema: dict[str, Json] = {"$schema": DIALECT, **forms.schema_of(field.message_type)}
+    schema: dict[str, Json] = {"$schema": DIALECT, **forms.schema_of(field.message_type.full_name)}
     return component_pb2.ComponentType(
         type=name,
         name=DISPLAY_NAMES[name],

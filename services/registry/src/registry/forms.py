@@ -31,15 +31,15 @@ _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _DEFAULT: Final = re.compile(r"\bDefault:? (.+?)(?:\.\s|\.$|;|,)", re.DOTALL)
 
 
-def schema_of(message: Descriptor) -> Schema:
-    """The JSON Schema of a message with what a form needs: in every object `x-order` names the fields in their
+def schema_of(name: str) -> Schema:
+    """The JSON Schema of the message `name` with what a form needs: in every object `x-order` names the fields in their
     order, and every field has a `title`, and a `default` and a `format` where they are known.
     """
-    schema = schemas.message(message.full_name)
-    _enriched(schema, message)
-    for name, inner in schema.get("$defs", {}).items():
+    schema = schemas.message(name)
+    _enriched(schema, contracts.pool().FindMessageTypeByName(name))
+    for inner_name, inner in schema.get("$defs", {}).items():
         if "properties" in inner:
-            _enriched(inner, contracts.pool().FindMessageTypeByName(name))
+            _enriched(inner, contracts.pool().FindMessageTypeByName(inner_name))
     return schema
 
 

@@ -26,16 +26,18 @@ BASIC: View
 FULL: View
 
 class CreateDefinitionRequest(_message.Message):
-    __slots__ = ("definition", "initial_version", "request_id", "validate_only")
+    __slots__ = ("definition", "initial_version", "request_id", "validate_only", "source")
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
     INITIAL_VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     definition: _component_pb2.Definition
     initial_version: _component_pb2.Version
     request_id: str
     validate_only: bool
-    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., initial_version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    source: str
+    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., initial_version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., source: _Optional[str] = ...) -> None: ...
 
 class CreateDefinitionResponse(_message.Message):
     __slots__ = ("definition", "initial_version")
@@ -176,16 +178,18 @@ class TransferDefinitionResponse(_message.Message):
     def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
 
 class CreateVersionRequest(_message.Message):
-    __slots__ = ("definition_id", "version", "request_id", "validate_only")
+    __slots__ = ("definition_id", "version", "request_id", "validate_only", "source")
     DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     definition_id: str
     version: _component_pb2.Version
     request_id: str
     validate_only: bool
-    def __init__(self, definition_id: _Optional[str] = ..., version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    source: str
+    def __init__(self, definition_id: _Optional[str] = ..., version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., source: _Optional[str] = ...) -> None: ...
 
 class CreateVersionResponse(_message.Message):
     __slots__ = ("version",)

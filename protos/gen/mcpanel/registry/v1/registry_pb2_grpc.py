@@ -188,7 +188,7 @@ class RegistryServiceServicer:
 
     def CreateDefinition(self, request, context):
         """Creates a definition, and with `initial_version` its first version in the same transaction.
-        Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND.
+        Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND, INVALID_DOCUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,7 +252,7 @@ class RegistryServiceServicer:
     def CreateVersion(self, request, context):
         """Creates an immutable version of a definition.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
-        SECRET_NOT_FOUND.
+        SECRET_NOT_FOUND, INVALID_DOCUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class RegistryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RegistryServiceAsyncStub: ...
     CreateDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CreateDefinitionRequest, _registry_pb2.CreateDefinitionResponse]
     """Creates a definition, and with `initial_version` its first version in the same transaction.
-    Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND.
+    Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND, INVALID_DOCUMENT.
     """
     GetDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDefinitionRequest, _registry_pb2.GetDefinitionResponse]
     """Returns one definition. Errors: DEFINITION_NOT_FOUND."""
@@ -64,7 +64,7 @@ class RegistryServiceStub:
     CreateVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]
     """Creates an immutable version of a definition.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
-    SECRET_NOT_FOUND.
+    SECRET_NOT_FOUND, INVALID_DOCUMENT.
     """
     GetVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetVersionRequest, _registry_pb2.GetVersionResponse]
     """Returns one version with its config. Errors: VERSION_NOT_FOUND."""
@@ -136,7 +136,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.CreateDefinitionRequest, _registry_pb2.CreateDefinitionResponse]  # type: ignore[assignment]
     """Creates a definition, and with `initial_version` its first version in the same transaction.
-    Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND.
+    Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND, INVALID_DOCUMENT.
     """
     GetDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDefinitionRequest, _registry_pb2.GetDefinitionResponse]  # type: ignore[assignment]
     """Returns one definition. Errors: DEFINITION_NOT_FOUND."""
@@ -165,7 +165,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     CreateVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.CreateVersionRequest, _registry_pb2.CreateVersionResponse]  # type: ignore[assignment]
     """Creates an immutable version of a definition.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
-    SECRET_NOT_FOUND.
+    SECRET_NOT_FOUND, INVALID_DOCUMENT.
     """
     GetVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetVersionRequest, _registry_pb2.GetVersionResponse]  # type: ignore[assignment]
     """Returns one version with its config. Errors: VERSION_NOT_FOUND."""
@@ -240,7 +240,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.CreateDefinitionResponse, _abc.Awaitable[_registry_pb2.CreateDefinitionResponse]]:
         """Creates a definition, and with `initial_version` its first version in the same transaction.
-        Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND.
+        Errors: DEFINITION_NAME_TAKEN, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND, SECRET_NOT_FOUND, INVALID_DOCUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -317,7 +317,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_pb2.CreateVersionResponse, _abc.Awaitable[_registry_pb2.CreateVersionResponse]]:
         """Creates an immutable version of a definition.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, VERSION_EXISTS, CONFIG_TYPE_MISMATCH, DATA_SOURCE_NOT_FOUND,
-        SECRET_NOT_FOUND.
+        SECRET_NOT_FOUND, INVALID_DOCUMENT.
         """
 
     @_abc_1.abstractmethod

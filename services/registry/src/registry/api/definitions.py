@@ -6,8 +6,9 @@ from chassis import outbox, paging
 from chassis.access import Level
 from chassis.fieldmask import paths
 from chassis.ids import uuid7
+from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import kinds, packages, store, wire
+from registry import kinds, packages, store, submissions, wire
 from registry.api.common import Base, bound, viewer, wanted_of
 from registry.component_types import component_types
 from registry.domain import definitions, versions
@@ -21,17 +22,25 @@ class Definitions(Base):
     async def CreateDefinition(
         self, request: pb.CreateDefinitionRequest, _: Any
     ) -> pb.CreateDefinitionResponse:
-        first = wire.components.sent_version(request.initial_version, "initial_version")
+        submissions.require_one(request.source, "definition", is_given=request.HasField("definition"))
+        given, initial = (
+            request.definition,
+            request.initial_version if request.HasField("initial_version") else None,
+        )
+        if request.source:
+            given, initial = submissions.component(request.source)
+        path = "source" if request.source else "initial_version"
+        first = wire.components.sent_version(initial or component_pb2.Version(), path)
         checked = await self.inspector.check(first.config_field, first.config)
         document = packages.read(first)
         links = await self.linked.links(first)
         async with self.db.begin() as tx:
-            sent = wire.components.sent_definition(request.definition)
+            sent = wire.components.sent_definition(given)
             definition = definitions.create(sent, id=uuid7(tx.now), owner_id=viewer().id, now=tx.now)
             if not await store.definitions.insert_new(tx, definition):
                 raise definitions.name_taken(definition.name)
             answer = pb.CreateDefinitionResponse()
-            if request.HasField("initial_version"):
+            if initial is not None:
                 checked, package = await packages.check(tx, document, checked, viewer(), definition.id)
                 version = versions.create(
                     definition,
@@ -41,7 +50,7 @@ class Definitions(Base):
                     id=uuid7(tx.now),
                     created_by=viewer().id,
                     now=tx.now,
-                    path="initial_version",
+                    path=path,
                     package=package,
                 )
                 await store.versions.insert_new(tx, version)

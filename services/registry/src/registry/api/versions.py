@@ -8,7 +8,7 @@ from chassis.access import Level
 from chassis.database import Transaction
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import packages, semver, store, wire
+from registry import packages, semver, store, submissions, wire
 from registry.api.common import Base, viewer
 from registry.domain import definitions, versions
 from registry.domain.versions import Version
@@ -20,7 +20,14 @@ class Versions(Base):
     """The RPCs about versions."""
 
     async def CreateVersion(self, request: pb.CreateVersionRequest, _: Any) -> pb.CreateVersionResponse:
-        sent = wire.components.sent_version(request.version, "version")
+        submissions.require_one(request.source, "version", is_given=request.HasField("version"))
+        given, path = request.version, "version"
+        if request.source:
+            await self.db.answer_repeat()
+            async with self.db.read() as tx:
+                of = await store.definitions.get(tx, request.definition_id, viewer(), Level.EDIT)
+            given, path = submissions.version(request.source, name=of.name, type=of.type), "source"
+        sent = wire.components.sent_version(given, path)
         checked = await self.inspector.check(sent.config_field, sent.config)
         document = packages.read(sent)
         links = await self.linked.links(sent)
@@ -37,6 +44,7 @@ class Versions(Base):
                 id=uuid7(tx.now),
                 created_by=viewer().id,
                 now=tx.now,
+                path=path,
                 package=package,
             )
             if not await store.versions.insert_new(tx, new):

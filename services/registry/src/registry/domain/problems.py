@@ -23,10 +23,15 @@ class Problem:
     column: int = 0
 
 
-def invalid(problems: Sequence[Problem], prefix: str, reason: str = "WORKFLOW_INVALID") -> Invalid:
-    """The error that names the problems; `prefix` is the request's field that holds the workflow.
+def invalid(
+    problems: Sequence[Problem],
+    prefix: str,
+    reason: str = "WORKFLOW_INVALID",
+    rest: str = ", all in ValidateWorkflow's answer",
+) -> Invalid:
+    """The error that names the problems; `prefix` is the request's field that holds the document.
 
-    As many as fit into a status; ValidateWorkflow answers all of them.
+    As many as fit into a status; `rest` says where the others are told.
     """
     fields: list[FieldViolation] = []
     size = 0
@@ -37,7 +42,7 @@ def invalid(problems: Sequence[Problem], prefix: str, reason: str = "WORKFLOW_IN
             break
         fields.append(violation)
     shown = "; ".join(one.description for one in fields[:3])
-    more = f"; and {len(problems) - 3} more, all in ValidateWorkflow's answer" if len(problems) > 3 else ""
+    more = f"; and {len(problems) - 3} more{rest}" if len(problems) > 3 else ""
     subject = "the document cannot be read" if reason == "INVALID_DOCUMENT" else "the workflow is not valid"
     return Invalid(
         reason, f"{subject}: {shown[:1500]}{more}", metadata={"problems": str(len(problems))}, fields=fields
