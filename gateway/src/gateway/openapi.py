@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
 _VARIABLE: Final = re.compile(r"\{([a-z_.]+)(?:=[^}]*)?\}")
+_FIXED: Final = re.compile(r"\{([a-z_.]+)=([^*}]+)\}")
+"""A variable that can only be one thing: the path says so, and the field goes without saying."""
 _RAW: Final[Json] = {"application/json": {"schema": {"type": "object"}}}
 """A body that reaches the service as it was sent (google.api.HttpBody)."""
 _EXPORT: Final = contracts.rules()["mcpanel.audit.v1.AuditService/ExportActionLogs"]
@@ -80,7 +82,7 @@ def routes() -> Iterator[tuple[str, str]]:
     """Every REST route of the contracts: its HTTP method in lower case, and its path's template."""
     for _, rule in _rest_methods():
         for method, template, _ in _bindings(rule):
-            yield method, template
+            yield method, _FIXED.sub(r"\2", template)
 
 
 class _Builder:
@@ -98,7 +100,10 @@ class _Builder:
         comment = contracts.comments().get(method.full_name, "")
         in_path = _VARIABLE.findall(template)
         fields = method.input_type.fields_by_name
-        parameters = [self.parameter(fields[name], "path") for name in in_path if name in fields]
+        fixed = {name for name, _ in _FIXED.findall(template)}
+        parameters = [
+            self.parameter(fields[name], "path") for name in in_path if name in fields and name not in fixed
+        ]
         rest = [field for field in method.input_type.fields if field.name not in in_path]
         operation: Json = {
             "operationId": method.name,
@@ -167,7 +172,7 @@ def _bindings(rule: http_pb2.HttpRule) -> Iterator[tuple[str, str, str]]:
 
 
 def _path(template: str) -> str:
-    return _VARIABLE.sub(lambda match: "{" + match[1] + "}", template)
+    return _VARIABLE.sub(lambda match: "{" + match[1] + "}", _FIXED.sub(r"\2", template))
 
 
 def _options(method: MethodDescriptor) -> descriptor_pb2.MethodOptions:

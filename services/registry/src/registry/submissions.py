@@ -171,7 +171,7 @@ def _placed(reader: Reader, problem: Problem) -> Problem:
     return replace(problem, line=line, column=column)
 
 
-def _parse(text: str, type_: str = "", *, of_version: bool = False) -> _Parsed:
+def _parse(text: str, type_: str = "", *, default: str = "", of_version: bool = False) -> _Parsed:
     try:
         root = read(text)
         if not isinstance(root.value, dict):
@@ -183,7 +183,7 @@ def _parse(text: str, type_: str = "", *, of_version: bool = False) -> _Parsed:
     entry = root.value.get("type")
     told = entry.node.value if entry is not None else ""
     named = kinds.by_word(kinds.DISPLAY_NAMES).get(told.strip().lower(), "") if isinstance(told, str) else ""
-    component = _Component(type_ or named)
+    component = _Component(type_ or named or default)
     found = reader.record(root, "", component.fields, _WRITTEN_BY_US)
     specific = found.pop("type_specific_data", None)
     parsed = _Parsed(found, reader)
@@ -212,14 +212,13 @@ def _parse(text: str, type_: str = "", *, of_version: bool = False) -> _Parsed:
     return parsed
 
 
-def component(
-    text: str,
-) -> tuple[component_pb2.Definition, component_pb2.Version | None]:
-    """The definition, and the version where there is something of one, of a component's document.
+def component(text: str, type_: str = "") -> tuple[component_pb2.Definition, component_pb2.Version | None]:
+    """The definition, and the version where there is something of one, of a component's document; `type_` is its type
+    where it says none.
 
     Raises Invalid INVALID_DOCUMENT naming every problem with its line and column.
     """
-    parsed = _parse(text)
+    parsed = _parse(text, default=type_)
     definition = parsed.message(component_pb2.Definition, {"name", "type", "tags", *_OF_DEFINITION})
     of_version = parsed.values.keys() - {"name", "type", "tags", *_OF_DEFINITION}
     if not of_version:

@@ -26,18 +26,20 @@ BASIC: View
 FULL: View
 
 class CreateDefinitionRequest(_message.Message):
-    __slots__ = ("definition", "initial_version", "request_id", "validate_only", "source")
+    __slots__ = ("definition", "initial_version", "request_id", "validate_only", "source", "collection")
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
     INITIAL_VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
     definition: _component_pb2.Definition
     initial_version: _component_pb2.Version
     request_id: str
     validate_only: bool
     source: str
-    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., initial_version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., source: _Optional[str] = ...) -> None: ...
+    collection: str
+    def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., initial_version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., source: _Optional[str] = ..., collection: _Optional[str] = ...) -> None: ...
 
 class CreateDefinitionResponse(_message.Message):
     __slots__ = ("definition", "initial_version")
@@ -48,10 +50,12 @@ class CreateDefinitionResponse(_message.Message):
     def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., initial_version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
 
 class GetDefinitionRequest(_message.Message):
-    __slots__ = ("definition_id",)
+    __slots__ = ("definition_id", "collection")
     DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
     definition_id: str
-    def __init__(self, definition_id: _Optional[str] = ...) -> None: ...
+    collection: str
+    def __init__(self, definition_id: _Optional[str] = ..., collection: _Optional[str] = ...) -> None: ...
 
 class GetDefinitionResponse(_message.Message):
     __slots__ = ("definition",)
@@ -60,7 +64,7 @@ class GetDefinitionResponse(_message.Message):
     def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
 
 class ListDefinitionsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "filter", "type", "query", "order_by", "tags", "compliance", "cost_tier", "visibility", "starred", "owner", "include_deprecated")
+    __slots__ = ("page_size", "page_token", "filter", "type", "query", "order_by", "tags", "compliance", "cost_tier", "visibility", "starred", "owner", "include_deprecated", "collection")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +78,7 @@ class ListDefinitionsRequest(_message.Message):
     STARRED_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     filter: str
@@ -87,7 +92,8 @@ class ListDefinitionsRequest(_message.Message):
     starred: bool
     owner: str
     include_deprecated: bool
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., type: _Optional[_Iterable[str]] = ..., query: _Optional[str] = ..., order_by: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Iterable[str]] = ..., visibility: _Optional[str] = ..., starred: _Optional[bool] = ..., owner: _Optional[str] = ..., include_deprecated: _Optional[bool] = ...) -> None: ...
+    collection: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., type: _Optional[_Iterable[str]] = ..., query: _Optional[str] = ..., order_by: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Iterable[str]] = ..., visibility: _Optional[str] = ..., starred: _Optional[bool] = ..., owner: _Optional[str] = ..., include_deprecated: _Optional[bool] = ..., collection: _Optional[str] = ...) -> None: ...
 
 class ListDefinitionsResponse(_message.Message):
     __slots__ = ("definitions", "next_page_token")
@@ -98,18 +104,20 @@ class ListDefinitionsResponse(_message.Message):
     def __init__(self, definitions: _Optional[_Iterable[_Union[_component_pb2.Definition, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateDefinitionRequest(_message.Message):
-    __slots__ = ("definition_id", "definition", "update_mask", "request_id", "validate_only")
+    __slots__ = ("definition_id", "definition", "update_mask", "request_id", "validate_only", "collection")
     DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
     definition_id: str
     definition: _component_pb2.Definition
     update_mask: _field_mask_pb2.FieldMask
     request_id: str
     validate_only: bool
-    def __init__(self, definition_id: _Optional[str] = ..., definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    collection: str
+    def __init__(self, definition_id: _Optional[str] = ..., definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., collection: _Optional[str] = ...) -> None: ...
 
 class UpdateDefinitionResponse(_message.Message):
     __slots__ = ("definition",)
@@ -118,14 +126,16 @@ class UpdateDefinitionResponse(_message.Message):
     def __init__(self, definition: _Optional[_Union[_component_pb2.Definition, _Mapping]] = ...) -> None: ...
 
 class DeleteDefinitionRequest(_message.Message):
-    __slots__ = ("definition_id", "etag", "request_id")
+    __slots__ = ("definition_id", "etag", "request_id", "collection")
     DEFINITION_ID_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
     definition_id: str
     etag: str
     request_id: str
-    def __init__(self, definition_id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    collection: str
+    def __init__(self, definition_id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., collection: _Optional[str] = ...) -> None: ...
 
 class DeleteDefinitionResponse(_message.Message):
     __slots__ = ()

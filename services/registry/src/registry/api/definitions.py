@@ -28,14 +28,14 @@ class Definitions(Base):
             request.initial_version if request.HasField("initial_version") else None,
         )
         if request.source:
-            given, initial = submissions.component(request.source)
+            given, initial = submissions.component(request.source, "MCP" if request.collection else "")
         path = "source" if request.source else "initial_version"
         first = wire.components.sent_version(initial or component_pb2.Version(), path)
         checked = await self.inspector.check(first.config_field, first.config)
         document = packages.read(first)
         links = await self.linked.links(first)
         async with self.db.begin() as tx:
-            sent = wire.components.sent_definition(given)
+            sent = definitions.sent_to(request.collection, wire.components.sent_definition(given))
             definition = definitions.create(sent, id=uuid7(tx.now), owner_id=viewer().id, now=tx.now)
             if not await store.definitions.insert_new(tx, definition):
                 raise definitions.name_taken(definition.name)
@@ -68,6 +68,7 @@ class Definitions(Base):
     async def GetDefinition(self, request: pb.GetDefinitionRequest, _: Any) -> pb.GetDefinitionResponse:
         async with self.db.read() as tx:
             found = await store.definitions.get(tx, request.definition_id, viewer())
+        definitions.require_of(request.collection, found, request.definition_id)
         return pb.GetDefinitionResponse(definition=wire.components.definition(found))
 
     async def ListDefinitions(self, request: pb.ListDefinitionsRequest, _: Any) -> pb.ListDefinitionsResponse:
@@ -76,7 +77,7 @@ class Definitions(Base):
             request,
             page,
             "stars",
-            types=kinds.named(request.type, "type"),
+            types=kinds.named(["MCP"] if request.collection else request.type, "type"),
             compliance=tuple(request.compliance),
             cost_tiers=kinds.named(request.cost_tier, "cost_tier", kinds.COST_TIERS, "cost tier"),
             is_starred=request.starred,
@@ -95,6 +96,7 @@ class Definitions(Base):
         fields = paths(request.update_mask, request.definition, definitions.CHANGEABLE)
         async with self.db.begin() as tx:
             old = await store.definitions.get(tx, request.definition_id, viewer(), Level.EDIT, lock=True)
+            definitions.require_of(request.collection, old, request.definition_id)
             new = definitions.update(old, wire.components.sent_definition(request.definition), fields, tx.now)
             if new.visibility != old.visibility:
                 await store.definitions.get(tx, old.id, viewer(), Level.DELETE)
@@ -108,6 +110,7 @@ class Definitions(Base):
     ) -> pb.DeleteDefinitionResponse:
         async with self.db.begin() as tx:
             old = await store.definitions.get(tx, request.definition_id, viewer(), Level.DELETE, lock=True)
+            definitions.require_of(request.collection, old, request.definition_id)
             check_etag(request.etag, old.etag, f"definition {old.name!r}")
             if using := await store.definitions.used_by(tx, old, viewer()):
                 raise definitions.in_use(old, using)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from chassis.errors import AlreadyExists, NotFound, Precondition
+from chassis.errors import AlreadyExists, FieldViolation, Invalid, NotFound, Precondition
 from registry.domain.common import Users, check_etag, check_immutable, etag, required, search_text
 
 CHANGEABLE: Final = ("display_name", "description", "visibility", "tags", "compliance", "cost_tier", "icon")
@@ -101,6 +101,18 @@ def create(sent: Sent, *, id: str, owner_id: str, now: datetime) -> Definition: 
     )
 
 
+def sent_to(collection: str, sent: Sent) -> Sent:
+    """What was sent to a collection, whose type goes without saying. Raises Invalid for another type."""
+    if not collection:
+        return sent
+    if sent.type in ("", "MCP"):
+        return replace(sent, type="MCP")
+    text = (
+        f"under /{collection} there are MCP components only; create {sent.type} under /api/v1/mcp-definitions"
+    )
+    raise Invalid("INVALID_FIELD", text, fields=[FieldViolation("definition.type", text)])
+
+
 def update(current: Definition, sent: Sent, fields: Collection[str], now: datetime) -> Definition:
     """The definition with the sent `fields`; the same one when nothing changes.
 
@@ -140,6 +152,12 @@ def transferred(current: Definition, owner_id: str, now: datetime) -> Definition
     if owner_id == current.owner_id:
         return current
     return replace(current, owner_id=owner_id, revision=current.revision + 1, updated_at=now)
+
+
+def require_of(collection: str, definition: Definition, key: str) -> None:
+    """Raises NotFound unless the definition belongs to the collection: to `context` those of MCP, to none all."""
+    if collection and definition.type != "MCP":
+        raise not_found(key)
 
 
 def not_found(key: str) -> NotFound:
