@@ -1,4 +1,4 @@
-"""The commands that the documentation of security shows are run as they stand there."""
+"""The commands that the documentation shows are run as they stand there."""
 
 import os
 import re
