@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.dialects import postgresql
 
 from chassis.access import Subject
 from chassis.context import Caller
@@ -63,10 +62,10 @@ async def test_a_search_for_a_rare_word_reads_the_index_of_words(large: World) -
     assert large.server.db is not None
     wanted = lookup.Wanted(limit=50, words=("osprey", "river"))
     statement = lookup.page(select(table).where(lookup.visible(table, Subject(EDITOR.id))), table, wanted, {})
-    sql = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
 
     async with large.server.db.begin(audited=False) as tx:
         await tx.execute(text("ANALYZE definitions"))
+        sql = statement.compile(dialect=tx.connection.dialect, compile_kwargs={"literal_binds": True})
         plan = "\n".join((await tx.connection.exec_driver_sql(f"EXPLAIN {sql}")).scalars())
 
     assert "ix_definitions_trigrams" in plan
