@@ -133,3 +133,15 @@ async def test_a_deprecation_can_be_taken_back(world: World) -> None:
     assert back.version.deprecation_message == ""
     restored = await shown(world, made.name)
     assert (restored.latest_version, restored.deprecated) == ("1.0.0", False)
+
+
+async def test_whoever_changes_a_workflow_keeps_the_draft_that_its_owner_pinned(world: World) -> None:
+    made, _ = await drafted(world)
+    flow = await world.workflow(f"name: {world.name('flow')}\n{steps(f'{made.name}@1.1.0')}")
+    await share(world, flow.id, "EDIT", user_id=OTHER_EDITOR.id)
+    source = f"outputs: {{a: '${{{{ steps.a.output }}}}'}}\n{steps(f'{made.name}@1.1.0')}"
+    change = pb.UpdateWorkflowRequest(workflow_id=flow.id, source=source)
+
+    changed = (await world.call("UpdateWorkflow", change, OTHER_EDITOR)).workflow
+
+    assert (changed.version, changed.steps[0].component_version) == (2, "1.1.0")
