@@ -132,6 +132,16 @@ async def test_a_document_without_anything_of_a_version_makes_a_definition(world
     assert not answer.HasField("initial_version")
 
 
+async def test_what_a_form_leaves_empty_is_not_there(world: World) -> None:
+    script = {"codeContent": "def main(): pass", "llmPrompt": None, "notebookCells": None}
+    sent = {"name": world.name("form"), "type": "Python Script", "icon": None, "inputSchema": None}
+
+    answer = await created(world, json.dumps({**sent, "typeSpecificData": script}))
+
+    assert answer.initial_version.python_script.code_content == script["codeContent"]
+    assert answer.definition.icon == ""
+
+
 async def test_every_problem_of_a_document_is_named_with_its_place(world: World) -> None:
     source = """name: Weather Extract
 type: Python Script

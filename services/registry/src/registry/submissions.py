@@ -179,6 +179,7 @@ def _parse(text: str, type_: str = "", *, default: str = "", of_version: bool = 
     except UnreadableError as error:
         problem = Problem("", "", error.message, "correct the document there", error.line, error.column)
         raise invalid([problem], "source", "INVALID_DOCUMENT") from None
+    _take_out_nulls(root)
     reader = Reader()
     entry = root.value.get("type")
     told = entry.node.value if entry is not None else ""
@@ -210,6 +211,15 @@ def _parse(text: str, type_: str = "", *, default: str = "", of_version: bool = 
         ]
     parsed.refuse(problems)
     return parsed
+
+
+def _take_out_nulls(node: Node) -> None:
+    """Forms send null for what was not filled in."""
+    if isinstance(node.value, dict):
+        node.value = {key: entry for key, entry in node.value.items() if entry.node.value is not None}
+        for key, entry in node.value.items():
+            if key in ("typeSpecificData", "type_specific_data"):
+                _take_out_nulls(entry.node)
 
 
 def component(text: str, type_: str = "") -> tuple[component_pb2.Definition, component_pb2.Version | None]:
