@@ -35,6 +35,12 @@ def test_every_operation_says_what_it_does_and_is_named_once() -> None:
         assert len(same) == 1
 
 
+def test_what_a_path_can_only_be_is_no_parameter_of_it() -> None:
+    listed = openapi.document()["paths"]["/context"]["get"]
+
+    assert "collection" not in {one["name"] for one in listed["parameters"]}
+
+
 async def test_the_pages_load_nothing_from_elsewhere(gateway: Gateway) -> None:
     for path in ("/docs", "/redoc"):
         page = await gateway.http.get(path)
@@ -56,6 +62,8 @@ async def test_the_pages_load_nothing_from_elsewhere(gateway: Gateway) -> None:
         ("POST", "/api/v1/workflow-runs/0198-x/steps/each[3]/load", "GET"),
         ("GET", "/api/v1/workflow-runs/0198-x/steps/each[3]/load:decide", "POST"),
         ("OPTIONS", "/users", "GET"),
+        ("PATCH", "/context", "GET, POST"),
+        ("PATCH", "/context/clock", "DELETE, GET, PUT"),
         ("POST", "/health", "GET, HEAD"),
     ],
 )

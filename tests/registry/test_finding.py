@@ -58,9 +58,17 @@ async def test_a_word_is_found_among_ten_thousand_wherever_it_stands_in_a_word(l
     assert await found(large, query="osprey mountain") == []
 
 
-async def test_a_search_for_a_rare_word_reads_the_index_of_words(large: World) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (lookup.Wanted(limit=50, words=("osprey", "river")), "ix_definitions_trigrams"),
+        (lookup.Wanted(50, orders=lookup.orders("stars desc", "stars")), "ix_definitions_star_count"),
+        (lookup.Wanted(50, orders=lookup.orders("updated_at desc")), "ix_definitions_updated_at"),
+    ],
+    ids=["words", "stars", "updated_at"],
+)
+async def test_a_page_of_ten_thousand_reads_an_index(large: World, wanted: lookup.Wanted, index: str) -> None:
     assert large.server.db is not None
-    wanted = lookup.Wanted(limit=50, words=("osprey", "river"))
     statement = lookup.page(select(table).where(lookup.visible(table, Subject(EDITOR.id))), table, wanted, {})
 
     async with large.server.db.begin(audited=False) as tx:
@@ -68,7 +76,7 @@ async def test_a_search_for_a_rare_word_reads_the_index_of_words(large: World) -
         sql = statement.compile(dialect=tx.connection.dialect, compile_kwargs={"literal_binds": True})
         plan = "\n".join((await tx.connection.exec_driver_sql(f"EXPLAIN {sql}")).scalars())
 
-    assert "ix_definitions_trigrams" in plan
+    assert index in plan
 
 
 async def test_a_list_is_narrowed_by_labels_as_people_write_them(world: World) -> None:

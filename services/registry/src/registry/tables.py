@@ -80,8 +80,8 @@ definitions: Final = Table(
     Column("deprecated", Boolean, nullable=False, server_default="false"),
     UniqueConstraint("name", name="uq_definitions_name"),
     Index("ix_definitions_created_at_id", "created_at", "id"),
-    Index("ix_definitions_updated_at_id", "updated_at", "id"),
-    Index("ix_definitions_star_count_id", "star_count", "id"),
+    Index("ix_definitions_updated_at_created_at_id", "updated_at", "created_at", "id"),
+    Index("ix_definitions_star_count_created_at_id", "star_count", "created_at", "id"),
     _searched("definitions"),
     Index("ix_definitions_owner_id_created_at_id", "owner_id", "created_at", "id"),
 )
@@ -151,7 +151,7 @@ workflows: Final = Table(
     _text("status", server_default="PUBLISHED"),
     UniqueConstraint("name", name="uq_workflows_name"),
     Index("ix_workflows_created_at_id", "created_at", "id"),
-    Index("ix_workflows_updated_at_id", "updated_at", "id"),
+    Index("ix_workflows_updated_at_created_at_id", "updated_at", "created_at", "id"),
     _searched("workflows"),
     Index("ix_workflows_owner_id_created_at_id", "owner_id", "created_at", "id"),
 )

@@ -46,12 +46,13 @@ def upgrade() -> None:
         "UPDATE definitions SET deprecated = true WHERE latest_version = '' "
         "AND EXISTS (SELECT FROM versions WHERE definition_id = definitions.id)"
     )
-    op.create_index("ix_definitions_star_count_id", "definitions", ["star_count", "id"])
-    op.create_index("ix_definitions_updated_at_id", "definitions", ["updated_at", "id"])
+    op.create_index(
+        "ix_definitions_star_count_created_at_id", "definitions", ["star_count", "created_at", "id"]
+    )
     op.add_column("versions", sa.Column("draft", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("workflows", sa.Column("status", sa.Text(), server_default="PUBLISHED", nullable=False))
-    op.create_index("ix_workflows_updated_at_id", "workflows", ["updated_at", "id"])
     for table in ("definitions", "workflows"):
+        op.create_index(f"ix_{table}_updated_at_created_at_id", table, ["updated_at", "created_at", "id"])
         op.create_index(
             f"ix_{table}_trigrams", table, [sa.literal_column("trigrams(search)")], postgresql_using="gin"
         )
@@ -60,10 +61,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("definitions", "workflows"):
         op.drop_index(f"ix_{table}_trigrams", table_name=table)
-        op.drop_index(f"ix_{table}_updated_at_id", table_name=table)
+        op.drop_index(f"ix_{table}_updated_at_created_at_id", table_name=table)
     op.drop_column("workflows", "status")
     op.drop_column("versions", "draft")
-    op.drop_index("ix_definitions_star_count_id", table_name="definitions")
+    op.drop_index("ix_definitions_star_count_created_at_id", table_name="definitions")
     op.drop_column("definitions", "deprecated")
     op.drop_column("definitions", "star_count")
     op.drop_table("stars")
