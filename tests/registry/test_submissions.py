@@ -21,6 +21,7 @@ PROMPT = {
     "topK": 40,
 }
 APP = {"gitRepoUrl": "https://example.com/app.git", "mainScriptPath": "app.py", "requirements": "pandas"}
+SERVER = '{"mcpServers": {"clock": {"command": "clock"}}}'
 CONSOLE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     (
         "Python Script",
@@ -55,7 +56,7 @@ CONSOLE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         "streamlit_app",
         {"git_repo_url": APP["gitRepoUrl"], "main_script_path": "app.py", "requirements": "pandas"},
     ),
-    ("MCP", {"mcpConfiguration": "{}"}, "mcp", {"mcp_configuration": "{}"}),
+    ("MCP", {"mcpConfiguration": SERVER}, "mcp", {"mcp_configuration": SERVER}),
 ]
 
 
