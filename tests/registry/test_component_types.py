@@ -96,6 +96,7 @@ def test_a_schema_says_how_to_draw_a_field_and_what_goes_without_saying() -> Non
     )
     assert (script["codeContent"]["format"], script["timeout"]["default"]) == ("code", "600s")
     assert server["mcpConfiguration"]["format"] == "yaml"
+    assert schema_of("OUTPUT")["x-choices"] == [["report", "chart", "file", "table", "webhook"]]
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_CONFIG))
@@ -112,6 +113,8 @@ async def test_a_type_that_needs_no_config_says_so(world: World, name: str) -> N
     [
         ("How long. Default one hour.", {"type": "string", "pattern": "s$"}, "3600s"),
         ("How long. Default 90 seconds, or so.", {"type": "string", "pattern": "s$"}, "90s"),
+        ("Rows. Default 100,000.", {"type": "integer"}, 100_000),
+        ("Rows. Default 100, or fewer.", {"type": "integer"}, 100),
         ("Heat. Default 0.7.", {"type": "number"}, 0.7),
         ("Whether. Default true.", {"type": "boolean"}, True),
         ("A word. Default `b`.", {"type": "string", "enum": ["a", "b"]}, "b"),

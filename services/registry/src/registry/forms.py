@@ -20,6 +20,8 @@ _FORMATS: Final = {
     "code_content": "code",
     "content": "code",
     "expression": "code",
+    "sql": "code",
+    "ipynb": "code",
     "mcp_configuration": "yaml",
 }
 """Fields that are more than text, by name; other long texts are `textarea`."""
@@ -28,12 +30,13 @@ _LONG: Final = 4096
 _ABBREVIATIONS: Final = {"api", "cel", "html", "id", "json", "llm", "mcp", "p", "k", "sql", "ttl", "url"}
 _NUMBERS: Final = {"one": 1, "two": 2, "five": 5, "ten": 10, "fifteen": 15, "thirty": 30}
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_DEFAULT: Final = re.compile(r"\bDefault:? (.+?)(?:\.\s|\.$|;|,)", re.DOTALL)
+_DEFAULT: Final = re.compile(r"\bDefault:? (.+?)(?:\.\s|\.$|;|,\s)", re.DOTALL)
 
 
 def schema_of(name: str) -> Schema:
     """The JSON Schema of the message `name` with what a form needs: in every object `x-order` names the fields in their
-    order, and every field has a `title`, and a `default` and a `format` where they are known.
+    order and `x-choices` those of which there is one at most, and every field has a `title`, and a `default` and a
+    `format` where they are known.
     """
     schema = schemas.message(name)
     _enriched(schema, contracts.pool().FindMessageTypeByName(name))
@@ -45,6 +48,9 @@ def schema_of(name: str) -> Schema:
 
 def _enriched(schema: Schema, message: Descriptor) -> None:
     schema["x-order"] = [field.json_name for field in message.fields]
+    choices = [[field.json_name for field in one.fields] for one in message.oneofs]
+    if choices := [names for names in choices if len(names) > 1]:
+        schema["x-choices"] = choices
     for field in message.fields:
         shown: Schema = schema["properties"][field.json_name]
         shown["title"] = title(field.name)
@@ -82,7 +88,8 @@ def default_of(comment: str, schema: Schema) -> Json:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"-?\d+", text) else None
+    plain = text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text
+    return int(plain) if re.fullmatch(r"-?\d+", plain) else None
 
 
 def _format(field: FieldDescriptor) -> str:
