@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
@@ -250,6 +251,18 @@ async def test_either_a_message_or_a_document_is_sent(world: World) -> None:
 
     assert "give either definition or source" in neither.message
     assert "not both" in (await world.refused("CreateDefinition", both)).message
+
+
+async def test_an_answer_can_be_sent_back_as_the_next_version(world: World) -> None:
+    made = await world.definition()
+    answer = json_format.MessageToDict(await world.version(made.name, tags=["kept"], effect="pure"))
+    source = json.dumps({**answer, "version": "2.0.0"})
+    request = pb.CreateVersionRequest(definition_id=made.name, source=source)
+
+    version = (await world.call("CreateVersion", request)).version
+
+    assert (version.version, version.config_digest) == ("2.0.0", answer["configDigest"])
+    assert (list(version.tags), version.effect) == (["kept"], "pure")
 
 
 async def test_a_repeated_document_is_answered_as_before(world: World) -> None:

@@ -41,7 +41,7 @@ _WRITTEN_BY_US: Final = frozenset(
             "created_by",
         ),
         *("latest_version", "star_count", "starred", "deprecated", "status", "deprecated_at"),
-        *("deprecation_message", "config_digest", "data_sources", "is_custom"),
+        *("deprecation_message", "config_digest", "data_sources", "secrets", "is_custom"),
     }
 )
 """Read over, so that an answer can be sent back."""
@@ -95,10 +95,7 @@ class _Component:
             "icon": values.text,
             "tags": definition["tags"],
             "compliance": definition["compliance"],
-            **{
-                name: version[name]
-                for name in ("version", "changelog", "effect", "draft", "data_source_ids", *sorted(_CONFIGS))
-            },
+            **{name: read for name, read in version.items() if name not in _WRITTEN_BY_US | {"type", "tags"}},
             "input_schema": messages.schema,
             "output_schema": messages.schema,
             "type_specific_data": self._specific,
