@@ -12,7 +12,7 @@ from audit.checkpoint import Verifier
 from chassis import errors
 from mcpanel.audit.v1 import audit_pb2 as pb
 from tests.audit.conftest import TIME, Start, World, record, records, serving
-from tests.support.callers import ADMIN, EDITOR, SERVICE, as_caller
+from tests.support.callers import ADMIN, EDITOR, REGISTRY, SERVICE, as_caller
 from tests.support.servers import TestPostgres
 
 
@@ -160,6 +160,21 @@ async def test_the_list_filters(four: World, where: str, found: list[str]) -> No
     assert [one.id for one in (await four.page(where)).action_logs] == found
 
 
+async def test_a_list_can_be_only_of_what_is_about_some_things_and_its_pages_belong_to_them(
+    four: World,
+) -> None:
+    about = await four.page("action = MCP_CREATED", entity_ids=["d1", "unknown"])
+    first = await four.page(entity_ids=["d1"], page_size=1)
+    second = await four.page(entity_ids=["d1"], page_size=1, page_token=first.next_page_token)
+
+    with pytest.raises(errors.Invalid) as caught:
+        await four.page(entity_ids=["d2"], page_size=1, page_token=first.next_page_token)
+
+    assert [one.id for one in about.action_logs] == ["r0"]
+    assert [one.id for page in (first, second) for one in page.action_logs] == ["r1", "r0"]
+    assert caught.value.reason == "INVALID_PAGE_TOKEN"
+
+
 async def test_a_filter_that_cannot_be_read_names_the_place(world: World) -> None:
     with pytest.raises(errors.Invalid) as caught:
         await world.page("acton = x")
@@ -235,6 +250,16 @@ async def test_what_is_not_in_the_log_is_named(world: World) -> None:
     assert missing.value.resource == ("action_log", "no")
     assert (early.value.reason, late.value.reason) == ("TREE_SIZE_OUT_OF_RANGE", "TREE_SIZE_OUT_OF_RANGE")
     assert late.value.metadata["tree_size"] == "2"
+
+
+async def test_the_registry_reads_the_log_for_those_it_shows_histories(world: World) -> None:
+    await world.append(records(0, 1))
+
+    found = await world.stub.ListActionLogs(pb.ListActionLogsRequest(), metadata=as_caller(REGISTRY))
+    with pytest.raises(errors.Denied):
+        await world.stub.ListActionLogs(pb.ListActionLogsRequest(), metadata=as_caller(SERVICE))
+
+    assert [one.id for one in found.action_logs] == ["r0"]
 
 
 async def test_only_services_append_and_only_administrators_read(world: World) -> None:

@@ -53,6 +53,8 @@ async def test_runs_are_counted_by_status_and_workflow_before_and_after_they_are
     others = await count(engine, caller=OTHER_EDITOR, by_workflow=True)
     good = await count(engine, 'workflow_name = "good" AND status != "FAILED"')
     scanned = await count(engine, 'workflow_name = "good" AND created_at > "2020-01-01T00:00:00Z"')
+    of_version = await count(engine, 'workflow_name = "good" AND workflow_version = 1')
+    of_another = await count(engine, 'workflow_name = "good" AND workflow_version = 2')
     hers = await count(engine, f'started_by = "{OTHER_EDITOR.id}"')
     gate.open.set()
     await engine.ended(live.id)
@@ -69,7 +71,8 @@ async def test_runs_are_counted_by_status_and_workflow_before_and_after_they_are
     assert not by_name["mine"].HasField("success_rate")
     assert by_name["mine"].workflow_id == mine.id
     assert dict(others.total.statuses) == {"SUCCESS": 3, "FAILED": 1}
-    assert good.total == scanned.total
+    assert good.total == scanned.total == of_version.total
+    assert not of_another.total.statuses
     assert dict(good.total.statuses) == {"SUCCESS": 3}
     assert not hers.total.statuses
     assert [len(one.workflows) for one in private] == [3, 2, 3]

@@ -78,8 +78,8 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
     async def ListActionLogs(
         self, request: audit_pb2.ListActionLogsRequest, context: Context
     ) -> audit_pb2.ListActionLogsResponse:
-        wanted = store.fulfilling(filtering.parse(request.filter), wire.OUTCOMES)
-        page = paging.parse(request, bound=request.filter)
+        wanted = store.fulfilling(filtering.parse(request.filter), wire.OUTCOMES, request.entity_ids)
+        page = paging.parse(request, bound=(request.filter, *request.entity_ids))
         async with self._db.read() as tx:
             leaves = await store.page_before(tx, wanted, wire.before(page), page.limit)
             found = await store.disclosures(tx, wire.tokens(leaves))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     Text,
+    and_,
     any_,
     case,
     cast,
@@ -206,13 +207,14 @@ async def page_before(tx: Transaction, condition: Condition, before: int | None,
     return [_leaf(row) for row in await tx.execute(statement)]
 
 
-def fulfilling(wanted: Filter | None, outcomes: Sequence[str]) -> Condition:
-    """The condition of a filter; an outcome is one of `outcomes`.
+def fulfilling(wanted: Filter | None, outcomes: Sequence[str], about: Collection[str] = ()) -> Condition:
+    """The condition of a filter; an outcome is one of `outcomes`. Unless that is empty, only what is `about` these ids.
 
     Raises Invalid INVALID_FILTER for unknown fields and unfit values.
     """
     outcome = Field(entries.c.outcome, one_of(outcomes))
-    return where(wanted, _FILTERED | {"outcome": outcome, "text": _SEARCHED})
+    found = where(wanted, _FILTERED | {"outcome": outcome, "text": _SEARCHED})
+    return and_(found, entries.c.entity_id.in_(about)) if about else found
 
 
 async def newest_checkpoint(tx: Transaction) -> Checkpoint | None:

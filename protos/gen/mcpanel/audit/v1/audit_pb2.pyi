@@ -130,14 +130,16 @@ class AppendRecordsResponse(_message.Message):
     def __init__(self, appended: _Optional[int] = ...) -> None: ...
 
 class ListActionLogsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "filter")
+    __slots__ = ("page_size", "page_token", "filter", "entity_ids")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_IDS_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     filter: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+    entity_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., entity_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListActionLogsResponse(_message.Message):
     __slots__ = ("action_logs", "next_page_token")

@@ -65,6 +65,7 @@ FILTERED: Final[Columns] = {
     "status": Field(runs.c.status, one_of(RunStatus)),
     "workflow_id": runs.c.workflow_id,
     "workflow_name": runs.c.workflow_name,
+    "workflow_version": runs.c.workflow_version,
     "started_by": runs.c.started_by,
     "created_at": runs.c.created_at,
     "run_key": runs.c.run_key,
