@@ -94,6 +94,7 @@ class World:
     server: Server
     stub: Any
     people: Identity
+    database_url: str = ""
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def name(self, stem: str = "thing") -> str:
@@ -165,6 +166,7 @@ async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
                 "MCPANEL_METRICS_LISTEN": "",
                 "MCPANEL_AUDIT_ADDRESS": f"unix:{folder}/nobody",
                 "MCPANEL_DATASOURCES_ADDRESS": f"unix:{folder}/nobody",
+                "MCPANEL_ENGINE_ADDRESS": f"unix:{folder}/nobody",
                 "MCPANEL_IDENTITY_ADDRESS": f"unix:{folder}/identity",
                 **settings,
             }
@@ -172,7 +174,7 @@ async def start(postgres: TestPostgres) -> AsyncIterator[Start]:
             await server.start()
             channel = grpc.aio.insecure_channel(environ["MCPANEL_LISTEN"])
             started.append((server, channel))
-            return World(server, RegistryServiceStub(channel), people)
+            return World(server, RegistryServiceStub(channel), people, url)
 
         yield begin
         for server, channel in started:

@@ -286,7 +286,7 @@ TABLE: tuple[Entry, ...] = (
     Preparation("databases", "databases", _databases, needs=("postgres",)),
     Preparation("keys", "keys", _keys, needs=("databases",)),
     _service("identity", keys=True),
-    _service("registry", ("identity", "audit", "datasources")),
+    _service("registry", ("identity", "audit", "datasources", "engine")),
     _service("datasources", keys=True, settings=_external),
     _service("audit", keys=True),
     _engine("engine"),

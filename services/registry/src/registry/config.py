@@ -16,3 +16,6 @@ class RegistryConfig(DatabaseConfig):
     datasources_address: Address = setting(
         "MCPANEL_DATASOURCES_ADDRESS", default="127.0.0.1:50053", help="host:port of datasources"
     )
+    engine_address: Address = setting(
+        "MCPANEL_ENGINE_ADDRESS", default="127.0.0.1:50052", help="host:port of the engine"
+    )

@@ -10,16 +10,18 @@ from typing import Final
 from chassis import contracts
 from chassis.access import Subject
 from chassis.context import use
-from chassis.errors import NotFound
+from chassis.errors import DeadlineExceeded, Denied, NotFound, Unavailable
 from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc, secrets_pb2, secrets_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from registry.domain.content import Content
+from registry.domain.graphs import State
 from registry.domain.lending import Kind
 from registry.domain.versions import Link, Links, Sent
 
 _APPROVE: Final = contracts.rules()["mcpanel.engine.v1.EngineService/ApproveStep"].permission
 _ALL: Final = contracts.rules()["mcpanel.registry.v1.RegistryService/GetWorkflow"].others
 _MOST_NAMES: Final = 5000
+_MOST_STATES: Final = 100
 _LONGEST_NAME: Final = 200
 _SECONDS: Final = 5.0
 
@@ -50,6 +52,36 @@ class Things(ABC):
         roles = sorted(subject.roles) if subject is not None else []
         with use(None):
             return frozenset(await self._unreachable(subject_id, roles, subject is None, sorted(ids)))
+
+    async def found(self, keys: Collection[str]) -> dict[str, Link]:
+        """Those of the things with these ids or names that the current caller finds, by what they were asked by.
+
+        Raises Unavailable naming datasources when it does not answer. Calls no one when there are none.
+        """
+        asked = sorted(keys)
+        links = await asyncio.gather(*map(self._find, asked))
+        return {key: link for key, link in zip(asked, links, strict=True) if link is not None}
+
+    async def states(self, ids: Collection[str]) -> dict[str, State]:
+        """Of the things with these ids, at most the first hundred, whether the current caller finds them now.
+
+        UNKNOWN when datasources does not answer, or the caller may not ask it. Calls no one when there are none.
+        """
+        asked = list(islice(ids, _MOST_STATES))
+        return dict(zip(asked, await asyncio.gather(*map(self._state, asked)), strict=True))
+
+    async def _find(self, key: str) -> Link | None:
+        try:
+            return await self._link(key)
+        except NotFound:
+            return None
+
+    async def _state(self, id_: str) -> State:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return State.MISSING if await self._find(id_) is None else State.PRESENT
+        except (Unavailable, DeadlineExceeded, Denied, TimeoutError):
+            return State.UNKNOWN
 
     @abstractmethod
     async def _link(self, key: str) -> Link: ...

@@ -85,6 +85,12 @@ def _keys(content: Content) -> Iterator[WorkflowPin | str]:
     yield from packages(content)
 
 
+def parts(content: Content) -> tuple[str, ...]:
+    """What the content's own steps run, each once: the ids of versions of components, and `id@version` of workflows."""
+    found = {step.pin.version_id for step in content.steps if step.pin is not None}
+    return tuple(sorted(found | {f"{pin.workflow_id}@{pin.version}" for pin in pins(content)}))
+
+
 def measure(content: Content, nested: Nested) -> tuple[int, int]:
     """How many workflows lie inside each other (0 when it runs none), and how many steps there are in all.
 

@@ -8,14 +8,17 @@ from chassis.client import channel
 from chassis.database import Database
 from chassis.server import Server
 from chassis.shares import Sharing
+from mcpanel.audit.v1.audit_pb2_grpc import AuditServiceStub
 from mcpanel.datasources.v1.datasources_pb2_grpc import DataSourceServiceStub
 from mcpanel.datasources.v1.secrets_pb2_grpc import SecretServiceStub
+from mcpanel.engine.v1.engine_pb2_grpc import EngineServiceStub
 from mcpanel.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from mcpanel.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from registry.api import Registry
 from registry.config import RegistryConfig
 from registry.inspection import Inspector
 from registry.links import DataSources, Linked, People, Secrets
+from registry.records import ActionLog, Engine
 from registry.tables import grants, metadata
 
 _READ: Final = contracts.rules()["mcpanel.registry.v1.RegistryService/GetWorkflow"].permission
@@ -35,12 +38,17 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
     datasources = channel(
         settings.datasources_address, peer="datasources", key_file=settings.key_file, tls_dir=settings.tls_dir
     )
+    engine = channel(
+        settings.engine_address, peer="engine", key_file=settings.key_file, tls_dir=settings.tls_dir
+    )
     servicer = Registry(
         db,
         Linked(DataSources(DataSourceServiceStub(datasources)), Secrets(SecretServiceStub(datasources))),
         People(IdentityServiceStub(identity)),
         Inspector(),
         sharing=Sharing(IdentityServiceStub(identity), grants, _READ),
+        engine=Engine(EngineServiceStub(engine)),
+        log=ActionLog(AuditServiceStub(audit)),
     )
     return Server(
         settings,
@@ -49,5 +57,5 @@ def build(settings: RegistryConfig, authenticator: Authenticator | None = None) 
         db=db,
         audit=audit,
         migrations_package="registry",
-        on_stop=[identity.close, audit.close, datasources.close, db.close],
+        on_stop=[identity.close, audit.close, datasources.close, engine.close, db.close],
     )

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -186,3 +187,20 @@ workflow_calls: Final = Table(
     Index("ix_workflow_calls_callee_id", "callee_id"),
 )
 """Which other workflows the newest version of each runs, be it inside another."""
+
+workflow_parts: Final = Table(
+    "workflow_parts",
+    metadata,
+    _sorted("workflow_id"),
+    Column("version", Integer, nullable=False),
+    _sorted("part"),
+    PrimaryKeyConstraint("workflow_id", "version", "part", name="pk_workflow_parts"),
+    ForeignKeyConstraint(
+        ["workflow_id", "version"],
+        ["workflow_versions.workflow_id", "workflow_versions.version"],
+        name="fk_workflow_parts_workflow_id_workflow_versions",
+        ondelete="CASCADE",
+    ),
+    Index("ix_workflow_parts_part", "part"),
+)
+"""What each version of a workflow runs itself: ids of versions of components, and `id@version` of workflows."""

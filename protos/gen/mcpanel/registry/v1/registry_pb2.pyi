@@ -6,6 +6,8 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
 from mcpanel.registry.v1 import component_pb2 as _component_pb2
+from mcpanel.registry.v1 import graph_pb2 as _graph_pb2
+from mcpanel.registry.v1 import history_pb2 as _history_pb2
 from mcpanel.registry.v1 import workflow_pb2 as _workflow_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

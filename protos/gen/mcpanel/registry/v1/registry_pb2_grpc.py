@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from mcpanel.registry.v1 import graph_pb2 as mcpanel_dot_registry_dot_v1_dot_graph__pb2
+from mcpanel.registry.v1 import history_pb2 as mcpanel_dot_registry_dot_v1_dot_history__pb2
 from mcpanel.registry.v1 import registry_pb2 as mcpanel_dot_registry_dot_v1_dot_registry__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -179,6 +181,26 @@ class RegistryServiceStub:
                 '/mcpanel.registry.v1.RegistryService/CheckParts',
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsResponse.FromString,
+                _registered_method=True)
+        self.GetWorkflowDependencyGraph = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/GetWorkflowDependencyGraph',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetWorkflowDependencyGraphRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetWorkflowDependencyGraphResponse.FromString,
+                _registered_method=True)
+        self.GetLineageGraph = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/GetLineageGraph',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetLineageGraphRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetLineageGraphResponse.FromString,
+                _registered_method=True)
+        self.ListDefinitionHistory = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/ListDefinitionHistory',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListDefinitionHistoryRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListDefinitionHistoryResponse.FromString,
+                _registered_method=True)
+        self.ListWorkflowHistory = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/ListWorkflowHistory',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryResponse.FromString,
                 _registered_method=True)
 
 
@@ -411,6 +433,39 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWorkflowDependencyGraph(self, request, context):
+        """Returns what a version of a workflow is made of as a graph: its steps, the versions of components and workflows they run,
+        their data sources, and all that lies inside. What was deleted or may not be seen is named in it, and no more.
+        Errors: WORKFLOW_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLineageGraph(self, request, context):
+        """Returns what a version of a component comes from and goes into as a graph: its definition, other versions, data sources,
+        the workflows that run it, and the newest runs of these. Errors: VERSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDefinitionHistory(self, request, context):
+        """Lists what was done to a definition and its versions, by whom and when, newest first. With whom it is shared is told to
+        those who may share it. Errors: DEFINITION_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWorkflowHistory(self, request, context):
+        """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
+        it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -558,6 +613,26 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.CheckParts,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsResponse.SerializeToString,
+            ),
+            'GetWorkflowDependencyGraph': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorkflowDependencyGraph,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetWorkflowDependencyGraphRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetWorkflowDependencyGraphResponse.SerializeToString,
+            ),
+            'GetLineageGraph': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineageGraph,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetLineageGraphRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetLineageGraphResponse.SerializeToString,
+            ),
+            'ListDefinitionHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDefinitionHistory,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListDefinitionHistoryRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListDefinitionHistoryResponse.SerializeToString,
+            ),
+            'ListWorkflowHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkflowHistory,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1344,6 +1419,114 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/CheckParts',
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_registry__pb2.CheckPartsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWorkflowDependencyGraph(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/GetWorkflowDependencyGraph',
+            mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetWorkflowDependencyGraphRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetWorkflowDependencyGraphResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineageGraph(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/GetLineageGraph',
+            mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetLineageGraphRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_graph__pb2.GetLineageGraphResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDefinitionHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/ListDefinitionHistory',
+            mcpanel_dot_registry_dot_v1_dot_history__pb2.ListDefinitionHistoryRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_history__pb2.ListDefinitionHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkflowHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/ListWorkflowHistory',
+            mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,8 @@ The registry: the catalogue of components and workflows."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from mcpanel.registry.v1 import graph_pb2 as _graph_pb2
+from mcpanel.registry.v1 import history_pb2 as _history_pb2
 from mcpanel.registry.v1 import registry_pb2 as _registry_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -128,6 +130,23 @@ class RegistryServiceStub:
     they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
     looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
     """
+    GetWorkflowDependencyGraph: _grpc.UnaryUnaryMultiCallable[_graph_pb2.GetWorkflowDependencyGraphRequest, _graph_pb2.GetWorkflowDependencyGraphResponse]
+    """Returns what a version of a workflow is made of as a graph: its steps, the versions of components and workflows they run,
+    their data sources, and all that lies inside. What was deleted or may not be seen is named in it, and no more.
+    Errors: WORKFLOW_NOT_FOUND.
+    """
+    GetLineageGraph: _grpc.UnaryUnaryMultiCallable[_graph_pb2.GetLineageGraphRequest, _graph_pb2.GetLineageGraphResponse]
+    """Returns what a version of a component comes from and goes into as a graph: its definition, other versions, data sources,
+    the workflows that run it, and the newest runs of these. Errors: VERSION_NOT_FOUND.
+    """
+    ListDefinitionHistory: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListDefinitionHistoryRequest, _history_pb2.ListDefinitionHistoryResponse]
+    """Lists what was done to a definition and its versions, by whom and when, newest first. With whom it is shared is told to
+    those who may share it. Errors: DEFINITION_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+    """
+    ListWorkflowHistory: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListWorkflowHistoryRequest, _history_pb2.ListWorkflowHistoryResponse]
+    """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
+    it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -228,6 +247,23 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Says what a workflow, or a component, is made of and neither its owner nor the author of that version may use now: what
     they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
     looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
+    """
+    GetWorkflowDependencyGraph: _aio.UnaryUnaryMultiCallable[_graph_pb2.GetWorkflowDependencyGraphRequest, _graph_pb2.GetWorkflowDependencyGraphResponse]  # type: ignore[assignment]
+    """Returns what a version of a workflow is made of as a graph: its steps, the versions of components and workflows they run,
+    their data sources, and all that lies inside. What was deleted or may not be seen is named in it, and no more.
+    Errors: WORKFLOW_NOT_FOUND.
+    """
+    GetLineageGraph: _aio.UnaryUnaryMultiCallable[_graph_pb2.GetLineageGraphRequest, _graph_pb2.GetLineageGraphResponse]  # type: ignore[assignment]
+    """Returns what a version of a component comes from and goes into as a graph: its definition, other versions, data sources,
+    the workflows that run it, and the newest runs of these. Errors: VERSION_NOT_FOUND.
+    """
+    ListDefinitionHistory: _aio.UnaryUnaryMultiCallable[_history_pb2.ListDefinitionHistoryRequest, _history_pb2.ListDefinitionHistoryResponse]  # type: ignore[assignment]
+    """Lists what was done to a definition and its versions, by whom and when, newest first. With whom it is shared is told to
+    those who may share it. Errors: DEFINITION_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+    """
+    ListWorkflowHistory: _aio.UnaryUnaryMultiCallable[_history_pb2.ListWorkflowHistoryRequest, _history_pb2.ListWorkflowHistoryResponse]  # type: ignore[assignment]
+    """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
+    it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -500,6 +536,47 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says what a workflow, or a component, is made of and neither its owner nor the author of that version may use now: what
         they were lent and is theirs no more. Whoever sees a workflow runs it with the rights of these two. All that lies inside is
         looked at, each workflow with its own owner and author. There is nothing missing of what does not exist.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWorkflowDependencyGraph(
+        self,
+        request: _graph_pb2.GetWorkflowDependencyGraphRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_graph_pb2.GetWorkflowDependencyGraphResponse, _abc.Awaitable[_graph_pb2.GetWorkflowDependencyGraphResponse]]:
+        """Returns what a version of a workflow is made of as a graph: its steps, the versions of components and workflows they run,
+        their data sources, and all that lies inside. What was deleted or may not be seen is named in it, and no more.
+        Errors: WORKFLOW_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetLineageGraph(
+        self,
+        request: _graph_pb2.GetLineageGraphRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_graph_pb2.GetLineageGraphResponse, _abc.Awaitable[_graph_pb2.GetLineageGraphResponse]]:
+        """Returns what a version of a component comes from and goes into as a graph: its definition, other versions, data sources,
+        the workflows that run it, and the newest runs of these. Errors: VERSION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDefinitionHistory(
+        self,
+        request: _history_pb2.ListDefinitionHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.ListDefinitionHistoryResponse, _abc.Awaitable[_history_pb2.ListDefinitionHistoryResponse]]:
+        """Lists what was done to a definition and its versions, by whom and when, newest first. With whom it is shared is told to
+        those who may share it. Errors: DEFINITION_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWorkflowHistory(
+        self,
+        request: _history_pb2.ListWorkflowHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.ListWorkflowHistoryResponse, _abc.Awaitable[_history_pb2.ListWorkflowHistoryResponse]]:
+        """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
+        it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

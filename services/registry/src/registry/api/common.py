@@ -15,6 +15,7 @@ from registry.domain.common import search_words
 from registry.inspection import Inspector
 from registry.lenders import Lenders
 from registry.links import Linked, People
+from registry.records import ActionLog, Engine
 from registry.store.lookup import Wanted, orders
 
 
@@ -34,8 +35,12 @@ class Base:
         inspector: Inspector,
         *,
         sharing: Sharing,
+        engine: Engine,
+        log: ActionLog,
     ) -> None:
         self.db = db
+        self.engine = engine
+        self.log = log
         self.sharing = sharing
         self.linked = linked
         self.people = people

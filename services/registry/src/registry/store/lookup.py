@@ -114,6 +114,14 @@ async def require(
     await grants.require(tx, tables.grants, viewer, level, target=target, resource=resource, hidden=hidden)
 
 
+async def reaches(tx: Transaction, viewer: Subject, level: Level, table: Table, row: "Owned | Any") -> bool:
+    """Whether the viewer may do this to the row's definition or workflow."""
+    target = Target(kind(table), row.id, row.name)
+    resource = access.Resource(row.owner_id, row.visibility == "PUBLIC")
+    given = await grants.of(tx, tables.grants, target)
+    return access.check(viewer, level, resource, given) is access.Decision.ALLOW
+
+
 def kind(table: Table) -> str:
     """What grants call the rows of this table."""
     return {tables.definitions: "definition", tables.workflows: "workflow"}[table]

@@ -45,6 +45,14 @@ async def get(tx: Transaction, key: str, viewer: Subject) -> Version:
     return _version(values | {"definition_name": row.of_name, "type": row.of_type})
 
 
+async def named(tx: Transaction, definition: Definition, version: str) -> Version | None:
+    """The definition's version of this number, config and schemas included; None when there is none."""
+    wanted = select(table).where(table.c.definition_id == definition.id, table.c.version == version)
+    row = (await tx.execute(wanted)).one_or_none()
+    known = {"definition_name": definition.name, "type": definition.type}
+    return None if row is None else _version(dict(row._mapping) | known)
+
+
 async def insert_new(tx: Transaction, version: Version) -> bool:
     """Stores a new version; False when the definition has it already."""
     values = {column.name: getattr(version, column.name) for column in table.c}

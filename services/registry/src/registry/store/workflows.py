@@ -19,7 +19,7 @@ from registry.domain.workflows import Workflow, not_found
 from registry.nesting import Callee, Uses
 from registry.store.lookup import Kept, Wanted, by_key, page, require, users, visible
 from registry.tables import grants as granted
-from registry.tables import workflow_calls, workflow_uses, workflow_versions
+from registry.tables import workflow_calls, workflow_parts, workflow_uses, workflow_versions
 from registry.tables import workflows as table
 
 _COLUMNS: Final = [column for column in table.c if column.name != "search"]
@@ -204,6 +204,9 @@ async def _insert_version(tx: Transaction, workflow: Workflow, created_by: str, 
     calls = [{"workflow_id": workflow.id, "callee_id": one} for one in uses.workflows]
     if calls:
         await tx.execute(insert(workflow_calls).values(calls))
+    own = {"workflow_id": workflow.id, "version": workflow.version}
+    if parts := nesting.parts(workflow.content):
+        await tx.execute(insert(workflow_parts).values([own | {"part": one} for one in parts]))
 
 
 def _joined() -> Select[Any]:
