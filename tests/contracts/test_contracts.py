@@ -23,6 +23,7 @@ CODES = frozenset(errors.BY_CODE)
 ONLY_LOOKS = {
     "AuditService.VerifyLog": "recomputes and compares; a POST because it works for seconds",
     "RegistryService.ValidateWorkflow": "judges a document that is too long for a query string",
+    "RegistryService.ExportBundle": "asks for more than a query string holds",
 }
 """RPCs that are POSTed and change nothing: neither audited nor repeated by request id."""
 AUDITED_READS = {

@@ -50,6 +50,9 @@ class Error(_message.Message):
         TEMPLATE_NOT_FOUND: _ClassVar[Error.Reason]
         SHARE_NOT_FOUND: _ClassVar[Error.Reason]
         TOO_MANY_SHARES: _ClassVar[Error.Reason]
+        BUNDLE_CONFLICT: _ClassVar[Error.Reason]
+        BUNDLE_INCOMPLETE: _ClassVar[Error.Reason]
+        BUNDLE_AMBIGUOUS: _ClassVar[Error.Reason]
         RUN_NOT_FOUND: _ClassVar[Error.Reason]
         RUN_INPUT_INVALID: _ClassVar[Error.Reason]
         RUN_ENDED: _ClassVar[Error.Reason]
@@ -167,6 +170,9 @@ class Error(_message.Message):
     TEMPLATE_NOT_FOUND: Error.Reason
     SHARE_NOT_FOUND: Error.Reason
     TOO_MANY_SHARES: Error.Reason
+    BUNDLE_CONFLICT: Error.Reason
+    BUNDLE_INCOMPLETE: Error.Reason
+    BUNDLE_AMBIGUOUS: Error.Reason
     RUN_NOT_FOUND: Error.Reason
     RUN_INPUT_INVALID: Error.Reason
     RUN_ENDED: Error.Reason

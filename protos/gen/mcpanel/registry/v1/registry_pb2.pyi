@@ -5,6 +5,7 @@ from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from mcpanel.policy.v1 import policy_pb2 as _policy_pb2
+from mcpanel.registry.v1 import bundle_pb2 as _bundle_pb2
 from mcpanel.registry.v1 import component_pb2 as _component_pb2
 from mcpanel.registry.v1 import graph_pb2 as _graph_pb2
 from mcpanel.registry.v1 import history_pb2 as _history_pb2

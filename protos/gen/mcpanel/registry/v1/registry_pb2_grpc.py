@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from mcpanel.registry.v1 import bundle_pb2 as mcpanel_dot_registry_dot_v1_dot_bundle__pb2
 from mcpanel.registry.v1 import graph_pb2 as mcpanel_dot_registry_dot_v1_dot_graph__pb2
 from mcpanel.registry.v1 import history_pb2 as mcpanel_dot_registry_dot_v1_dot_history__pb2
 from mcpanel.registry.v1 import registry_pb2 as mcpanel_dot_registry_dot_v1_dot_registry__pb2
@@ -201,6 +202,16 @@ class RegistryServiceStub:
                 '/mcpanel.registry.v1.RegistryService/ListWorkflowHistory',
                 request_serializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryResponse.FromString,
+                _registered_method=True)
+        self.ExportBundle = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/ExportBundle',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ExportBundleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ExportBundleResponse.FromString,
+                _registered_method=True)
+        self.ImportBundle = channel.unary_unary(
+                '/mcpanel.registry.v1.RegistryService/ImportBundle',
+                request_serializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ImportBundleRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ImportBundleResponse.FromString,
                 _registered_method=True)
 
 
@@ -466,6 +477,24 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportBundle(self, request, context):
+        """Writes components and workflows, with what these run, as one YAML document that ImportBundle takes. What the caller may
+        not see is not in it. Errors: DEFINITION_NOT_FOUND, VERSION_NOT_FOUND, WORKFLOW_NOT_FOUND, BUNDLE_AMBIGUOUS,
+        MESSAGE_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportBundle(self, request, context):
+        """Creates what a bundle holds and is not here yet, all of it or nothing. What is here already stays, gets its next version,
+        or is a conflict: a version of a component never changes. What is created belongs to the caller.
+        Errors: INVALID_DOCUMENT, WORKFLOW_INVALID, INVALID_FIELD, BUNDLE_CONFLICT, BUNDLE_INCOMPLETE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -633,6 +662,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ListWorkflowHistory,
                     request_deserializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryRequest.FromString,
                     response_serializer=mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryResponse.SerializeToString,
+            ),
+            'ExportBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportBundle,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ExportBundleRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ExportBundleResponse.SerializeToString,
+            ),
+            'ImportBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportBundle,
+                    request_deserializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ImportBundleRequest.FromString,
+                    response_serializer=mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ImportBundleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1527,6 +1566,60 @@ class RegistryService:
             '/mcpanel.registry.v1.RegistryService/ListWorkflowHistory',
             mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryRequest.SerializeToString,
             mcpanel_dot_registry_dot_v1_dot_history__pb2.ListWorkflowHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/ExportBundle',
+            mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ExportBundleRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ExportBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mcpanel.registry.v1.RegistryService/ImportBundle',
+            mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ImportBundleRequest.SerializeToString,
+            mcpanel_dot_registry_dot_v1_dot_bundle__pb2.ImportBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ The registry: the catalogue of components and workflows."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from mcpanel.registry.v1 import bundle_pb2 as _bundle_pb2
 from mcpanel.registry.v1 import graph_pb2 as _graph_pb2
 from mcpanel.registry.v1 import history_pb2 as _history_pb2
 from mcpanel.registry.v1 import registry_pb2 as _registry_pb2
@@ -147,6 +148,16 @@ class RegistryServiceStub:
     """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
     it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
     """
+    ExportBundle: _grpc.UnaryUnaryMultiCallable[_bundle_pb2.ExportBundleRequest, _bundle_pb2.ExportBundleResponse]
+    """Writes components and workflows, with what these run, as one YAML document that ImportBundle takes. What the caller may
+    not see is not in it. Errors: DEFINITION_NOT_FOUND, VERSION_NOT_FOUND, WORKFLOW_NOT_FOUND, BUNDLE_AMBIGUOUS,
+    MESSAGE_TOO_LARGE.
+    """
+    ImportBundle: _grpc.UnaryUnaryMultiCallable[_bundle_pb2.ImportBundleRequest, _bundle_pb2.ImportBundleResponse]
+    """Creates what a bundle holds and is not here yet, all of it or nothing. What is here already stays, gets its next version,
+    or is a conflict: a version of a component never changes. What is created belongs to the caller.
+    Errors: INVALID_DOCUMENT, WORKFLOW_INVALID, INVALID_FIELD, BUNDLE_CONFLICT, BUNDLE_INCOMPLETE.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -264,6 +275,16 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListWorkflowHistory: _aio.UnaryUnaryMultiCallable[_history_pb2.ListWorkflowHistoryRequest, _history_pb2.ListWorkflowHistoryResponse]  # type: ignore[assignment]
     """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
     it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+    """
+    ExportBundle: _aio.UnaryUnaryMultiCallable[_bundle_pb2.ExportBundleRequest, _bundle_pb2.ExportBundleResponse]  # type: ignore[assignment]
+    """Writes components and workflows, with what these run, as one YAML document that ImportBundle takes. What the caller may
+    not see is not in it. Errors: DEFINITION_NOT_FOUND, VERSION_NOT_FOUND, WORKFLOW_NOT_FOUND, BUNDLE_AMBIGUOUS,
+    MESSAGE_TOO_LARGE.
+    """
+    ImportBundle: _aio.UnaryUnaryMultiCallable[_bundle_pb2.ImportBundleRequest, _bundle_pb2.ImportBundleResponse]  # type: ignore[assignment]
+    """Creates what a bundle holds and is not here yet, all of it or nothing. What is here already stays, gets its next version,
+    or is a conflict: a version of a component never changes. What is created belongs to the caller.
+    Errors: INVALID_DOCUMENT, WORKFLOW_INVALID, INVALID_FIELD, BUNDLE_CONFLICT, BUNDLE_INCOMPLETE.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -577,6 +598,28 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_history_pb2.ListWorkflowHistoryResponse, _abc.Awaitable[_history_pb2.ListWorkflowHistoryResponse]]:
         """Lists what was done to a workflow, by whom and when, newest first. With whom it is shared is told to those who may share
         it. Errors: WORKFLOW_NOT_FOUND, INVALID_PAGE_TOKEN, DEPENDENCY_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportBundle(
+        self,
+        request: _bundle_pb2.ExportBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bundle_pb2.ExportBundleResponse, _abc.Awaitable[_bundle_pb2.ExportBundleResponse]]:
+        """Writes components and workflows, with what these run, as one YAML document that ImportBundle takes. What the caller may
+        not see is not in it. Errors: DEFINITION_NOT_FOUND, VERSION_NOT_FOUND, WORKFLOW_NOT_FOUND, BUNDLE_AMBIGUOUS,
+        MESSAGE_TOO_LARGE.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportBundle(
+        self,
+        request: _bundle_pb2.ImportBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bundle_pb2.ImportBundleResponse, _abc.Awaitable[_bundle_pb2.ImportBundleResponse]]:
+        """Creates what a bundle holds and is not here yet, all of it or nothing. What is here already stays, gets its next version,
+        or is a conflict: a version of a component never changes. What is created belongs to the caller.
+        Errors: INVALID_DOCUMENT, WORKFLOW_INVALID, INVALID_FIELD, BUNDLE_CONFLICT, BUNDLE_INCOMPLETE.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chassis import source
-from chassis.source import UnreadableError
+from chassis.source import Node, UnreadableError
 from registry.document.fields import IGNORED, WORKFLOW
 from registry.document.reader import Reader
 from registry.domain.content import Content
 from registry.domain.problems import Problem
 from registry.domain.workflows import CONTENT, Draft
 
-__all__ = ["Parsed", "parse"]
+__all__ = ["Parsed", "of", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,11 @@ class Parsed:
 
 def parse(text: str) -> Parsed:
     """The workflow that `text` (YAML or JSON) describes. Raises UnreadableError when it is neither."""
-    root = source.read(text)
+    return of(source.read(text))
+
+
+def of(root: Node) -> Parsed:
+    """The workflow that a node of a document describes. Raises UnreadableError when it is no mapping."""
     if not isinstance(root.value, dict):
         raise UnreadableError(f"a workflow is a mapping, not {root.kind}", root.line, root.column)
     reader = Reader()

@@ -58,6 +58,13 @@ def _remember(reader: Reader, node: Node, path: str) -> None:
             _remember(reader, item, f"{path}[{index}]")
 
 
+def yes_or_no(reader: Reader, node: Node, path: str) -> Any:
+    """A boolean."""
+    if isinstance(node.value, bool):
+        return node.value
+    return reader.expected(node, path, "a boolean", "write true or false")
+
+
 def whole(reader: Reader, node: Node, path: str) -> Any:
     """A whole number."""
     if isinstance(node.value, int) and not isinstance(node.value, bool):

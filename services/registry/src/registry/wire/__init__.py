@@ -1,5 +1,5 @@
 """Contract messages to domain values and back; decides nothing."""
 
-from registry.wire import components, graphs, histories, parts, values, workflows
+from registry.wire import bundles, components, graphs, histories, parts, values, workflows
 
-__all__ = ["components", "graphs", "histories", "parts", "values", "workflows"]
+__all__ = ["bundles", "components", "graphs", "histories", "parts", "values", "workflows"]
