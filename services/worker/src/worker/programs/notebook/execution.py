@@ -60,7 +60,7 @@ class Execution(NotebookClient):  # type: ignore[misc]  # a skipped import
         environment = {
             **os.environ,
             "IPYTHONDIR": str(folder / "ipython"),
-            "MCPANEL_KERNEL": json.dumps({"site": PLACE.site, "share": shared}),
+            "STEP_KERNEL": json.dumps({"site": PLACE.site, "share": shared}),
         }
         descriptors = (shared["rx"], shared["tx"], shared["out"])
         try:

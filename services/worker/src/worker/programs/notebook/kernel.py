@@ -8,7 +8,7 @@ from typing import Any
 
 def main() -> None:
     """Becomes the kernel. Called with its connection file in `-f`."""
-    given = json.loads(os.environ.pop("MCPANEL_KERNEL"))
+    given = json.loads(os.environ.pop("STEP_KERNEL"))
     import mcpanel_step  # noqa: PLC0415
 
     mcpanel_step._join(given["share"])
