@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from chassis.addresses import Guard, UnknownHostError, resolve
 from chassis.config import ConfigError, load
 from chassis.errors import Denied, Precondition
-from datasources.addresses import Guard, UnknownHostError, resolve
 from datasources.config import Config
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from tests.datasources.calls import create, sales, update

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chassis.addresses import Target as Address
 from chassis.context import utcnow
 from chassis.errors import ServiceError
-from datasources.addresses import Target as Address
 from datasources.connectors import postgresql
 from datasources.connectors.postgresql import Session
 from datasources.connectors.querying import started

@@ -72,6 +72,34 @@ async def test_an_effect_that_there_is_not_is_refused(world: World) -> None:
     assert (refused.code, [one.field for one in refused.fields]) == ("INVALID_ARGUMENT", ["version.effect"])
 
 
+async def test_the_hosts_a_version_reaches_are_kept_in_one_form(world: World) -> None:
+    made = await world.definition()
+
+    version = await world.version(
+        made.id, network_hosts=["api.example.com:443", "*.Example.org", "API.example.com"]
+    )
+    shown = (await world.call("GetVersion", pb.GetVersionRequest(version_id=version.id))).version
+    listed = await world.call("ListVersions", pb.ListVersionsRequest(definition_id=made.id))
+
+    assert list(version.network_hosts) == ["*.example.org", "api.example.com"]
+    assert shown.network_hosts == version.network_hosts == listed.versions[0].network_hosts
+
+
+async def test_each_host_that_is_none_is_named(world: World) -> None:
+    made = await world.definition()
+    code = {"codeContent": "x = 1"}
+    sent = ["https://api.example.com/v1", "api.example.com", "127.1"]
+
+    refused = await world.refused("CreateVersion", creating(made.id, pythonScript=code, networkHosts=sent))
+
+    assert refused.code == "INVALID_ARGUMENT"
+    assert [(one.field, one.reason) for one in refused.fields] == [
+        ("version.network_hosts[0]", "INVALID_HOST"),
+        ("version.network_hosts[2]", "INVALID_HOST"),
+    ]
+    assert "write its name only" in refused.fields[0].description
+
+
 async def test_the_latest_version_is_the_highest_not_the_last_and_not_a_deprecated_one(world: World) -> None:
     made = await world.definition()
     ids = {}

@@ -16,6 +16,7 @@ from worker.cells.cell import Cell
 from worker.cells.limits import MIB, Limits
 from worker.cells.pipes import RequestError
 from worker.cells.profile import PYTHON, Profile
+from worker.network import Reach
 
 LIMITS = Limits(memory=256 * MIB, scratch=16 * MIB, file_size=16 * MIB, processes=48, log_bytes=1 * MIB)
 
@@ -106,11 +107,18 @@ def job(
     timeout: float = 20.0,
     component: str = "sample",
     config: dict[str, Any] | None = None,
+    reach: Reach | None = None,
 ) -> Job:
-    """A job with some inputs; of a cell that runs a program, with its config."""
+    """A job with some inputs; of a cell that runs a program, with its config; of one with network, with its reach."""
     context = {"run_id": "r1", "step_id": "s1", "attempt": 2, "epoch": 3, "idempotency_key": "r1/s1"}
     return Job(
-        component, code, json.dumps(inputs or {}).encode(), timeout, context=context, config=config or {}
+        component,
+        code,
+        json.dumps(inputs or {}).encode(),
+        timeout,
+        context=context,
+        config=config or {},
+        reach=reach,
     )
 
 
@@ -122,6 +130,8 @@ class Bench:
         self.box = box
         self.cell: Cell | None = None
         self.sink = Remembering()
+        self.reach: Reach | None = None
+        """What the next jobs may reach, of a profile with network."""
 
     async def ready(self) -> Cell:
         """The living cell."""
@@ -142,7 +152,8 @@ class Bench:
         cell = await self.ready()
         self.sink = Remembering(rows=self.sink.rows, types=self.sink.types, refuse=self.sink.refuse)
         return await cell.run(
-            job(code, inputs, timeout=timeout, component=component, config=config), self.sink
+            job(code, inputs, timeout=timeout, component=component, config=config, reach=self.reach),
+            self.sink,
         )
 
     async def output(self, code: str, inputs: Any = None) -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,12 @@ def ref(step: str = "s1", *, run: str = "r1", epoch: int = 1) -> pb.AttemptRef:
 
 
 def python_version(
-    code: str, *, version_id: str = "v1", requirements: str = "", source: str = ""
+    code: str,
+    *,
+    version_id: str = "v1",
+    requirements: str = "",
+    source: str = "",
+    hosts: Sequence[str] = (),
 ) -> component_pb2.Version:
     """A version of a Python script."""
     version = component_pb2.Version(
@@ -34,6 +39,7 @@ def python_version(
         definition_name="sample",
         type=component_pb2.Definition.PYTHON_SCRIPT,
         python_script=component_pb2.PythonScriptConfig(code_content=code, requirements=requirements),
+        network_hosts=hosts,
     )
     if source:
         version.data_sources.add(id=f"id-of-{source}", name=source)

@@ -237,9 +237,13 @@ def _start_worker(site: Site, name: str) -> subprocess.Popen[bytes]:
         "http_proxy",
         "https_proxy",
         "no_proxy",
+        "SSL_CERT_FILE",
     )
     indexes = {key: value for key, value in os.environ.items() if key.startswith(prefixes)}
-    return _python(site, name, {**indexes, **_common(site, name, ("engine", "datasources"))})
+    # The servers that examples bring listen there.
+    own = "" if site.environ.get("MCPANEL_PROFILE") == "production" else "127.77.0.0/24"
+    networks = {"MCPANEL_WORKER_NETWORKS": site.environ.get("MCPANEL_WORKER_NETWORKS", own)}
+    return _python(site, name, {**indexes, **networks, **_common(site, name, ("engine", "datasources"))})
 
 
 def _edge(site: Site) -> subprocess.Popen[bytes]:

@@ -1,12 +1,11 @@
 """What this service reads from its environment."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chassis.config import Address, ConfigError, DatabaseConfig, setting
-from datasources.addresses import Network
+from chassis.addresses import Network, covers_loopback, networks
+from chassis.config import Address, DatabaseConfig, setting
 
 AUDIENCES: Final = ("mcpanel", "datasources")
 """Tokens for the whole suite, and a run's tokens for its data sources only."""
@@ -32,9 +31,9 @@ class Config(DatabaseConfig):
         "MCPANEL_ALLOWED_NETWORKS",
         default="",
         help="private networks that data sources may be in, as CIDRs with commas between, e.g. 127.0.0.0/8",
-        unsafe=lambda networks: (
+        unsafe=lambda allowed: (
             "whoever makes a data source would reach what listens on this very machine"
-            if any(map(_covers_loopback, networks))
+            if any(map(covers_loopback, allowed))
             else ""
         ),
     )
@@ -61,24 +60,4 @@ class Config(DatabaseConfig):
     @property
     def networks(self) -> tuple[Network, ...]:
         """The allowed networks. Raises ConfigError naming each that is none."""
-        found: list[Network] = []
-        problems: list[str] = []
-        for text in self.allowed_networks:
-            try:
-                found.append(ipaddress.ip_network(text))
-            except ValueError as error:
-                problems.append(f"MCPANEL_ALLOWED_NETWORKS {text!r} is invalid: {error}")
-        if problems:
-            raise ConfigError(problems)
-        return tuple(found)
-
-
-def _covers_loopback(text: str) -> bool:
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError:
-        return False  # told elsewhere
-    return any(
-        network.version == loopback.version and network.overlaps(loopback)
-        for loopback in map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128"))
-    )
+        return networks(self.allowed_networks, "MCPANEL_ALLOWED_NETWORKS")

@@ -11,8 +11,8 @@ from typing import Final
 
 import psycopg
 
+from chassis.addresses import Guard, Target, UnknownHostError
 from chassis.errors import ServiceError
-from datasources.addresses import Guard, Target, UnknownHostError
 from datasources.catalogue import Catalogue
 from datasources.connectors import failures, postgresql, scanning
 from datasources.connectors.postgresql import Session

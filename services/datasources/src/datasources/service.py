@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chassis import contracts
+from chassis.addresses import Guard, Resolve, resolve
 from chassis.authentication import Authenticator
 from chassis.client import ServiceChannel
 from chassis.database import Database
@@ -13,7 +14,6 @@ from chassis.rewrap import Place, Rotation
 from chassis.server import Server
 from chassis.shares import Sharing
 from chassis.vault import Vault
-from datasources.addresses import Guard, Resolve, resolve
 from datasources.api import DataSources
 from datasources.config import Config
 from datasources.connections import Connections

@@ -41,8 +41,8 @@ def _sorted(name: str, *constraints: Any, **options: Any) -> Column[Any]:
     return Column(name, Text(collation="C"), *constraints, nullable=False, **options)
 
 
-def _texts(name: str) -> Column[Any]:
-    return Column(name, ARRAY(Text), nullable=False)
+def _texts(name: str, **options: Any) -> Column[Any]:
+    return Column(name, ARRAY(Text), nullable=False, **options)
 
 
 def _time(name: str, *, nullable: bool = False) -> Column[Any]:
@@ -120,6 +120,7 @@ versions: Final = Table(
     _text("effect", server_default=""),
     _document("package", nullable=True),
     Column("draft", Boolean, nullable=False, server_default="false"),
+    _texts("network_hosts", server_default="{}"),
     UniqueConstraint("definition_id", "version", name="uq_versions_definition_id_version"),
     Index("ix_versions_definition_id_created_at_id", "definition_id", "created_at", "id"),
 )

@@ -13,6 +13,7 @@ import uvloop
 
 from chassis import config as settings
 from chassis import logs
+from chassis.addresses import Guard
 from chassis.client import channel
 from chassis.context import utcnow
 from chassis.failpoints import FailpointError
@@ -38,7 +39,7 @@ from worker.values import Values
 log = logging.getLogger("worker")
 
 
-async def run(config: Config) -> None:
+async def run(config: Config, guard: Guard) -> None:
     """Serves until SIGTERM or SIGINT; then drains. Raises IsolationError when this machine has no cells."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,6 +68,7 @@ async def run(config: Config) -> None:
         environments=Environments(home / "environments"),
         toolboxes=Toolboxes(toolboxes.folder_for(home)),
         values=Values(home / "values", engine),
+        guard=guard,
     )
     connection = Connection(
         engine,
@@ -111,6 +113,7 @@ def main() -> int:
     """The process's exit status."""
     try:
         config = settings.load(Config)
+        guard = config.guard
         failpoints.arm(os.environ)
     except (settings.ConfigError, FailpointError) as error:
         sys.stderr.write(f"{error}\n")
@@ -118,7 +121,7 @@ def main() -> int:
     logs.configure("worker", level=config.log_level, format=config.log_format)
     os.umask(0o022)
     try:
-        uvloop.run(run(config))
+        uvloop.run(run(config, guard))
     except IsolationError as error:
         log.error(str(error))
         return 3

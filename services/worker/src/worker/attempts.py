@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
+from chassis.addresses import Guard
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import run_pb2
@@ -17,8 +18,9 @@ from mcpanel.registry.v1 import component_pb2
 from worker import executors, failpoints, metrics
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
-from worker.cells.profile import DENO, PYTHON, Profile
+from worker.cells.profile import Profile
 from worker.environments import DependencyError, Environments
+from worker.network import Reach
 from worker.outgoing import Key, Outgoing, key, refusal
 from worker.sink import AttemptSink
 from worker.slots import Cells
@@ -60,7 +62,9 @@ class Attempts:
         environments: Environments,
         toolboxes: Toolboxes,
         values: Values,
+        guard: Guard,
     ) -> None:
+        """`guard` judges the addresses of the hosts that components reach."""
         self._cells = cells
         self._environments = environments
         self._toolboxes = toolboxes
@@ -69,6 +73,7 @@ class Attempts:
         self._datasources = datasources
         self._secrets = secrets
         self._values = values
+        self._guard = guard
         self.max_output_bytes = 0
         """The largest output that the engine takes as an artifact."""
         self._running: dict[Key, Held] = {}
@@ -102,7 +107,7 @@ class Attempts:
             return
         self._programs[version.id] = program
         if not program.program and not program.requirements.packages:
-            self._cells.expect(DENO if program.kind == "deno" else PYTHON)
+            self._cells.expect(_plain(program))
 
     def assign(self, assignment: pb.EngineMessage.Assignment) -> None:
         """Starts an attempt. One it already holds is left alone."""
@@ -225,13 +230,12 @@ class Attempts:
 
     async def _profile(self, program: executors.Program, say: Callable[[str], None]) -> Profile:
         """The cell that the program needs. Raises DependencyError and ToolboxError."""
-        return Profile(
-            kind=program.kind,
+        return replace(
+            _plain(program),
             environment=await self._environments.get(program.requirements, say),
             toolbox=await self._toolboxes.get(program.toolbox, say),
             program=program.program,
             listens=program.listens,
-            reserves=program.reserves or program.kind == "deno",
         )
 
     async def _run(
@@ -260,6 +264,7 @@ class Attempts:
             },
             large=large,
             max_output=self.max_output_bytes,
+            reach=Reach.of(program.network_hosts, self._guard) if program.network_hosts else None,
         )
         for last_try in (False, True):
             failpoints.reach("spawn.before")
@@ -275,6 +280,17 @@ class Attempts:
                 held.cell = None
                 self._cells.give_back(cell)
         raise AssertionError
+
+
+def _plain(program: executors.Program) -> Profile:
+    """The cell of a program that needs no packages."""
+    hosts = program.network_hosts
+    return Profile(
+        program.kind,
+        reserves=program.reserves or program.kind == "deno",
+        network=bool(hosts),
+        hosts=hosts if program.kind == "deno" else (),
+    )
 
 
 def _seconds(assignment: pb.EngineMessage.Assignment, name: str) -> float | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from chassis.addresses import Guard, covers_loopback, networks
 from chassis.config import Address, log_level_setting, profile_setting, setting
 
 
@@ -79,6 +80,23 @@ class Config:
             "steps would run beside the worker's own files and network; use cell" if level == "limits" else ""
         ),
     )
+
+    networks: tuple[str, ...] = setting(
+        "MCPANEL_WORKER_NETWORKS",
+        default="",
+        help="private networks that components may reach when they declare a host there, as CIDRs, e.g. 10.20.0.0/16",
+        unsafe=lambda allowed: (
+            "whoever makes a component would reach what listens on this very machine"
+            if any(map(covers_loopback, allowed))
+            else ""
+        ),
+    )
+
+    @property
+    def guard(self) -> Guard:
+        """The judge of the addresses of the hosts that components reach. Raises ConfigError naming what is no CIDR."""
+        setting_name = "MCPANEL_WORKER_NETWORKS"
+        return Guard(networks(self.networks, setting_name), setting=setting_name)
 
     @property
     def slot_count(self) -> int:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import pq
 
 from chassis import connecting
-from datasources.addresses import Target
+from chassis.addresses import Target
 from datasources.connectors import failures, values, valve
 from datasources.connectors.valve import Valve
 from datasources.domain import DataSource, TlsMode

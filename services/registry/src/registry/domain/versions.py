@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from chassis import hosts
 from chassis.errors import AlreadyExists, FieldViolation, Invalid, NotFound, Precondition
 from chassis.jsonvalue import Json, canonical
 from registry import schemas, semver
@@ -48,6 +49,7 @@ class Sent:
     changelog: str = ""
     effect: str = ""
     draft: bool = False
+    network_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Version:
     package: Content | None = None
     """Of a package of components: what it runs as, with every component pinned."""
     draft: bool = False
+    network_hosts: tuple[str, ...] = ()
+    """The hosts its steps may reach, in the one form of `chassis.hosts`, sorted."""
 
     @property
     def status(self) -> str:
@@ -99,6 +103,7 @@ class Version:
             "changelog": self.changelog,
             "effect": self.effect,
             "status": self.status,
+            "network_hosts": list(self.network_hosts),
             "deprecated_at": self.deprecated_at,
             "deprecation_message": self.deprecation_message,
             **({} if self.package is None else {"components": _components(self.package)}),
@@ -150,6 +155,8 @@ def create(
                 FieldViolation(f"{path}.{name}{where}", message, "INVALID_SCHEMA")
                 for where, message in schemas.problems(schema)
             ]
+    reachable, unreadable = _hosts(sent.network_hosts, path)
+    violations += unreadable
     if violations:
         raise Invalid(
             "INVALID_FIELD",
@@ -173,6 +180,7 @@ def create(
         changelog=sent.changelog,
         effect=sent.effect,
         draft=sent.draft,
+        network_hosts=reachable,
         created_at=now,
         created_by=created_by,
         package=package,
@@ -225,6 +233,17 @@ def exists(definition: Definition, version: str) -> AlreadyExists:
         f"{definition.name} has a version {version} already, and versions are immutable; choose the next one",
         resource=("version", f"{definition.name}@{version}"),
     )
+
+
+def _hosts(sent: tuple[str, ...], path: str) -> tuple[tuple[str, ...], list[FieldViolation]]:
+    """The hosts in one form, each once, sorted; and what is wrong with those that are none."""
+    found, violations = set(), []
+    for index, text in enumerate(sent):
+        try:
+            found.add(str(hosts.parse(text)))
+        except hosts.HostError as error:
+            violations.append(FieldViolation(f"{path}.network_hosts[{index}]", str(error), "INVALID_HOST"))
+    return tuple(sorted(found)), violations
 
 
 def _check_config_type(definition: Definition, sent: Sent, path: str) -> None:

@@ -59,6 +59,7 @@ async def insert_new(tx: Transaction, version: Version) -> bool:
     values |= {name: [asdict(link) for link in getattr(version, name)] for name in _LINKS}
     values["tags"] = list(version.tags)
     values["package"] = None if version.package is None else to_json(version.package)
+    values["network_hosts"] = list(version.network_hosts)
     statement = insert(table).values(values)
     statement = statement.on_conflict_do_nothing(index_elements=[table.c.definition_id, table.c.version])
     if await tx.scalar(statement.returning(table.c.id)) is None:
@@ -193,4 +194,5 @@ def _version(values: dict[str, Any]) -> Version:
     links = {name: tuple(Link(**link) for link in values[name]) for name in _LINKS}
     package = values["package"]
     content = None if package is None else from_json(package)
-    return Version(**values | links | {"tags": tuple(values["tags"]), "package": content})
+    lists = {name: tuple(values[name]) for name in ("tags", "network_hosts")}
+    return Version(**values | links | lists | {"package": content})

@@ -79,6 +79,7 @@ def sent_version(message: component_pb2.Version, path: str) -> SentVersion:
         changelog=message.changelog,
         effect=message.effect,
         draft=message.draft,
+        network_hosts=tuple(message.network_hosts),
     )
 
 
@@ -110,6 +111,7 @@ def version(one: Version) -> component_pb2.Version:
         changelog=one.changelog,
         effect=one.effect,
         status=one.status,
+        network_hosts=one.network_hosts,
         created_at=timestamp(one.created_at),
         created_by=one.created_by,
         deprecation_message=one.deprecation_message,

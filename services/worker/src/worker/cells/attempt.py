@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
 from worker.inside import frames
+from worker.network import Reach
 
 _KINDS: Final = frozenset(
     {"USER_ERROR", "CANCELLED", "OUT_OF_MEMORY", "INVALID_OUTPUT", "BAD_INPUT"}
@@ -59,6 +60,8 @@ class Job:
     """What the cell's program is told beside the inputs."""
     max_output: int = 0
     """The largest output that is taken, in bytes of JSON; 0: no more than fits into one message."""
+    reach: Reach | None = None
+    """What it may reach, in a cell with network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,14 @@ INSIDE: Final = ("inside", "steplib", "programs")
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _ETC: Final = ("/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/certs", "/etc/alternatives", "/etc/mime.types")
+_AUTHORITIES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep the authorities that servers are verified by; SSL_CERT_FILE of the worker comes first."""
+PROXY_PORT: Final = 3128
 _START: Final = "import sys; sys.path[:0] = {path!r}; from inside import warm; warm.main()"
 
 
@@ -59,6 +67,14 @@ def find_bwrap() -> Path:
         if found is None:
             raise FileNotFoundError("bubblewrap (bwrap) was not found") from None
         return Path(found)
+
+
+def find_authorities() -> Path | None:
+    """The PEM file of the authorities that this machine verifies servers by; None when it has none."""
+    named = os.environ.get("SSL_CERT_FILE", "")
+    return next(
+        (Path(path).resolve() for path in (named, *_AUTHORITIES) if path and Path(path).is_file()), None
+    )
 
 
 class Sandbox:
@@ -99,9 +115,13 @@ class Sandbox:
         ]
         if self.deno:
             readable.append(str(self.deno))
+        if authorities := find_authorities():
+            readable.append(str(authorities))
         config = self._config(
             profile,
             socket_fd,
+            # Other cells are on the same loopback: each has a port of its own, and may connect to no other.
+            network={"port": 0, "authorities": str(authorities or "")},
             site=str(profile.environment.site or ""),
             toolbox=str(profile.toolbox.site or ""),
             read=[*readable, str(scratch)],
@@ -157,6 +177,9 @@ class Sandbox:
                 args += ["--ro-bind", source(packages.site), f"/mcpanel/{folder}"]
         if profile.kind == "deno" and self.deno:
             args += ["--ro-bind", source(self.deno), "/mcpanel/deno"]
+        authorities = find_authorities() if profile.network else None
+        if authorities:
+            args += ["--ro-bind", source(authorities), "/mcpanel/authorities.pem"]
         size = str(self.limits.scratch)
         args += ["--proc", "/proc", "--dev", "/dev"]
         for folder in ("/work", "/tmp", "/dev/shm"):  # noqa: S108  # the cell's own
@@ -165,6 +188,7 @@ class Sandbox:
         config = self._config(
             profile,
             socket_fd,
+            network={"port": PROXY_PORT, "authorities": "/mcpanel/authorities.pem" if authorities else ""},
             site="/mcpanel/site" if profile.environment.site else "",
             toolbox="/mcpanel/toolbox" if profile.toolbox.site else "",
             read=["/"],
@@ -201,6 +225,7 @@ class Sandbox:
         profile: Profile,
         control: int,
         *,
+        network: dict[str, object],
         site: str,
         toolbox: str,
         read: list[str],
@@ -214,6 +239,7 @@ class Sandbox:
             "kind": profile.kind,
             "program": profile.program,
             "listens": profile.listens,
+            "network": network if profile.network else None,
             "control": control,
             "limits": self.limits.resources(reserves=profile.reserves),
             "memory": self.limits.memory,
@@ -227,7 +253,7 @@ class Sandbox:
             "steplib": steplib,
         }
         if profile.kind == "deno":
-            config["command"] = self._deno_command(deno, steplib, work, temp)
+            config["command"] = self._deno_command(profile, deno, steplib, work, temp)
             config["environment"] = {
                 **self._variables(work, temp),
                 "DENO_DIR": f"{temp}/.deno",
@@ -237,12 +263,13 @@ class Sandbox:
             }
         return config
 
-    def _deno_command(self, deno: str, steplib: str, work: str, temp: str) -> list[str]:
+    def _deno_command(self, profile: Profile, deno: str, steplib: str, work: str, temp: str) -> list[str]:
+        network = [f"--allow-net={','.join(profile.hosts)}"] if profile.hosts else []
         return [
             deno, "run", "--quiet", "--no-prompt", "--no-remote", "--no-npm", "--no-config", "--no-lock", "--no-check",
             "--cached-only", f"--import-map={steplib}/import_map.json",
             f"--allow-read=/dev/fd/3,{steplib},{work},{temp}/.step", f"--allow-write=/dev/fd/4,{work},{temp}/.step",
-            f"{steplib}/bootstrap.ts", f"{temp}/.step",
+            *network, f"{steplib}/bootstrap.ts", f"{temp}/.step",
         ]  # fmt: skip
 
     def _variables(self, home: str, temp: str) -> dict[str, str]:

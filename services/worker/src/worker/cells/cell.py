@@ -18,11 +18,14 @@ import time
 from pathlib import Path
 from typing import Any, Final, cast
 
-from worker.cells.attempt import Attempt, Failure, Job, Outcome, Sink
+from worker.cells import verdict
+from worker.cells.attempt import Attempt, Job, Outcome, Sink
 from worker.cells.bubblewrap import Sandbox
 from worker.cells.cgroup import Cgroup
 from worker.cells.heard import Heard
 from worker.cells.profile import PYTHON, Profile
+from worker.cells.verdict import Ended
+from worker.network import Proxy
 
 _START_TIMEOUT: Final = 20.0
 _CANCEL_GRACE: Final = 2.0
@@ -62,6 +65,8 @@ class Cell:
         self._running = False
         self._init_pid = 0
         self._scratch: Path | None = None
+        self._listener: socket.socket | None = None
+        """Where the cell's processes find their proxy, of a profile with network."""
         self._connecting: dict[int, asyncio.Future[socket.socket]] = {}
         self._connections = 0
         self._ended = asyncio.Event()
@@ -150,6 +155,8 @@ class Cell:
                     self._cgroup = self._cgroups.enclose(self._init_pid, self._sandbox.limits)
                 self.alive = True
                 self._ready.set_result(None)
+        elif kind == "listening":
+            self._listener = socket.socket(fileno=descriptors[0])
         elif kind == "connected":
             self._on_connected(message, descriptors)
         elif kind == "memory":
@@ -191,6 +198,8 @@ class Cell:
                 waiting.set_exception(ConnectionRefusedError("the cell has ended"))
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
+        if self._listener:
+            self._listener.close()
         if self._cgroup:
             self._memory_exceeded |= self._cgroup.remove()
         if self._scratch:
@@ -294,6 +303,7 @@ class Cell:
         began = time.monotonic()
         watch = self._loop.call_later(_WATCH_AFTER, self._order, "watch")
         heard = Heard(sink)
+        proxy = self._proxy(job, sink)
         conversation = asyncio.create_task(attempt.converse(job, heard))
         conversation.add_done_callback(self._on_conversation_end)
         try:
@@ -307,7 +317,8 @@ class Cell:
             await self._settle(conversation)
             attempt.finish()
             seconds = time.monotonic() - began
-            failure = self._failure(job, attempt, report, timed_out)
+            ended = Ended(report, timed_out, self._cancelled, self._memory_exceeded)
+            failure = verdict.failure(job, attempt, ended, self._sandbox.limits)
             if failure is not None or not report.get("clean"):
                 await self.close()
             return Outcome(
@@ -324,9 +335,17 @@ class Cell:
         finally:
             watch.cancel()
             conversation.cancel()
+            if proxy:
+                await proxy.close()
             attempt.close()
             self._running = False
             self.last_used = time.monotonic()
+
+    def _proxy(self, job: Job, sink: Sink) -> Proxy | None:
+        """The attempt's way out, in a cell that has one."""
+        if self._listener is None or job.reach is None:
+            return None
+        return Proxy(self._listener, job.reach, lambda line: sink.log("log", "WARNING", line))
 
     async def _exited(self, job: Job, began: float, heard: Heard) -> tuple[dict[str, Any], str]:
         """The report of the attempt's end; or, with none, why it is not waited for any longer."""
@@ -355,46 +374,3 @@ class Cell:
                 await asyncio.wait([conversation])
         except TimeoutError:
             conversation.cancel()
-
-    def _failure(self, job: Job, attempt: Attempt, report: dict[str, Any], timed_out: str) -> Failure | None:
-        """Why the attempt failed, or None; the first that applies, from what was done to it to what it did."""
-        status = report.get("status")
-        if self._memory_exceeded:
-            limit = self._sandbox.limits.memory // (1024 * 1024)
-            return Failure("OUT_OF_MEMORY", f"the step used more than {limit} MiB of memory and was killed")
-        if timed_out:
-            return Failure("TIMED_OUT", timed_out)
-        if self._cancelled:
-            return Failure("CANCELLED", "the step was cancelled")
-        if attempt.failure is not None:
-            return attempt.failure
-        if status is None:
-            return Failure("CELL_DIED", "the step's cell ended without a word")
-        if status < 0:
-            return _by_signal(-status, attempt.heap_exhausted, job)
-        if leftover := report.get("leftover"):
-            names = ", ".join(leftover)
-            return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
-        if attempt.output_artifact:
-            return None
-        if attempt.output_json is None and attempt.waited_for_nothing:
-            return Failure("USER_ERROR", "the script awaits a promise that can never resolve")
-        if attempt.output_json is None:
-            return Failure(
-                "USER_ERROR", f"the step's process ended with status {status} before it returned a result"
-            )
-        return None
-
-
-def _by_signal(number: int, heap_exhausted: bool, job: Job) -> Failure:
-    if number == signal.SIGXCPU:
-        return Failure(
-            "TIMED_OUT", f"the step used more processor time than {job.timeout:g} s allow and was killed"
-        )
-    if heap_exhausted:
-        return Failure("OUT_OF_MEMORY", "the step ran out of memory")
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
-    return Failure("CELL_DIED", f"the step's process was ended by {name}")

@@ -32,6 +32,10 @@ class Profile:
     """Whether its processes may listen, and connect, on the cell's own loopback."""
     reserves: bool = False
     """Whether they reserve much more address space than they use, as V8 does: then only what they hold is limited."""
+    network: bool = False
+    """Whether its processes find a proxy on the cell's own loopback, through which an attempt reaches its hosts."""
+    hosts: tuple[str, ...] = ()
+    """With kind deno, what Deno itself lets through; the proxy decides, by the attempt's own list."""
 
 
 PYTHON: Final = Profile("python")

@@ -1,6 +1,7 @@
 """Executors: what a component version means to the worker, by its type."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from mcpanel.registry.v1 import component_pb2
@@ -24,7 +25,7 @@ def read(version: component_pb2.Version) -> Program:
     if reader is None:
         name = component_pb2.Definition.Type.Name(version.type)
         raise BadComponentError(f"this worker does not run components of type {name}")
-    return reader(version)
+    return replace(reader(version), network_hosts=tuple(version.network_hosts))
 
 
 __all__ = ["TYPES", "BadComponentError", "Program", "read"]

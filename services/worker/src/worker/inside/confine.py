@@ -24,6 +24,8 @@ _FILES_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 
 _DEVICE_WRITE = 0b1110 | 1 << 14 | 1 << 15  # read, write, truncate, ioctl: no new files
 _ON_FILES = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl
 _NET_TCP = 0b11
+_NET_CONNECT = 0b10
+_NET_PORT = 2
 _SCOPES = 0b11  # abstract unix sockets, signals
 
 _PR_SET_PDEATHSIG = 1
@@ -77,12 +79,13 @@ def ruleset(
     write: "Iterable[str]" = (),
     devices: "Iterable[str]" = (),
     listens: bool = False,
+    port: int = 0,
 ) -> int:
     """A Landlock ruleset's descriptor, for `enter`; -1 when the kernel has no Landlock.
 
     It allows only reading below `read`, everything below `write`, and using what exists below `devices`. TCP (unless
-    it `listens`), signals and abstract sockets towards processes outside are refused where the kernel can; without any
-    path, only those and tracing are.
+    it `listens`; and but for connections to `port`), signals and abstract sockets towards processes outside are refused
+    where the kernel can; without any path, only those and tracing are.
     """
     abi = landlock_version()
     rules = [
@@ -91,9 +94,8 @@ def ruleset(
         *((path, _DEVICE_WRITE) for path in devices),
     ]
     files = _FILES_BY_ABI[max(known for known in _FILES_BY_ABI if known <= abi)] if rules and abi else 0
-    attributes = struct.pack(
-        "QQQ", files, _NET_TCP if abi >= 4 and not listens else 0, _SCOPES if abi >= 6 else 0
-    )
+    tcp = _NET_TCP if abi >= 4 and not listens else 0
+    attributes = struct.pack("QQQ", files, tcp, _SCOPES if abi >= 6 else 0)
     if not any(attributes):
         return -1
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
@@ -101,6 +103,9 @@ def ruleset(
     for path, access in rules:
         if os.path.exists(path):  # noqa: PTH110
             _allow(fd, path, access & files)
+    if tcp and port:
+        rule = struct.pack("=QQ", _NET_CONNECT, port)
+        _call(_ADD_RULE, ctypes.c_int(fd), ctypes.c_int(_NET_PORT), rule, ctypes.c_uint32(0))
     return fd
 
 

@@ -4,7 +4,8 @@ It speaks with the worker over one inherited socketpair (sequenced packets of JS
 code itself. For each attempt it makes four pipes, hands the worker's ends over with the `ready` message, and keeps
 none: what a step can reach is gone when the step is gone.
 
-To the worker:   {"t": "ready", "landlock": 7} with descriptors [to step, from step, stdout, stderr]
+To the worker:   {"t": "listening"} with a descriptor, first, in a cell with network: where its processes find a proxy
+                 {"t": "ready", "landlock": 7} with descriptors [to step, from step, stdout, stderr]
                  {"t": "exit", "status": …, "leftover": ["sleep"], "clean": true, "cpu": 0.1, "rss": 12345678}
                  {"t": "memory", "used": …} when all processes and files together exceed the limit
                  {"t": "connected", "id": 1} with a descriptor, or with an "error"
@@ -22,7 +23,7 @@ import socket
 import sys
 import time
 
-from . import child, confine
+from . import child, confine, network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what this process imports, every fork pays for
@@ -46,9 +47,9 @@ def main() -> None:
         confine.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine.limit_resources(config["limits"])
-    rules = confine.ruleset(
-        read=config["read"], write=config["write"], devices=["/dev"], listens=config["listens"]
-    )
+    port = _offer_network(config, control) if config["network"] else 0
+    tcp = {"listens": config["listens"], "port": port}
+    rules = confine.ruleset(read=config["read"], write=config["write"], devices=["/dev"], **tcp)
     confine.enter(rules)
     abi = confine.landlock_version()
     if config["kind"] == "python":
@@ -58,7 +59,7 @@ def main() -> None:
         sys.stdout = child.open_text(1)
         sys.stderr = child.open_text(2)
     # PID 1 of a namespace is beyond its children's signals; elsewhere Landlock keeps them off.
-    own_domain = -1 if is_cell else confine.ruleset()
+    own_domain = -1 if is_cell else confine.ruleset(**tcp)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -72,6 +73,17 @@ def main() -> None:
         report["leftover"] = _leftovers()
         report["clean"] = not report["leftover"] and all(_empty(folder) for folder in config["scratch"])
         control.send(_packet(report))
+
+
+def _offer_network(config: "dict[str, Any]", control: socket.socket) -> int:
+    """Hands the worker the socket where it serves the proxy, and tells the steps of it; its port."""
+    with network.listener(config["network"]["port"]) as listener:
+        socket.send_fds(control, [_packet({"t": "listening"})], [listener.fileno()])
+        port = int(listener.getsockname()[1])
+    told = network.variables(port, authorities=config["network"]["authorities"], listens=config["listens"])
+    os.environ.update(told)
+    config.get("environment", {}).update(told)
+    return port
 
 
 def _close_inherited() -> None:

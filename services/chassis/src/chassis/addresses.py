@@ -1,7 +1,7 @@
-"""Which addresses a data source may have: resolved once, judged, and then connected to as judged.
+"""Which addresses a user's host may have: resolved once, judged, and then connected to as judged.
 
 A host is the user's choice, so a name that resolves to this machine, its network or the cloud's metadata service would
-turn this service into their way in.
+turn whoever connects into their way in.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from chassis.config import ConfigError
 from chassis.errors import Denied
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -22,6 +23,7 @@ _SPECIAL: Final = tuple(
     ipaddress.ip_network(text)
     for text in (
         "100.64.0.0/10",  # carrier-grade NAT, and several clouds' metadata
+        "168.63.129.16/32",  # a cloud's host agent, at a public address
         "192.0.0.0/24",
         "192.88.99.0/24",
         "198.18.0.0/15",
@@ -64,24 +66,38 @@ async def resolve(host: str) -> Sequence[str]:
 
 
 class Guard:
-    """Judges hosts by the operator's list."""
+    """Judges hosts by the operator's list, which `setting` names."""
 
-    def __init__(self, allowed: Sequence[Network], resolver: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        allowed: Sequence[Network],
+        resolver: Resolve = resolve,
+        *,
+        setting: str = "MCPANEL_ALLOWED_NETWORKS",
+    ) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolver
+        self._setting = setting
 
     async def target(self, host: str) -> Target:
         """The host with the address to connect to, the first that is acceptable.
 
         Raises Denied ADDRESS_REFUSED when there is none, UnknownHostError when the name has no address.
         """
+        return (await self.targets(host))[0]
+
+    async def targets(self, host: str) -> list[Target]:
+        """The host with every address that is acceptable, in the resolver's order; at least one. Raises as `target`."""
+        found: dict[str, None] = {}
         for text in await self._resolve(host):
             address = _parse(text)
             if address is not None and self.accepts(address):
-                return Target(host, str(_plain(address)))
+                found[str(_plain(address))] = None
+        if found:
+            return [Target(host, address) for address in found]
         raise Denied(
             "ADDRESS_REFUSED",
-            f"{host} has a private address, and the operator does not allow it (MCPANEL_ALLOWED_NETWORKS)",
+            f"{host} has a private address, and the operator does not allow it ({self._setting})",
             metadata={"host": host},
         )
 
@@ -93,6 +109,32 @@ class Guard:
         if any(plain in network for network in _SPECIAL if network.version == plain.version):
             return False
         return plain.is_global and not plain.is_multicast and not plain.is_reserved
+
+
+def networks(texts: Sequence[str], setting: str) -> tuple[Network, ...]:
+    """The networks that an operator's setting lists as CIDRs. Raises ConfigError naming each that is none."""
+    found: list[Network] = []
+    problems: list[str] = []
+    for text in texts:
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            problems.append(f"{setting} {text!r} is invalid: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(found)
+
+
+def covers_loopback(text: str) -> bool:
+    """Whether a CIDR holds addresses of this very machine; what is no CIDR does not."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return False  # `networks` tells
+    return any(
+        network.version == loopback.version and network.overlaps(loopback)
+        for loopback in map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128"))
+    )
 
 
 def _parse(text: str) -> Address | None:
