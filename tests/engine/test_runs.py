@@ -42,6 +42,28 @@ async def test_a_chain_passes_outputs_on_and_answers(
     assert worker.assignments[1].idempotency_key == f"{run.id}/b"
 
 
+async def test_every_attempt_says_what_it_was_held_to(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    async def fail_once(attempt: Attempt) -> Any:
+        if attempt.ref.attempt == 1:
+            raise StepFailed("USER_ERROR", "no")
+        return 1
+
+    peers.registry.workflow({"id": "a", "retry": {"max_attempts": 2, "backoff": {"nanos": 50_000_000}}})
+    worker.code["a"] = fail_once
+    worker.limits = run_pb2.Limits(memory_bytes=1 << 30, processes=128, network_hosts=["api.example.com"])
+    worker.limits.timeout.FromSeconds(600)
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    attempts = (await engine.steps(run.id))["a"].attempts
+    assert [(one.status, one.isolation, one.limits) for one in attempts] == [
+        (Step.FAILED, "cell", worker.limits),
+        (Step.SUCCESS, "cell", worker.limits),
+    ]
+
+
 async def test_events_tell_the_whole_story_without_gaps(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

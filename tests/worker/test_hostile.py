@@ -312,7 +312,7 @@ def main():
 async def test_a_memory_hog_is_an_outcome_of_its_own(python: Bench) -> None:
     kind, message = await _ends(python, "def main():\n    return len(bytearray(1 << 30))")
 
-    assert (kind, message) == ("OUT_OF_MEMORY", "the step ran out of memory")
+    assert (kind, message) == ("OUT_OF_MEMORY", "the step ran out of memory: it may use 256 MiB")
 
 
 async def test_many_processes_together_are_held_to_the_memory_limit(python: Bench) -> None:

@@ -47,6 +47,9 @@ def main(n: int):
     assert engine.messages("preview")[0].value_json == b'{"n":1}'
     assert result.duration.ToMilliseconds() > 0
     assert result.peak_memory_bytes > 1_000_000
+    assert result.limits.memory_bytes == 1 << 30
+    assert (result.limits.processes, result.limits.open_files) == (128, 1024)
+    assert (result.limits.timeout.seconds, result.limits.HasField("silence")) == (20, False)
     assert status == 0
 
 

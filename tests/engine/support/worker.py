@@ -97,6 +97,8 @@ class FakeWorker:
         self.assignments: list[Assignment] = []
         self.cancels: list[worker_pb2.EngineMessage.CancelAttempt] = []
         self.components: list[str] = []
+        self.limits: run_pb2.Limits | None = None
+        """What it says that its attempts are held to."""
         self.welcome: worker_pb2.EngineMessage.Welcome | None = None
         self.pool, self.cpus, self.memory_bytes = "", 0.0, 0
         self.labels: list[str] = []
@@ -240,7 +242,7 @@ class FakeWorker:
                 self.unacked.pop(_key(message.result_ack.ref), None)
 
     async def _run(self, attempt: Attempt) -> None:
-        result = Message.Result(ref=attempt.ref)
+        result = Message.Result(ref=attempt.ref, limits=self.limits)
         try:
             output = await self.code.get(attempt.step_id, self.default)(attempt)
             result.output_json = output if isinstance(output, bytes) else jsonvalue.canonical(output)

@@ -294,10 +294,13 @@ async def test_a_worker_gives_a_step_the_hosts_of_its_version_and_no_other_step_
     engine.assign(python_version(code, version_id="v1", hosts=[f"{ADDRESS}:{server.port}"]), inputs, step="a")
     engine.assign(python_version(code, version_id="v2", hosts=["api.example.com"]), inputs, step="b")
     engine.assign(python_version(code, version_id="v3"), inputs, step="c")
-    results = {one.ref.step_id: one.output_json.decode() for one in await engine.hears("result", 3)}
+    heard = await engine.hears("result", 3)
+    results = {one.ref.step_id: one.output_json.decode() for one in heard}
+    hosts = {one.ref.step_id: list(one.limits.network_hosts) for one in heard}
 
     assert results["a"] == f'"/ {ADDRESS}:{server.port} 0"'
     assert "is not declared" in results["b"]
+    assert hosts == {"a": [f"{ADDRESS}:{server.port}"], "b": ["api.example.com"], "c": []}
     assert "Permission denied" in results["c"] or "refused" in results["c"]
     assert [line.split(";")[0] for _, line in engine.lines()] == [
         f"network: {ADDRESS}:{server.port} is not declared"

@@ -129,6 +129,8 @@ class AttemptRecord:
     started_at: datetime
     ended_at: datetime | None
     queued_at: datetime | None = None
+    limits: bytes | None = None
+    """What it was held to, as the contract's message."""
 
 
 @dataclass(frozen=True, slots=True)

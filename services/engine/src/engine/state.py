@@ -205,6 +205,8 @@ class Succeeded:
 
     ref: Ref
     output: Payload
+    limits: bytes = b""
+    """What it was held to, as the contract's message; the same below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ class Failed:
     ref: Ref
     failure: Failure
     began: bool = True
+    limits: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +353,7 @@ class AttemptClosed:
     attempt: int
     status: StepStatus
     failure: Failure | None
+    limits: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

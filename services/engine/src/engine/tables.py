@@ -221,6 +221,7 @@ attempts: Final = Table(
     _time("ended_at"),
     _time("lease_expires_at"),
     _time("deadline_at"),
+    Column("limits", LargeBinary, comment="what it was held to, mcpanel.engine.v1.Limits"),
     PrimaryKeyConstraint("run_id", "step_id", "number"),
     Index("ix_attempts_live", "worker_id", postgresql_where=text("ended_at IS NULL")),
     **_ROOM,

@@ -4,9 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-
-from google.protobuf.duration_pb2 import Duration
 
 from chassis.addresses import Guard
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
@@ -16,6 +13,7 @@ from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
 from worker import executors, failpoints, metrics
+from worker.bounds import bounds, duration
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
 from worker.cells.profile import Profile
@@ -46,6 +44,8 @@ class Held:
     """Why it is being stopped, when it is."""
     abandoned: bool = False
     """Whether nobody wants its result any more."""
+    limits: run_pb2.Limits | None = None
+    """What it is held to, once its cell is known."""
 
 
 class Attempts:
@@ -266,6 +266,7 @@ class Attempts:
             max_output=self.max_output_bytes,
             reach=Reach.of(program.network_hosts, self._guard) if program.network_hosts else None,
         )
+        held.limits = bounds(job, profile, self._cells.limits, self._cells.level)
         for last_try in (False, True):
             failpoints.reach("spawn.before")
             cell = await self._cells.take(profile, program.version_id, assignment.started_by)
@@ -308,9 +309,10 @@ def _failed(kind: str, message: str) -> Outcome:
 def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
     result = pb.WorkerMessage.Result(
         ref=held.ref,
-        duration=_duration(outcome.seconds),
-        cpu_time=_duration(outcome.cpu_seconds),
+        duration=duration(outcome.seconds),
+        cpu_time=duration(outcome.cpu_seconds),
         peak_memory_bytes=outcome.peak_memory,
+        limits=held.limits,
     )
     failure = outcome.failure
     if failure is None:
@@ -331,9 +333,3 @@ def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
         )
     )
     return result
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromTimedelta(timedelta(seconds=seconds))
-    return duration

@@ -28,6 +28,8 @@ class Cells:
     ) -> None:
         """`spare` plain Python cells wait ready; at most `idle_limit` bound ones wait for their next attempt."""
         self._sandbox = sandbox
+        self.limits = sandbox.limits
+        self.level = sandbox.level
         self._cgroups = cgroups
         self._spare: dict[Profile, int] = {PYTHON: spare}
         self._generic: dict[Profile, list[Cell]] = {}

@@ -205,7 +205,7 @@ class Decision(_message.Message):
     def __init__(self, approved: _Optional[bool] = ..., decided_by: _Optional[str] = ..., decided_by_name: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "epoch", "worker_id", "isolation", "status", "error", "started_at", "ended_at")
+    __slots__ = ("number", "epoch", "worker_id", "isolation", "status", "error", "started_at", "ended_at", "limits")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -214,6 +214,7 @@ class Attempt(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     number: int
     epoch: int
     worker_id: str
@@ -222,7 +223,36 @@ class Attempt(_message.Message):
     error: RunError
     started_at: _timestamp_pb2.Timestamp
     ended_at: _timestamp_pb2.Timestamp
-    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[int] = ..., worker_id: _Optional[str] = ..., isolation: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    limits: Limits
+    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[int] = ..., worker_id: _Optional[str] = ..., isolation: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("memory_bytes", "processes", "open_files", "file_bytes", "scratch_bytes", "log_bytes", "output_bytes", "artifact_bytes", "timeout", "cpu_time", "silence", "network_hosts")
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FILES_FIELD_NUMBER: _ClassVar[int]
+    FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SCRATCH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CPU_TIME_FIELD_NUMBER: _ClassVar[int]
+    SILENCE_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_HOSTS_FIELD_NUMBER: _ClassVar[int]
+    memory_bytes: int
+    processes: int
+    open_files: int
+    file_bytes: int
+    scratch_bytes: int
+    log_bytes: int
+    output_bytes: int
+    artifact_bytes: int
+    timeout: _duration_pb2.Duration
+    cpu_time: _duration_pb2.Duration
+    silence: _duration_pb2.Duration
+    network_hosts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, memory_bytes: _Optional[int] = ..., processes: _Optional[int] = ..., open_files: _Optional[int] = ..., file_bytes: _Optional[int] = ..., scratch_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., output_bytes: _Optional[int] = ..., artifact_bytes: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., silence: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., network_hosts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunEvent(_message.Message):
     __slots__ = ("run_id", "seq", "time", "run_status_change", "step_status_change", "log", "result_preview", "progress", "approval_request", "end")

@@ -347,18 +347,20 @@ class Dispatcher:
         if not is_uuid(ref.run_id):
             session.send(work.ack(ref, accepted=False, reason="the run does not exist"))
         elif message.WhichOneof("outcome") == "output_artifact_id":
-            task = asyncio.create_task(self._large_result(session, ref, message.output_artifact_id))
+            task = asyncio.create_task(self._large_result(session, ref, message))
             self._looking_up.add(task)
             task.add_done_callback(self._looking_up.discard)
         else:
             self._ended(session, ref, ingress.result(message))
 
-    async def _large_result(self, session: Session, ref: Ref, artifact_id: str) -> None:
+    async def _large_result(
+        self, session: Session, ref: Ref, message: worker_pb2.WorkerMessage.Result
+    ) -> None:
         """Makes a reference of what is recorded about an output, not of what a worker says."""
         while True:
             try:
                 async with self.db.read() as tx:
-                    record = await artifacts_store.output(tx, artifact_id, ref)
+                    record = await artifacts_store.output(tx, message.output_artifact_id, ref)
             except (DBAPIError, ServiceError, OSError) as error:
                 log.warning("an output could not be looked up", extra={"error": type(error).__name__})
                 await asyncio.sleep(_AGAIN)
@@ -366,7 +368,7 @@ class Dispatcher:
                 break
         if record is None:
             failure = Failure(ErrorKind.INTERNAL, "its output was not stored")
-            self._ended(session, ref, Failed(ref, failure))
+            self._ended(session, ref, Failed(ref, failure, limits=work.limits(message)))
             return
         reference = Reference(
             record.sha256,
@@ -375,7 +377,7 @@ class Dispatcher:
             preview=record.preview,
             kinds=record.kinds or {},
         )
-        self._ended(session, ref, Succeeded(ref, Payload.of(reference)))
+        self._ended(session, ref, Succeeded(ref, Payload.of(reference), work.limits(message)))
 
     def _ended(self, session: Session, ref: Ref, event: Succeeded | Failed) -> None:
         session.held.pop(ref, None)

@@ -21,16 +21,16 @@ _STREAMS: Final = frozenset({"stdout", "stderr", "log"})
 
 def result(message: worker_pb2.WorkerMessage.Result) -> Succeeded | Failed:
     """The outcome a worker reports; an output that is no acceptable JSON becomes a failure."""
-    ref = work.ref(message.ref)
+    ref, limits = work.ref(message.ref), work.limits(message)
     if message.WhichOneof("outcome") == "output_json":
         payload = work.output(message)
         problem = refusal(payload)
         if problem:
-            return Failed(ref, Failure(ErrorKind.INVALID_OUTPUT, f"its output {problem}"))
-        return Succeeded(ref, payload)
+            return Failed(ref, Failure(ErrorKind.INVALID_OUTPUT, f"its output {problem}"), limits=limits)
+        return Succeeded(ref, payload, limits)
     if message.WhichOneof("outcome") == "error":
-        return Failed(ref, work.failure(message.error))
-    return Failed(ref, Failure(ErrorKind.INTERNAL, "its worker reported no outcome"))
+        return Failed(ref, work.failure(message.error), limits=limits)
+    return Failed(ref, Failure(ErrorKind.INTERNAL, "its worker reported no outcome"), limits=limits)
 
 
 def refusal(payload: Payload) -> str:

@@ -106,10 +106,10 @@ def step(state: RunState, event: Event, now: datetime) -> tuple[RunState, tuple[
             running.claim(draft, event)
         case Succeeded(ref):
             if (slot := draft.current(ref)) is not None:
-                running.succeed(draft, slot, event.output)
+                running.succeed(draft, slot, event)
         case Failed(ref):
             if (slot := draft.current(ref)) is not None:
-                running.fail(draft, slot, event.failure, began=event.began)
+                running.fail(draft, slot, event.failure, began=event.began, limits=event.limits)
         case Lost(ref):
             if (slot := draft.current(ref)) is not None:
                 running.lose(draft, slot, event)

@@ -376,9 +376,9 @@ class Draft:
         """The event does not apply."""
         self.effects.append(Rejected(reason, duplicate))
 
-    def close(self, slot: Slot, status: StepStatus, failure: Failure | None) -> None:
+    def close(self, slot: Slot, status: StepStatus, failure: Failure | None, limits: bytes = b"") -> None:
         """Decides the running attempt's outcome; the step's own status is the caller's."""
-        self.effects.append(AttemptClosed(slot.path, slot.state.attempt, status, failure))
+        self.effects.append(AttemptClosed(slot.path, slot.state.attempt, status, failure, limits))
 
     def slot(self, path: str) -> Slot | None:
         """The place at a path; None when the plan has none, or nothing runs there (any more)."""

@@ -8,7 +8,7 @@ from engine.domain import ErrorKind, Failure, Payload, SideEffect, StepStatus
 from engine.machine import starting
 from engine.machine.draft import Draft, Slot
 from engine.plan import EvaluationFailed
-from engine.state import CACHE, Cached, CacheHit, Claim, GateOpened, Lost
+from engine.state import CACHE, Cached, CacheHit, Claim, GateOpened, Lost, Succeeded
 
 SUITE_ATTEMPTS: Final = 5
 """How many attempts a step gets when the suite lost them, at least."""
@@ -39,9 +39,10 @@ def claim(draft: Draft, event: Claim) -> None:
         starting.opened(draft, slot, event.worker_id, event.isolation, deadline)
 
 
-def succeed(draft: Draft, slot: Slot, output: Payload) -> None:
+def succeed(draft: Draft, slot: Slot, event: Succeeded) -> None:
     """The running attempt succeeded."""
-    draft.close(slot, StepStatus.SUCCESS, None)
+    output = event.output
+    draft.close(slot, StepStatus.SUCCESS, None, event.limits)
     _settle_cache(draft, slot, output)
     slot.end(StepStatus.SUCCESS, output=output, failure=None)
 
@@ -52,18 +53,18 @@ def lose(draft: Draft, slot: Slot, event: Lost) -> None:
     fail(draft, slot, Failure(ErrorKind.WORKER_LOST, event.why), began=event.began)
 
 
-def fail(draft: Draft, slot: Slot, failure: Failure, *, began: bool = True) -> None:
+def fail(draft: Draft, slot: Slot, failure: Failure, *, began: bool = True, limits: bytes = b"") -> None:
     """The running attempt failed: it is repeated, or somebody is asked, or the step has failed."""
     one, planned = slot.state, slot.planned
     failure = dataclasses.replace(failure, step_id=slot.path)
     if slot.level.cause:
         stopped = failure.kind in (ErrorKind.CANCELLED, ErrorKind.WORKER_LOST)
         status = StepStatus.ABORTED if stopped else StepStatus.FAILED
-        draft.close(slot, status, failure)
+        draft.close(slot, status, failure, limits)
         _settle_cache(draft, slot, None)
         slot.end(status, failure=failure)
         return
-    draft.close(slot, StepStatus.FAILED, failure)
+    draft.close(slot, StepStatus.FAILED, failure, limits)
     suites_fault = failure.kind in _SUITES_FAULT
     allowed = max(planned.retry.max_attempts, SUITE_ATTEMPTS) if suites_fault else planned.retry.max_attempts
     wanted = suites_fault or not planned.retry.on or failure.kind in planned.retry.on

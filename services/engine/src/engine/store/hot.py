@@ -76,10 +76,11 @@ _ASK = "UPDATE run_steps SET message = %s, approvers = %s::text[] WHERE run_id =
 _UPDATE_STEP_OUTPUT = _UPDATE_STEP.replace("\nWHERE", ", output = %s\nWHERE")
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (run_id, step_id, number, epoch, worker_id, isolation, status, error, started_at, ended_at,
-    lease_expires_at, deadline_at, queued_at)
-VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s)"""
+    lease_expires_at, deadline_at, queued_at, limits)
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s, %s)"""
 _CLOSE_ATTEMPT = """
-UPDATE attempts SET status = %s, error = %s, ended_at = %s WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
+UPDATE attempts SET status = %s, error = %s, ended_at = %s, limits = %s
+WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
 _INSERT_EVENT = "INSERT INTO run_events (run_id, seq, time, kind, body) VALUES (%s::uuid, %s, %s, %s, %s)"
 _INSERT_LINE = """
 INSERT INTO run_events (run_id, seq, time, kind, body, step_id, attempt, level, stream, line)
@@ -316,11 +317,14 @@ def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: t
             lease,
             one.deadline_at,
             one.queued_at,
+            None if end is None else end.limits or None,
         )
         commands.append((_INSERT_ATTEMPT, values))
     for end in closed.values():
         key = (run_id, end.step_id, end.attempt)
-        commands.append((_CLOSE_ATTEMPT, (end.status.value, _error(end.failure), now, *key)))
+        commands.append(
+            (_CLOSE_ATTEMPT, (end.status.value, _error(end.failure), now, end.limits or None, *key))
+        )
     return commands
 
 

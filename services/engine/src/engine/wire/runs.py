@@ -184,6 +184,7 @@ def inputs_of(record: RunRecord) -> dict[str, Json]:
 
 def attempt(record: AttemptRecord) -> run_pb2.Attempt:
     """An attempt."""
+    limits = None if record.limits is None else run_pb2.Limits.FromString(record.limits)
     return run_pb2.Attempt(
         number=record.number,
         epoch=record.epoch,
@@ -193,6 +194,7 @@ def attempt(record: AttemptRecord) -> run_pb2.Attempt:
         error=error(to_failure(record.error)),
         started_at=timestamp(record.started_at),
         ended_at=timestamp(record.ended_at),
+        limits=limits,
     )
 
 

@@ -54,6 +54,11 @@ def output(result: worker_pb2.WorkerMessage.Result) -> Payload:
     return Payload(result.output_json)
 
 
+def limits(result: worker_pb2.WorkerMessage.Result) -> bytes:
+    """What the attempt was held to, as it is stored; empty when its worker does not say."""
+    return result.limits.SerializeToString(deterministic=True) if result.HasField("limits") else b""
+
+
 def failure(error: run_pb2.RunError) -> Failure:
     """The failure of a result that has one."""
     return events.failure(error)

@@ -64,6 +64,11 @@ class Job:
     """What it may reach, in a cell with network."""
 
 
+def cpu_seconds(job: Job) -> int:
+    """The processor time that each process of a Python job may use."""
+    return int(job.timeout * (os.cpu_count() or 1)) + 10
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt failed. `kind` is one of the contract's words, or BAD_INPUT."""
@@ -162,7 +167,7 @@ class Attempt:
             "output_limit": self._max_output,
             "inline_limit": self._limits.output,
             "large": [list(one.path) for one in job.large],
-            "cpu_seconds": int(job.timeout * (os.cpu_count() or 1)) + 10,
+            "cpu_seconds": cpu_seconds(job),
         }
         try:
             await self._pipe.send(frames.pack_json(start), frames.pack(frames.BYTES, job.inputs_json))

@@ -1,11 +1,20 @@
 """Why an attempt failed, from what was done to it and what it did."""
 
+import re
 import signal
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from worker.cells.attempt import Attempt, Failure, Job
-from worker.cells.limits import Limits
+from worker.cells.limits import MIB, Limits
+
+_SIGNS: Final = {
+    r"\[Errno 11\]|can't start new thread": "a step may have {processes} processes and threads at once",
+    r"\[Errno 24\]|\(os error 24\)": "a process may have {open_files} files open at once",
+    r"\[Errno 27\]|\(os error 27\)": "a file may have {file_size}",
+    r"\[Errno 28\]|\(os error 28\)": "/work and /tmp hold {scratch} each; store large files as artifacts",
+}
+"""What Python and Deno say when the system refuses more, and which limit that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +32,18 @@ def failure(job: Job, attempt: Attempt, ended: Ended, limits: Limits) -> Failure
     """Why the attempt failed, or None; the first that applies, from what was done to it to what it did."""
     status = ended.report.get("status")
     if ended.memory_exceeded:
-        limit = limits.memory // (1024 * 1024)
-        return Failure("OUT_OF_MEMORY", f"the step used more than {limit} MiB of memory and was killed")
+        limit = _mib(limits.memory)
+        return Failure("OUT_OF_MEMORY", f"the step used more than {limit} of memory and was killed")
     if ended.timed_out:
         return Failure("TIMED_OUT", ended.timed_out)
     if ended.cancelled:
         return Failure("CANCELLED", "the step was cancelled")
     if attempt.failure is not None:
-        return attempt.failure
+        return _with_limit(attempt.failure, limits)
     if status is None:
         return Failure("CELL_DIED", "the step's cell ended without a word")
     if status < 0:
-        return _by_signal(-status, attempt.heap_exhausted, job)
+        return _by_signal(-status, attempt.heap_exhausted, job, limits)
     if leftover := ended.report.get("leftover"):
         names = ", ".join(leftover)
         return Failure("USER_ERROR", f"the step left processes behind, which were killed: {names}")
@@ -49,13 +58,37 @@ def failure(job: Job, attempt: Attempt, ended: Ended, limits: Limits) -> Failure
     return None
 
 
-def _by_signal(number: int, heap_exhausted: bool, job: Job) -> Failure:
+def _with_limit(found: Failure, limits: Limits) -> Failure:
+    """The failure, and beside what the system said of a limit, which one it was."""
+    if found.kind == "OUT_OF_MEMORY":
+        return replace(found, message=f"{found.message}: it may use {_mib(limits.memory)}")
+    for sign, text in _SIGNS.items():
+        if re.search(sign, found.message):
+            values = {
+                "processes": f"{limits.processes:,}",
+                "open_files": f"{limits.open_files:,}",
+                "file_size": _mib(limits.file_size),
+                "scratch": _mib(limits.scratch),
+            }
+            return replace(found, message=f"{found.message} ({text.format(**values)})")
+    return found
+
+
+def _mib(size: int) -> str:
+    return f"{size // MIB:,} MiB"
+
+
+def _by_signal(number: int, heap_exhausted: bool, job: Job, limits: Limits) -> Failure:
     if number == signal.SIGXCPU:
         return Failure(
             "TIMED_OUT", f"the step used more processor time than {job.timeout:g} s allow and was killed"
         )
     if heap_exhausted:
-        return Failure("OUT_OF_MEMORY", "the step ran out of memory")
+        heap = _mib(limits.memory // 2)
+        return Failure("OUT_OF_MEMORY", f"the step ran out of memory: its heap may use {heap}")
+    if number == signal.SIGXFSZ:
+        most = _mib(limits.file_size)
+        return Failure("USER_ERROR", f"the step wrote more than {most} into one file and was killed")
     try:
         name = signal.Signals(number).name
     except ValueError:

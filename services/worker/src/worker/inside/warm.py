@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # what this process imports, every fork pays for
 _LEFTOVER_GRACE = 0.25
 _MEMORY_PERIOD = 0.1
 _CONNECT_PATIENCE = 0.5  # seconds; only a server with a full queue takes any
+_INODE = 1024  # bytes, about
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -266,6 +267,7 @@ def _memory_used(scratch: list[str]) -> int:
         for folder in scratch:
             space = os.statvfs(folder)
             total += (space.f_blocks - space.f_bfree) * space.f_frsize
+            total += (space.f_files - space.f_ffree) * _INODE  # empty files are memory of the kernel
     return total
 
 
