@@ -12,6 +12,7 @@ from mcpanel.engine.v1 import worker_pb2 as pb
 from tests.worker.conftest import Start
 from tests.worker.support.cells import everywhere, gone, processes_below
 from tests.worker.support.engine import Engine, python_version, ref
+from worker import executors
 
 
 async def test_a_worker_introduces_itself_runs_a_step_and_drains(engine: Engine, start: Start) -> None:
@@ -32,7 +33,7 @@ def main(n: int):
     worker.send_signal(signal.SIGTERM)
     status = await asyncio.wait_for(worker.wait(), 10)
 
-    assert (hello.slots, hello.isolation, len(hello.types)) == (2, "cell", 2)
+    assert (hello.slots, hello.isolation, tuple(hello.types)) == (2, "cell", executors.TYPES)
     assert result.ref == at
     assert result.output_json == (b'{"a":"r1/s1","b":2,"rows":[{"parameter":7,"source":"id-of-sample"}]}'), (
         result.error

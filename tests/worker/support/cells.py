@@ -176,6 +176,16 @@ class Bench:
             await self.cell.close()
 
 
+async def run_all(bench: Bench, code: str, config: dict[str, Any]) -> Any:
+    """The output of a job that succeeds and leaves nothing behind: its cell lives on."""
+    cell = await bench.ready()
+    outcome = await bench.run(code, config=config)
+    assert outcome.failure is None, (outcome.failure, bench.sink.lines)
+    assert outcome.output_json is not None
+    assert cell.alive
+    return json.loads(outcome.output_json)
+
+
 def processes_of(cell: Cell) -> set[int]:
     """The living processes of a cell."""
     found = processes_below(cell.pid) | {cell.pid}

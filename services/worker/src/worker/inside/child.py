@@ -4,6 +4,7 @@ Python code runs in this very process; for TypeScript it becomes Deno. It waits 
 all of this is paid before there is work.
 """
 
+import errno
 import fcntl
 import gc
 import json
@@ -212,6 +213,8 @@ def _python(
     except BaseException as error:  # whatever user code raises is its outcome
         code = 1
         payload = None
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            os.closerange(max(rx, tx) + 1, 65536)  # describing it opens the source
         failure = _describe(error, start)
     _flush()
     try:
