@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.worker.network.servers import ADDRESS, NETWORKS, Server, guard
 from tests.worker.support.cells import Bench, Remembering
 from tests.worker.support.engine import Engine, python_version
 from worker.cells.bubblewrap import Sandbox
-from worker.cells.profile import Profile
+from worker.cells.profile import DENO, PYTHON
 from worker.network import Reach, proxy
 
 GET = """
@@ -42,7 +43,7 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture(scope="session")
 async def shared(box: Sandbox) -> AsyncIterator[Bench]:
     """The session's Python bench with network."""
-    bench = Bench(box, Profile("python", network=True))
+    bench = Bench(box, replace(PYTHON, network=True))
     yield bench
     await bench.close()
 
@@ -262,7 +263,7 @@ async def test_the_connections_of_an_attempt_are_bounded(
 
 async def test_deno_reaches_the_declared_hosts_and_knows_of_no_others(box: Sandbox, server: Server) -> None:
     hosts = (f"{ADDRESS}:{server.port}",)
-    bench = Bench(box, Profile("deno", network=True, hosts=hosts))
+    bench = Bench(box, replace(DENO, network=True, hosts=hosts))
     bench.reach = Reach.of(hosts, guard())
     code = """
 async function get(url: string) {

@@ -235,6 +235,8 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
     for key, theirs in (("input_schema", "inputSchema"), ("output_schema", "outputSchema")):
         if key in component:
             wanted[theirs] = component[key]
+    if hosts := component.get("network_hosts"):
+        wanted["networkHosts"] = sorted(hosts)  # as the registry answers them
     sources = component.get("data_sources", [])
     asked = [edge.call("GET", f"{_SECRETS}/{one}")["secret"]["id"] for one in component.get("secrets", [])]
     linked = {key: ids for key, ids in (("dataSourceIds", sources), ("secretIds", asked)) if ids}
