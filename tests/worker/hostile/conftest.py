@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.worker.hostile.kinds import Kind
 from tests.worker.support.cells import Bench, Remembering, sandbox
-from worker.cells.profile import Environment, Profile
+from worker.cells.profile import Environment
 from worker.toolboxes import Toolboxes, beside_packages
 
 Open = Callable[[Kind], Awaitable[Bench]]
@@ -26,9 +27,7 @@ async def benches() -> AsyncIterator[Open]:
     async def one(kind: Kind) -> Bench:
         if kind.name not in opened:
             toolbox = await store.get(kind.toolbox, lambda _: None) if kind.toolbox else Environment()
-            at = kind.profile
-            profile = Profile(at.kind, toolbox=toolbox, program=at.program, listens=at.listens)
-            opened[kind.name] = Bench(sandbox(kind.limits), profile)
+            opened[kind.name] = Bench(sandbox(kind.limits), replace(kind.profile, toolbox=toolbox))
         opened[kind.name].sink = Remembering()
         return opened[kind.name]
 
