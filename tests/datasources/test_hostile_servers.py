@@ -1,23 +1,19 @@
 """What a database's server that means ill, or is an impostor, gets: no password and no service that hangs."""
 
 import asyncio
-import datetime
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from tests.datasources.calls import create, sales, try_out
 from tests.datasources.conftest import World, run
+from tests.support.authorities import Authority, make_authority
 from tests.support.servers import TestPostgres
 
 CANARY = b"canary-5f0e7a1c9b"
@@ -101,54 +97,13 @@ WELCOME = authentication(0) + b"Z" + struct.pack("!I", 5) + b"I"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callable[[str], ssl.SSLContext]]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """An authority's certificate, and what makes servers' certificates that it signs."""
-    folder = tmp_path_factory.mktemp("authority")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-    root = _signed(name, name, key.public_key(), key, ca=True)
-    path = folder / "root.pem"
-    path.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-
-    def server(host: str) -> ssl.SSLContext:
-        own = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        certificate = _signed(subject, name, own.public_key(), key, host=host)
-        file = folder / f"{host}.pem"
-        file.write_bytes(
-            own.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    return path, server
-
-
-def _signed(
-    subject: x509.Name, issuer: x509.Name, public: Any, key: Any, *, host: str = "", ca: bool = False
-) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    )
-    if host:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-    return builder.sign(key, hashes.SHA256())
+    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
-async def world(postgres: TestPostgres, tmp_path: Path, authority: Any) -> AsyncIterator[World]:
+async def world(postgres: TestPostgres, tmp_path: Path, authority: Authority) -> AsyncIterator[World]:
     """A service that trusts the authority."""
     settings = {"MCPANEL_ALLOWED_NETWORKS": "127.0.0.0/8", "MCPANEL_TLS_ROOTS": str(authority[0])}
     async for found in run(postgres, tmp_path, settings):
@@ -174,18 +129,9 @@ async def test_a_server_that_asks_for_the_password_in_the_clear_does_not_get_it(
 
 
 async def test_an_impostor_with_an_untrusted_certificate_hears_nothing(world: World, tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "db.example.com")])
-    own = _signed(name, name, key.public_key(), key, host="db.example.com")
-    file = tmp_path / "own.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + own.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    _, of_nobody = make_authority(tmp_path)
+    context = of_nobody("db.example.com")
+
     async with impostor(CLEARTEXT, context) as server:
         await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
 
@@ -195,7 +141,9 @@ async def test_an_impostor_with_an_untrusted_certificate_hears_nothing(world: Wo
     assert server.heard == b""
 
 
-async def test_a_trusted_certificate_for_another_name_is_not_enough(world: World, authority: Any) -> None:
+async def test_a_trusted_certificate_for_another_name_is_not_enough(
+    world: World, authority: Authority
+) -> None:
     async with impostor(CLEARTEXT, authority[1]("other.example.com")) as server:
         await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
 
@@ -218,7 +166,7 @@ async def test_a_server_without_tls_is_not_spoken_to_where_it_is_required(world:
     assert server.heard == b""
 
 
-async def test_a_proved_server_is_logged_in_to(world: World, authority: Any) -> None:
+async def test_a_proved_server_is_logged_in_to(world: World, authority: Authority) -> None:
     async with impostor(refusal(), authority[1]("db.example.com")) as server:
         await create(world, bait(server.port, tls_mode=pb.DataSource.REQUIRE_VERIFIED))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Sequence
 from typing import Final
 
@@ -40,7 +41,8 @@ class Server:
     a request is sent back as it came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.heads: list[str] = []
         self.open = 0
         self.changed = asyncio.Condition()
@@ -48,7 +50,7 @@ class Server:
 
     async def start(self) -> None:
         """Listens."""
-        self._server = await asyncio.start_server(self._serve, ADDRESS, 0)
+        self._server = await asyncio.start_server(self._serve, ADDRESS, 0, ssl=self._tls)
 
     @property
     def port(self) -> int:

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.support.authorities import make_authority
 from tests.worker.conftest import Start
 from tests.worker.network.servers import ADDRESS, NETWORKS, Server, guard
-from tests.worker.support.cells import Bench, Remembering
+from tests.worker.support.cells import Bench, Remembering, sandbox
 from tests.worker.support.engine import Engine, python_version
 from worker.cells.bubblewrap import Sandbox
 from worker.cells.profile import DENO, PYTHON
@@ -282,6 +284,50 @@ export async function main({ url }: { url: string }) {
     await bench.close()
 
     assert output == [f"/ {ADDRESS}:{server.port} 0", "NotCapable", "NotCapable"]
+
+
+async def test_a_server_is_verified_by_the_authorities_that_the_worker_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, certificates = make_authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+    server = Server(certificates("allowed.example"))
+    await server.start()
+    reach = Reach.of([f"allowed.example:{server.port}", f"{ADDRESS}:{server.port}"], guard())
+    inputs = {"urls": [f"https://{host}:{server.port}/" for host in ("allowed.example", ADDRESS)]}
+    python = Bench(sandbox(), replace(PYTHON, network=True))
+    deno = Bench(sandbox(), replace(DENO, network=True, hosts=tuple(map(str, reach.hosts))))
+    python.reach = deno.reach = reach
+
+    trusted, misnamed = await python.output(
+        GET + "def main(urls: list):\n    return [get(url) for url in urls]", inputs
+    )
+    fetched = await deno.output(
+        "export async function main({ urls }: { urls: string[] }) {\n  return await (await fetch(urls[0])).text();\n}",
+        inputs,
+    )
+    for bench in (python, deno):
+        await bench.close()
+    port = server.port
+    await server.stop()
+
+    assert trusted == fetched == f"/ allowed.example:{port} 0"
+    assert "CERTIFICATE_VERIFY_FAILED" in misnamed
+
+
+async def test_without_cells_each_step_finds_its_own_proxy_and_no_others(server: Server) -> None:
+    benches = [Bench(sandbox(level="limits"), replace(PYTHON, network=True)) for _ in range(2)]
+    code = GET + "import os\ndef main(url: str):\n    return [os.environ['HTTP_PROXY'], get(url)]"
+    benches[0].reach = Reach.of([f"{ADDRESS}:{server.port}"], guard())
+    benches[1].reach = Reach.of([], guard())
+
+    mine, theirs = [await one.output(code, {"url": f"http://{ADDRESS}:{server.port}/"}) for one in benches]
+    for one in benches:
+        await one.close()
+
+    assert mine[1] == f"/ {ADDRESS}:{server.port} 0"
+    assert theirs[1].startswith("403 ")
+    assert mine[0] != theirs[0]
 
 
 async def test_a_worker_gives_a_step_the_hosts_of_its_version_and_no_other_step_any(
