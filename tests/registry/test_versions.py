@@ -100,6 +100,18 @@ async def test_each_host_that_is_none_is_named(world: World) -> None:
     assert "write its name only" in refused.fields[0].description
 
 
+async def test_an_expression_reaches_no_hosts(world: World) -> None:
+    made = await world.definition(type="UTILITY")
+    utility = {"expression": "1 + 1"}
+
+    refused = await world.refused(
+        "CreateVersion", creating(made.id, utility=utility, networkHosts=["a.example"])
+    )
+
+    assert [one.field for one in refused.fields] == ["version.network_hosts"]
+    assert "remove it" in refused.fields[0].description
+
+
 async def test_the_latest_version_is_the_highest_not_the_last_and_not_a_deprecated_one(world: World) -> None:
     made = await world.definition()
     ids = {}

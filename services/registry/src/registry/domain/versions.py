@@ -155,7 +155,7 @@ def create(
                 FieldViolation(f"{path}.{name}{where}", message, "INVALID_SCHEMA")
                 for where, message in schemas.problems(schema)
             ]
-    reachable, unreadable = _hosts(sent.network_hosts, path)
+    reachable, unreadable = _hosts(sent.network_hosts, definition.type, path)
     violations += unreadable
     if violations:
         raise Invalid(
@@ -235,7 +235,7 @@ def exists(definition: Definition, version: str) -> AlreadyExists:
     )
 
 
-def _hosts(sent: tuple[str, ...], path: str) -> tuple[tuple[str, ...], list[FieldViolation]]:
+def _hosts(sent: tuple[str, ...], kind: str, path: str) -> tuple[tuple[str, ...], list[FieldViolation]]:
     """The hosts in one form, each once, sorted; and what is wrong with those that are none."""
     found, violations = set(), []
     for index, text in enumerate(sent):
@@ -243,6 +243,9 @@ def _hosts(sent: tuple[str, ...], path: str) -> tuple[tuple[str, ...], list[Fiel
             found.add(str(hosts.parse(text)))
         except hosts.HostError as error:
             violations.append(FieldViolation(f"{path}.network_hosts[{index}]", str(error), "INVALID_HOST"))
+    if sent and kind == "UTILITY":
+        text = "would reach nothing: the engine computes a Utility itself; remove it"
+        violations.append(FieldViolation(f"{path}.network_hosts", text, "INVALID_HOST"))
     return tuple(sorted(found)), violations
 
 
