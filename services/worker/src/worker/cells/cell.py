@@ -335,11 +335,11 @@ class Cell:
         finally:
             watch.cancel()
             conversation.cancel()
-            if proxy:
-                await proxy.close()
             attempt.close()
             self._running = False
             self.last_used = time.monotonic()
+            if proxy:
+                await proxy.close()
 
     def _proxy(self, job: Job, sink: Sink) -> Proxy | None:
         """The attempt's way out, in a cell that has one."""
