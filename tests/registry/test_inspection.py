@@ -30,6 +30,18 @@ async def test_a_script_that_takes_too_long_is_refused() -> None:
     assert "make it shorter" in found.problems[0].message
 
 
+async def test_typescript_that_takes_too_long_to_read_is_kept_without_schemas() -> None:
+    script = "export function main(inputs: { city: string }): number { return 1; }\n"
+    long = {"code_content": script + "// more\n" * 4000}
+
+    read = await Inspector().check("typescript_script", long)
+    unread = await Inspector(seconds=0.001).check("typescript_script", long)
+
+    assert read.signature == configs.check("typescript_script", {"code_content": script}).signature
+    assert read.signature.input_schema is not None
+    assert unread == configs.Checked(())
+
+
 async def test_a_script_of_too_much_at_once_is_refused_at_the_queue() -> None:
     inspector = Inspector(seconds=0.001)
 

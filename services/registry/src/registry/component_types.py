@@ -8,8 +8,8 @@ from chassis import contracts, jsonvalue
 from chassis.jsonvalue import Json
 from mcpanel.registry.v1 import component_pb2
 from registry import forms
+from registry.inference import DIALECT
 from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, ICONS, INFERRED, WITHOUT_CONFIG
-from registry.signature import DIALECT
 
 EXAMPLES: Final[dict[str, dict[str, Json]]] = {
     "LLM_PROMPT_AGENT": {

@@ -15,8 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from chassis import scriptmetadata
 from chassis.expressions import Expression, ExpressionError
 from chassis.scriptmetadata import MetadataError
-from registry import signature
-from registry.signature import DIALECT, NONE, Signature
+from registry.inference import DIALECT, NONE, Schema, ScriptError, Signature, python, typescript
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,8 @@ def check(kind: str, config: Mapping[str, Any]) -> Checked:
     """Checks a config in its JSON form; `kind` is its member of the oneof, e.g. `python_script`."""
     if kind == "python_script":
         return _python_script(config)
+    if kind == "typescript_script":
+        return Checked((), typescript.infer(config.get("code_content", "")))
     if kind == "utility":
         return _utility(config)
     checker = _CHECKERS.get(kind)
@@ -50,8 +51,8 @@ def _python_script(config: Mapping[str, Any]) -> Checked:
     problems = [*_requirements(config), *_inline_metadata(code)]
     found = NONE
     try:
-        found = signature.infer(code)
-    except signature.ScriptError as error:
+        found = python.infer(code)
+    except ScriptError as error:
         problems.insert(0, ConfigProblem("code_content", str(error)))
     return Checked(tuple(problems), found)
 
@@ -68,7 +69,7 @@ def _utility(config: Mapping[str, Any]) -> Checked:
     return Checked((), Signature(_read_by(found), _answered_by(found)))
 
 
-def _read_by(expression: Expression) -> signature.Schema:
+def _read_by(expression: Expression) -> Schema:
     """The inputs that an expression names. It may read others too: those of `inputs` as a whole."""
     names = dict.fromkeys(path[1] for path in expression.references if len(path) > 1)
     needed = {path[1] for path in expression.certain if len(path) > 1}
@@ -80,7 +81,7 @@ def _read_by(expression: Expression) -> signature.Schema:
     }
 
 
-def _answered_by(expression: Expression) -> signature.Schema | None:
+def _answered_by(expression: Expression) -> Schema | None:
     kind = expression.result_type
     return None if kind is None else {"$schema": DIALECT, "type": kind}
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 from chassis.errors import Exhausted
 from registry import configs
 from registry.configs import Checked, ConfigProblem
-from registry.signature import Signature
+from registry.inference import Signature
 
+_SCRIPTS: Final = ("python_script", "typescript_script")
 _SHORT: Final = 16 * 1024
 """How many characters of code are checked at once, here."""
 _SECONDS: Final = 15.0
@@ -37,7 +38,7 @@ class Inspector:
         """What `configs.check` finds; nothing without a config. Raises Exhausted TOO_MANY_REQUESTS."""
         if config is None:
             return Checked(())
-        if kind != "python_script" or len(config.get("code_content", "")) <= _SHORT:
+        if kind not in _SCRIPTS or len(config.get("code_content", "")) <= _SHORT:
             return configs.check(kind, config)
         if self._waiting >= _WAITING:
             raise Exhausted(
@@ -62,18 +63,20 @@ class Inspector:
             async with asyncio.timeout(self._seconds):
                 output, _ = await process.communicate(json.dumps([kind, config]).encode())
         except TimeoutError:
-            return _too_much(f"took more than {self._seconds:g} seconds")
+            return _too_much(kind, f"took more than {self._seconds:g} seconds")
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
         if process.returncode:
-            return _too_much("took too much memory")
+            return _too_much(kind, "took too much memory")
         problems, signature = json.loads(output)
         return Checked(tuple(ConfigProblem(**one) for one in problems), Signature(**signature))
 
 
-def _too_much(what: str) -> Checked:
+def _too_much(kind: str, what: str) -> Checked:
+    if kind == "typescript_script":  # its schemas are all that is read of it
+        return Checked(())
     return Checked((ConfigProblem("code_content", f"reading the script {what}; make it shorter"),))
 
 

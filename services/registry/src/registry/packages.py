@@ -18,7 +18,7 @@ from registry.domain.problems import Problem, sentence
 from registry.domain.versions import Sent
 from registry.nesting import TooLargeError
 from registry.references import is_constant
-from registry.signature import Signature
+from registry.inference import Signature
 
 _FIELD: Final = "mcp_configuration"
 _SHOWN: Final = 25

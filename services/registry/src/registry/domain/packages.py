@@ -15,7 +15,7 @@ from registry.domain.content import ABSENT, Absent, Content, Input, Step
 from registry.domain.problems import Problem
 from registry.resolution import did_you_mean
 from registry.schemas import Schema
-from registry.signature import DIALECT
+from registry.inference import DIALECT
 
 MAX_COMPONENTS: Final = 100
 MAX_CONNECTIONS: Final = 1000

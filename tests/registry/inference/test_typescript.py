@@ -1,0 +1,286 @@
+"""Schemas inferred from a TypeScript script's `main`."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry import schemas
+from registry.inference import DIALECT, NONE
+from registry.inference.typescript import infer
+
+DECLARED = """
+import type { Elsewhere } from "./elsewhere.ts";
+
+/** A day's weather. */
+interface Row {
+  /** The day,
+   *  as ISO 8601.
+   *
+   *  More about it. */
+  day: string;
+  celsius?: number | null;
+  readonly wet: boolean; // not said of anybody
+  measure(): void;
+}
+interface Row { station: string | undefined }
+interface Better extends Row { "of-whom": Level }
+interface Open extends Elsewhere { x: number }
+interface Page<T> { items: T[] }
+interface Node { value: number; children: Node[] }
+type Rows = Row[];
+type Both = Pick<Row, "day"> & { /** @integer
+ * @minimum 1
+ * @default 3 */ n: number; /** @pattern ^[a-z]+$
+ * @maxLength 9 */ word: string };
+type Tree = number | { [name: string]: Tree };
+type Self = Self | number;
+type Kilometres = number & { __unit: "km" };
+enum Level { Low, High = 5, Higher }
+const enum Word { Yes = "yes", No = 'no' }
+enum Computed { A = compute() }
+const UNITS = ["c", "f"] as const;
+const SIZES = { s: 1, m: 2 } as const;
+let changing = ["x"] as const;
+class Other { x = 1 }
+"""
+
+TYPES: list[tuple[str, dict[str, Any]]] = [
+    ("number", {"type": "number"}),
+    ("string", {"type": "string"}),
+    ("boolean", {"type": "boolean"}),
+    ("null", {"type": "null"}),
+    ("any", {}),
+    ("unknown", {}),
+    ("object", {}),
+    ("{}", {}),
+    ("bigint", {}),
+    ("Date", {}),
+    ("Map<string, number>", {}),
+    ("Other", {}),
+    ("Elsewhere", {}),
+    ("() => void", {}),
+    ("string[]", {"type": "array", "items": {"type": "string"}}),
+    ("readonly (string | null)[]", {"type": "array", "items": {"type": ["string", "null"]}}),
+    ("Array<boolean>", {"type": "array", "items": {"type": "boolean"}}),
+    ("ReadonlyArray<Unknown>", {"type": "array"}),
+    ("number | string | null", {"type": ["number", "string", "null"]}),
+    ("| 'a' | 'b' | 1 | -1.5 | true", {"enum": ["a", "b", 1, -1.5, True]}),
+    ('"a" | null', {"anyOf": [{"enum": ["a"]}, {"type": "null"}]}),
+    ("number | Other", {}),
+    ("`row-${number}`", {"type": "string"}),
+    (
+        "[number, string?]",
+        {
+            "type": "array",
+            "prefixItems": [{"type": "number"}, {"type": "string"}],
+            "items": False,
+            "minItems": 1,
+            "maxItems": 2,
+        },
+    ),
+    (
+        "[x: number, ...rest: string[]]",
+        {"type": "array", "prefixItems": [{"type": "number"}], "items": {"type": "string"}, "minItems": 1},
+    ),
+    ("Record<string, number>", {"type": "object", "additionalProperties": {"type": "number"}}),
+    (
+        "Record<'a' | 'b', boolean>",
+        {
+            "type": "object",
+            "properties": {"a": {"type": "boolean"}, "b": {"type": "boolean"}},
+            "required": ["a", "b"],
+        },
+    ),
+    ("{ [k: string]: number }", {"type": "object", "additionalProperties": {"type": "number"}}),
+    ("{ a: { b?: 1 } }", {
+        "type": "object",
+        "properties": {"a": {"type": "object", "properties": {"b": {"enum": [1]}}}},
+        "required": ["a"],
+    }),
+    ("Rows", {"type": "array", "items": {"$ref": "#/$defs/Row"}}),
+    ("Node", {"$ref": "#/$defs/Node"}),
+    ("Page<Row>", {"$ref": "#/$defs/Page"}),
+    ("Tree", {"$ref": "#/$defs/Tree"}),
+    ("Self", {}),
+    ("Kilometres", {"$ref": "#/$defs/Kilometres"}),
+    ("Level", {"enum": [0, 5, 6]}),
+    ("Word", {"enum": ["yes", "no"]}),
+    ("Computed", {}),
+    ("(typeof UNITS)[number]", {"enum": ["c", "f"]}),
+    ("typeof UNITS[number]", {"enum": ["c", "f"]}),
+    ("keyof typeof SIZES", {"enum": ["s", "m"]}),
+    ("(typeof changing)[number]", {}),
+    ("keyof Row", {"enum": ["day", "celsius", "wet", "station"]}),
+    ("Row['celsius']", {"type": ["number", "null"]}),
+    ("Rows[number]", {"$ref": "#/$defs/Row"}),
+    ("NonNullable<string | null>", {"type": "string"}),
+    ("Partial<{ a: string }>", {"type": "object", "properties": {"a": {"type": "string"}}}),
+    (
+        "Omit<Row, 'day' | 'wet' | 'station'>",
+        {"type": "object", "properties": {"celsius": {"type": ["number", "null"]}}},
+    ),
+    ("T extends string ? 1 : 2", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("annotation", "schema"), TYPES)
+def test_a_type_becomes_a_schema(annotation: str, schema: dict[str, Any]) -> None:
+    found = infer(f"{DECLARED}\nexport function main(inputs: {{ x: {annotation} }}) {{}}\n")
+
+    assert found.input_schema is not None
+    assert found.input_schema["properties"]["x"] == schema
+    assert schemas.problems(found.input_schema) == []
+
+
+def test_interfaces_and_aliases_become_definitions() -> None:
+    found = infer(
+        f"{DECLARED}\nexport function main(inputs: {{ a: Better; b: Both; c: Open }}) {{}}"
+    ).input_schema
+
+    assert found is not None
+    assert schemas.problems(found) == []
+    assert found["$defs"] == {
+        "Better": {
+            "type": "object",
+            "properties": {
+                "day": {"type": "string", "description": "The day, as ISO 8601."},
+                "celsius": {"type": ["number", "null"]},
+                "wet": {"type": "boolean"},
+                "station": {"type": "string"},
+                "of-whom": {"enum": [0, 5, 6]},
+            },
+            "required": ["day", "wet", "of-whom"],
+        },
+        "Both": {
+            "type": "object",
+            "properties": {
+                "day": {"type": "string", "description": "The day, as ISO 8601."},
+                "n": {"type": "integer", "minimum": 1, "default": 3},
+                "word": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 9},
+            },
+            "required": ["day", "n", "word"],
+        },
+        "Open": {
+            "type": "object",
+            "properties": {"x": {"type": "number"}},
+            "required": ["x"],
+            "additionalProperties": True,
+        },
+    }
+
+
+def test_the_fields_of_the_first_parameter_are_the_inputs() -> None:
+    found = infer(
+        """
+interface Inputs { city: string; days: number; unit?: "c" | "f"; later?: Date }
+
+/**
+ * Fetches the weather.
+ *
+ * @param inputs.city where to look
+ */
+export async function main(inputs: Inputs): Promise<{ rows: number[]; at: Date } | undefined> { }
+"""
+    )
+
+    assert found.input_schema == {
+        "$schema": DIALECT,
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "where to look"},
+            "days": {"type": "number"},
+            "unit": {"enum": ["c", "f"]},
+            "later": {},
+        },
+        "required": ["city", "days"],
+        "additionalProperties": False,
+        "description": "Fetches the weather.",
+    }
+    assert found.output_schema == {
+        "$schema": DIALECT,
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {
+                    "rows": {"type": "array", "items": {"type": "number"}},
+                    "at": {"type": "string", "format": "date-time"},
+                },
+                "required": ["rows", "at"],
+            },
+            {"type": "null"},
+        ],
+    }
+
+
+def test_default_values_make_inputs_optional() -> None:
+    typed = "{ city: string; days: number; unit: string; place: { x: number } }"
+    found = infer(
+        f"export const main = ({{ city, days = 3, unit: u = `c`, place = where() }}: {typed}): void => {{}};"
+    ).input_schema
+
+    assert found is not None
+    assert found["required"] == ["city"]
+    assert found["properties"]["days"] == {"type": "number", "default": 3}
+    assert found["properties"]["unit"] == {"type": "string", "default": "c"}
+    assert "default" not in found["properties"]["place"]
+
+
+@pytest.mark.parametrize(
+    ("code", "schema"),
+    [
+        ("export function main() {}", {"type": "object"}),
+        ("export function main(inputs) {}", {"type": "object"}),
+        ("export const main = async (inputs: any) => 1", {"type": "object"}),
+        ("export function main({ a, b = 2 }) {}", {"type": "object", "properties": {"a": {}, "b": {"default": 2}}}),
+        ("function run(i: { a: string }) {}\nexport { run as main };", {
+            "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False,
+        }),
+        ("export function main(inputs: Record<string, number>) {}", {
+            "type": "object", "additionalProperties": {"type": "number"},
+        }),
+    ],
+)  # fmt: skip
+def test_what_is_not_typed_takes_anything(code: str, schema: dict[str, Any]) -> None:
+    assert infer(code).input_schema == {"$schema": DIALECT} | schema
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "const x = 1;",
+        "function main(inputs: { a: string }) {}",
+        "export class main {}",
+        "export default function main(inputs: { a: string }) {}",
+        'export { main } from "./other.ts";',
+        "export function main(a: string): void;\nexport function main(a: number): void;\nexport function main(a) {}",
+        "export const main = wrap((inputs: { a: string }) => 1);",
+        "export function main<T>(inputs: T) {}",
+        "export function main(inputs: { a: ",
+        "(" * 16_000,
+        "type A = " + "(A | " * 3_000,
+        "export function main(i: " + "{ a: " * 3_000,
+        "a\0b",
+        "export function main(i: " + "[" * 3_000 + "string" + "]" * 3_000 + ") {}",
+    ],
+)
+def test_a_script_that_does_not_say_is_no_error(code: str) -> None:
+    found = infer(code)
+
+    assert found == NONE or found.input_schema in (None, {"$schema": DIALECT, "type": "object"})
+
+
+def test_types_that_unfold_into_very_much_are_anything() -> None:
+    levels = "".join(f"type T{n} = [{f'T{n - 1},' * 30}];\n" for n in range(1, 10))
+
+    assert infer(f"type T0 = string;\n{levels}export function main(i: {{ a: T9 }}) {{}}") == NONE
+
+
+@given(st.text(max_size=60))
+def test_no_text_brings_it_down(text: str) -> None:
+    for code in (text, f"export function main(inputs: {{ a: {text} }}): {text} {{}}", f"{DECLARED}{text}"):
+        found = infer(code)
+        if found.input_schema is not None:
+            assert schemas.problems(found.input_schema) == []
