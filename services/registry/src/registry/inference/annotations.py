@@ -220,6 +220,7 @@ class Scope:
 
     def _literal(self, arguments: Sequence[ast.expr]) -> Schema:
         values: list[Json] = []
+        self.budget.spend(len(arguments))
         for one in arguments:
             nested = self.aliases.get(one.id) if isinstance(one, ast.Name) else one
             if isinstance(nested, ast.Subscript) and self.word(nested.value) == "Literal":
