@@ -127,7 +127,7 @@ ANNOTATIONS: list[tuple[str, dict[str, Any]]] = [
     ("Place", {"type": "string"}),
     ("Tree", {"$ref": "#/$defs/Tree"}),
     ("Self", {}),
-    ("tuple[()]", {"type": "array", "maxItems": 0}),
+    ("tuple[()]", {"type": "array"}),
     ('"int"', {"type": "integer"}),
     ("Rows", {"type": "array", "items": {"$ref": "#/$defs/Row"}}),
     ("Node", {"$ref": "#/$defs/Node"}),

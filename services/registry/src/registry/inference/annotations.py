@@ -194,7 +194,7 @@ class Scope:
         arguments: Sequence[ast.expr] = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         word = name.lower()
         if not arguments:
-            return {"type": "array", "maxItems": 0} if word == "tuple" else {}
+            return {"type": "array"} if word == "tuple" else {}
         if name == "Optional":
             return union([self.schema(arguments[0], depth + 1), {"type": "null"}])
         if name == "Union":

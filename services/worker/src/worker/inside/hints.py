@@ -1,5 +1,10 @@
-"""Type hints of `main`: turns JSON values into what the hints ask for, and says what does not fit."""
+"""Type hints of `main`: turns JSON values into what the hints ask for, and says what does not fit.
 
+The registry infers the schema of the inputs from the same hints: both take the same values.
+"""
+
+import collections
+import collections.abc
 import dataclasses
 import datetime
 import decimal
@@ -20,11 +25,33 @@ _WORDS: Final = {
 }
 
 
+_ARRAYS: Final[dict[Any, Any]] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    tuple: tuple,
+    collections.abc.Sequence: list,
+    collections.abc.MutableSequence: list,
+    collections.abc.Collection: list,
+    collections.abc.Iterable: list,
+    collections.abc.Set: set,
+    collections.abc.MutableSet: set,
+}
+_OBJECTS: Final[dict[Any, Any]] = {
+    dict: dict,
+    collections.abc.Mapping: dict,
+    collections.abc.MutableMapping: dict,
+    collections.defaultdict: dict,
+    collections.OrderedDict: collections.OrderedDict,
+}
+_WRAPPERS: Final = ("Required", "NotRequired", "ReadOnly", "Final")
+
+
 class Mismatch(Exception):
     """A value does not fit its hint; the message says what was expected, `path` where."""
 
-    def __init__(self, expected: str, value: Any) -> None:
-        super().__init__(f"must be {expected}, not {name(value)}")
+    def __init__(self, expected: str, value: Any, shown: str = "") -> None:
+        super().__init__(f"must be {expected}, not {shown or name(value)}")
         self.path = ""
 
 
@@ -36,7 +63,7 @@ def name(value: Any) -> str:
 def of(function: Any) -> dict[str, Any]:
     """The function's resolved hints; none where they cannot be resolved."""
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(function, include_extras=True)
     except Exception:  # a hint may be any expression; an unresolved one converts nothing
         return {}
 
@@ -51,17 +78,19 @@ def convert(value: Any, hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _one_of(value, arguments)
     if origin is typing.Annotated:
-        return convert(value, arguments[0])
+        return _narrowed(convert(value, arguments[0]), arguments[1:])
     if origin is typing.Literal:
-        if value in arguments:
-            return value
-        raise Mismatch(f"one of {', '.join(map(repr, arguments))}", value)
-    if origin in (list, set, frozenset, tuple) or hint in (list, set, frozenset, tuple):
-        return _items(value, origin or hint, arguments)
-    if origin is dict or hint is dict:
-        if not isinstance(value, dict):
-            raise Mismatch("an object", value)
-        return {k: _at(v, arguments[1], f".{k}") for k, v in value.items()} if len(arguments) == 2 else value
+        return _literal(value, arguments)
+    kind = origin or hint
+    if isinstance(kind, collections.abc.Hashable):
+        if kind in _ARRAYS:
+            return _items(value, _ARRAYS[kind], arguments)
+        if kind in _OBJECTS:
+            return _members(value, _OBJECTS[kind], arguments)
+    if getattr(origin, "_name", "") in _WRAPPERS:
+        return convert(value, arguments[0])
+    if isinstance(hint, typing.NewType):
+        return convert(value, hint.__supertype__)
     if isinstance(hint, type):
         return _of_class(value, hint)
     return value
@@ -86,6 +115,54 @@ def _one_of(value: Any, hints: tuple[Any, ...]) -> Any:
     raise problems[0] if len(hints) <= 2 else Mismatch("one of its types", value)
 
 
+def _literal(value: Any, allowed: tuple[Any, ...]) -> Any:
+    for one in allowed:
+        if _same(value, one.value if isinstance(one, enum.Enum) else one):
+            return one
+    shown = [one.value if isinstance(one, enum.Enum) else one for one in allowed]
+    raise Mismatch(f"one of {', '.join(map(repr, shown))}", value, repr(value)[:100])
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _narrowed(value: Any, extras: tuple[Any, ...]) -> Any:
+    """The value, if it keeps to what pydantic's `Field` and annotated-types say beside a type. Raises Mismatch."""
+    for extra in extras:
+        for one in (extra, *(getattr(extra, "metadata", None) or ())):
+            _check(value, one)
+    return value
+
+
+def _check(value: Any, one: Any) -> None:
+    if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool):
+        for word, expected, fits in _BOUNDS:
+            bound = getattr(one, word, None)
+            if isinstance(bound, int | float | decimal.Decimal) and not fits(value, bound):
+                raise Mismatch(f"{expected} {bound}", value, str(value))
+    if isinstance(value, str | list | tuple | set | frozenset | dict):
+        least, most = getattr(one, "min_length", None), getattr(one, "max_length", None)
+        if isinstance(least, int) and len(value) < least:
+            raise Mismatch(f"{least} long at least", value, str(len(value)))
+        if isinstance(most, int) and len(value) > most:
+            raise Mismatch(f"{most} long at most", value, str(len(value)))
+    pattern = getattr(one, "pattern", None)
+    if isinstance(value, str) and isinstance(pattern, str):
+        import re  # noqa: PLC0415
+
+        if not re.search(pattern, value):
+            raise Mismatch(f"text that matches {pattern}", value, repr(value)[:100])
+
+
+def _members(value: Any, kind: Any, arguments: tuple[Any, ...]) -> Any:
+    if not isinstance(value, dict):
+        raise Mismatch("an object", value)
+    if len(arguments) != 2:
+        return kind(value)
+    return kind((key, _at(item, arguments[1], f".{key}")) for key, item in value.items())
+
+
 def _items(value: Any, kind: Any, arguments: tuple[Any, ...]) -> Any:
     if not isinstance(value, list):
         raise Mismatch("a list", value)
@@ -104,10 +181,9 @@ def _of_class(value: Any, kind: type) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(value, kind)
     if issubclass(kind, enum.Enum):
-        try:
-            return kind(value)
-        except ValueError:
-            raise Mismatch(f"one of {', '.join(repr(m.value) for m in kind)}", value) from None
+        return _member(value, kind)
+    if hasattr(kind, "__required_keys__"):
+        return _typed_dict(value, kind)
     validate = getattr(kind, "model_validate", None)  # pydantic
     if validate is not None:
         try:
@@ -115,6 +191,29 @@ def _of_class(value: Any, kind: type) -> Any:
         except ValueError as error:
             raise Mismatch(f"a valid {kind.__name__} ({error})", value) from None
     return value
+
+
+def _member(value: Any, kind: Any) -> Any:
+    try:
+        found = kind(value)
+    except ValueError:
+        found = None
+    if found is None or (found.value == value and not _same(found.value, value)):
+        raise Mismatch(f"one of {', '.join(repr(m.value) for m in kind)}", value, repr(value)[:100])
+    return found
+
+
+def _typed_dict(value: Any, kind: Any) -> Any:
+    if not isinstance(value, dict):
+        raise Mismatch(f"an object ({kind.__name__})", value)
+    hints = of(kind)
+    for key, hint in hints.items():
+        word = getattr(typing.get_origin(hint), "_name", "")
+        if key not in value and (
+            word == "Required" or (word != "NotRequired" and key in kind.__required_keys__)
+        ):
+            raise Mismatch(f"an object with '{key}' ({kind.__name__})", value, "one without")
+    return {key: _at(item, hints.get(key, Any), f".{key}") for key, item in value.items()}
 
 
 def _dataclass(value: Any, kind: Any) -> Any:
@@ -135,7 +234,7 @@ def _dataclass(value: Any, kind: Any) -> Any:
         and field.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise Mismatch(f"an object with '{missing[0]}' ({kind.__name__})", value)
+        raise Mismatch(f"an object with '{missing[0]}' ({kind.__name__})", value, "one without")
     return kind(**{key: _at(item, types_of.get(key, Any), f".{key}") for key, item in value.items()})
 
 
@@ -153,6 +252,15 @@ def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Mismatch("a number", value)
     return float(value)
+
+
+_BOUNDS: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("ge", "at least", lambda value, bound: value >= bound),
+    ("gt", "more than", lambda value, bound: value > bound),
+    ("le", "at most", lambda value, bound: value <= bound),
+    ("lt", "less than", lambda value, bound: value < bound),
+    ("multiple_of", "a multiple of", lambda value, bound: value % bound == 0),
+)
 
 
 def _exactly(kind: type) -> Any:

@@ -73,8 +73,8 @@ def _call_main(main: "Any", inputs: "dict[str, Any]") -> "Any":
     return output
 
 
-def _parameters(main: "Any") -> "tuple[list[tuple[str, bool, Any]], bool]":
-    """Name, whether only by position, and default (or _MISSING) of each parameter; and whether `**rest` is taken."""
+def _parameters(main: "Any") -> "tuple[list[tuple[str, bool, Any]], str]":
+    """Name, whether only by position, and default (or _MISSING) of each parameter; and the name of `**rest`, if any."""
     code = getattr(main, "__code__", None)
     if code is None or hasattr(main, "__wrapped__") or type(main).__name__ != "function":
         import inspect  # noqa: PLC0415
@@ -84,7 +84,7 @@ def _parameters(main: "Any") -> "tuple[list[tuple[str, bool, Any]], bool]":
             (p.name, p.kind is p.POSITIONAL_ONLY, _MISSING if p.default is p.empty else p.default)
             for p in signature
             if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-        ], any(p.kind is p.VAR_KEYWORD for p in signature)
+        ], next((p.name for p in signature if p.kind is p.VAR_KEYWORD), "")
     positional = code.co_varnames[: code.co_argcount]
     named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     defaults = main.__defaults__ or ()
@@ -95,12 +95,15 @@ def _parameters(main: "Any") -> "tuple[list[tuple[str, bool, Any]], bool]":
         for index, (name, default) in enumerate(zip(positional, by_position, strict=True))
     ]
     found += [(name, False, by_keyword.get(name, _MISSING)) for name in named]
-    return found, bool(code.co_flags & 0x08)  # CO_VARKEYWORDS
+    if not code.co_flags & 0x08:  # CO_VARKEYWORDS
+        return found, ""
+    before = len(positional) + len(named) + bool(code.co_flags & 0x04)  # CO_VARARGS
+    return found, code.co_varnames[before]
 
 
 def _bind(main: "Any", inputs: "dict[str, Any]") -> "tuple[list[Any], dict[str, Any]]":
     """The inputs as arguments of `main`, converted as its hints say. Raises BadInput naming the argument."""
-    parameters, takes_any = _parameters(main)
+    parameters, others = _parameters(main)
     arguments: list[Any] = []
     by_name: dict[str, Any] = {}
     rest = dict(inputs)
@@ -112,23 +115,23 @@ def _bind(main: "Any", inputs: "dict[str, Any]") -> "tuple[list[Any], dict[str, 
                 raise BadInput(f"main() needs the input '{name}', which was not given (given: {given})")
             value = default
         elif not (value is None and default is None):
-            value = _converted(main, name, value)
+            value = _converted(main, name, value, name)
         if by_position:
             arguments.append(value)
         else:
             by_name[name] = value
-    if takes_any:
-        by_name.update(rest)
+    if others:
+        by_name.update((name, _converted(main, others, value, name)) for name, value in rest.items())
     elif rest:
         takes = ", ".join(name for name, _, _ in parameters) or "none"
         raise BadInput(f"main() takes no input named '{min(rest)}' (it takes: {takes})")
     return arguments, by_name
 
 
-def _converted(main: "Any", name: str, value: "Any") -> "Any":
-    """The value as the parameter's hint asks for. Raises BadInput."""
+def _converted(main: "Any", parameter: str, value: "Any", name: str) -> "Any":
+    """The value of an input as the parameter's hint asks for. Raises BadInput naming the input."""
     try:
-        hint = main.__annotations__.get(name, _MISSING)
+        hint = main.__annotations__.get(parameter, _MISSING)
     except Exception:  # from 3.14 on a hint is evaluated here, and may be any expression
         return value
     if hint is _MISSING or (hint is type(value) and hint in (str, int, bool, dict, list)):
@@ -136,7 +139,7 @@ def _converted(main: "Any", name: str, value: "Any") -> "Any":
     from . import hints  # noqa: PLC0415
 
     try:
-        return hints.convert(value, hints.of(main).get(name, object))
+        return hints.convert(value, hints.of(main).get(parameter, object))
     except hints.Mismatch as problem:
         raise BadInput(f"the input '{name}{problem.path}' of main() {problem}") from None
 
