@@ -4,15 +4,17 @@ import asyncio
 import base64
 import hashlib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.worker.support.cells import Bench, sandbox
-from worker.cells.profile import Profile
+from worker.cells.profile import Environment, Profile
 from worker.environments import DependencyError, Environments
 from worker.executors.program import BadComponentError, Requirements
-from worker.executors.python import requirements
+from worker.executors.python import imports, requirements
+from worker.store import Store
 
 
 @pytest.fixture
@@ -45,6 +47,13 @@ def _wheel(folder: Path, name: str, version: str, code: str) -> None:
             wheel.writestr(path, text)
 
 
+async def _get(
+    store: Environments, wanted: Requirements, say: Callable[[str], None] = lambda _: None
+) -> Environment:
+    async with store.use(wanted, say) as environment:
+        return environment
+
+
 async def test_a_script_with_inline_metadata_gets_its_packages_read_only(index: Path, tmp_path: Path) -> None:
     code = """
 # /// script
@@ -59,27 +68,28 @@ def main():
         return [greeting.hello(), type(error).__name__]
 """
     said: list[str] = []
-    store = Environments(tmp_path / "environments")
-    environment = await store.get(requirements(code), said.append)
-    bench = Bench(sandbox(), Profile(environment=environment))
+    store = Environments(Store(tmp_path / "environments"))
+    async with store.use(requirements(code), said.append) as environment:
+        bench = Bench(sandbox(), Profile(environment=environment))
 
-    output = await bench.output(code)
-    await bench.close()
+        output = await bench.output(code)
+        await bench.close()
 
     assert output[0] == "hello"
     assert output[1] in ("PermissionError", "OSError")
     assert any("greeting==1.0" in line for line in said)
     assert environment.site is not None
+    assert list(environment.site.glob("__pycache__/greeting.*.pyc"))
     assert "--hash=sha256:" in (environment.site.parent / "requirements.txt").read_text()
 
 
 async def test_the_same_packages_are_installed_once(index: Path, tmp_path: Path) -> None:
-    store = Environments(tmp_path / "environments")
+    store = Environments(Store(tmp_path / "environments"))
     wanted = Requirements(("greeting",))
     said: list[str] = []
 
-    found = await asyncio.gather(*(store.get(wanted, said.append) for _ in range(3)))
-    again = await Environments(tmp_path / "environments").get(wanted, said.append)
+    found = await asyncio.gather(*(_get(store, wanted, said.append) for _ in range(3)))
+    again = await _get(Environments(Store(tmp_path / "environments")), wanted, said.append)
 
     assert len({environment.digest for environment in [*found, again]}) == 1
     assert sum("installing 1 package" in line for line in said) == 1
@@ -89,17 +99,70 @@ async def test_the_same_packages_are_installed_once(index: Path, tmp_path: Path)
 async def test_packages_that_cannot_be_had_are_named_in_the_installers_words(
     index: Path, tmp_path: Path
 ) -> None:
-    store = Environments(tmp_path / "environments")
+    store = Environments(Store(tmp_path / "environments"))
 
     with pytest.raises(DependencyError, match="greeting"):
-        await store.get(Requirements(("greeting>=3",)), lambda _: None)
+        await _get(store, Requirements(("greeting>=3",)))
 
     assert list((tmp_path / "environments").iterdir()) == []
 
 
 async def test_a_python_this_worker_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="requires Python >=4; this worker runs 3"):
-        await Environments(tmp_path).get(Requirements((), ">=4"), lambda _: None)
+        await _get(Environments(Store(tmp_path)), Requirements((), ">=4"))
+
+
+async def test_a_waiting_process_has_imported_what_the_script_begins_with(
+    index: Path, tmp_path: Path
+) -> None:
+    code = """
+import sys
+was = "greeting" in sys.modules
+import greeting
+def main():
+    return [was, greeting.hello()]
+"""
+    async with Environments(Store(tmp_path / "environments")).use(
+        Requirements(("greeting",)), lambda _: None
+    ) as environment:
+        bench = Bench(sandbox(), Profile(environment=environment))
+        (await bench.ready()).import_ahead(imports(code))
+
+        first = await bench.output(code)
+        second = await _patiently(bench, code)
+        await bench.close()
+
+    assert imports(code) == ("sys", "greeting")
+    assert first == [False, "good day"]
+    assert second == [True, "good day"]
+
+
+async def _patiently(bench: Bench, code: str) -> list[object]:
+    """The output of a run whose process had time to wait."""
+    for _ in range(20):
+        await (await bench.ready()).idle()
+        await asyncio.sleep(0.1)
+        output: list[object] = await bench.output(code)
+        if output[0]:
+            break
+    return output
+
+
+def test_only_imports_at_the_top_are_made_ahead() -> None:
+    code = """
+import a, b.c as d
+from e.f import (
+    g,
+    h as i,
+)
+from j import k
+if True:
+    import l
+def main():
+    from m import n
+"""
+
+    assert imports(code) == ("a", "b.c", "e.f", "e.f.g", "e.f.h", "j", "j.k")
 
 
 def test_requirements_come_from_the_metadata_and_beside_it() -> None:

@@ -33,6 +33,7 @@ from worker.connection import Connection
 from worker.environments import Environments
 from worker.outgoing import Outgoing
 from worker.slots import Cells
+from worker.store import Store
 from worker.toolboxes import Toolboxes
 from worker.values import Values
 
@@ -65,7 +66,9 @@ async def run(config: Config, guard: Guard) -> None:
         engine,
         ds_grpc.DataSourceServiceStub(datasources_channel),
         secrets=secrets_grpc.SecretServiceStub(datasources_channel),
-        environments=Environments(home / "environments"),
+        environments=Environments(
+            Store(home / "environments", limit=config.environments_mib * MIB, in_use=cells.packages)
+        ),
         toolboxes=Toolboxes(toolboxes.folder_for(home)),
         values=Values(home / "values", engine),
         guard=guard,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from chassis.addresses import Guard
@@ -211,12 +212,24 @@ class Attempts:
         sink = AttemptSink(
             assignment, program, self._outgoing, self._engine, self._datasources, secrets=self._secrets
         )
-        try:
-            profile = await self._profile(program, lambda line: sink.log("log", "INFO", line))
-        except DependencyError as error:
-            return _failed("DEPENDENCY_ERROR", f"the dependencies could not be installed: {error}")
-        except ToolboxError as error:
-            return _failed("INTERNAL", str(error))
+        async with AsyncExitStack() as using:
+            try:
+                profile = await self._profile(program, lambda line: sink.log("log", "INFO", line), using)
+            except DependencyError as error:
+                return _failed("DEPENDENCY_ERROR", f"the dependencies could not be installed: {error}")
+            except ToolboxError as error:
+                return _failed("INTERNAL", str(error))
+            return await self._supplied(held, assignment, program, profile, sink)
+
+    async def _supplied(
+        self,
+        held: Held,
+        assignment: pb.EngineMessage.Assignment,
+        program: executors.Program,
+        profile: Profile,
+        sink: AttemptSink,
+    ) -> Outcome:
+        """The outcome once the large inputs are here."""
         try:
             large = await self._values.get(held.ref, assignment.large_inputs)
         except ValueUnavailableError as error:
@@ -228,11 +241,16 @@ class Attempts:
             for one in large:
                 one.close()
 
-    async def _profile(self, program: executors.Program, say: Callable[[str], None]) -> Profile:
-        """The cell that the program needs. Raises DependencyError and ToolboxError."""
+    async def _profile(
+        self, program: executors.Program, say: Callable[[str], None], using: AsyncExitStack
+    ) -> Profile:
+        """The cell that the program needs, its packages kept until `using` ends.
+
+        Raises DependencyError and ToolboxError.
+        """
         return replace(
             _plain(program),
-            environment=await self._environments.get(program.requirements, say),
+            environment=await using.enter_async_context(self._environments.use(program.requirements, say)),
             toolbox=await self._toolboxes.get(program.toolbox, say),
             program=program.program,
             listens=program.listens,
@@ -269,7 +287,7 @@ class Attempts:
         held.limits = bounds(job, profile, self._cells.limits, self._cells.level)
         for last_try in (False, True):
             failpoints.reach("spawn.before")
-            cell = await self._cells.take(profile, program.version_id, assignment.started_by)
+            cell = await self._cells.take(profile, program.version_id, assignment.started_by, program.ahead)
             failpoints.reach("spawn.after")
             try:
                 held.cell = cell

@@ -69,6 +69,11 @@ class Config:
         default="0",
         help="memory for steps that ask for some, in MiB; 0: what the machine has",
     )
+    environments_mib: int = setting(
+        "MCPANEL_WORKER_ENVIRONMENTS_MIB",
+        default="10240",
+        help="the most that installed packages take on the disk, in MiB; those used least recently go first",
+    )
     drain_seconds: float = setting(
         "MCPANEL_WORKER_DRAIN_SECONDS", default="10", help="how long running steps may go on after SIGTERM"
     )

@@ -1,19 +1,18 @@
 """Environments: the packages of a component, installed once, outside of any cell, and mounted read-only.
 
 Only wheels are installed, so that no code of a package runs here. What was resolved is kept beside the packages, with
-the hash of every file that was downloaded.
+the hash of every file that was downloaded. They are compiled once, so that no cell has to; that runs none
+of it.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ import uv
 from worker.cells.bubblewrap import python
 from worker.cells.profile import BARE, Environment
 from worker.executors.program import Requirements
+from worker.store import Store, remove
 
 _TIMEOUT: Final = 600.0
 Log = Callable[[str], None]
@@ -32,45 +32,51 @@ class DependencyError(Exception):
 
 
 class Environments:
-    """The content-addressed store of environments below one folder."""
+    """The environments of one store."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._building: dict[str, asyncio.Task[None]] = {}
 
-    async def get(self, requirements: Requirements, log: Log) -> Environment:
+    @asynccontextmanager
+    async def use(self, requirements: Requirements, log: Log) -> AsyncIterator[Environment]:
         """The environment with these packages, built if this machine has none yet. Raises DependencyError.
 
-        `log` takes the installer's lines while it builds. Callers with the same requirements share one build.
+        It stays until the end, however large the store grows. `log` takes the installer's lines while it builds.
+        Callers with the same requirements share one build.
         """
         if requirements.python:
             _check_python(requirements.python)
         if not requirements.packages:
-            return BARE
+            yield BARE
+            return
         digest = _digest(requirements)
-        folder = self._folder / digest
-        if not folder.is_dir():
-            task = self._building.get(digest)
-            if task is None:
-                task = asyncio.create_task(self._build(requirements, folder, log))
-                self._building[digest] = task
-                task.add_done_callback(lambda _: self._building.pop(digest, None))
-            else:
-                log("waiting for the same packages, which are being installed already")
-            await asyncio.shield(task)
-        return Environment(digest, folder / "site")
+        with self._store.using(digest):
+            folder = self._store.find(digest)
+            if folder is None:
+                task = self._building.get(digest)
+                if task is None:
+                    task = asyncio.create_task(self._build(requirements, digest, log))
+                    self._building[digest] = task
+                    task.add_done_callback(lambda _: self._building.pop(digest, None))
+                else:
+                    log("waiting for the same packages, which are being installed already")
+                await asyncio.shield(task)
+                folder = self._store.find(digest)
+            if folder is None:
+                raise DependencyError(f"the environment could not be kept in {self._store.folder}")
+            yield Environment(digest, folder / "site")
 
-    async def _build(self, requirements: Requirements, folder: Path, log: Log) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._folder))
+    async def _build(self, requirements: Requirements, digest: str, log: Log) -> None:
+        draft = self._store.draft()
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._install(requirements, draft, log)
-            await asyncio.to_thread(_publish, draft, folder)
+            await asyncio.to_thread(self._store.publish, draft, digest)
         except TimeoutError:
             raise DependencyError(f"installing the packages took longer than {_TIMEOUT:.0f} s") from None
         finally:
-            await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
+            await asyncio.to_thread(remove, [draft, *self._store.evict()])
 
     async def _install(self, requirements: Requirements, draft: Path, log: Log) -> None:
         wanted = draft / "requirements.in"
@@ -86,11 +92,20 @@ class Environments:
             "--output-file",
             str(locked),
         ]
-        cache = self._folder.parent / "uv-cache"
+        cache = self._store.folder.parent / "uv-cache"
         await _uv([*compile_, str(wanted)], cache, log)
         count = sum(1 for line in locked.read_text().splitlines() if line and not line.startswith((" ", "#")))
         log(f"installing {count} package{'s' if count != 1 else ''}")
-        install = ["pip", "install", "--require-hashes", "--target", str(draft / "site"), "-r", str(locked)]
+        install = [
+            "pip",
+            "install",
+            "--require-hashes",
+            "--compile-bytecode",
+            "--target",
+            str(draft / "site"),
+            "-r",
+            str(locked),
+        ]
         await _uv(install, cache, log)
         (draft / "site").mkdir(exist_ok=True)
         manifest = {
@@ -152,20 +167,3 @@ def _check_python(specifier: str) -> None:
         raise DependencyError(f"requires-python {specifier!r} is not a version specifier (PEP 440)") from None
     if not matches:
         raise DependencyError(f"the script requires Python {specifier}; this worker runs {version}")
-
-
-def _publish(draft: Path, folder: Path) -> None:
-    """Makes the environment the one of its digest, unless another worker was faster. Raises DependencyError."""
-    _make_readable(draft)
-    with contextlib.suppress(OSError):
-        draft.rename(folder)
-    if not folder.is_dir():
-        raise DependencyError(f"the environment could not be kept in {folder.parent}")
-
-
-def _make_readable(folder: Path) -> None:
-    """Lets the cells' user read everything, whatever this process's umask is."""
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))

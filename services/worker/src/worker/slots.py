@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from worker import metrics
@@ -33,12 +34,15 @@ class Cells:
         self._cgroups = cgroups
         self._spare: dict[Profile, int] = {PYTHON: spare}
         self._generic: dict[Profile, list[Cell]] = {}
+        self._ahead: dict[Profile, tuple[str, ...]] = {}
+        """What was last imported from the packages of a profile: cells that wait do so ahead."""
         self._idle_limit = idle_limit
         self._idle: list[Cell] = []
         self._busy: set[Cell] = set()
         self._wanted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._leaving: set[Cell] = set()
 
     async def start(self) -> None:
         """Starts the spare cells. Raises CellError when the first cannot be started."""
@@ -54,6 +58,7 @@ class Cells:
         others = [one for one in self._spare if one not in _PLAIN]
         for one in others[:-_MOST_PROFILES]:
             del self._spare[one]
+            self._ahead.pop(one, None)
             for cell in self._generic.pop(one, ()):
                 self._close(cell)
 
@@ -61,15 +66,27 @@ class Cells:
         """How many unbound cells of this profile wait ready."""
         return sum(1 for cell in self._generic.get(profile, ()) if cell.waiting)
 
-    async def take(self, profile: Profile, version_id: str, user_id: str) -> Cell:
-        """A free cell for this version and user; it serves nobody else. Give it back. Raises CellError."""
+    def packages(self) -> set[str]:
+        """The digests of the packages that cells see."""
+        kept = [*self._spare, *(cell.profile for cell in (*self._idle, *self._busy, *self._leaving))]
+        kept += [cell.profile for cells in self._generic.values() for cell in cells]
+        return {profile.environment.digest for profile in kept}
+
+    async def take(self, profile: Profile, version_id: str, user_id: str, ahead: Sequence[str] = ()) -> Cell:
+        """A free cell for this version and user; it serves nobody else. Give it back. Raises CellError.
+
+        `ahead` are the modules of its packages that the version imports first: a process that waits has done so.
+        """
         key = (version_id, user_id)
         self.expect(profile)
+        if ahead:
+            self._ahead[profile] = tuple(ahead)
         cell = self._choose(profile, key)
         metrics.CELLS_TAKEN.labels("cold" if cell is None else "ready").inc()
         if cell is None:
             cell = await self._new(profile)
         cell.bound_to = key
+        cell.import_ahead(ahead)
         self._busy.add(cell)
         return cell
 
@@ -111,13 +128,15 @@ class Cells:
             self._close(self._idle.pop(0))
 
     def _close(self, cell: Cell) -> None:
+        self._leaving.add(cell)
         task = asyncio.create_task(cell.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        task.add_done_callback(lambda _: self._leaving.discard(cell))
 
     async def _new(self, profile: Profile) -> Cell:
         with metrics.CELL_START.labels(profile.program or profile.kind).time():
-            return await Cell.start(self._sandbox, profile, self._cgroups)
+            return await Cell.start(self._sandbox, profile, self._cgroups, self._ahead.get(profile, ()))
 
     async def _keep(self) -> None:
         """Replaces used spare cells, and lets idle ones go."""

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -69,16 +70,22 @@ class Cell:
         """Where the cell's processes find their proxy, of a profile with network."""
         self._connecting: dict[int, asyncio.Future[socket.socket]] = {}
         self._connections = 0
+        self._ahead: tuple[str, ...] = ()
         self._ended = asyncio.Event()
 
     @classmethod
     async def start(
-        cls, sandbox: Sandbox, profile: Profile = PYTHON, cgroups: Cgroup | None = None
+        cls,
+        sandbox: Sandbox,
+        profile: Profile = PYTHON,
+        cgroups: Cgroup | None = None,
+        ahead: Sequence[str] = (),
     ) -> "Cell":
-        """A new cell, ready for an attempt. Raises CellError."""
+        """A new cell, ready for an attempt, whose processes import the modules `ahead` of it. Raises CellError."""
         cell = cls(profile, sandbox, cgroups)
         try:
             cell._spawn()
+            cell.import_ahead(ahead)  # it lies there when the first process starts
         except OSError as error:
             raise CellError(f"a cell could not be started: {error}") from error
         try:
@@ -218,6 +225,12 @@ class Cell:
     def _preload(self, modules: list[str]) -> None:
         """Has the standard modules this component used imported before the next fork."""
         self._order("preload", modules=modules)
+
+    def import_ahead(self, modules: Sequence[str]) -> None:
+        """Has these modules of the packages imported by every process from the next on, while it waits for work."""
+        if tuple(modules) != self._ahead:
+            self._ahead = tuple(modules)
+            self._order("ahead", modules=self._ahead)
 
     @property
     def pid(self) -> int:

@@ -18,6 +18,8 @@ from . import frames, jsonvalues, usercode
 
 _UNHURRIED = 0.005
 """Without work for so long, in seconds, there is time for a rehearsal; with much to do it would only take turns."""
+_AHEAD_SECONDS = 30
+"""How much processor time imports ahead of a step may take."""
 _REHEARSAL = """
 import json
 
@@ -156,6 +158,7 @@ def run(config: "dict[str, Any]", rx: int, tx: int, stdout: int, stderr: int) ->
     sys.argv = ["step"]
     if not config["program"] and not select.select([rx], [], [], _UNHURRIED)[0]:
         _rehearse()
+        _import_ahead(config)
     try:
         _, header = frames.read(rx)
         _, inputs = frames.read(rx)
@@ -172,6 +175,39 @@ def _rehearse() -> None:
     jsonvalues.encode(output, limit=1000)
     frames.pack_json({"t": "result"})
     sys.modules.pop(usercode.MODULE, None)
+
+
+def _import_ahead(config: "dict[str, Any]") -> None:
+    """Imports what the component's module begins with from its packages, so that a step need not wait for it.
+
+    It does so in its own process, where the step itself would; what goes wrong, the step sees for itself.
+    """
+    if not config["ahead"] or not config["site"]:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_AHEAD_SECONDS, hard))
+    _open_path_files(config)
+    installed = {entry.partition(".")[0] for entry in os.listdir(config["site"])}  # noqa: PTH208
+    for name in config["ahead"]:
+        above, _, last = name.rpartition(".")
+        if hasattr(sys.modules.get(above), last) or name.partition(".")[0] not in installed:
+            continue
+        try:
+            __import__(name)
+        except Cancelled:
+            raise
+        except BaseException:  # noqa: S112  # whatever the package raises
+            continue
+    resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+
+
+def _open_path_files(config: "dict[str, Any]") -> None:
+    """Runs what the packages' path files say, once."""
+    folders, config["path_files"] = config["path_files"], []
+    for folder in folders:
+        import site  # noqa: PLC0415
+
+        site.addsitedir(folder)
 
 
 def _become_deno(config: "dict[str, Any]", rx: int, tx: int) -> "NoReturn":
@@ -197,10 +233,7 @@ def _python(
         limit = seconds if hard == resource.RLIM_INFINITY else min(seconds, hard)
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     try:
-        for folder in config["path_files"]:
-            import site  # noqa: PLC0415
-
-            site.addsitedir(folder)
+        _open_path_files(config)
         inputs = json.loads(raw_inputs)
         for path in start.get("large", ()):
             inputs = _complete(inputs, path, frames.read_chunks(rx))

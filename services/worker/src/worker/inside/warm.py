@@ -11,6 +11,7 @@ To the worker:   {"t": "listening"} with a descriptor, first, in a cell with net
                  {"t": "connected", "id": 1} with a descriptor, or with an "error"
 From the worker: {"t": "term"}, {"t": "watch"} (start watching memory), {"t": "kill"} (without a cell of its own),
                  {"t": "preload", "modules": ["datetime"]} (standard modules this component uses),
+                 {"t": "ahead", "modules": ["pandas"]} (of its packages: every step's process imports them as it waits),
                  {"t": "connect", "id": 1, "port": 8501} (to a server of the step, on the cell's own loopback)
 """
 
@@ -65,7 +66,10 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     os.dup2(0, 2)  # until here the worker could read why a cell does not start
+    config["ahead"] = []
     while True:
+        while select.select([control], [], [], 0)[0]:
+            _obey(control, 0, config)
         pid, ends = _fork(config, control, own_domain)
         socket.send_fds(control, [_packet({"t": "ready", "landlock": abi})], ends)
         for fd in ends:
@@ -142,7 +146,7 @@ def _supervise(pid: int, control: socket.socket, config: "dict[str, Any]") -> "d
             events = poll.poll(_MEMORY_PERIOD * 1000 if watching else None)
             ready = {fd for fd, _ in events}
             if control.fileno() in ready:
-                watching = _obey(control, pid) or watching
+                watching = _obey(control, pid, config) or watching
             if ended in ready:
                 break
             if watching and (used := _memory_used(config["scratch"])) > config["memory"]:
@@ -159,8 +163,8 @@ def _supervise(pid: int, control: socket.socket, config: "dict[str, Any]") -> "d
     }
 
 
-def _obey(control: socket.socket, pid: int) -> bool:
-    """Carries out one order; whether it was to watch the memory."""
+def _obey(control: socket.socket, pid: int, config: "dict[str, Any]") -> bool:
+    """Carries out one order; whether it was to watch the memory. `pid` is the step's, 0 between two."""
     packet = control.recv(65536)
     if not packet:
         _kill_descendants()
@@ -174,7 +178,9 @@ def _obey(control: socket.socket, pid: int) -> bool:
         _preload(message["modules"])
     if order == "connect":
         _connect(control, message)
-    if order == "term":
+    if order == "ahead":
+        config["ahead"] = message["modules"]
+    if order == "term" and pid:
         os.kill(pid, signal.SIGTERM)
     return bool(order == "watch")
 
