@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.memory import weight
-from tests.bench import workloads
+from tests.bench import dependencies, workloads
 from tests.support.stack import Stack
 from tests.system.console import Console
 
@@ -129,6 +129,17 @@ class Bench:
             ours, other = percentile(waits, share), percentile(others, share)
             row(f"W4 idle, start to first line, {name}", ms(ours, 1), ms(other, 1), times(ours / other))
 
+    async def with_packages(self) -> None:
+        """A second run of a script with packages, beside one without."""
+        for package in dependencies.PACKAGES:
+            ours, other = await dependencies.measured(self._client, package, REPEATS)
+            row(
+                f"start to first line with {package}",
+                ms(ours, 1),
+                f"{ms(other, 1)} (none)",
+                f"{(ours - other) * 1e3:+.1f}",
+            )
+
     async def large(self, items: int) -> None:
         """W8: ten times the bytes or items cost ten times as much; from 256 KiB on, values go by reference."""
         small, big = 16 * 1024, 160 * 1024
@@ -159,6 +170,7 @@ async def measure(stack: Stack, warm_start: float, runs: int, items: int) -> Non
         await bench.in_a_row()
         await bench.beside_each_other()
         await bench.first_lines()
+        await bench.with_packages()
         if runs:
             await bench.many_runs(runs)
         afterwards = pss(stack)

@@ -199,6 +199,7 @@ def _import_ahead(config: "dict[str, Any]") -> None:
         except BaseException:  # noqa: S112  # whatever the package raises
             continue
     resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+    gc.freeze()  # what packages made stays; looking through it would cost the step more than it saves
 
 
 def _open_path_files(config: "dict[str, Any]") -> None:
