@@ -11,10 +11,10 @@ import pytest
 
 from tests.worker.support.cells import Bench, sandbox
 from worker.cells.profile import Environment, Profile
-from worker.environments import DependencyError, Environments
+from worker.environments import Environments
 from worker.executors.program import BadComponentError, Requirements
 from worker.executors.python import imports, requirements
-from worker.store import Store
+from worker.store import DependencyError, Store
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-import deno  # type: ignore[import-untyped]  # ships no types
+import deno as deno_package  # type: ignore[import-untyped]  # ships no types
 import uvloop
 
 from chassis import config as settings
@@ -31,6 +31,7 @@ from worker.cells.probe import IsolationError, sandbox
 from worker.config import Config
 from worker.connection import Connection
 from worker.environments import Environments
+from worker.modules import Modules
 from worker.outgoing import Outgoing
 from worker.slots import Cells
 from worker.store import Store
@@ -45,7 +46,8 @@ async def run(config: Config, guard: Guard) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    box: Sandbox = await sandbox(config.isolation, Limits(memory=config.memory_mib * MIB), find_deno())
+    deno = find_deno()
+    box: Sandbox = await sandbox(config.isolation, Limits(memory=config.memory_mib * MIB), deno)
     cells = Cells(box, spare=min(2, config.slot_count), idle_limit=config.idle_limit, cgroups=Cgroup.detect())
     await cells.start()
     metrics = MetricsListener(config.metrics_listen) if config.metrics_listen else None
@@ -60,15 +62,15 @@ async def run(config: Config, guard: Guard) -> None:
     engine = pb_grpc.WorkerServiceStub(engine_channel)
     outgoing = Outgoing()
     home = config.home.absolute()
+    packages = Store(home / "environments", limit=config.environments_mib * MIB, in_use=cells.packages)
     attempts = Attempts(
         cells,
         outgoing,
         engine,
         ds_grpc.DataSourceServiceStub(datasources_channel),
         secrets=secrets_grpc.SecretServiceStub(datasources_channel),
-        environments=Environments(
-            Store(home / "environments", limit=config.environments_mib * MIB, in_use=cells.packages)
-        ),
+        environments=Environments(packages),
+        modules=Modules(packages, deno),
         toolboxes=Toolboxes(toolboxes.folder_for(home)),
         values=Values(home / "values", engine),
         guard=guard,
@@ -106,7 +108,7 @@ async def run(config: Config, guard: Guard) -> None:
 def find_deno() -> Path | None:
     """The Deno binary: the package's, or the one on PATH."""
     try:
-        return Path(deno.find_deno_bin())
+        return Path(deno_package.find_deno_bin())
     except FileNotFoundError:
         found = shutil.which("deno")
         return Path(found) if found else None

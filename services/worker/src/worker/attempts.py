@@ -18,11 +18,13 @@ from worker.bounds import bounds, duration
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
 from worker.cells.profile import Profile
-from worker.environments import DependencyError, Environments
+from worker.environments import Environments
+from worker.modules import Modules
 from worker.network import Reach
 from worker.outgoing import Key, Outgoing, key, refusal
 from worker.sink import AttemptSink
 from worker.slots import Cells
+from worker.store import DependencyError
 from worker.toolboxes import ToolboxError, Toolboxes
 from worker.values import Value, Values, ValueUnavailableError
 from worker.words import plain
@@ -61,6 +63,7 @@ class Attempts:
         *,
         secrets: "secrets_grpc.SecretServiceAsyncStub",
         environments: Environments,
+        modules: Modules,
         toolboxes: Toolboxes,
         values: Values,
         guard: Guard,
@@ -68,6 +71,7 @@ class Attempts:
         """`guard` judges the addresses of the hosts that components reach."""
         self._cells = cells
         self._environments = environments
+        self._modules = modules
         self._toolboxes = toolboxes
         self._outgoing = outgoing
         self._engine = engine
@@ -107,7 +111,7 @@ class Attempts:
             self._programs[version.id] = str(error)
             return
         self._programs[version.id] = program
-        if not program.program and not program.requirements.packages:
+        if not program.program and not program.requirements.packages and not program.modules:
             self._cells.expect(_plain(program))
 
     def assign(self, assignment: pb.EngineMessage.Assignment) -> None:
@@ -248,9 +252,14 @@ class Attempts:
 
         Raises DependencyError and ToolboxError.
         """
+        packages = (
+            self._modules.use(program.modules, say)
+            if program.modules
+            else self._environments.use(program.requirements, say)
+        )
         return replace(
             _plain(program),
-            environment=await using.enter_async_context(self._environments.use(program.requirements, say)),
+            environment=await using.enter_async_context(packages),
             toolbox=await self._toolboxes.get(program.toolbox, say),
             program=program.program,
             listens=program.listens,

