@@ -71,7 +71,7 @@ async def test_packages_are_fetched_once_and_run_in_a_cell_that_reaches_nothing(
 
     async with store.use(modules(CODE), said.append) as environment:
         asked = len(fake.asked)
-        bench = Bench(sandbox(), Profile("deno", environment=environment))
+        bench = Bench(sandbox(), Profile("deno", environment=environment, reserves=True))
         output = await bench.output(CODE, {"n": 21})
         await bench.close()
     async with store.use(modules(CODE), said.append) as again:

@@ -1,8 +1,15 @@
 """TypeScript components on Deno."""
 
+import asyncio
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.worker.support.cells import Bench
+from worker import steplib
+from worker.cells.bubblewrap import Sandbox
+from worker.cells.profile import DENO
 
 
 async def test_main_gets_one_object_of_inputs_and_may_be_async(typescript: Bench) -> None:
@@ -195,3 +202,73 @@ async def test_too_much_memory_is_an_outcome_of_its_own(typescript: Bench) -> No
     kind, _, _ = await typescript.failure(code)
 
     assert kind == "OUT_OF_MEMORY"
+
+
+async def test_a_file_that_cannot_be_read_is_no_artifact_and_the_next_one_is(typescript: Bench) -> None:
+    code = """
+import * as step from "mcpanel:step";
+export async function main() {
+  const missing = await step.artifact("a.txt", { path: "/work/none.txt" }).catch((error) => error.constructor.name);
+  await Deno.writeFile("/work/big.yaml", new Uint8Array(600_000));
+  const stored = await step.artifact("big.yaml", { path: "/work/big.yaml" });
+  step.log.info("stored", { sizes: [stored.size], what: { a: 1 } });
+  return [missing, stored.size];
+}
+"""
+
+    assert await typescript.output(code) == ["NotFound", 600_000]
+    assert {name: kind for name, (kind, _) in typescript.sink.artifacts.items()} == {
+        "big.yaml": "application/yaml"
+    }
+    assert typescript.sink.text("log") == "stored sizes=[ 600000 ] what={ a: 1 }"
+
+
+async def test_a_step_that_listens_puts_its_things_in_order_when_it_is_cancelled(box: Sandbox) -> None:
+    code = """
+import * as step from "mcpanel:step";
+export async function main() {
+  const stopped = new Promise<string>((resolve) => {
+    step.cancelled().addEventListener("abort", () => resolve(step.cancelled().reason.message));
+  });
+  step.log.info("ready");
+  step.log.info(`in order: ${await Promise.race([stopped, new Promise((done) => setTimeout(done, 60_000))])}`);
+}
+"""
+    bench = Bench(box, DENO)
+    running = asyncio.create_task(bench.run(code))
+    while "ready" not in bench.sink.text("log"):
+        await asyncio.sleep(0.02)
+    assert bench.cell is not None
+    bench.cell.cancel()
+    outcome = await running
+    await bench.close()
+
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "CANCELLED"
+    assert bench.sink.text("log") == "ready\nin order: the step was cancelled"
+
+
+async def test_a_signal_alone_keeps_no_step_alive(typescript: Bench) -> None:
+    code = """
+import * as step from "mcpanel:step";
+export async function main() {
+  await new Promise((resolve) => step.cancelled().addEventListener("abort", resolve));
+}
+"""
+
+    kind, message, _ = await typescript.failure(code)
+
+    assert kind == "USER_ERROR"
+    assert "can never resolve" in message
+
+
+def test_both_step_libraries_know_the_same_media_types() -> None:
+    folder = Path(steplib.__file__).parent
+    tables = []
+    for name in ("mcpanel_step.py", "mcpanel_step.ts"):
+        found = re.search(r"MEDIA_TYPES[^{]*\{\n(.*?)\n\}", (folder / name).read_text(), re.DOTALL)
+        assert found is not None
+        tables.append(dict(re.findall(r'"?(\w+)"?: "([^"]+)"', found[1])))
+
+    assert tables[0] == tables[1]
+    assert tables[0]["parquet"] == "application/vnd.apache.parquet"

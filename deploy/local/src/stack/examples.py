@@ -53,6 +53,7 @@ _KEYS = {
     "components",
     "workflows",
     "workflow",
+    "refused",
     "inputs",
     "start_in",
     "steer",
@@ -81,6 +82,8 @@ class Example:
     components: list[Json] = field(default_factory=list)
     workflows: list[str] = field(default_factory=list)
     """Documents of workflows that run as its steps."""
+    refused: list[Json] = field(default_factory=list)
+    """Documents that the registry must refuse, and in what words: `{workflow: bad.yaml, says: there is no input}`."""
     start_in: float = 0.0
     """In how many seconds the run is to start."""
     steer: list[Json] = field(default_factory=list)
@@ -151,6 +154,20 @@ def register(example: Example, edge: Edge, postgres: Postgres, say: Callable[[st
         say(f"component {component['name']}", _component(edge, example.folder, component))
     for document in (*example.workflows, example.workflow):
         say(f"workflow {yaml.safe_load(document)['name']}", _workflow(edge, document))
+    for one in example.refused:
+        say(f"workflow {one['workflow']}", f"refused: {_refusal(edge, example.folder, one)}")
+
+
+def _refusal(edge: Edge, folder: Path, wanted: Json) -> str:
+    """Why the registry refuses a document. Raises StackError when it doesn't, or in other words."""
+    source = (folder / wanted["workflow"]).read_text()
+    problems = edge.call("POST", "/api/v1/workflows:validate", {"source": source}).get("problems", [])
+    said = "; ".join(f"{one['field']}: {one['message']} ({one.get('fix', '')})" for one in problems)
+    if wanted["says"] not in said:
+        raise StackError(
+            f"{wanted['workflow']} was to be refused with {wanted['says']!r}; the registry said: {said or 'nothing'}"
+        )
+    return said
 
 
 def load_table(postgres: Postgres, name: str, columns: dict[str, str], file: Path) -> str:

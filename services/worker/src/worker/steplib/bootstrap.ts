@@ -179,6 +179,17 @@ async function output(bytes: Uint8Array, value: unknown): Promise<void> {
   await frame();
 }
 
+let stopping: AbortController | undefined;
+
+/** Tells the component that it is asked to stop. Without anybody who listens, the process just ends. */
+function cancelled(): AbortSignal {
+  if (!stopping) {
+    stopping = new AbortController();
+    Deno.addSignalListener("SIGTERM", () => stopping!.abort(new DOMException("the step was cancelled", "AbortError")));
+  }
+  return stopping.signal;
+}
+
 let turn: Promise<unknown> = Promise.resolve();
 
 function connect(values: Record<string, unknown>): void {
@@ -204,6 +215,7 @@ function connect(values: Record<string, unknown>): void {
       turn = mine.catch(() => undefined);
       return mine;
     },
+    cancelled,
     encode,
   };
   Object.defineProperty(globalThis, Symbol.for("mcpanel.step"), { value: link });

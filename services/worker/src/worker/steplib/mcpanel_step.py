@@ -43,6 +43,40 @@ _CHUNK = 256 * 1024
 _PREVIEW_LIMIT = 64 * 1024
 _LINE_LIMIT = 12 * 1024
 
+_MEDIA_TYPES = {
+    "css": "text/css",
+    "csv": "text/csv",
+    "gif": "image/gif",
+    "gz": "application/gzip",
+    "html": "text/html",
+    "ipynb": "application/x-ipynb+json",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "js": "text/javascript",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "md": "text/markdown",
+    "mp3": "audio/mpeg",
+    "mp4": "video/mp4",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "tar": "application/x-tar",
+    "tsv": "text/tab-separated-values",
+    "txt": "text/plain",
+    "wav": "audio/wav",
+    "webm": "video/webm",
+    "webp": "image/webp",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "xml": "text/xml",
+    "yaml": "application/yaml",
+    "yml": "application/yaml",
+    "zip": "application/zip",
+}
+"""As in mcpanel_step.ts."""
+
 
 class StepError(Exception):
     """The platform refused a request of this step; the message says why."""
@@ -156,9 +190,7 @@ def artifact(
     if not isinstance(name, str) or not name or "\0" in name:
         raise ValueError("an artifact needs a name")
     if media_type is None:
-        import mimetypes as _mimetypes  # noqa: PLC0415
-
-        media_type = _mimetypes.guess_type(name)[0] or "application/octet-stream"
+        media_type = _media_type(name)
     with _exclusive():
         _send({"t": "artifact", "name": name, "media_type": media_type})
         try:
@@ -171,6 +203,15 @@ def artifact(
         _write(_frames.pack(_frames.BYTES, b""))
         _, reply = _receive()
     return _answer(reply, StepError)
+
+
+def _media_type(name: str) -> str:
+    known = _MEDIA_TYPES.get(name.rpartition(".")[2].lower())
+    if known is None:
+        import mimetypes as _mimetypes  # noqa: PLC0415
+
+        known = _mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return known
 
 
 def read_artifact(artifact: "str | _Mapping[str, _Any]") -> bytes:

@@ -8,6 +8,7 @@
  *     await step.readArtifact(stored);                            the bytes of a file that a step of the run has stored
  *     await step.datasource("sample").query("SELECT 1 AS one");   rows as objects, from a linked data source
  *     await step.secret("signing-key");                           the value of a linked secret
+ *     await fetchAll({ signal: step.cancelled() });               tells when the step is asked to stop
  *     step.context.runId                                          also stepId, attempt, epoch, idempotencyKey
  */
 
@@ -58,6 +59,7 @@ interface Connection {
   sendBytes(payload: Uint8Array): void;
   receive(): Promise<{ json?: Record<string, Json>; bytes?: Uint8Array }>;
   exclusive<T>(work: () => Promise<T>): Promise<T>;
+  cancelled(): AbortSignal;
   encode(value: unknown, limit: number, where: string): Uint8Array;
 }
 
@@ -71,9 +73,35 @@ const CHUNK = 256 * 1024;
 const LINE_LIMIT = 12 * 1024;
 const PREVIEW_LIMIT = 64 * 1024;
 const MEDIA_TYPES: Record<string, string> = {
-  css: "text/css", csv: "text/csv", gif: "image/gif", html: "text/html", jpeg: "image/jpeg", jpg: "image/jpeg",
-  json: "application/json", md: "text/markdown", parquet: "application/vnd.apache.parquet", pdf: "application/pdf",
-  png: "image/png", svg: "image/svg+xml", txt: "text/plain", webp: "image/webp", xml: "text/xml",
+  css: "text/css",
+  csv: "text/csv",
+  gif: "image/gif",
+  gz: "application/gzip",
+  html: "text/html",
+  ipynb: "application/x-ipynb+json",
+  jpeg: "image/jpeg",
+  jpg: "image/jpeg",
+  js: "text/javascript",
+  json: "application/json",
+  jsonl: "application/jsonl",
+  md: "text/markdown",
+  mp3: "audio/mpeg",
+  mp4: "video/mp4",
+  ndjson: "application/x-ndjson",
+  parquet: "application/vnd.apache.parquet",
+  pdf: "application/pdf",
+  png: "image/png",
+  svg: "image/svg+xml",
+  tar: "application/x-tar",
+  tsv: "text/tab-separated-values",
+  txt: "text/plain",
+  wav: "audio/wav",
+  webm: "video/webm",
+  webp: "image/webp",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+  xml: "text/xml",
+  yaml: "application/yaml",
+  yml: "application/yaml",
   zip: "application/zip",
 };
 
@@ -81,9 +109,13 @@ function marked(level: string, message: string): Uint8Array {
   return new TextEncoder().encode(`\0J${JSON.stringify({ level, message })}\n`);
 }
 
+function shown(value: unknown): string {
+  return typeof value === "object" && value !== null ? Deno.inspect(value, { compact: true, breakLength: Infinity }) : `${value}`;
+}
+
 function line(level: string) {
   return (message: unknown, fields: Record<string, unknown> = {}): void => {
-    const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`).join("");
+    const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${shown(value)}`).join("");
     let text = String(message) + extra;
     let bytes = marked(level, text);
     while (bytes.length > LINE_LIMIT) {
@@ -117,28 +149,49 @@ export function preview(value: unknown): void {
   link.sendJson({ t: "preview" }, link.encode(value, PREVIEW_LIMIT, "preview"));
 }
 
-/** Stores bytes, text, or the file at `{path}` under a name of the run. Throws StepError when it cannot be stored. */
+/**
+ * Stores bytes, text, or the file at `{path}` under a name of the run. Throws StepError when it cannot be stored, and what
+ * reading the file throws.
+ */
 export async function artifact(
   name: string,
   data: Uint8Array | string | { path: string },
   mediaType?: string,
 ): Promise<Artifact> {
-  if (!name) throw new TypeError("an artifact needs a name");
+  if (typeof name !== "string" || !name || name.includes("\0")) throw new TypeError("an artifact needs a name");
   const link = connection();
   const type = mediaType ?? MEDIA_TYPES[name.split(".").pop()!.toLowerCase()] ?? "application/octet-stream";
   return await link.exclusive(async () => {
-    const content = typeof data === "string"
-      ? new TextEncoder().encode(data)
-      : data instanceof Uint8Array
-      ? data
-      : await Deno.readFile(data.path);
     link.sendJson({ t: "artifact", name, media_type: type });
-    for (let start = 0; start < content.length; start += CHUNK) {
-      link.sendBytes(content.subarray(start, start + CHUNK));
+    try {
+      for await (const chunk of chunks(data)) link.sendBytes(chunk);
+    } catch (error) {
+      link.sendJson({ t: "artifact_abort" });
+      await link.receive();
+      throw error;
     }
     link.sendBytes(new Uint8Array());
     return answer((await link.receive()).json!, StepError) as unknown as Artifact;
   });
+}
+
+async function* chunks(data: Uint8Array | string | { path: string }): AsyncGenerator<Uint8Array> {
+  if (typeof data === "string" || data instanceof Uint8Array) {
+    const content = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    for (let start = 0; start < content.length; start += CHUNK) yield content.subarray(start, start + CHUNK);
+    return;
+  }
+  using file = await Deno.open(data.path);
+  const buffer = new Uint8Array(CHUNK);
+  for (let got = await file.read(buffer); got !== null; got = await file.read(buffer)) yield buffer.slice(0, got);
+}
+
+/**
+ * A signal that is given when the step is asked to stop: it has two seconds to put its things in order. Without it a step
+ * that is cancelled just ends.
+ */
+export function cancelled(): AbortSignal {
+  return connection().cancelled();
 }
 
 /** The content of a file that a step of this run has stored, by its id or its record. Throws StepError. */
@@ -194,12 +247,12 @@ export class DataSource {
    */
   async query(
     sql: string,
-    params: Json[] | Record<string, Json> = [],
+    params: Json[] | Record<string, Json> | null = [],
     { maxRows = 1000 }: { maxRows?: number } = {},
   ): Promise<Rows> {
     const link = connection();
     return await link.exclusive(async () => {
-      link.sendJson({ t: "query", source: this.name, sql, params, max_rows: maxRows });
+      link.sendJson({ t: "query", source: this.name, sql, params: params ?? [], max_rows: maxRows });
       const rows = Object.assign([], { columns: [], types: [], truncated: false }) as unknown as Rows;
       for (;;) {
         const { json, bytes } = await link.receive();
