@@ -186,7 +186,6 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "code_content",
         "line 2, column 5",
     ),
-    ("PYTHON_SCRIPT", {"pythonScript": {"codeContent": "def main(a, /): pass"}}, "code_content", "by name"),
     (
         "PYTHON_SCRIPT",
         {"pythonScript": {"codeContent": "x = 1", "requirements": "# ok\npandas>=2\nnot a requirement!"}},
