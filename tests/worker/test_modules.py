@@ -1,6 +1,8 @@
 """The npm: and jsr: packages of TypeScript components, from fakes of the two registries."""
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,29 @@ async def test_packages_are_fetched_once_and_run_in_a_cell_that_reaches_nothing(
     lock = json.loads((environment.site / "deno.lock").read_text())
     assert lock["npm"]["double@1.4.0"]["integrity"].startswith("sha512-")
     assert lock["jsr"]["@fake/hello@1.2.0"]["integrity"]
+
+
+async def test_a_waiting_process_has_loaded_the_packages(fake: FakeRegistries, store: Modules) -> None:
+    fake.npm("slow", "1.0.0", "export const loaded = Date.now();\n")
+    code = """
+import { loaded } from "npm:slow@1";
+export function main(inputs: { asked: number }) {
+  return loaded < inputs.asked;
+}
+"""
+    async with store.use(modules(code), lambda _: None) as environment:
+        bench = Bench(sandbox(), Profile("deno", environment=environment, reserves=True))
+        (await bench.ready()).import_ahead(modules(code))
+        await bench.output(code, {"asked": 0})
+        for _ in range(20):
+            await (await bench.ready()).idle()
+            await asyncio.sleep(0.3)
+            ahead = await bench.output(code, {"asked": time.time() * 1000})
+            if ahead:
+                break
+        await bench.close()
+
+    assert ahead is True
 
 
 async def test_what_is_not_as_its_registry_says_is_refused_in_denos_words(

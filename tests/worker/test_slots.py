@@ -100,3 +100,42 @@ async def test_spare_cells_are_kept_for_the_environments_used_last(cells: Cells)
             await asyncio.sleep(0.01)
 
     assert [cells.spares(profile) for profile in profiles] == [0, 1, 1, 1, 1]
+
+
+IMPORTING = """
+import sys
+was = "greeting" in sys.modules
+import greeting
+def main():
+    return was
+"""
+
+
+async def _was_imported(cells: Cells, profile: Profile, user: str, code: str = IMPORTING) -> bool | None:
+    cell = await cells.take(profile, "v1", user, ("greeting",))
+    outcome = await cell.run(job(code), Remembering())
+    cells.give_back(cell)
+    return None if outcome.output_json is None else outcome.output_json == b"true"
+
+
+async def test_spare_cells_import_ahead_what_the_last_attempt_did_if_it_ended_well(
+    cells: Cells, tmp_path: Path
+) -> None:
+    (tmp_path / "site").mkdir(mode=0o755)
+    (tmp_path / "site" / "greeting.py").write_text("")
+    profile = Profile(environment=Environment("greeting", tmp_path / "site"))
+
+    failed = await _was_imported(cells, profile, "u0", "raise ValueError")
+    first = await _was_imported(cells, profile, "u1")
+    for number in range(20):
+        while not cells.spares(profile):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        other_user = await _was_imported(cells, profile, f"other {number}")
+        if other_user:
+            break
+
+    assert failed is None
+    assert first is False
+    assert other_user is True
+    assert cells.packages() == {"", "greeting"}

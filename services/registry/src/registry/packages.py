@@ -16,9 +16,9 @@ from registry.domain.content import Content
 from registry.domain.packages import Faces, Package
 from registry.domain.problems import Problem, sentence
 from registry.domain.versions import Sent
+from registry.inference import Signature
 from registry.nesting import TooLargeError
 from registry.references import is_constant
-from registry.inference import Signature
 
 _FIELD: Final = "mcp_configuration"
 _SHOWN: Final = 25

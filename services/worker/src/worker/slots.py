@@ -35,7 +35,7 @@ class Cells:
         self._spare: dict[Profile, int] = {PYTHON: spare}
         self._generic: dict[Profile, list[Cell]] = {}
         self._ahead: dict[Profile, tuple[str, ...]] = {}
-        """What was last imported from the packages of a profile: cells that wait do so ahead."""
+        """What the last attempt of a profile imported from its packages, and ended well: spare cells do so ahead."""
         self._idle_limit = idle_limit
         self._idle: list[Cell] = []
         self._busy: set[Cell] = set()
@@ -79,8 +79,6 @@ class Cells:
         """
         key = (version_id, user_id)
         self.expect(profile)
-        if ahead:
-            self._ahead[profile] = tuple(ahead)
         cell = self._choose(profile, key)
         metrics.CELLS_TAKEN.labels("cold" if cell is None else "ready").inc()
         if cell is None:
@@ -114,7 +112,11 @@ class Cells:
     def give_back(self, cell: Cell) -> None:
         """Returns a cell after its attempt; a dead one is forgotten."""
         self._busy.discard(cell)
-        if cell.alive:
+        if not cell.alive:
+            self._ahead.pop(cell.profile, None)  # whatever was imported may be why
+        else:
+            if cell.ahead and cell.profile.kind == "python":
+                self._ahead[cell.profile] = cell.ahead
             self._idle.append(cell)
             self._trim()
 
@@ -157,7 +159,10 @@ class Cells:
 
     async def _fill(self, profile: Profile) -> None:
         """Starts spare cells of the profile until there are as many as are kept of it."""
-        cells = self._generic[profile] = [cell for cell in self._generic.get(profile, ()) if cell.alive]
+        before = self._generic.get(profile, [])
+        cells = self._generic[profile] = [cell for cell in before if cell.alive]
+        if len(cells) < len(before):
+            self._ahead.pop(profile, None)
         while len(cells) < self._spare.get(profile, 0):
             cell = await self._new(profile)
             if profile not in self._spare:  # nobody asks for it any more

@@ -13,9 +13,9 @@ from chassis.jsonvalue import Json, canonical
 from registry import schemas
 from registry.domain.content import ABSENT, Absent, Content, Input, Step
 from registry.domain.problems import Problem
+from registry.inference import DIALECT
 from registry.resolution import did_you_mean
 from registry.schemas import Schema
-from registry.inference import DIALECT
 
 MAX_COMPONENTS: Final = 100
 MAX_CONNECTIONS: Final = 1000

@@ -70,7 +70,8 @@ class Cell:
         """Where the cell's processes find their proxy, of a profile with network."""
         self._connecting: dict[int, asyncio.Future[socket.socket]] = {}
         self._connections = 0
-        self._ahead: tuple[str, ...] = ()
+        self.ahead: tuple[str, ...] = ()
+        """What its processes import from the packages while they wait for work."""
         self._ended = asyncio.Event()
 
     @classmethod
@@ -228,9 +229,9 @@ class Cell:
 
     def import_ahead(self, modules: Sequence[str]) -> None:
         """Has these modules of the packages imported by every process from the next on, while it waits for work."""
-        if tuple(modules) != self._ahead:
-            self._ahead = tuple(modules)
-            self._order("ahead", modules=self._ahead)
+        if tuple(modules) != self.ahead:
+            self.ahead = tuple(modules)
+            self._order("ahead", modules=self.ahead)
 
     @property
     def pid(self) -> int:

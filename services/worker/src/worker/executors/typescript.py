@@ -24,12 +24,14 @@ _MOST: Final = 100
 def read(version: component_pb2.Version) -> Program:
     """The version's program. Raises BadComponentError when it imports what is no package."""
     code = version.typescript_script.code_content
+    packages = modules(code)
     return Program(
         version_id=version.id,
         component=version.definition_name,
         kind="deno",
         code=code,
-        modules=modules(code),
+        modules=packages,
+        ahead=packages,
         data_sources={link.name: link.id for link in version.data_sources},
         secrets={link.name: link.id for link in version.secrets},
     )

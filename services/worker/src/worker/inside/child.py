@@ -216,7 +216,8 @@ def _become_deno(config: "dict[str, Any]", rx: int, tx: int) -> "NoReturn":
     os.dup2(rx, 3)
     os.dup2(tx, 4)
     os.closerange(5, 256)
-    os.execve(config["command"][0], config["command"], config["environment"])  # noqa: S606
+    command = [*config["command"], *config["ahead"]]
+    os.execve(command[0], command, config["environment"])  # noqa: S606
     raise AssertionError
 
 

@@ -237,8 +237,13 @@ function explain(error: unknown): { message: string; traceback: string } {
   return { message, traceback: traceback.slice(0, 32_000) };
 }
 
+let started = false;
+
 async function run(): Promise<void> {
+  // What the component imports from its packages is loaded while there is no work; what goes wrong, the step finds itself.
+  for (const specifier of Deno.args.slice(1)) await import(specifier).catch(() => undefined);
   const start = JSON.parse(decoder.decode((await frame()).payload));
+  started = true;
   const given = JSON.parse(decoder.decode((await frame()).payload));
   connect(start.context);
   const file = `${folder}/${start.component}.ts`;
@@ -277,11 +282,13 @@ function fail(message: string, traceback = ""): never {
 
 globalThis.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
+  if (!started) return;
   const { message, traceback } = explain(event.reason);
   fail(message, traceback);
 });
 globalThis.addEventListener("error", (event) => {
   event.preventDefault();
+  if (!started) return;
   const { message, traceback } = explain(event.error);
   fail(message, traceback);
 });
