@@ -76,6 +76,26 @@ async def test_inputs_are_checked_against_what_the_version_takes(
     assert fine.status == Run.SUCCESS
 
 
+async def test_an_input_that_is_none_of_its_values_is_refused_before_anything_starts(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    schema: dict[str, Json] = {
+        "type": "object",
+        "properties": {"unit": {"enum": ["c", "f", 1, None]}, "place": {"$ref": "#/$defs/Place"}},
+        "$defs": {"Place": {"type": "object", "properties": {"name": {"type": "string"}}}},
+    }
+    version = peers.registry.component("choose", input_schema=jsonvalue.to_struct(schema))
+
+    wrong = await refused(try_out(engine, version.id, {"unit": "k", "place": "here"}))
+    alike = await refused(try_out(engine, version.id, {"unit": True}))
+    fine = [await try_out(engine, version.id, {"unit": one}) for one in ("c", 1, None)]
+
+    assert (wrong.reason, sorted(wrong.fields)) == ("RUN_INPUT_INVALID", ["inputs.place", "inputs.unit"])
+    assert 'expected one of "c", "f", 1, null, not "k"' in wrong.fields["inputs.unit"]
+    assert list(alike.fields) == ["inputs.unit"]
+    assert {(await engine.ended(one.id)).status for one in fine} == {Run.SUCCESS}
+
+
 async def test_who_may_not_see_the_version_or_run_anything_may_not_test_it(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

@@ -28,6 +28,8 @@ class Declared:
     type: str = ""
     has_default: bool = False
     default: Json = None
+    allowed: tuple[Json, ...] = ()
+    """The values it may have; empty: any of its type."""
 
 
 def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payload:
@@ -53,6 +55,10 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payl
             continue
         try:
             resolved[name] = _convert(one.type, given[name])
+            if one.allowed and not _is_one_of(resolved[name], one.allowed):
+                values = ", ".join(map(_shown, one.allowed[:20]))
+                text = f"expected one of {values}, not {_shown(given[name])}"
+                problems.append(_problem(name, text, "NOT_ALLOWED"))
         except ValueError:
             found = _shown(given[name])
             problems.append(_problem(name, f"expected {_WORDS[one.type]}, not {found}", "WRONG_TYPE"))
@@ -69,6 +75,12 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payl
         )
         raise _refused([FieldViolation("inputs", text, "TOO_LARGE")])
     return payload
+
+
+def _is_one_of(value: object, allowed: tuple[Json, ...]) -> bool:
+    if isinstance(value, Reference):
+        return True  # what it is shows when a step reads it
+    return any(isinstance(value, bool) == isinstance(one, bool) and value == one for one in allowed)
 
 
 def _convert(kind: str, value: Any) -> Json:

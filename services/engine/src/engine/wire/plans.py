@@ -50,7 +50,21 @@ def declared_by(version: component_pb2.Version, given: Collection[str]) -> dict[
     open_ended = schema.get("additionalProperties") is not False
     names = [*(name for name in known if name in given or name in demanded), *sorted(demanded - known.keys())]
     names += [name for name in sorted(given) if open_ended and name not in names]
-    return {name: Declared(_word(known.get(name))) for name in names}
+    definitions = schema.get("$defs")
+    return {name: _declared_as(_followed(known.get(name), definitions)) for name in names}
+
+
+def _declared_as(schema: Json) -> Declared:
+    allowed = schema.get("enum") if isinstance(schema, dict) else None
+    return Declared(_word(schema), allowed=tuple(allowed) if isinstance(allowed, list) else ())
+
+
+def _followed(schema: Json, definitions: Json) -> Json:
+    """The definition that a schema is nothing but a reference to; else itself."""
+    name = schema.get("$ref") if isinstance(schema, dict) else None
+    if isinstance(name, str) and isinstance(definitions, dict):
+        return definitions.get(name.removeprefix("#/$defs/"), schema)
+    return schema
 
 
 def _word(schema: Json) -> str:
