@@ -1,5 +1,6 @@
 """Folders kept by their digests, up to a number of bytes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_what_another_worker_holds_stays(tmp_path: Path, two: int) -> None:
 
     assert held is not None
     assert _names(tmp_path) == ["old"]
+
+
+def test_what_a_killed_worker_left_goes_after_a_day(tmp_path: Path) -> None:
+    store = Store(tmp_path, limit=10**9)
+    left, fresh = store.draft(), store.draft()
+    os.utime(left, (0, 0))
+
+    remove(store.evict())
+
+    assert _names(tmp_path) == [fresh.name]
 
 
 def test_without_a_limit_everything_stays(tmp_path: Path, two: int) -> None:

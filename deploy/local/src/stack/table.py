@@ -231,6 +231,10 @@ def _start_worker(site: Site, name: str) -> subprocess.Popen[bytes]:
     prefixes = (
         "UV_",
         "PIP_",
+        "JSR_URL",
+        "NPM_CONFIG_REGISTRY",
+        "DENO_CERT",
+        "DENO_TLS_CA_STORE",
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "NO_PROXY",

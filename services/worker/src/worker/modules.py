@@ -74,6 +74,9 @@ class Modules:
             "DENO_NO_PACKAGE_JSON": "1",
             "NO_COLOR": "1",
         }
+        environment.setdefault(
+            "DENO_TLS_CA_STORE", "mozilla,system"
+        )  # certificates of the operator's count as well
         try:
             async with asyncio.timeout(_TIMEOUT):
                 status, said = await _run(command, environment, draft)

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _LOCK: Final = ".lock"
 _SIZE: Final = ".size"
+_FORGOTTEN: Final = 86_400.0
+"""After so many seconds a draft is one whose worker was killed."""
 
 
 def _nothing() -> Collection[str]:
@@ -119,10 +122,13 @@ class Store:
     def evict(self) -> list[Path]:
         """Takes the folders used least recently out of the store until the rest keeps to the limit.
 
-        Returns them under other names, for `remove`; what is in use stays, whatever its size.
+        Returns them under other names, for `remove`, and what killed workers left; what is in use stays, whatever its
+        size.
         """
         if self._limit is None or not self.folder.is_dir():
             return []
+        forgotten = time.time() - _FORGOTTEN
+        gone = [path for path in self.folder.glob(".*-*") if path.stat().st_mtime < forgotten]
         found = [
             (_last_used(path), path)
             for path in self.folder.iterdir()
@@ -131,7 +137,6 @@ class Store:
         sizes = {path: _size(path) for _, path in found}
         total = sum(sizes.values())
         kept = {*self._used, *self._in_use()}
-        gone: list[Path] = []
         for _, path in sorted(found):
             if total <= self._limit:
                 break
