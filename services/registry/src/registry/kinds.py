@@ -25,7 +25,7 @@ CONFIG_FIELDS: Final = {name: name.lower() for name in DISPLAY_NAMES}
 WITHOUT_CONFIG: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose versions may go without a config."""
 
-INFERRED: Final = frozenset({"PYTHON_SCRIPT", "UTILITY", "MCP"})
+INFERRED: Final = frozenset({"PYTHON_SCRIPT", "TYPESCRIPT_SCRIPT", "UTILITY", "MCP"})
 """The types of which a version's inputs can be inferred from its config."""
 
 ICONS: Final = {

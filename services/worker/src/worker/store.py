@@ -128,7 +128,7 @@ class Store:
         if self._limit is None or not self.folder.is_dir():
             return []
         forgotten = time.time() - _FORGOTTEN
-        gone = [path for path in self.folder.glob(".*-*") if path.stat().st_mtime < forgotten]
+        gone = [path for path in self.folder.glob(".*-*") if _last_used(path) < forgotten]
         found = [
             (_last_used(path), path)
             for path in self.folder.iterdir()
