@@ -265,7 +265,9 @@ class Sandbox:
             "steplib": steplib,
         }
         if profile.kind == "deno":
-            config["command"] = self._deno_command(profile, deno, steplib, work, temp, site)
+            config["command"] = self._deno_command(
+                profile, deno, steplib=steplib, work=work, temp=temp, site=site
+            )
             config["environment"] = {
                 **self._variables(work, temp),
                 **(self.registries if site else {}),
@@ -277,7 +279,7 @@ class Sandbox:
         return config
 
     def _deno_command(
-        self, profile: Profile, deno: str, steplib: str, work: str, temp: str, site: str
+        self, profile: Profile, deno: str, *, steplib: str, work: str, temp: str, site: str
     ) -> list[str]:
         network = [f"--allow-net={','.join(profile.hosts)}"] if profile.hosts else []
         packages = ["--no-remote", "--no-npm", "--no-lock"]
