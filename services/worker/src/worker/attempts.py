@@ -341,6 +341,15 @@ def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
         peak_memory_bytes=outcome.peak_memory,
         limits=held.limits,
     )
+    if used := outcome.usage:
+        result.usage.CopyFrom(
+            run_pb2.ModelUsage(
+                model=plain(used.model),
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
+                cost_usd=used.cost,
+            )
+        )
     failure = outcome.failure
     if failure is None:
         if outcome.output_artifact:

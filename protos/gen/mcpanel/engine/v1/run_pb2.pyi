@@ -1,5 +1,6 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -13,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Run(_message.Message):
-    __slots__ = ("id", "workflow_id", "workflow_name", "workflow_version", "status", "inputs", "outputs", "error_message", "error", "waiting_for", "created_at", "started_at", "ended_at", "cancel_requested_at", "started_by", "last_seq", "step_count", "steps_ended", "start_at", "deadline_at", "priority", "concurrency_key", "rerun_of", "rerun_from", "triggered_by", "run_key")
+    __slots__ = ("id", "workflow_id", "workflow_name", "workflow_version", "status", "inputs", "outputs", "error_message", "error", "waiting_for", "created_at", "started_at", "ended_at", "cancel_requested_at", "started_by", "last_seq", "step_count", "steps_ended", "start_at", "deadline_at", "priority", "concurrency_key", "rerun_of", "rerun_from", "triggered_by", "run_key", "cost")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Run.Status]
@@ -56,6 +57,7 @@ class Run(_message.Message):
     RERUN_FROM_FIELD_NUMBER: _ClassVar[int]
     TRIGGERED_BY_FIELD_NUMBER: _ClassVar[int]
     RUN_KEY_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
     id: str
     workflow_id: str
     workflow_name: str
@@ -82,7 +84,8 @@ class Run(_message.Message):
     rerun_from: _containers.RepeatedScalarFieldContainer[str]
     triggered_by: str
     run_key: str
-    def __init__(self, id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., workflow_version: _Optional[int] = ..., status: _Optional[_Union[Run.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., outputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., error_message: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., last_seq: _Optional[int] = ..., step_count: _Optional[int] = ..., steps_ended: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., concurrency_key: _Optional[str] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[_Iterable[str]] = ..., triggered_by: _Optional[str] = ..., run_key: _Optional[str] = ...) -> None: ...
+    cost: str
+    def __init__(self, id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., workflow_name: _Optional[str] = ..., workflow_version: _Optional[int] = ..., status: _Optional[_Union[Run.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., outputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., error_message: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., waiting_for: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., last_seq: _Optional[int] = ..., step_count: _Optional[int] = ..., steps_ended: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., concurrency_key: _Optional[str] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[_Iterable[str]] = ..., triggered_by: _Optional[str] = ..., run_key: _Optional[str] = ..., cost: _Optional[str] = ...) -> None: ...
 
 class RunError(_message.Message):
     __slots__ = ("kind", "message", "traceback", "step_id")
@@ -125,7 +128,7 @@ class RunError(_message.Message):
     def __init__(self, kind: _Optional[_Union[RunError.Kind, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., step_id: _Optional[str] = ...) -> None: ...
 
 class StepExecution(_message.Message):
-    __slots__ = ("run_id", "step_id", "component", "component_version_id", "status", "inputs", "output", "error", "attempt", "started_at", "ended_at", "next_attempt_at", "needs", "attempts", "copied_from", "approval_message", "decision", "expires_at", "gate", "kind")
+    __slots__ = ("run_id", "step_id", "component", "component_version_id", "status", "inputs", "output", "error", "attempt", "started_at", "ended_at", "next_attempt_at", "needs", "attempts", "copied_from", "approval_message", "decision", "expires_at", "gate", "kind", "usage")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[StepExecution.Status]
@@ -168,6 +171,7 @@ class StepExecution(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     GATE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     step_id: str
     component: str
@@ -188,7 +192,20 @@ class StepExecution(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     gate: str
     kind: str
-    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., component: _Optional[str] = ..., component_version_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., attempt: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs: _Optional[_Iterable[str]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., copied_from: _Optional[str] = ..., approval_message: _Optional[str] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., gate: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
+    usage: ModelUsage
+    def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., component: _Optional[str] = ..., component_version_id: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., inputs: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., attempt: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs: _Optional[_Iterable[str]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., copied_from: _Optional[str] = ..., approval_message: _Optional[str] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., gate: _Optional[str] = ..., kind: _Optional[str] = ..., usage: _Optional[_Union[ModelUsage, _Mapping]] = ...) -> None: ...
+
+class ModelUsage(_message.Message):
+    __slots__ = ("model", "input_tokens", "output_tokens", "cost_usd")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    def __init__(self, model: _Optional[str] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_usd: _Optional[float] = ...) -> None: ...
 
 class Decision(_message.Message):
     __slots__ = ("approved", "decided_by", "decided_by_name", "decided_at", "comment")
@@ -205,7 +222,7 @@ class Decision(_message.Message):
     def __init__(self, approved: _Optional[bool] = ..., decided_by: _Optional[str] = ..., decided_by_name: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "epoch", "worker_id", "isolation", "status", "error", "started_at", "ended_at", "limits")
+    __slots__ = ("number", "epoch", "worker_id", "isolation", "status", "error", "started_at", "ended_at", "limits", "usage")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +232,7 @@ class Attempt(_message.Message):
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     number: int
     epoch: int
     worker_id: str
@@ -224,7 +242,8 @@ class Attempt(_message.Message):
     started_at: _timestamp_pb2.Timestamp
     ended_at: _timestamp_pb2.Timestamp
     limits: Limits
-    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[int] = ..., worker_id: _Optional[str] = ..., isolation: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    usage: ModelUsage
+    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[int] = ..., worker_id: _Optional[str] = ..., isolation: _Optional[str] = ..., status: _Optional[_Union[StepExecution.Status, str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., usage: _Optional[_Union[ModelUsage, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("memory_bytes", "processes", "open_files", "file_bytes", "scratch_bytes", "log_bytes", "output_bytes", "artifact_bytes", "timeout", "cpu_time", "silence", "network_hosts")

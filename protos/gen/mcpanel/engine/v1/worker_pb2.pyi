@@ -98,7 +98,7 @@ class WorkerMessage(_message.Message):
         value_json: bytes
         def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., value_json: _Optional[bytes] = ...) -> None: ...
     class Result(_message.Message):
-        __slots__ = ("ref", "output_json", "error", "output_artifact_id", "duration", "cpu_time", "peak_memory_bytes", "limits")
+        __slots__ = ("ref", "output_json", "error", "output_artifact_id", "duration", "cpu_time", "peak_memory_bytes", "limits", "usage")
         REF_FIELD_NUMBER: _ClassVar[int]
         OUTPUT_JSON_FIELD_NUMBER: _ClassVar[int]
         ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class WorkerMessage(_message.Message):
         CPU_TIME_FIELD_NUMBER: _ClassVar[int]
         PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
         LIMITS_FIELD_NUMBER: _ClassVar[int]
+        USAGE_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         output_json: bytes
         error: _run_pb2.RunError
@@ -115,7 +116,8 @@ class WorkerMessage(_message.Message):
         cpu_time: _duration_pb2.Duration
         peak_memory_bytes: int
         limits: _run_pb2.Limits
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., output_json: _Optional[bytes] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ..., output_artifact_id: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., limits: _Optional[_Union[_run_pb2.Limits, _Mapping]] = ...) -> None: ...
+        usage: _run_pb2.ModelUsage
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., output_json: _Optional[bytes] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ..., output_artifact_id: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., limits: _Optional[_Union[_run_pb2.Limits, _Mapping]] = ..., usage: _Optional[_Union[_run_pb2.ModelUsage, _Mapping]] = ...) -> None: ...
     class Draining(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...

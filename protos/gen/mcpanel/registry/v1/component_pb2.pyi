@@ -192,7 +192,7 @@ class SecretLink(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class LlmPromptAgentConfig(_message.Message):
-    __slots__ = ("model", "system_prompt", "user_prompt_template", "temperature", "max_tokens", "top_p", "top_k")
+    __slots__ = ("model", "system_prompt", "user_prompt_template", "temperature", "max_tokens", "top_p", "top_k", "provider", "base_url", "secret", "response_schema", "timeout", "input_price", "output_price", "max_retries")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
     USER_PROMPT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +200,14 @@ class LlmPromptAgentConfig(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
     model: str
     system_prompt: str
     user_prompt_template: str
@@ -207,7 +215,15 @@ class LlmPromptAgentConfig(_message.Message):
     max_tokens: int
     top_p: float
     top_k: int
-    def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ..., user_prompt_template: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ...) -> None: ...
+    provider: str
+    base_url: str
+    secret: str
+    response_schema: _struct_pb2.Struct
+    timeout: _duration_pb2.Duration
+    input_price: float
+    output_price: float
+    max_retries: int
+    def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ..., user_prompt_template: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., provider: _Optional[str] = ..., base_url: _Optional[str] = ..., secret: _Optional[str] = ..., response_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., input_price: _Optional[float] = ..., output_price: _Optional[float] = ..., max_retries: _Optional[int] = ...) -> None: ...
 
 class JupyterNotebookConfig(_message.Message):
     __slots__ = ("notebook_cells", "parameters", "timeout", "ipynb", "requirements")
@@ -269,12 +285,52 @@ class McpConfig(_message.Message):
     def __init__(self, mcp_configuration: _Optional[str] = ...) -> None: ...
 
 class AiAssistantConfig(_message.Message):
-    __slots__ = ("model", "system_prompt")
+    __slots__ = ("model", "system_prompt", "user_prompt_template", "temperature", "max_tokens", "top_p", "top_k", "provider", "base_url", "secret", "response_schema", "timeout", "input_price", "output_price", "max_retries", "tools", "max_turns", "max_tokens_total", "max_cost")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    USER_PROMPT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TURNS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_FIELD_NUMBER: _ClassVar[int]
     model: str
     system_prompt: str
-    def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ...) -> None: ...
+    user_prompt_template: str
+    temperature: float
+    max_tokens: int
+    top_p: float
+    top_k: int
+    provider: str
+    base_url: str
+    secret: str
+    response_schema: _struct_pb2.Struct
+    timeout: _duration_pb2.Duration
+    input_price: float
+    output_price: float
+    max_retries: int
+    tools: _containers.RepeatedCompositeFieldContainer[AssistantTool]
+    max_turns: int
+    max_tokens_total: int
+    max_cost: float
+    def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ..., user_prompt_template: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., provider: _Optional[str] = ..., base_url: _Optional[str] = ..., secret: _Optional[str] = ..., response_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., input_price: _Optional[float] = ..., output_price: _Optional[float] = ..., max_retries: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[AssistantTool, _Mapping]]] = ..., max_turns: _Optional[int] = ..., max_tokens_total: _Optional[int] = ..., max_cost: _Optional[float] = ...) -> None: ...
+
+class AssistantTool(_message.Message):
+    __slots__ = ("data_source",)
+    DATA_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    data_source: str
+    def __init__(self, data_source: _Optional[str] = ...) -> None: ...
 
 class DataConfig(_message.Message):
     __slots__ = ("value", "query", "file", "sql", "max_rows", "timeout")

@@ -1,6 +1,7 @@
 """One attempt as the worker sees it: its pipes, what it says on them, and what became of it."""
 
 import json
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ _KINDS: Final = frozenset(
 _LONGEST_KEY: Final = 401
 _MOST_COUNTED: Final = 100
 _MOST_ITEMS: Final = 2**31
+_MOST_TOKENS: Final = 2**53
 _PARTS: Final = frozenset({"", "object", "list", "string", "number", "boolean", "null"})
 
 
@@ -79,6 +81,16 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used of a language model; `cost` is in US dollars, None without a price."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt: an output (JSON) or a failure."""
 
@@ -89,6 +101,7 @@ class Outcome:
     peak_memory: int
     output_artifact: str = ""
     """The artifact that holds the output, when that was too large for one message."""
+    usage: Usage | None = None
 
 
 class Sink(Protocol):
@@ -128,10 +141,18 @@ class Attempt:
     """The attempt that waits in a cell, then runs there. Owns its four descriptors."""
 
     def __init__(
-        self, descriptors: list[int], limits: Limits, on_imports: Callable[[list[str]], None]
+        self,
+        descriptors: list[int],
+        limits: Limits,
+        on_imports: Callable[[list[str]], None],
+        *,
+        counts: bool = False,
     ) -> None:
         self._descriptors = descriptors
         self._on_imports = on_imports
+        self._counts = (
+            counts  # whether it says what it used of a model: a component's own code could say anything
+        )
         for fd in descriptors:
             os.set_blocking(fd, False)
         to_step, from_step, self._stdout, self._stderr = descriptors
@@ -145,6 +166,7 @@ class Attempt:
         self.output_json: bytes | None = None
         self.output_artifact = ""
         self.failure: Failure | None = None
+        self.usage: Usage | None = None
         self.heap_exhausted = False
         """Whether Deno said, before it died, that its heap was full."""
         self.waited_for_nothing = False
@@ -223,6 +245,8 @@ class Attempt:
             )
         elif kind == "imports":
             self._on_imports([str(name) for name in message["modules"]])
+        elif kind == "usage" and self._counts:
+            self.usage = _usage(message)
         elif kind == "artifact":
             await self._store(message, sink)
         elif kind == "secret":
@@ -329,3 +353,13 @@ class Attempt:
         for fd in self._descriptors:
             os.close(fd)
         self._descriptors = []
+
+
+def _usage(message: dict[str, Any]) -> Usage:
+    cost = None if message["cost"] is None else float(message["cost"])
+    if cost is not None and not 0 <= cost < math.inf:
+        raise ProtocolError("a cost that there cannot be")
+    used = Usage(str(message["model"])[:200], int(message["input"]), int(message["output"]), cost)
+    if not (0 <= used.input_tokens < _MOST_TOKENS and 0 <= used.output_tokens < _MOST_TOKENS):
+        raise ProtocolError("tokens that there cannot be")
+    return used

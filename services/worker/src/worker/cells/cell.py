@@ -154,7 +154,9 @@ class Cell:
     def _on_message(self, message: dict[str, Any], descriptors: list[int]) -> None:
         kind = message["t"]
         if kind == "ready":
-            self._attempt = Attempt(descriptors, self._sandbox.limits, self._preload)
+            self._attempt = Attempt(
+                descriptors, self._sandbox.limits, self._preload, counts=bool(self.profile.program)
+            )
             self.landlock = message["landlock"]
             if not self._next.done():
                 self._next.set_result(None)
@@ -342,6 +344,7 @@ class Cell:
                 seconds=seconds,
                 cpu_seconds=float(report.get("cpu", 0.0)),
                 peak_memory=int(report.get("rss", 0)),
+                usage=attempt.usage,
             )
         except asyncio.CancelledError:
             await self.close()

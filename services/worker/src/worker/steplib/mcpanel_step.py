@@ -240,6 +240,13 @@ def _output(payload: bytes, items: "dict[str, int]", kinds: "dict[str, str]") ->
         _receive()
 
 
+def _usage(model: str, input_tokens: int, output_tokens: int, cost: "float | None") -> None:
+    """Says what the step has used of a language model so far; taken from the worker's own programs only."""
+    _send(
+        {"t": "usage", "model": model, "input": int(input_tokens), "output": int(output_tokens), "cost": cost}
+    )
+
+
 def datasource(name: str) -> "DataSource":
     """The data source with this name. Only those linked to the component version can be queried."""
     return DataSource(name)

@@ -1,0 +1,134 @@
+"""An assistant: asked, it calls its tools until it has an answer, within its turns and its budget."""
+
+import json
+from typing import Any
+
+import mcpanel_step
+
+from ..failures import Failed  # noqa: TID252, RUF100
+from . import structured, templates
+from .conversation import Conversation
+from .models import Answer, Message, ToolCall, ToolResult
+from .tools import Policy, RefusedError, as_text, make
+
+_TURNS = 8
+_CALLS_AT_ONCE = 20
+_ROLES = ("user", "assistant")
+
+
+def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
+    """The output of an assistant's step. Raises Failed."""
+    schema = config.get("response_schema")
+    if schema is not None:
+        structured.check(schema)
+    system = templates.render("system prompt", config.get("system_prompt", ""), inputs)
+    system = structured.instruction(system, schema)
+    text = templates.render("user prompt", config.get("user_prompt_template") or "{{ message }}", inputs)
+    messages = [*_before(inputs), Message("user", text)]
+    policy = Policy(make(config))
+    talk = _Talk(config, conversation, policy)
+    answer, turns = talk.go_on(messages, system, schema)
+    output: dict[str, Any] = {}
+    if schema is not None:
+        answer, output["data"] = structured.fit(
+            conversation, messages, answer, schema, system=system, tools=policy.specs()
+        )
+    return {
+        "completion": answer.text,
+        **output,
+        "turns": turns,
+        "tool_calls": talk.made,
+        "usage": conversation.usage(),
+        "model": answer.model,
+        "finish_reason": answer.finish_reason,
+    }
+
+
+def _before(inputs: dict[str, Any]) -> list[Message]:
+    """What was said before, from the input `messages`. Raises Failed."""
+    found = inputs.get("messages", [])
+    if not isinstance(found, list):
+        raise Failed("the input 'messages' must be a list of {role, content}", "INVALID_INPUT")
+    messages = []
+    for number, one in enumerate(found):
+        if (
+            not isinstance(one, dict)
+            or one.get("role") not in _ROLES
+            or not isinstance(one.get("content"), str)
+        ):
+            raise Failed(
+                f"the input 'messages[{number}]' must have a role, user or assistant, and a content, which is text",
+                "INVALID_INPUT",
+            )
+        messages.append(Message(one["role"], one["content"]))
+    return messages
+
+
+class _Talk:
+    """The turns, and the calls made in them."""
+
+    def __init__(self, config: dict[str, Any], conversation: Conversation, policy: Policy) -> None:
+        self._turns = config.get("max_turns") or _TURNS
+        self._most_tokens = config.get("max_tokens_total") or 0
+        self._most_cost = config.get("max_cost") or 0.0
+        self._conversation = conversation
+        self._policy = policy
+        self.made: list[dict[str, Any]] = []
+        """Every call, in order: its tool, its arguments, and the error where there was one."""
+
+    def go_on(self, messages: list[Message], system: str, schema: Any) -> tuple[Answer, int]:
+        """The first answer that calls nothing, and the number of its turn; `messages` grow. Raises Failed."""
+        specs = self._policy.specs()
+        for turn in range(1, self._turns + 1):
+            left = self._left()
+            answer = self._conversation.ask(
+                messages, system=system, schema=schema, tools=specs, max_tokens=left
+            )
+            if not answer.calls:
+                return answer, turn
+            mcpanel_step.progress(turn / self._turns, f"turn {turn} of {self._turns} at most")
+            messages.append(Message("assistant", answer.text, calls=answer.calls))
+            messages.append(
+                Message("user", results=[self._call(number, one) for number, one in enumerate(answer.calls)])
+            )
+        raise Failed(
+            f"the assistant had no answer after {self._turns} turns and {len(self.made)} calls; "
+            "raise maxTurns, or ask for less"
+        )
+
+    def _left(self) -> int:
+        """How many tokens are left of the budget, 0 for no limit. Raises Failed when there are none."""
+        cost = self._conversation.cost
+        if self._most_cost and cost is not None and cost >= self._most_cost:
+            raise Failed(
+                f"the assistant's budget of ${self._most_cost:g} is used up (${cost:.4f}); raise maxCost"
+            )
+        if not self._most_tokens:
+            return 0
+        left: int = self._most_tokens - self._conversation.tokens
+        if left <= 0:
+            raise Failed(
+                f"the assistant's budget of {self._most_tokens:,} tokens is used up "
+                f"({self._conversation.tokens:,}); raise maxTokensTotal"
+            )
+        return left
+
+    def _call(self, number: int, call: ToolCall) -> ToolResult:
+        """What a call came to, decided about before it is made."""
+        record: dict[str, Any] = {"tool": call.name[:100], "arguments": call.arguments[:2000]}
+        self.made.append(record)
+        try:
+            if number >= _CALLS_AT_ONCE:
+                raise RefusedError(f"more than {_CALLS_AT_ONCE} calls at once")
+            tool, arguments = self._policy.decide(call)
+            record["arguments"] = arguments
+            mcpanel_step.log.info(f"calls {tool.name} {json.dumps(arguments, ensure_ascii=False)[:1000]}")
+            mcpanel_step.preview({"tool": tool.name, "arguments": arguments})
+            result = as_text(tool.call(arguments))
+        except RefusedError as error:
+            record["error"] = str(error)[:1000]
+            mcpanel_step.log.warning(f"the call of {call.name[:100]} was refused: {error}")
+            mcpanel_step.preview({**record})
+            return ToolResult(call.id, call.name, f"error: {error}", failed=True)
+        mcpanel_step.log.info(f"{call.name} answered {len(result):,} characters")
+        return ToolResult(call.id, call.name, result)

@@ -1,0 +1,135 @@
+"""Asking a model: what it says is shown as it comes, what it costs is counted, what may pass is tried again."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mcpanel_step
+
+from .failing import failed, patiently
+from .models import Answer, Message, Model, ModelError, Request, ToolSpec
+
+_PREVIEW_EVERY = 0.15
+"""Seconds between two previews of an answer that comes in pieces."""
+_LONGEST_PREVIEW = 16_000
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars for a million tokens; None: not known."""
+
+    input: float | None = None
+    output: float | None = None
+
+    def of(self, input_tokens: int, output_tokens: int) -> float | None:
+        """What so many tokens cost."""
+        if self.input is None and self.output is None:
+            return None
+        return ((self.input or 0.0) * input_tokens + (self.output or 0.0) * output_tokens) / 1_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the model is asked."""
+
+    model: str
+    max_tokens: int = 1024
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_retries: int = 4
+    secret: str = ""
+    """The name of the secret that holds the key."""
+
+
+class Conversation:
+    """One step's requests to one model."""
+
+    def __init__(self, model: Model, settings: Settings, prices: Prices) -> None:
+        self._model = model
+        self._settings = settings
+        self._prices = prices
+        self.input_tokens = 0
+        self.output_tokens = 0
+
+    @property
+    def tokens(self) -> int:
+        """What it has used so far, input and output."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """What that cost in US dollars; None without a price."""
+        return self._prices.of(self.input_tokens, self.output_tokens)
+
+    def usage(self) -> dict[str, Any]:
+        """What it has used, as the step's output says it."""
+        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "cost": self.cost}
+
+    def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        system: str = "",
+        schema: Mapping[str, Any] | None = None,
+        tools: Sequence[ToolSpec] = (),
+        max_tokens: int = 0,
+    ) -> Answer:
+        """The model's answer. Raises Failed."""
+        settings = self._settings
+        request = Request(
+            model=settings.model,
+            messages=tuple(messages),
+            system=system,
+            max_tokens=min(max_tokens or settings.max_tokens, settings.max_tokens),
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            schema=schema,
+            tools=tuple(tools),
+        )
+        try:
+            answer = patiently(lambda: self._asked(request), settings.max_retries)
+        except ModelError as error:
+            raise failed(error, settings.model, settings.secret) from None
+        self.input_tokens += answer.input_tokens
+        self.output_tokens += answer.output_tokens
+        mcpanel_step._usage(answer.model[:200], self.input_tokens, self.output_tokens, self.cost)
+        return answer
+
+    def _asked(self, request: Request) -> Answer:
+        shown = _Shown()
+        answer = self._model.ask(request, shown.add)
+        shown.finish()
+        return answer
+
+
+class _Shown:
+    """The text so far, shown now and then: each preview replaces the one before."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._last = 0.0
+        self._pending = False
+
+    def add(self, text: str) -> None:
+        """Takes the next piece."""
+        self._parts.append(text)
+        self._pending = True
+        if time.monotonic() - self._last >= _PREVIEW_EVERY:
+            self._show()
+
+    def finish(self) -> None:
+        """Shows what has not been shown."""
+        if self._pending:
+            self._show()
+
+    def _show(self) -> None:
+        text = "".join(self._parts)
+        self._parts = [text]
+        if len(text) > _LONGEST_PREVIEW:
+            text = f"… {text[-_LONGEST_PREVIEW:]}"
+        mcpanel_step.preview({"completion": text})
+        self._last = time.monotonic()
+        self._pending = False

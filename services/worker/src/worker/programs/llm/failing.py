@@ -1,0 +1,104 @@
+"""What went wrong with a model's server, whichever SDK says it, and what is done about it."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import mcpanel_step
+
+from ..failures import Failed  # noqa: TID252, RUF100  # programs are found from their own folder
+from .models import ModelError, SilenceError
+
+_FOR_THE_MOMENT = frozenset({0, 408, 409, 425, 429})
+_LONGEST_WAIT = 60.0
+"""What a server may ask to be waited for, in seconds."""
+_LONGEST_PAUSE = 8.0
+
+T = TypeVar("T")
+
+
+def status_error(status: int, body: Any, headers: Mapping[str, str]) -> ModelError:
+    """The error of an answer that is none."""
+    return ModelError(_message(body) or f"HTTP status {status}", status, _retry_after(headers))
+
+
+def connection_error(error: BaseException) -> ModelError:
+    """The error of a connection that could not be made, was lost, or said nothing."""
+    if isinstance(error, ModelError):
+        return error
+    name = type(error).__name__
+    if "Timeout" in name:
+        return SilenceError("the model's server said nothing for too long")
+    text = str(error).strip().splitlines()
+    if name == "ProxyError" and text and text[0].startswith("403 "):
+        return ModelError(text[0].removeprefix("403 "), 403)
+    return ModelError(f"the connection to the model's server failed: {text[0] if text else name}")
+
+
+def patiently(ask: Callable[[], T], max_retries: int) -> T:
+    """What `ask` answers; asks again after what may pass, as often as allowed, and says so. Raises ModelError."""
+    tried = 0
+    while True:
+        try:
+            return ask()
+        except ModelError as error:
+            passes = error.status in _FOR_THE_MOMENT or error.status >= 500
+            wait = _pause(tried) if error.retry_after is None else error.retry_after
+            error.asked = tried + 1
+            if not passes or tried >= max_retries or wait > _LONGEST_WAIT:
+                raise
+            tried += 1
+            mcpanel_step.log.warning(f"{error}; asking again in {wait:.1f} s ({tried} of {max_retries})")
+        time.sleep(wait)
+
+
+def failed(error: ModelError, model: str, secret: str) -> Failed:
+    """The step's failure, with what to do about it."""
+    if isinstance(error, SilenceError):
+        return Failed(f"{error}; it was asked {_times(error.asked)}", "TIMED_OUT")
+    if error.status == 403:
+        return Failed(f"the model's server may not be reached, or refuses (403): {error}")
+    if error.status == 401:
+        what = f"the secret '{secret}'" if secret else "a secret, of which the component names none"
+        return Failed(f"the model's server does not accept the key (401): {error}. Check {what}.")
+    if error.status == 404:
+        return Failed(f"the model's server does not know the model '{model}', or the URL is wrong: {error}")
+    if error.status == 429:
+        asked = "" if error.retry_after is None else f"; it asks to wait {error.retry_after:g} s"
+        return Failed(f"the model's server refuses for now (429): {error}{asked}")
+    if error.status in (0, 408) or error.status >= 500:
+        return Failed(f"{error}; it was asked {_times(error.asked)}")
+    return Failed(f"the model's server refuses the request ({error.status}): {error}")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _message(body: Any) -> str:
+    """What the server says, in every shape servers say it."""
+    while isinstance(body, dict):
+        body = body.get("error", body.get("message", body.get("detail", "")))
+    return str(body or "")[:500].strip()
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        text = headers.get("retry-after") or ""
+        if not text:
+            return None
+        if text.replace(".", "", 1).isdigit():
+            return float(text)
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _pause(tried: int) -> float:
+    pause: float = min(_LONGEST_PAUSE, 0.5 * 2**tried) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter
+    return pause

@@ -1,0 +1,51 @@
+"""Where every provider's program starts: what the config says becomes a conversation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mcpanel_step
+
+from . import assistant, prompt
+from .conversation import Conversation, Prices, Settings
+from .models import Answer, Model, ModelError, Request, Server
+
+_TASKS = {"prompt": prompt.run, "assistant": assistant.run}
+
+
+class _Discreet:
+    """A model whose errors never hold the key, whatever its server writes into them."""
+
+    def __init__(self, model: Model, key: str) -> None:
+        self._model = model
+        self._key = key
+
+    def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+        try:
+            return self._model.ask(request, on_text)
+        except ModelError as error:
+            if self._key:
+                error.args = (str(error).replace(self._key, "•••"),)
+            raise
+
+
+def starter(connect: Callable[[Server], Model]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
+    """The `run` of a provider's module."""
+
+    def run(config: dict[str, Any], inputs: dict[str, Any]) -> Any:
+        name = config.get("secret", "")
+        key = mcpanel_step.secret(name) if name else ""
+        server = Server(config.get("base_url", ""), key, float(config.get("silence", 60.0)))
+        settings = Settings(
+            model=config["model"],
+            max_tokens=config.get("max_tokens") or 1024,
+            temperature=config.get("temperature"),
+            top_p=config.get("top_p"),
+            top_k=config.get("top_k"),
+            max_retries=config.get("max_retries", 4),
+            secret=name,
+        )
+        prices = Prices(config.get("input_price"), config.get("output_price"))
+        conversation = Conversation(_Discreet(connect(server), key), settings, prices)
+        return _TASKS[config["task"]](config, inputs, conversation)
+
+    return run

@@ -1,0 +1,228 @@
+"""LLM prompt agents: what a model is asked, what comes of its answer, and what of its failures."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.fake_models import INPUT_TOKENS, OUTPUT_TOKENS, FakeModels, Reply
+from tests.worker.programs.conftest import PROVIDERS, Asking
+from tests.worker.support.cells import Bench
+from worker.cells.attempt import Failure, Outcome, Usage
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"days": {"type": "integer"}},
+    "required": ["days"],
+    "additionalProperties": False,
+}
+
+
+def config(models: FakeModels, provider: str = "openai", **more: Any) -> dict[str, Any]:
+    """A prompt's config."""
+    url = f"{models.url}/v1" if provider == "openai" else models.url
+    return {
+        "task": "prompt",
+        "model": "small",
+        "base_url": url,
+        "user_prompt_template": "Sum up {{ rows }}",
+        **more,
+    }
+
+
+async def ask(bench: Bench, settings: dict[str, Any], inputs: Any = None) -> Outcome:
+    """What became of a prompt."""
+    return await bench.run("", {"rows": [1, 2]} if inputs is None else inputs, config=settings)
+
+
+def output(outcome: Outcome) -> dict[str, Any]:
+    """The output of one that succeeded."""
+    assert outcome.failure is None, outcome.failure
+    found: dict[str, Any] = json.loads(outcome.output_json or b"")
+    return found
+
+
+def failure(outcome: Outcome) -> Failure:
+    """The failure of one that failed."""
+    assert outcome.failure is not None, outcome.output_json
+    return outcome.failure
+
+
+def prompt_of(models: FakeModels, number: int = -1) -> str:
+    """What a request says, as JSON, whatever the protocol."""
+    return json.dumps(models.heard[number].body, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_every_provider_is_asked_in_its_protocol_and_its_tokens_are_shown_as_they_come(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(["It is ", "warm."])]
+
+    outcome = await ask(
+        bench,
+        config(models, provider, system_prompt="Be brief.", input_price=2, output_price=10),
+    )
+
+    cost = (2 * INPUT_TOKENS + 10 * OUTPUT_TOKENS) / 1_000_000
+    found = output(outcome)
+    assert found["completion"] == "It is warm."
+    assert found["finish_reason"] == "stop"
+    assert found["usage"] == {"input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS, "cost": cost}
+    assert outcome.usage == Usage(found["model"], INPUT_TOKENS, OUTPUT_TOKENS, cost)
+    assert bench.sink.previews[-1] == {"completion": "It is warm."}
+    assert "Sum up [1, 2]" in prompt_of(models)
+    assert "Be brief." in prompt_of(models)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_server_that_refuses_for_the_moment_is_asked_again_when_it_says(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [
+        Reply(status=429, retry_after="0.05", message="too many requests"),
+        Reply(status=503, retry_after="0"),
+        Reply(["fine"]),
+    ]
+
+    outcome = await ask(bench, config(models, provider))
+
+    lines = [line for _, level, line in bench.sink.lines if level == "WARNING"]
+    assert output(outcome)["completion"] == "fine"
+    assert len(models.heard) == 3
+    assert len(lines) == 2
+    assert "too many requests; asking again in 0.1 s (1 of 4)" in lines[0]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_answer_that_is_cut_off_is_asked_for_again(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(["half an"], cut=True), Reply(["a whole answer"])]
+
+    outcome = await ask(bench, config(models, provider))
+
+    assert output(outcome)["completion"] == "a whole answer"
+
+
+async def test_a_key_that_is_not_accepted_is_said_at_once(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(status=401, message="no such key")]
+
+    found = failure(await ask(bench, config(models)))
+
+    assert found.kind == "USER_ERROR"
+    assert "does not accept the key (401): no such key" in found.message
+    assert len(models.heard) == 1
+
+
+async def test_a_model_that_is_not_there_is_named(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(status=404, message="no such model")]
+
+    found = failure(await ask(bench, config(models)))
+
+    assert "does not know the model 'small'" in found.message
+
+
+async def test_a_server_that_stays_away_is_asked_as_often_as_allowed(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(status=500, retry_after="0", message="out of order")]
+
+    found = failure(await ask(bench, config(models, max_retries=2)))
+
+    assert found == Failure("USER_ERROR", "out of order; it was asked 3 times")
+    assert len(models.heard) == 3
+
+
+async def test_a_server_that_wants_to_be_left_alone_for_long_is_not_waited_for(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(status=429, retry_after="3600", message="quota used up")]
+
+    found = failure(await ask(bench, config(models)))
+
+    assert "quota used up; it asks to wait 3600 s" in found.message
+    assert len(models.heard) == 1
+
+
+async def test_a_server_that_falls_silent_is_given_up(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(["and then"], hang=True)]
+
+    found = failure(await ask(bench, config(models, silence=0.2, max_retries=0)))
+
+    assert found == Failure("TIMED_OUT", "the model's server said nothing for too long; it was asked once")
+
+
+async def test_a_cancelled_step_closes_its_connection(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(["thinking"], hang=True)]
+    cell = await bench.ready()
+
+    running = asyncio.create_task(ask(bench, config(models)))
+    async with asyncio.timeout(10):
+        while not bench.sink.previews:
+            await asyncio.sleep(0.01)
+    cell.cancel()
+    found = failure(await running)
+
+    assert found.kind == "CANCELLED"
+    assert await asyncio.to_thread(models.left.wait, 5)
+
+
+async def test_a_structured_answer_is_parsed(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(["```json\n", '{"days": 3}', "\n```"])]
+
+    found = output(await ask(bench, config(models, response_schema=SCHEMA)))
+
+    assert found["data"] == {"days": 3}
+    assert models.heard[0].body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_answer_that_does_not_match_is_repaired_by_the_model_that_is_told_why(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(['{"days": "three"}']), Reply(['{"days": 3}'])]
+
+    outcome = await ask(bench, config(models, provider, response_schema=SCHEMA))
+
+    found = output(outcome)
+    assert found["data"] == {"days": 3}
+    assert found["usage"]["input_tokens"] == 2 * INPUT_TOKENS
+    assert "at $.days: 'three' is not of type 'integer'" in prompt_of(models)
+
+
+async def test_an_answer_that_never_matches_says_where(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(["not JSON"]), Reply(["[]"])]
+
+    outcome = await ask(bench, config(models, response_schema=SCHEMA))
+
+    found = failure(outcome)
+    assert found.kind == "INVALID_OUTPUT"
+    assert found.message.endswith("nor does its repair: at $: [] is not of type 'object'")
+    assert outcome.usage is not None  # what failed has cost something all the same
+    assert outcome.usage.output_tokens == 2 * OUTPUT_TOKENS
+
+
+async def test_an_input_that_the_prompt_needs_and_does_not_get_is_named(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    found = failure(await ask(bench, config(models), {"city": "Oslo"}))
+
+    assert found == Failure(
+        "INVALID_INPUT", "the user prompt needs an input: 'rows' is undefined (given: city)"
+    )
+    assert models.heard == []
