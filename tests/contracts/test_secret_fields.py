@@ -20,6 +20,7 @@ INNOCENT = {
     r"\.secret_ref$": "says where a secret is",
     r"\.secret_ids?$": "says which secret it is",
     r"\.OutputConfig\.Webhook\.secret$": "the name of a linked secret",
+    r"\.(LlmPromptAgentConfig|AiAssistantConfig)\.secret$": "the name of a linked secret",
     r"\.primary_key$": "a column of a table",
     r"\.(concurrency|run|idempotency)_key$": "names what may not be done twice",
     r"\.(Concurrency|Cache|RateLimit)\.key$": "an expression that names what shares a limit or a result",

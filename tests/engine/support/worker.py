@@ -45,6 +45,8 @@ class Attempt:
         self.number = assignment.ref.attempt
         self.cancelled = asyncio.Event()
         self.lines = 0
+        self.usage: run_pb2.ModelUsage | None = None
+        """What the code says it used of a language model."""
 
     def log(self, *texts: str) -> None:
         lines = [
@@ -250,6 +252,8 @@ class FakeWorker:
                 result.output_artifact_id = await self._upload(attempt.ref, output)
         except StepFailed as failed:
             result.error.CopyFrom(run_pb2.RunError(kind=failed.kind, message=str(failed)))
+        if attempt.usage is not None:
+            result.usage.CopyFrom(attempt.usage)
         key = _key(attempt.ref)
         self.holding.pop(key, None)
         message = Message(result=result)

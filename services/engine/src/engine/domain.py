@@ -103,6 +103,16 @@ class Join(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used of a language model; `cost` in US dollars, None without a price."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a run, a step or an attempt failed."""
 

@@ -131,6 +131,7 @@ class AttemptRecord:
     queued_at: datetime | None = None
     limits: bytes | None = None
     """What it was held to, as the contract's message."""
+    usage: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from engine.blocks import Blocks
-from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus
+from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus, Usage
 from engine.plan import Plan, PlannedStep
 
 StopCause: TypeAlias = Literal["", "failure", "cancel"]
@@ -207,6 +207,7 @@ class Succeeded:
     output: Payload
     limits: bytes = b""
     """What it was held to, as the contract's message; the same below."""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,7 @@ class Failed:
     failure: Failure
     began: bool = True
     limits: bytes = b""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +356,7 @@ class AttemptClosed:
     status: StepStatus
     failure: Failure | None
     limits: bytes = b""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,8 @@ attempts: Final = Table(
     _time("deadline_at"),
     Column("limits", LargeBinary, comment="what it was held to, mcpanel.engine.v1.Limits"),
     PrimaryKeyConstraint("run_id", "step_id", "number"),
+    Column("usage", JSONB, comment="of a language model: model, input_tokens, output_tokens, cost"),
+    Index("ix_attempts_usage", "run_id", postgresql_where=text("usage IS NOT NULL")),
     Index("ix_attempts_live", "worker_id", postgresql_where=text("ended_at IS NULL")),
     **_ROOM,
 )

@@ -26,7 +26,8 @@ class Reads(Base):
             run = await store.get(tx, request.run_id, who, full=full)
             waits = await store.waiting_for(tx, live([run]))
             ids = await artifact_store.ids(tx, run.id, run_wire.contents(run.inputs, run.outputs))
-        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, ""), ids))
+            costs = await store.costs(tx, [run.id])
+        return engine_pb2.GetRunResponse(run=run_wire.run(run, waits.get(run.id, ""), ids, costs.get(run.id)))
 
     async def ListRuns(
         self, request: engine_pb2.ListRunsRequest, context: Context
@@ -38,7 +39,8 @@ class Reads(Base):
             rows = await store.page_after(tx, wanted, who, page.after, page.limit)
             found, token = page.cut(rows, key=lambda one: (one.id,))
             waits = await store.waiting_for(tx, live(found))
-        runs = [run_wire.run(one, waits.get(one.id, "")) for one in found]
+            costs = await store.costs(tx, [one.id for one in found])
+        runs = [run_wire.run(one, waits.get(one.id, ""), cost=costs.get(one.id)) for one in found]
         return engine_pb2.ListRunsResponse(runs=runs, next_page_token=token)
 
     async def ListRunEvents(

@@ -377,7 +377,8 @@ class Dispatcher:
             preview=record.preview,
             kinds=record.kinds or {},
         )
-        self._ended(session, ref, Succeeded(ref, Payload.of(reference), work.limits(message)))
+        event = Succeeded(ref, Payload.of(reference), work.limits(message), work.usage(message))
+        self._ended(session, ref, event)
 
     def _ended(self, session: Session, ref: Ref, event: Succeeded | Failed) -> None:
         session.held.pop(ref, None)

@@ -21,16 +21,20 @@ _STREAMS: Final = frozenset({"stdout", "stderr", "log"})
 
 def result(message: worker_pb2.WorkerMessage.Result) -> Succeeded | Failed:
     """The outcome a worker reports; an output that is no acceptable JSON becomes a failure."""
-    ref, limits = work.ref(message.ref), work.limits(message)
+    ref, limits, usage = work.ref(message.ref), work.limits(message), work.usage(message)
     if message.WhichOneof("outcome") == "output_json":
         payload = work.output(message)
         problem = refusal(payload)
         if problem:
-            return Failed(ref, Failure(ErrorKind.INVALID_OUTPUT, f"its output {problem}"), limits=limits)
-        return Succeeded(ref, payload, limits)
+            return Failed(
+                ref, Failure(ErrorKind.INVALID_OUTPUT, f"its output {problem}"), limits=limits, usage=usage
+            )
+        return Succeeded(ref, payload, limits, usage)
     if message.WhichOneof("outcome") == "error":
-        return Failed(ref, work.failure(message.error), limits=limits)
-    return Failed(ref, Failure(ErrorKind.INTERNAL, "its worker reported no outcome"), limits=limits)
+        return Failed(ref, work.failure(message.error), limits=limits, usage=usage)
+    return Failed(
+        ref, Failure(ErrorKind.INTERNAL, "its worker reported no outcome"), limits=limits, usage=usage
+    )
 
 
 def refusal(payload: Payload) -> str:

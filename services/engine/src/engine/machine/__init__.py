@@ -109,7 +109,9 @@ def step(state: RunState, event: Event, now: datetime) -> tuple[RunState, tuple[
                 running.succeed(draft, slot, event)
         case Failed(ref):
             if (slot := draft.current(ref)) is not None:
-                running.fail(draft, slot, event.failure, began=event.began, limits=event.limits)
+                running.fail(
+                    draft, slot, event.failure, began=event.began, limits=event.limits, usage=event.usage
+                )
         case Lost(ref):
             if (slot := draft.current(ref)) is not None:
                 running.lose(draft, slot, event)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 
 from chassis.jsonvalue import Json
-from engine.domain import Failure, Payload, Ref, Reference, RunStatus, StepStatus
+from engine.domain import Failure, Payload, Ref, Reference, RunStatus, StepStatus, Usage
 from engine.plan import Plan, PlannedStep, StepView
 from engine.state import (
     NEVER_RUN,
@@ -376,9 +376,16 @@ class Draft:
         """The event does not apply."""
         self.effects.append(Rejected(reason, duplicate))
 
-    def close(self, slot: Slot, status: StepStatus, failure: Failure | None, limits: bytes = b"") -> None:
+    def close(
+        self,
+        slot: Slot,
+        status: StepStatus,
+        failure: Failure | None,
+        limits: bytes = b"",
+        usage: Usage | None = None,
+    ) -> None:
         """Decides the running attempt's outcome; the step's own status is the caller's."""
-        self.effects.append(AttemptClosed(slot.path, slot.state.attempt, status, failure, limits))
+        self.effects.append(AttemptClosed(slot.path, slot.state.attempt, status, failure, limits, usage))
 
     def slot(self, path: str) -> Slot | None:
         """The place at a path; None when the plan has none, or nothing runs there (any more)."""

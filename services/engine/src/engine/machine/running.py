@@ -4,7 +4,7 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Final
 
-from engine.domain import ErrorKind, Failure, Payload, SideEffect, StepStatus
+from engine.domain import ErrorKind, Failure, Payload, SideEffect, StepStatus, Usage
 from engine.machine import starting
 from engine.machine.draft import Draft, Slot
 from engine.plan import EvaluationFailed
@@ -42,7 +42,7 @@ def claim(draft: Draft, event: Claim) -> None:
 def succeed(draft: Draft, slot: Slot, event: Succeeded) -> None:
     """The running attempt succeeded."""
     output = event.output
-    draft.close(slot, StepStatus.SUCCESS, None, event.limits)
+    draft.close(slot, StepStatus.SUCCESS, None, event.limits, event.usage)
     _settle_cache(draft, slot, output)
     slot.end(StepStatus.SUCCESS, output=output, failure=None)
 
@@ -53,18 +53,26 @@ def lose(draft: Draft, slot: Slot, event: Lost) -> None:
     fail(draft, slot, Failure(ErrorKind.WORKER_LOST, event.why), began=event.began)
 
 
-def fail(draft: Draft, slot: Slot, failure: Failure, *, began: bool = True, limits: bytes = b"") -> None:
+def fail(
+    draft: Draft,
+    slot: Slot,
+    failure: Failure,
+    *,
+    began: bool = True,
+    limits: bytes = b"",
+    usage: Usage | None = None,
+) -> None:
     """The running attempt failed: it is repeated, or somebody is asked, or the step has failed."""
     one, planned = slot.state, slot.planned
     failure = dataclasses.replace(failure, step_id=slot.path)
     if slot.level.cause:
         stopped = failure.kind in (ErrorKind.CANCELLED, ErrorKind.WORKER_LOST)
         status = StepStatus.ABORTED if stopped else StepStatus.FAILED
-        draft.close(slot, status, failure, limits)
+        draft.close(slot, status, failure, limits, usage)
         _settle_cache(draft, slot, None)
         slot.end(status, failure=failure)
         return
-    draft.close(slot, StepStatus.FAILED, failure, limits)
+    draft.close(slot, StepStatus.FAILED, failure, limits, usage)
     suites_fault = failure.kind in _SUITES_FAULT
     allowed = max(planned.retry.max_attempts, SUITE_ATTEMPTS) if suites_fault else planned.retry.max_attempts
     wanted = suites_fault or not planned.retry.on or failure.kind in planned.retry.on

@@ -3,12 +3,13 @@
 Functions named `…_sql` only say what to send. Whoever runs them holds the row locks of the runs they are about.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from engine.domain import Failure, Payload
+from engine.domain import Failure, Payload, Usage
 from engine.lanes import lane_of
 from engine.records import RunInfo, to_decision_document, to_document
 from engine.state import (
@@ -81,6 +82,8 @@ VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, 
 _CLOSE_ATTEMPT = """
 UPDATE attempts SET status = %s, error = %s, ended_at = %s, limits = %s
 WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
+_COUNT_USAGE = """
+UPDATE attempts SET usage = %s WHERE run_id = %s::uuid AND step_id = %s AND number = %s"""
 _INSERT_EVENT = "INSERT INTO run_events (run_id, seq, time, kind, body) VALUES (%s::uuid, %s, %s, %s, %s)"
 _INSERT_LINE = """
 INSERT INTO run_events (run_id, seq, time, kind, body, step_id, attempt, level, stream, line)
@@ -298,6 +301,7 @@ def output_name(name: str) -> str:
 def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: timedelta) -> list[Command]:
     """Stores the attempts that the effects open and close."""
     closed = {(one.step_id, one.attempt): one for one in effects if isinstance(one, AttemptClosed)}
+    used = [one for one in closed.values() if one.usage is not None]
     commands: list[Command] = []
     for one in effects:
         if not isinstance(one, AttemptOpened):
@@ -325,6 +329,7 @@ def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: t
         commands.append(
             (_CLOSE_ATTEMPT, (end.status.value, _error(end.failure), now, end.limits or None, *key))
         )
+    commands += [(_COUNT_USAGE, (_usage(one.usage), run_id, one.step_id, one.attempt)) for one in used]
     return commands
 
 
@@ -357,6 +362,10 @@ def outbox_sql(record: dict[str, Any]) -> Command:
 
 def _raw(payload: Payload | None) -> bytes | None:
     return None if payload is None else payload.raw
+
+
+def _usage(used: Usage | None) -> dict[str, Any] | None:
+    return None if used is None else dataclasses.asdict(used)
 
 
 def _error(failure: Failure | None) -> dict[str, Any] | None:

@@ -304,6 +304,16 @@ async def first_queued(tx: Transaction, run_id: str) -> datetime | None:
     return found
 
 
+async def costs(tx: Transaction, run_ids: Sequence[str]) -> dict[str, float]:
+    """What the runs' attempts have cost in US dollars, of those that have a price."""
+    cost = func.sum(attempts.c.usage["cost"].as_float())
+    query = select(attempts.c.run_id, cost.label("cost")).where(
+        attempts.c.run_id.in_(run_ids), attempts.c.usage.is_not(None)
+    )
+    rows = await tx.execute(query.group_by(attempts.c.run_id))
+    return {row.run_id: row.cost for row in rows if row.cost is not None}
+
+
 async def attempts_of(
     tx: Transaction, run_id: str, only: Sequence[str] | None = None
 ) -> dict[str, list[AttemptRecord]]:

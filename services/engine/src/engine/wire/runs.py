@@ -32,7 +32,7 @@ Ids: TypeAlias = Mapping[str, str]
 _NONE: Final[Ids] = {}
 
 
-def run(record: RunRecord, waiting_for: str = "", ids: Ids = _NONE) -> run_pb2.Run:
+def run(record: RunRecord, waiting_for: str = "", ids: Ids = _NONE, cost: float | None = None) -> run_pb2.Run:
     """A run, with inputs and outputs where the record has them."""
     failure = to_failure(record.error)
     return run_pb2.Run(
@@ -62,6 +62,7 @@ def run(record: RunRecord, waiting_for: str = "", ids: Ids = _NONE) -> run_pb2.R
         rerun_from=record.rerun_from,
         triggered_by=record.triggered_by,
         run_key=record.run_key,
+        cost=dollars(cost),
     )
 
 
@@ -140,6 +141,7 @@ def step(
         status="PENDING" if record is None else record.status,
         needs=needs,
         attempts=[attempt(one) for one in attempts],
+        usage=_usage(attempts),
     )
     if record is None:
         return message
@@ -195,7 +197,31 @@ def attempt(record: AttemptRecord) -> run_pb2.Attempt:
         started_at=timestamp(record.started_at),
         ended_at=timestamp(record.ended_at),
         limits=limits,
+        usage=_usage([record]),
     )
+
+
+def _usage(attempts: Sequence[AttemptRecord]) -> run_pb2.ModelUsage | None:
+    """What the attempts have used of language models, together; None when they asked none."""
+    found = [one.usage for one in attempts if one.usage is not None]
+    if not found:
+        return None
+    costs = [one["cost"] for one in found if one["cost"] is not None]
+    return run_pb2.ModelUsage(
+        model=found[-1]["model"],
+        input_tokens=sum(one["input_tokens"] for one in found),
+        output_tokens=sum(one["output_tokens"] for one in found),
+        cost_usd=sum(costs) if costs else None,
+    )
+
+
+def dollars(cost: float | None) -> str:
+    """An amount as people read it: cents, or two digits of what is less; empty for none."""
+    if cost is None:
+        return ""
+    if cost >= 0.01 or not cost:
+        return f"${cost:,.2f}"
+    return f"${float(f'{cost:.2g}'):.10f}".rstrip("0")
 
 
 def artifact(record: ArtifactRecord) -> run_pb2.Artifact:

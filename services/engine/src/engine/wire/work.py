@@ -7,7 +7,7 @@ from google.protobuf import duration_pb2
 
 from chassis import jsonvalue
 from chassis.ids import is_uuid
-from engine.domain import Failure, Payload, Ref
+from engine.domain import Failure, Payload, Ref, Usage
 from engine.plan import DEFAULT_TIMEOUT, PlannedStep
 from engine.records import RunInfo, WorkerRecord
 from engine.wire import events
@@ -57,6 +57,15 @@ def output(result: worker_pb2.WorkerMessage.Result) -> Payload:
 def limits(result: worker_pb2.WorkerMessage.Result) -> bytes:
     """What the attempt was held to, as it is stored; empty when its worker does not say."""
     return result.limits.SerializeToString(deterministic=True) if result.HasField("limits") else b""
+
+
+def usage(result: worker_pb2.WorkerMessage.Result) -> Usage | None:
+    """What a result says was used of a language model."""
+    if not result.HasField("usage"):
+        return None
+    used = result.usage
+    cost = used.cost_usd if used.HasField("cost_usd") else None
+    return Usage(used.model, used.input_tokens, used.output_tokens, cost)
 
 
 def failure(error: run_pb2.RunError) -> Failure:
