@@ -18,6 +18,15 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
         "userPromptTemplate": "Summarise these daily temperatures: {{rows}}",
         "temperature": 0.2,
         "maxTokens": 500,
+        "provider": "openai",
+        "baseUrl": "https://models.example.com/v1",
+        "responseSchema": {
+            "type": "object",
+            "properties": {"summary": {"type": "string"}, "warmest": {"type": "number"}},
+            "required": ["summary"],
+        },
+        "inputPrice": 0.15,
+        "outputPrice": 0.6,
     },
     "JUPYTER_NOTEBOOK": {
         "notebookCells": [
@@ -61,7 +70,14 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
             '    args: ["-y", "@modelcontextprotocol/server-filesystem", "/data"]\n'
         )
     },
-    "AI_ASSISTANT": {"model": "llama3.2", "systemPrompt": "You help people to read weather reports."},
+    "AI_ASSISTANT": {
+        "model": "llama3.2",
+        "systemPrompt": "You help people to read weather reports.",
+        "userPromptTemplate": "{{message}}",
+        "baseUrl": "https://models.example.com/v1",
+        "maxTurns": 6,
+        "maxTokensTotal": 20000,
+    },
     "DATA": {"value": {"station": "USW00024233", "unit": "celsius"}},
     "UTILITY": {"expression": "inputs.rows.filter(row, row.temp_max > 30.0)"},
     "OUTPUT": {},

@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from chassis import scriptmetadata
 from chassis.expressions import Expression, ExpressionError
 from chassis.scriptmetadata import MetadataError
+from registry import models, schemas
 from registry.inference import DIALECT, NONE, Schema, ScriptError, Signature, python, typescript
 
 
@@ -43,7 +44,10 @@ def check(kind: str, config: Mapping[str, Any]) -> Checked:
     if kind == "utility":
         return _utility(config)
     checker = _CHECKERS.get(kind)
-    return Checked(tuple(checker(config)) if checker else ())
+    problems = tuple(checker(config)) if checker else ()
+    if kind in models.FIELDS and not problems:
+        return Checked(problems, Signature(output_schema=models.output_schema(kind, config)))
+    return Checked(problems)
 
 
 def _python_script(config: Mapping[str, Any]) -> Checked:
@@ -186,8 +190,31 @@ def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     yield from _requirements(config)
 
 
+def _model(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """What is wrong with how a language model is asked."""
+    try:
+        models.host(config)
+    except ValueError as error:
+        yield ConfigProblem("base_url", str(error))
+    for where, message in schemas.problems(config.get("response_schema", {})):
+        yield ConfigProblem(f"response_schema{where}", message)
+
+
+def _assistant(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    yield from _model(config)
+    if "max_cost" in config and "input_price" not in config and "output_price" not in config:
+        yield ConfigProblem("max_cost", "needs input_price and output_price, by which the cost is known")
+    seen: set[str] = set()
+    for index, name in enumerate(models.data_sources("ai_assistant", config)):
+        if name in seen:
+            yield ConfigProblem(f"tools[{index}].data_source", f"{name!r} is a tool already")
+        seen.add(name)
+
+
 _CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProblem]]]] = {
+    "ai_assistant": _assistant,
     "data": _data,
     "jupyter_notebook": _notebook,
+    "llm_prompt_agent": _model,
     "streamlit_app": _streamlit,
 }

@@ -8,6 +8,7 @@ from google.protobuf import json_format
 from chassis import jsonvalue
 from chassis.errors import FieldViolation, Invalid
 from mcpanel.registry.v1 import component_pb2
+from registry import models
 from registry.domain.definitions import Definition
 from registry.domain.definitions import Sent as SentDefinition
 from registry.domain.versions import Config, Version
@@ -67,20 +68,26 @@ def definitions(found: Iterable[Definition]) -> list[component_pb2.Definition]:
 def sent_version(message: component_pb2.Version, path: str) -> SentVersion:
     """What the caller says of a version; `path` is where it lies in the request."""
     kind = message.WhichOneof("config") or ""
+    config = _config(getattr(message, kind), f"{path}.{kind}") if kind else None
     return SentVersion(
         version=message.version,
         config_field=kind,
-        config=_config(getattr(message, kind), f"{path}.{kind}") if kind else None,
+        config=config,
         input_schema=_schema(message, "input_schema", path),
         output_schema=_schema(message, "output_schema", path),
-        data_source_ids=tuple(dict.fromkeys(message.data_source_ids)),
-        secret_ids=tuple(dict.fromkeys(message.secret_ids)),
+        data_source_ids=_once(message.data_source_ids, models.data_sources(kind, config)),
+        secret_ids=_once(message.secret_ids, models.secrets(kind, config)),
         tags=tuple(message.tags),
         changelog=message.changelog,
         effect=message.effect,
         draft=message.draft,
-        network_hosts=tuple(message.network_hosts),
+        network_hosts=(*message.network_hosts, *models.network_hosts(kind, config)),
     )
+
+
+def _once(*parts: Iterable[str]) -> tuple[str, ...]:
+    """All the texts, each once."""
+    return tuple(dict.fromkeys(one for part in parts for one in part))
 
 
 def _config(message: Any, path: str) -> Config:
