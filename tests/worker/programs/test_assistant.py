@@ -1,0 +1,164 @@
+"""AI assistants: the tools they call, who decides about a call, and where they stop."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.fake_models import INPUT_TOKENS, OUTPUT_TOKENS, FakeModels, Reply
+from tests.worker.programs.conftest import PROVIDERS, Asking
+from tests.worker.support.cells import Bench
+from worker.cells.attempt import Outcome
+
+TOOLS = [{"data_source": "sales"}]
+SQL = "select id, name from people"
+QUERY = ("query_sales", json.dumps({"sql": SQL}))
+
+
+def config(models: FakeModels, provider: str = "openai", **more: Any) -> dict[str, Any]:
+    """An assistant's config."""
+    url = f"{models.url}/v1" if provider == "openai" else models.url
+    return {"task": "assistant", "model": "small", "base_url": url, "tools": TOOLS, **more}
+
+
+async def ask(bench: Bench, settings: dict[str, Any], **inputs: Any) -> Outcome:
+    """What became of a conversation."""
+    bench.sink.rows = [[1, "Ada"], [2, "Grace"]]
+    return await bench.run("", {"message": "Who is there?", **inputs}, config=settings)
+
+
+def output(outcome: Outcome) -> dict[str, Any]:
+    """The output of one that succeeded."""
+    assert outcome.failure is None, outcome.failure
+    found: dict[str, Any] = json.loads(outcome.output_json or b"")
+    return found
+
+
+def message_of(outcome: Outcome) -> str:
+    """Why it failed."""
+    assert outcome.failure is not None, outcome.output_json
+    return outcome.failure.message
+
+
+def last_request(models: FakeModels) -> str:
+    """What was said last to the model, as JSON."""
+    return json.dumps(models.heard[-1].body)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_assistant_answers_with_what_its_tools_found(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(calls=[QUERY]), Reply(["Ada and Grace."])]
+
+    outcome = await ask(bench, config(models, provider))
+
+    found = output(outcome)
+    assert found["completion"] == "Ada and Grace."
+    assert found["turns"] == 2
+    assert found["tool_calls"] == [{"tool": "query_sales", "arguments": {"sql": SQL}}]
+    assert found["usage"]["output_tokens"] == 2 * OUTPUT_TOKENS
+    assert bench.sink.queries == [("sales", SQL, [], 50)]
+    assert {"tool": "query_sales", "arguments": {"sql": SQL}} in bench.sink.previews
+    assert next(line for _, _, line in bench.sink.lines).startswith("calls query_sales")
+    assert "Grace" in last_request(models)
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (("delete_everything", "{}"), "there is no tool 'delete_everything' here (allowed: query_sales)"),
+        (("query_other", json.dumps({"sql": SQL})), "there is no tool 'query_other' here"),
+        (("query_sales", json.dumps({"sql": SQL, "as": "admin"})), "the arguments do not fit: at $: Add"),
+        (("query_sales", json.dumps({"sql": SQL, "max_rows": 1000000})), "at $.max_rows: 1000000 is greater"),
+        (("query_sales", '{"sql": "sel'), "the arguments are not JSON"),
+    ],
+)
+async def test_a_call_that_is_not_allowed_is_not_made_and_the_model_is_told(
+    models: FakeModels, asking: Asking, call: tuple[str, str], why: str
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[call]), Reply(["I cannot."])]
+
+    found = output(await ask(bench, config(models)))
+
+    assert found["completion"] == "I cannot."
+    assert why in found["tool_calls"][0]["error"]
+    assert bench.sink.queries == []
+    assert why.replace('"', '\\"') in last_request(models)
+    assert any("was refused" in line for _, level, line in bench.sink.lines if level == "WARNING")
+
+
+async def test_a_query_that_fails_is_told_to_the_model_which_may_try_another(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    bench.sink.refuse = "column 'nmae' does not exist"
+    models.script = [Reply(calls=[QUERY]), Reply(["There is no such column."])]
+
+    found = output(await ask(bench, config(models)))
+
+    assert found["tool_calls"][0]["error"] == "column 'nmae' does not exist"
+    assert "nmae" in last_request(models)
+
+
+async def test_what_was_said_before_is_part_of_the_conversation(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    before = [{"role": "user", "content": "I am Ada."}, {"role": "assistant", "content": "Hello Ada."}]
+
+    await ask(
+        bench, config(models, system_prompt="Speak {{ language }}."), messages=before, language="Danish"
+    )
+
+    assert models.heard[0].body["messages"] == [
+        {"role": "system", "content": "Speak Danish."},
+        *before,
+        {"role": "user", "content": "Who is there?"},
+    ]
+
+
+async def test_an_assistant_that_only_calls_stops_after_its_turns(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[QUERY])]
+
+    message = message_of(await ask(bench, config(models, max_turns=3)))
+
+    assert message.startswith("the assistant had no answer after 3 turns and 3 calls; raise maxTurns")
+    assert len(models.heard) == 3
+
+
+async def test_an_assistant_stops_when_its_tokens_are_used_up(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[QUERY])]
+    budget = INPUT_TOKENS + OUTPUT_TOKENS + 5
+
+    outcome = await ask(bench, config(models, max_tokens_total=budget))
+
+    assert "budget of 23 tokens is used up (36)" in message_of(outcome)
+    assert models.heard[1].body["max_tokens"] == 5  # an answer may not use more than what is left
+    assert outcome.usage is not None
+    assert outcome.usage.input_tokens == 2 * INPUT_TOKENS
+
+
+async def test_an_assistant_stops_when_its_money_is_spent(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[QUERY])]
+
+    message = message_of(
+        await ask(bench, config(models, max_cost=0.5, input_price=30_000, output_price=30_000))
+    )
+
+    assert "budget of $0.5 is used up ($0.5400)" in message
+    assert len(models.heard) == 1
+
+
+async def test_an_assistants_structured_answer_is_checked(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    schema = {"type": "object", "properties": {"names": {"type": "array"}}, "required": ["names"]}
+    models.script = [Reply(calls=[QUERY]), Reply(['{"name": "Ada"}']), Reply(['{"names": ["Ada", "Grace"]}'])]
+
+    found = output(await ask(bench, config(models, response_schema=schema)))
+
+    assert found["data"] == {"names": ["Ada", "Grace"]}
+    assert "'names' is a required property" in last_request(models)
