@@ -50,6 +50,7 @@ _KEYS = {
     "tables",
     "data_sources",
     "secrets",
+    "serve",
     "components",
     "workflows",
     "workflow",
@@ -79,6 +80,8 @@ class Example:
     data_sources: list[Json] = field(default_factory=list)
     secrets: list[Json] = field(default_factory=list)
     """Secrets that the steps ask for; each is given a value at random."""
+    serve: list[Json] = field(default_factory=list)
+    """Programs that run beside it: `{file: model.py, listens: 127.77.0.1:7710}`."""
     components: list[Json] = field(default_factory=list)
     workflows: list[str] = field(default_factory=list)
     """Documents of workflows that run as its steps."""

@@ -14,6 +14,7 @@ from stack.errors import StackError
 from stack.home import Home
 from stack.ports import Ports
 from stack.postgres import Postgres
+from stack.serving import serving
 
 Say = Callable[[str], None]
 
@@ -31,12 +32,13 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         examples.register(
             example, edge, Postgres(home.path, ports.postgres), lambda what, how: say(f"  {what:<34} {how}")
         )
-        others = steering.start_beside(edge, example, say)
-        started = starts.start(edge, example)
-        finished = _followed(edge, example, started, say)
-        if example.rerun:
-            finished = _rerun(edge, example, finished, say)
-        steering.cancel_beside(edge, example, others, say)
+        with serving(example, home):
+            others = steering.start_beside(edge, example, say)
+            started = starts.start(edge, example)
+            finished = _followed(edge, example, started, say)
+            if example.rerun:
+                finished = _rerun(edge, example, finished, say)
+            steering.cancel_beside(edge, example, others, say)
         _show(edge, home, finished, example.output_names, say)
         say("\n" + "\n  ".join(commands(edge.base_url, key_file, finished["id"], stops=stops)))
         return _verdict(example, finished, say)
