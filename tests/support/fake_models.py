@@ -30,8 +30,15 @@ class Reply:
     """What an error says."""
     cut: bool = False
     """Whether the connection ends after the pieces, in the midst of the answer."""
+    garbled: bool = False
+    """Whether the answer's next part is no JSON."""
     hang: bool = False
     """Whether nothing follows the pieces, until the client goes."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the answer is never complete."""
+        return self.cut or self.garbled or self.hang
 
 
 @dataclass
@@ -101,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         protocol = _PROTOCOLS[heard.path.split("?")[0].rsplit("/", 1)[-1].rsplit(":", 1)[-1]]
         for event in protocol(reply, str(body.get("model", "gemini-fake"))):
             self._chunk(event)
+        if reply.garbled:
+            self._chunk("event: message_delta\ndata: {not JSON\n\n")
         if reply.hang:
             self.connection.settimeout(20)
             if self.rfile.read(1) == b"":
@@ -136,7 +145,7 @@ def _openai(reply: Reply, model: str) -> Iterator[str]:
     yield chunk({"role": "assistant", "content": ""})
     for piece in reply.pieces:
         yield chunk({"content": piece})
-    if reply.cut or reply.hang:
+    if reply.is_broken:
         return
     for index, (name, arguments) in enumerate(reply.calls):
         half = len(arguments) // 2  # arguments come in pieces as well
@@ -161,7 +170,7 @@ def _anthropic(reply: Reply, model: str) -> Iterator[str]:
     yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     for piece in reply.pieces:
         yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
-    if reply.cut or reply.hang:
+    if reply.is_broken:
         return
     yield event("content_block_stop", index=0)
     for index, (name, arguments) in enumerate(reply.calls, 1):
@@ -185,7 +194,7 @@ def _google(reply: Reply, model: str) -> Iterator[str]:
 
     for piece in reply.pieces:
         yield chunk([{"text": piece}])
-    if reply.cut or reply.hang:
+    if reply.is_broken:
         return
     for name, arguments in reply.calls:
         yield chunk([{"functionCall": {"name": name, "args": json.loads(arguments)}}])

@@ -98,15 +98,20 @@ async def test_a_server_that_refuses_for_the_moment_is_asked_again_when_it_says(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_an_answer_that_is_cut_off_is_asked_for_again(
+async def test_an_answer_that_is_cut_off_or_garbled_is_asked_for_again(
     models: FakeModels, asking: Asking, provider: str
 ) -> None:
     bench = await asking(provider)
-    models.script = [Reply(["half an"], cut=True), Reply(["a whole answer"])]
+    models.script = [
+        Reply(["half an"], cut=True),
+        Reply(["half an"], garbled=True),
+        Reply(["a whole answer"]),
+    ]
 
     outcome = await ask(bench, config(models, provider))
 
     assert output(outcome)["completion"] == "a whole answer"
+    assert len(models.heard) == 3
 
 
 async def test_a_key_that_is_not_accepted_is_said_at_once(models: FakeModels, asking: Asking) -> None:

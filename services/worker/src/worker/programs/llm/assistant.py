@@ -26,6 +26,8 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
     text = templates.render("user prompt", config.get("user_prompt_template") or "{{ message }}", inputs)
     messages = [*_before(inputs), Message("user", text)]
     policy = Policy(make(config))
+    if not text.strip():
+        raise Failed("the message is empty; give the input 'message'", "INVALID_INPUT")
     talk = _Talk(config, conversation, policy)
     answer, turns = talk.go_on(messages, system, schema)
     output: dict[str, Any] = {}

@@ -16,6 +16,7 @@ _FOR_THE_MOMENT = frozenset({0, 408, 409, 425, 429})
 _LONGEST_WAIT = 60.0
 """What a server may ask to be waited for, in seconds."""
 _LONGEST_PAUSE = 8.0
+_TRANSPORTS = frozenset({"h11", "httpcore", "httpcore2", "httpx", "httpx2"})
 
 T = TypeVar("T")
 
@@ -26,10 +27,14 @@ def status_error(status: int, body: Any, headers: Mapping[str, str]) -> ModelErr
 
 
 def connection_error(error: BaseException) -> ModelError:
-    """The error of a connection that could not be made, was lost, or said nothing."""
+    """The error of a connection that could not be made, was lost, said nothing or no sense. Raises all that is none."""
     if isinstance(error, ModelError):
         return error
     name = type(error).__name__
+    if type(error).__module__.partition(".")[0] not in _TRANSPORTS and not isinstance(
+        error, OSError | ValueError
+    ):
+        raise error
     if "Timeout" in name:
         return SilenceError("the model's server said nothing for too long")
     text = str(error).strip().splitlines()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..failures import Failed  # noqa: TID252, RUF100
 from . import structured, templates
 from .conversation import Conversation
 from .models import Message
@@ -14,6 +15,10 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
         structured.check(schema)
     system = templates.render("system prompt", config.get("system_prompt", ""), inputs)
     text = templates.render("user prompt", config.get("user_prompt_template", ""), inputs)
+    if not text.strip():
+        raise Failed(
+            "the user prompt is empty; write userPromptTemplate, e.g. {{ question }}", "INVALID_INPUT"
+        )
     system = structured.instruction(system, schema)
     messages = [Message("user", text)]
     answer = conversation.ask(messages, system=system, schema=schema)

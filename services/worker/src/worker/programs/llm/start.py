@@ -5,6 +5,7 @@ from typing import Any
 
 import mcpanel_step
 
+from ..failures import Failed  # noqa: TID252, RUF100
 from . import assistant, prompt
 from .conversation import Conversation, Prices, Settings
 from .models import Answer, Model, ModelError, Request, Server
@@ -28,12 +29,20 @@ class _Discreet:
             raise
 
 
+def _key(name: str) -> str:
+    """The secret's value. Raises Failed."""
+    try:
+        return str(mcpanel_step.secret(name))
+    except mcpanel_step.StepError as error:
+        raise Failed(f"the model's key cannot be had: {error}") from None
+
+
 def starter(connect: Callable[[Server], Model]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
     """The `run` of a provider's module."""
 
     def run(config: dict[str, Any], inputs: dict[str, Any]) -> Any:
         name = config.get("secret", "")
-        key = mcpanel_step.secret(name) if name else ""
+        key = _key(name) if name else ""
         server = Server(config.get("base_url", ""), key, float(config.get("silence", 60.0)))
         settings = Settings(
             model=config["model"],

@@ -12,6 +12,8 @@ from .models import ToolCall, ToolSpec
 _MOST_ROWS = 200
 _LONGEST_RESULT = 32_000
 _LONGEST_CELL = 2_000
+_LONGEST_NAME = 64
+"""What providers take as a tool's name."""
 
 
 class RefusedError(Exception):
@@ -56,7 +58,7 @@ class Query:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self.name = f"query_{source}"
+        self.name = f"query_{source}"[:_LONGEST_NAME]
         self.description = (
             f"Runs a read-only SQL query on the database '{source}' and returns its rows. "
             "Its tables and columns are found in information_schema."
