@@ -32,9 +32,18 @@ async def benches() -> AsyncIterator[Open]:
     store = Toolboxes(beside_packages())
     opened: dict[Profile, Bench] = {}
 
-    async def one(program: str, *, toolbox: str = "", **more: bool) -> Bench:
+    async def one(
+        program: str,
+        *,
+        toolbox: str = "",
+        listens: bool = False,
+        reserves: bool = False,
+        network: bool = False,
+    ) -> Bench:
         packages = await store.get(toolbox, lambda _: None)
-        profile = Profile(program=program, toolbox=packages, **more)
+        profile = Profile(
+            program=program, toolbox=packages, listens=listens, reserves=reserves, network=network
+        )
         bench = opened.setdefault(profile, Bench(box, profile))
         bench.sink = Remembering()
         return bench
