@@ -8,7 +8,6 @@ from google.protobuf import json_format
 
 from chassis.config import Address, ServiceConfig
 from chassis.server import Server
-from mcpanel.datasources.v1.datasources_pb2_grpc import add_DataSourceServiceServicer_to_server
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
 from tests.registry.conftest import Sources, Start, World
@@ -17,12 +16,12 @@ from tests.support.callers import SERVICE, TestAuthenticator
 
 @pytest.fixture(scope="module")
 async def world(start: Start, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """A registry that finds the data source `sample`."""
+    """A registry that finds the data source `sample` and the secret `models-key`."""
     folder = tmp_path_factory.mktemp("models")
     address = f"unix:{folder}/ds"
     peer = Server(
         ServiceConfig(listen=Address(address)),
-        [(add_DataSourceServiceServicer_to_server, Sources(ids={"sample": "0198-sample"}))],
+        Sources(ids={"sample": "0198-sample"}, secrets={"models-key": "0198-key"}).services,
         authenticator=TestAuthenticator(),
     )
     await peer.start()
@@ -79,6 +78,16 @@ async def test_the_data_sources_of_an_assistants_tools_are_linked(world: World) 
     )
 
     assert [link.name for link in answer.version.data_sources] == ["sample"]
+
+
+async def test_the_secret_with_the_key_is_linked_once(world: World) -> None:
+    made = await world.definition(type="LLM_PROMPT_AGENT")
+    request = creating(made.id, "llmPromptAgent", secret="models-key")
+    request.version.secret_ids.append("0198-key")
+
+    answer = await world.call("CreateVersion", request)
+
+    assert [(link.id, link.name) for link in answer.version.secrets] == [("0198-key", "models-key")]
 
 
 async def test_a_tool_whose_data_source_is_not_there_is_refused(world: World) -> None:

@@ -114,15 +114,38 @@ async def test_an_answer_that_is_cut_off_or_garbled_is_asked_for_again(
     assert len(models.heard) == 3
 
 
-async def test_a_key_that_is_not_accepted_is_said_at_once(models: FakeModels, asking: Asking) -> None:
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_the_key_is_a_linked_secrets_value(models: FakeModels, asking: Asking, provider: str) -> None:
+    bench = await asking(provider)
+
+    output(await ask(bench, config(models, provider, secret="models-key")))
+
+    assert any("value-of-models-key" in value for value in models.heard[0].headers.values())
+
+
+async def test_a_key_that_is_not_accepted_is_said_at_once_without_the_key(
+    models: FakeModels, asking: Asking
+) -> None:
     bench = await asking("openai")
-    models.script = [Reply(status=401, message="no such key")]
+    models.script = [Reply(status=401, message="no such key: value-of-models-key")]
 
-    found = failure(await ask(bench, config(models)))
+    found = failure(await ask(bench, config(models, secret="models-key")))
 
-    assert found.kind == "USER_ERROR"
-    assert "does not accept the key (401): no such key" in found.message
+    assert found == Failure(
+        "USER_ERROR",
+        "the model's server does not accept the key (401): no such key: •••. Check the secret 'models-key'.",
+    )
     assert len(models.heard) == 1
+
+
+async def test_a_server_that_may_not_be_reached_says_what_to_declare(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+
+    found = failure(await ask(bench, {**config(models), "base_url": "https://models.example.com/v1"}))
+
+    assert "models.example.com:443 is not declared; add models.example.com to" in found.message
 
 
 async def test_a_model_that_is_not_there_is_named(models: FakeModels, asking: Asking) -> None:

@@ -66,6 +66,7 @@ def _program(version: component_pb2.Version, config: Config, more: Mapping[str, 
         toolbox="models",
         config={**settings, **more},
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )
 
 
