@@ -48,6 +48,11 @@ class Model(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Streams one answer, a word at a time."""
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if (
+            len(self.headers.get("authorization", "").removeprefix("Bearer ")) < 20
+        ):  # whose it is, nobody told it
+            self.send_error(401, "no key")
+            return
         text = answer(request)
         pieces = re.findall(r"\S+\s*", text)
         self.send_response(200)
