@@ -84,7 +84,7 @@ async def test_a_server_that_refuses_for_the_moment_is_asked_again_when_it_says(
     bench = await asking(provider)
     models.script = [
         Reply(status=429, retry_after="0.05", message="too many requests"),
-        Reply(status=503, retry_after="0"),
+        Reply(status=503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
         Reply(["fine"]),
     ]
 
@@ -95,6 +95,7 @@ async def test_a_server_that_refuses_for_the_moment_is_asked_again_when_it_says(
     assert len(models.heard) == 3
     assert len(lines) == 2
     assert "too many requests; asking again in 0.1 s (1 of 4)" in lines[0]
+    assert "asking again in 0.0 s (2 of 4)" in lines[1]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

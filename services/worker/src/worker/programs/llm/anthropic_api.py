@@ -1,4 +1,8 @@
-"""Anthropic's messages."""
+"""Anthropic's messages.
+
+Its own structured output refuses much of JSON Schema (bounds, open objects): the schema is said in the system prompt
+only, and the answer is checked as everybody's is.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -59,8 +63,6 @@ def _arguments(request: Request) -> dict[str, Any]:
     found["extra_body"] = {name: value for name, value in sampling.items() if value is not None}
     if request.system:
         found["system"] = request.system
-    if request.schema is not None:
-        found["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.schema)}}
     if request.tools:
         found["tools"] = [
             {"name": one.name, "description": one.description, "input_schema": dict(one.schema)}
@@ -110,7 +112,11 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
         elif event.type == "content_block_delta" and event.delta.type == "text_delta":
             answer.text += event.delta.text
             on_text(event.delta.text)
-        elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
+        elif (
+            event.type == "content_block_delta"
+            and event.delta.type == "input_json_delta"
+            and event.index in blocks
+        ):
             blocks[event.index]["arguments"] += event.delta.partial_json
         elif event.type == "message_delta":
             answer.finish_reason = reason(event.delta.stop_reason, _REASONS)

@@ -48,14 +48,17 @@ class Google:
 
 
 def _settings(request: Request) -> types.GenerateContentConfig:
+    schema = (
+        None if request.tools else request.schema
+    )  # some models take either, and none is lost: see `structured`
     return types.GenerateContentConfig(
         system_instruction=request.system or None,
         max_output_tokens=request.max_tokens,
         temperature=0.7 if request.temperature is None else request.temperature,
         top_p=request.top_p,
         top_k=request.top_k,
-        response_mime_type=None if request.schema is None else "application/json",
-        response_json_schema=None if request.schema is None else dict(request.schema),
+        response_mime_type=None if schema is None else "application/json",
+        response_json_schema=None if schema is None else dict(schema),
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         tools=[types.Tool(function_declarations=list(_declarations(request)))] if request.tools else None,
     )
