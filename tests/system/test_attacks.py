@@ -88,7 +88,7 @@ FORGED: dict[str, Callable[[Forge], str]] = {
     "nested a thousand deep": lambda _: (
         "ey." + base64.urlsafe_b64encode(b'{"a":' * 1000).decode().rstrip("=") + ".x"
     ),
-    "twenty kilobytes": lambda forge: forge.sign(name="x" * 20_000),
+    "twenty kilobytes": lambda forge: forge.sign(name="x" * 15_000),
     "a key that does not exist": lambda _: "mcp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "a word": lambda _: "admin",
 }
