@@ -27,6 +27,7 @@ _SOURCE: Final = {
     "database": "d",
     "username": "u",
 }
+_APP: Final = "0190a000-0000-7000-8000-000000000001/app"
 _FINISH: Final = {"provider": "nowhere", "code": "code", "state": "state", "binding": "binding"}
 
 
@@ -133,6 +134,15 @@ PLANTINGS: Final[dict[str, tuple[Planting, ...]]] = {
     ),
     "identity.v1.RedeemStreamTicketRequest.ticket": (
         Planting("IdentityService.RedeemStreamTicket", {"ticket": "$secret"}, "gateway"),
+    ),
+    "engine.v1.RedeemAppTicketRequest.ticket": (
+        Planting("AppService.RedeemAppTicket", {"ticket": "mcp_a_$secret", "app": _APP}, "gateway"),
+    ),
+    "engine.v1.ConnectAppRequest.Open.cookie": (
+        Planting("AppService.ConnectApp", {"open": {"app": _APP, "cookie": "mcp_a_$secret"}}, "gateway"),
+    ),
+    "engine.v1.CarryTunnelRequest.Open.tunnel_token": (
+        Planting("WorkerService.CarryTunnel", {"open": {"tunnelToken": "$secret"}}, "worker"),
     ),
     "datasources.v1.DataSource.secret_value": (
         Planting(

@@ -181,6 +181,8 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         self.people = {one.id: one for one in (ADMIN, EDITOR, OTHER_EDITOR, VIEWER)}
         self.answers = True
         """Whether it says who somebody is."""
+        self.ended: set[str] = set()
+        """The sessions that are over."""
 
     async def IssueRunToken(
         self, request: identity_pb2.IssueRunTokenRequest, context: Any
@@ -208,6 +210,11 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
             permissions=sorted(caller.permissions),
         )
         return identity_pb2.GetPrincipalResponse(principal=principal)
+
+    async def GetRevocations(
+        self, request: identity_pb2.GetRevocationsRequest, context: Any
+    ) -> identity_pb2.GetRevocationsResponse:
+        return identity_pb2.GetRevocationsResponse(session_ids=sorted(self.ended))
 
     async def Authenticate(
         self, request: identity_pb2.AuthenticateRequest, context: Any

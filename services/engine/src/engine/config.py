@@ -23,6 +23,11 @@ class EngineConfig(BusConfig):
     registry_address: Address = setting(
         "MCPANEL_REGISTRY_ADDRESS", default="127.0.0.1:50051", help="host:port of the registry"
     )
+    apps_url: str = setting(
+        "MCPANEL_APPS_URL",
+        default="http://127.0.0.1:8081",
+        help="where browsers reach apps, an origin of their own, such as https://apps.example.org",
+    )
     artifacts_dir: Path | None = setting(
         "MCPANEL_ARTIFACTS_DIR",
         default="",

@@ -12,6 +12,7 @@ from chassis.rewrap import Place, Rotation
 from chassis.server import Server
 from chassis.vault import Vault
 from engine.api import Engine
+from engine.api.apps import Apps
 from engine.api.common import Automation, Watchers
 from engine.artifacts import open_store
 from engine.audit import RunEventRecords
@@ -19,6 +20,7 @@ from engine.catalogue import Catalogue
 from engine.config import EngineConfig
 from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
+from engine.dispatch.tunnels import Tunnels
 from engine.feed import Feed
 from engine.firing import Firing
 from engine.following import Following
@@ -35,8 +37,9 @@ from engine.starting import Starter
 from engine.sweep import Sweep
 from engine.tables import metadata, triggers
 from engine.tally import Tally
+from engine.visitors import Visitors
 from engine.watch import Pace, Poller, Watcher
-from mcpanel.engine.v1 import engine_pb2_grpc, worker_pb2_grpc
+from mcpanel.engine.v1 import app_pb2_grpc, engine_pb2_grpc, worker_pb2_grpc
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,17 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     automation = Automation(owners, firing, Receiving(db, starter, owners, vault))
     sealed = [Place.of(triggers, "id"), Place.of(triggers, "id", "old_")]
     rotation = Rotation(db, vault, sealed, service="engine")
-    workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20)
+    tunnels = Tunnels(dispatcher.sessions)
+    workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20, tunnels)
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
     watchers = Watchers(Watcher(db, reads, hub, pace), feed)
     engine = Engine(db, starter, dispatcher, watchers, files, automation=automation, reach=reach)
+    apps = Apps(engine, Visitors(peers.identity, reach), tunnels, config.apps_url)
     server = Server(
         config,
         [
             (engine_pb2_grpc.add_EngineServiceServicer_to_server, engine),
+            (app_pb2_grpc.add_AppServiceServicer_to_server, apps),
             (worker_pb2_grpc.add_WorkerServiceServicer_to_server, workers),
         ],
         authenticator=authenticator,

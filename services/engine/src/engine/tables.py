@@ -474,3 +474,19 @@ follow_ups: Final = Table(
         "ix_follow_ups_started_run_id", "started_run_id", postgresql_where=text("started_run_id IS NOT NULL")
     ),
 )
+
+app_visits: Final = Table(
+    "app_visits",
+    metadata,
+    Column(
+        "digest", LargeBinary, primary_key=True, comment="SHA-256 of the ticket or of what the cookie holds"
+    ),
+    Column("is_ticket", Boolean, nullable=False, comment="good once, for what the cookie holds"),
+    _run_id(),
+    Column("step_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("user_id", Text, nullable=False, comment="who opened the app"),
+    Column("session_id", Text, nullable=False, comment="empty where it was opened with a key"),
+    _time("expires_at", required=True),
+    Index("ix_app_visits_expires_at", "expires_at"),
+)

@@ -140,7 +140,7 @@ class WorkerMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ..., also: _Optional[_Iterable[_Union[WorkerMessage, _Mapping]]] = ...) -> None: ...
 
 class EngineMessage(_message.Message):
-    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack", "also")
+    __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack", "open_tunnel", "also")
     class Welcome(_message.Message):
         __slots__ = ("lease", "heartbeat_interval", "lost", "max_output_bytes")
         LEASE_FIELD_NUMBER: _ClassVar[int]
@@ -216,12 +216,20 @@ class EngineMessage(_message.Message):
         ref: AttemptRef
         number: int
         def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., number: _Optional[int] = ...) -> None: ...
+    class OpenTunnel(_message.Message):
+        __slots__ = ("ref", "tunnel_token")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        TUNNEL_TOKEN_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        tunnel_token: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., tunnel_token: _Optional[str] = ...) -> None: ...
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     RESULT_ACK_FIELD_NUMBER: _ClassVar[int]
     LOGS_ACK_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TUNNEL_FIELD_NUMBER: _ClassVar[int]
     ALSO_FIELD_NUMBER: _ClassVar[int]
     welcome: EngineMessage.Welcome
     component: EngineMessage.Component
@@ -229,8 +237,9 @@ class EngineMessage(_message.Message):
     cancel: EngineMessage.CancelAttempt
     result_ack: EngineMessage.ResultAck
     logs_ack: EngineMessage.LogsAck
+    open_tunnel: EngineMessage.OpenTunnel
     also: _containers.RepeatedCompositeFieldContainer[EngineMessage]
-    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ..., logs_ack: _Optional[_Union[EngineMessage.LogsAck, _Mapping]] = ..., also: _Optional[_Iterable[_Union[EngineMessage, _Mapping]]] = ...) -> None: ...
+    def __init__(self, welcome: _Optional[_Union[EngineMessage.Welcome, _Mapping]] = ..., component: _Optional[_Union[EngineMessage.Component, _Mapping]] = ..., assignment: _Optional[_Union[EngineMessage.Assignment, _Mapping]] = ..., cancel: _Optional[_Union[EngineMessage.CancelAttempt, _Mapping]] = ..., result_ack: _Optional[_Union[EngineMessage.ResultAck, _Mapping]] = ..., logs_ack: _Optional[_Union[EngineMessage.LogsAck, _Mapping]] = ..., open_tunnel: _Optional[_Union[EngineMessage.OpenTunnel, _Mapping]] = ..., also: _Optional[_Iterable[_Union[EngineMessage, _Mapping]]] = ...) -> None: ...
 
 class UploadArtifactRequest(_message.Message):
     __slots__ = ("header", "chunk")
@@ -320,3 +329,36 @@ class ReadStepArtifactResponse(_message.Message):
     end: ReadStepArtifactResponse.End
     error: _status_pb2.Status
     def __init__(self, chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadStepArtifactResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class CarryTunnelRequest(_message.Message):
+    __slots__ = ("open", "chunk")
+    class Open(_message.Message):
+        __slots__ = ("tunnel_token", "refused")
+        TUNNEL_TOKEN_FIELD_NUMBER: _ClassVar[int]
+        REFUSED_FIELD_NUMBER: _ClassVar[int]
+        tunnel_token: str
+        refused: str
+        def __init__(self, tunnel_token: _Optional[str] = ..., refused: _Optional[str] = ...) -> None: ...
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    open: CarryTunnelRequest.Open
+    chunk: bytes
+    def __init__(self, open: _Optional[_Union[CarryTunnelRequest.Open, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class CarryTunnelResponse(_message.Message):
+    __slots__ = ("opened", "chunk", "end", "error")
+    class Opened(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    class End(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    opened: CarryTunnelResponse.Opened
+    chunk: bytes
+    end: CarryTunnelResponse.End
+    error: _status_pb2.Status
+    def __init__(self, opened: _Optional[_Union[CarryTunnelResponse.Opened, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[CarryTunnelResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

@@ -55,6 +55,11 @@ class WorkerServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.FromString,
                 _registered_method=True)
+        self.CarryTunnel = channel.stream_stream(
+                '/mcpanel.engine.v1.WorkerService/CarryTunnel',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer:
@@ -94,6 +99,15 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CarryTunnel(self, request_iterator, context):
+        """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
+        first request is `open`. A replica that did not ask answers APP_ELSEWHERE: the worker calls again, until it reaches
+        the one that did. Errors: APP_ELSEWHERE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -116,6 +130,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.ReadStepArtifact,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.SerializeToString,
+            ),
+            'CarryTunnel': grpc.stream_stream_rpc_method_handler(
+                    servicer.CarryTunnel,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +246,33 @@ class WorkerService:
             '/mcpanel.engine.v1.WorkerService/ReadStepArtifact',
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CarryTunnel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mcpanel.engine.v1.WorkerService/CarryTunnel',
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelResponse.FromString,
             options,
             channel_credentials,
             insecure,

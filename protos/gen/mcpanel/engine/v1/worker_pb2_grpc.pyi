@@ -50,6 +50,11 @@ class WorkerServiceStub:
     """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
     ARTIFACT_NOT_FOUND.
     """
+    CarryTunnel: _grpc.StreamStreamMultiCallable[_worker_pb2.CarryTunnelRequest, _worker_pb2.CarryTunnelResponse]
+    """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
+    first request is `open`. A replica that did not ask answers APP_ELSEWHERE: the worker calls again, until it reaches
+    the one that did. Errors: APP_ELSEWHERE.
+    """
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
@@ -72,6 +77,11 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     ReadStepArtifact: _aio.UnaryStreamMultiCallable[_worker_pb2.ReadStepArtifactRequest, _worker_pb2.ReadStepArtifactResponse]  # type: ignore[assignment]
     """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
     ARTIFACT_NOT_FOUND.
+    """
+    CarryTunnel: _aio.StreamStreamMultiCallable[_worker_pb2.CarryTunnelRequest, _worker_pb2.CarryTunnelResponse]  # type: ignore[assignment]
+    """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
+    first request is `open`. A replica that did not ask answers APP_ELSEWHERE: the worker calls again, until it reaches
+    the one that did. Errors: APP_ELSEWHERE.
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,6 +126,17 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_worker_pb2.ReadStepArtifactResponse], _abc.AsyncIterator[_worker_pb2.ReadStepArtifactResponse]]:
         """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
         ARTIFACT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CarryTunnel(
+        self,
+        request_iterator: _MaybeAsyncIterator[_worker_pb2.CarryTunnelRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.CarryTunnelResponse], _abc.AsyncIterator[_worker_pb2.CarryTunnelResponse]]:
+        """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
+        first request is `open`. A replica that did not ask answers APP_ELSEWHERE: the worker calls again, until it reaches
+        the one that did. Errors: APP_ELSEWHERE.
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -84,6 +84,10 @@ class Error(_message.Message):
         WORKER_NOT_FOUND: _ClassVar[Error.Reason]
         INVALID_CURSOR: _ClassVar[Error.Reason]
         FILTER_TOO_BROAD: _ClassVar[Error.Reason]
+        APP_NOT_RUNNING: _ClassVar[Error.Reason]
+        APP_TICKET_INVALID: _ClassVar[Error.Reason]
+        APP_ELSEWHERE: _ClassVar[Error.Reason]
+        APP_NOT_ANSWERING: _ClassVar[Error.Reason]
         DATA_SOURCE_NOT_FOUND: _ClassVar[Error.Reason]
         DATA_SOURCE_NAME_TAKEN: _ClassVar[Error.Reason]
         STATEMENT_REFUSED: _ClassVar[Error.Reason]
@@ -204,6 +208,10 @@ class Error(_message.Message):
     WORKER_NOT_FOUND: Error.Reason
     INVALID_CURSOR: Error.Reason
     FILTER_TOO_BROAD: Error.Reason
+    APP_NOT_RUNNING: Error.Reason
+    APP_TICKET_INVALID: Error.Reason
+    APP_ELSEWHERE: Error.Reason
+    APP_NOT_ANSWERING: Error.Reason
     DATA_SOURCE_NOT_FOUND: Error.Reason
     DATA_SOURCE_NAME_TAKEN: Error.Reason
     STATEMENT_REFUSED: Error.Reason

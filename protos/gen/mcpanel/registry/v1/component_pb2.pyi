@@ -269,14 +269,27 @@ class TypescriptScriptConfig(_message.Message):
     def __init__(self, code_content: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class StreamlitAppConfig(_message.Message):
-    __slots__ = ("git_repo_url", "main_script_path", "requirements")
+    __slots__ = ("git_repo_url", "main_script_path", "requirements", "files", "idle_timeout", "git_ref")
+    class File(_message.Message):
+        __slots__ = ("path", "content")
+        PATH_FIELD_NUMBER: _ClassVar[int]
+        CONTENT_FIELD_NUMBER: _ClassVar[int]
+        path: str
+        content: str
+        def __init__(self, path: _Optional[str] = ..., content: _Optional[str] = ...) -> None: ...
     GIT_REPO_URL_FIELD_NUMBER: _ClassVar[int]
     MAIN_SCRIPT_PATH_FIELD_NUMBER: _ClassVar[int]
     REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    IDLE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    GIT_REF_FIELD_NUMBER: _ClassVar[int]
     git_repo_url: str
     main_script_path: str
     requirements: str
-    def __init__(self, git_repo_url: _Optional[str] = ..., main_script_path: _Optional[str] = ..., requirements: _Optional[str] = ...) -> None: ...
+    files: _containers.RepeatedCompositeFieldContainer[StreamlitAppConfig.File]
+    idle_timeout: _duration_pb2.Duration
+    git_ref: str
+    def __init__(self, git_repo_url: _Optional[str] = ..., main_script_path: _Optional[str] = ..., requirements: _Optional[str] = ..., files: _Optional[_Iterable[_Union[StreamlitAppConfig.File, _Mapping]]] = ..., idle_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., git_ref: _Optional[str] = ...) -> None: ...
 
 class McpConfig(_message.Message):
     __slots__ = ("mcp_configuration",)

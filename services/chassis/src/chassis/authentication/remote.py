@@ -52,7 +52,7 @@ class RemoteAuthenticator:
         """`audiences` are those of which a token must name one; `guesses` counts keys that do not exist."""
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
         self._tokens = TokenVerifier(Jwks(self._jwks), audiences=audiences)
-        self._revocations = Revocations(self._revoked)
+        self._revocations = Revocations(lambda: revoked(self._stub))
         self._cache: dict[bytes, tuple[float, Caller | _Refused]] = {}
         self._guesses = guesses or Guesses()
         self._asking: dict[bytes, asyncio.Task[Caller | _Refused]] = {}
@@ -125,14 +125,6 @@ class RemoteAuthenticator:
         self._cache[digest] = (until, answer)
         return answer
 
-    async def _revoked(self) -> Revoked:
-        with use(None):
-            answer = await self._stub.GetRevocations(
-                identity_pb2.GetRevocationsRequest(), timeout=_REVOCATIONS_SECONDS
-            )
-        narrowed = {one.name: one.time.seconds + one.time.nanos / 1e9 for one in answer.narrowed_roles}
-        return Revoked(frozenset(answer.session_ids), narrowed)
-
     async def _jwks(self) -> list[dict[str, str]]:
         with use(None):
             try:
@@ -140,6 +132,16 @@ class RemoteAuthenticator:
             except ServiceError as error:
                 raise unavailable("identity is unavailable") from error
         return [{"kty": key.kty, "crv": key.crv, "x": key.x, "kid": key.kid} for key in answer.keys]
+
+
+async def revoked(identity: "identity_pb2_grpc.IdentityServiceAsyncStub") -> Revoked:
+    """Which sessions ended and which roles were narrowed, as identity says. Raises ServiceError."""
+    with use(None):
+        answer = await identity.GetRevocations(
+            identity_pb2.GetRevocationsRequest(), timeout=_REVOCATIONS_SECONDS
+        )
+    narrowed = {one.name: one.time.seconds + one.time.nanos / 1e9 for one in answer.narrowed_roles}
+    return Revoked(frozenset(answer.session_ids), narrowed)
 
 
 def caller_from_principal(principal: identity_pb2.Principal, credential: str) -> Caller:

@@ -15,6 +15,7 @@ from engine import failpoints
 from engine.artifacts import MAX_BYTES, ArtifactStore, Stored
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.sessions import Session
+from engine.dispatch.tunnels import Tunnels
 from engine.domain import Ref
 from engine.records import ArtifactRecord
 from engine.store import artifacts as store
@@ -32,8 +33,14 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
     """The servicer."""
 
     def __init__(
-        self, db: Database, dispatcher: Dispatcher, files: ArtifactStore, max_output_bytes: int
+        self,
+        db: Database,
+        dispatcher: Dispatcher,
+        files: ArtifactStore,
+        max_output_bytes: int,
+        tunnels: Tunnels,
     ) -> None:
+        self.tunnels = tunnels
         self.db = db
         self.dispatcher = dispatcher
         self.files = files
@@ -136,6 +143,31 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         yield worker_pb2.ReadStepArtifactResponse(
             end=worker_pb2.ReadStepArtifactResponse.End(size_bytes=sent)
         )
+
+    async def CarryTunnel(
+        self, requests: AsyncIterator[worker_pb2.CarryTunnelRequest], context: Context
+    ) -> AsyncIterator[worker_pb2.CarryTunnelResponse]:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("item") != "open":
+            raise Invalid("INVALID_FIELD", "the first message of a tunnel is open")
+        tunnel = self.tunnels.take(first.open.tunnel_token)
+        tunnel.answer(first.open.refused)
+
+        async def receive() -> None:
+            async for message in requests:
+                await tunnel.from_app.put(message.chunk)
+
+        receiving = asyncio.create_task(receive(), name="from an app")
+        receiving.add_done_callback(lambda _: tunnel.close())
+        try:
+            yield worker_pb2.CarryTunnelResponse(opened=worker_pb2.CarryTunnelResponse.Opened())
+            async for chunk in tunnel.to_app:
+                yield worker_pb2.CarryTunnelResponse(chunk=chunk)
+            yield worker_pb2.CarryTunnelResponse(end=worker_pb2.CarryTunnelResponse.End())
+        finally:
+            tunnel.close()
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
 
 
 def _record(

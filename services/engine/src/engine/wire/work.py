@@ -134,6 +134,11 @@ def lines_ack(one: Ref, number: int) -> EngineMessage:
     return EngineMessage(logs_ack=EngineMessage.LogsAck(ref=_ref(one), number=number))
 
 
+def open_tunnel(one: Ref, token: str) -> EngineMessage:
+    """Somebody wants to reach the app of an attempt."""
+    return EngineMessage(open_tunnel=EngineMessage.OpenTunnel(ref=_ref(one), tunnel_token=token))
+
+
 def duration(delta: timedelta) -> duration_pb2.Duration:
     """The delta as a Duration."""
     message = duration_pb2.Duration()
