@@ -22,6 +22,8 @@ from chassis.telemetry import MetricsListener
 from chassis.tls import CertificateError, Certificates
 from gateway.api import HealthServicer
 from gateway.application import Parts, application
+from gateway.apps import AppsServer
+from gateway.apps.exchange import Setting
 from gateway.config import GatewayConfig
 from gateway.oidc import ExternalLogin
 from gateway.session import BrowserSession
@@ -31,7 +33,8 @@ from gateway.tickets import Tickets
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 1.0
-_WORKERS = "mcpanel.engine.v1.WorkerService"
+_BESIDE = ("mcpanel.engine.v1.WorkerService", "mcpanel.engine.v1.AppService")
+"""What the engine offers beside the service that its health is asked of."""
 
 
 class _Http(uvicorn.Server):
@@ -61,7 +64,7 @@ def secured(folder: Path) -> dict[str, Any]:
     }
 
 
-async def _renew(http: uvicorn.Config, folder: Path) -> None:
+async def _renew(http: uvicorn.Config, apps: AppsServer, folder: Path) -> None:
     """Shows a new certificate from the next connection on."""
     certificates = Certificates(folder)
     shown = certificates.version()
@@ -70,8 +73,9 @@ async def _renew(http: uvicorn.Config, folder: Path) -> None:
         if (version := certificates.version()) == shown or http.ssl is None:
             continue
         try:
-            http.ssl.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-            http.ssl.load_verify_locations(folder / "ca.crt")
+            for shows in filter(None, (http.ssl, apps.context)):
+                shows.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+                shows.load_verify_locations(folder / "ca.crt")
         except (OSError, ssl.SSLError) as error:
             log.warning("the new certificate cannot be used yet", extra={"error": str(error)})
         else:
@@ -81,6 +85,7 @@ async def _renew(http: uvicorn.Config, folder: Path) -> None:
 async def serve(config: GatewayConfig) -> None:
     """Serves until SIGTERM or SIGINT; then health says so, streams end, and both servers close."""
     draining = asyncio.Event()
+    tls = secured(config.tls_dir) if config.tls_dir else None
     channels = {
         name: (full, channel(address, peer=name, tls_dir=config.tls_dir))
         for name, (full, address) in config.services().items()
@@ -93,14 +98,23 @@ async def serve(config: GatewayConfig) -> None:
         on_behalf_of=False,
         tls_dir=config.tls_dir,
     )
+    engine = channel(
+        config.engine_address,
+        key_file=config.key_file,
+        peer="engine",
+        on_behalf_of=False,
+        tls_dir=config.tls_dir,
+    )
+    apps = AppsServer(Setting(engine, config.console_origins), config.apps_listen, tls)
     session = BrowserSession(channels["identity"][1], itself)
 
     server.refuse_taken(config.listen)
     server.refuse_taken(config.http_listen)
+    server.refuse_taken(config.apps_listen)
     rpc = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(suite, draining), rpc)
     if config.reflects:
-        names = (*suite.grpc_names, _WORKERS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*suite.grpc_names, *_BESIDE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, rpc, reflected())
     if config.tls_dir:
         rpc.add_secure_port(str(config.listen), Certificates(config.tls_dir).server_credentials())
@@ -110,6 +124,7 @@ async def serve(config: GatewayConfig) -> None:
     if metrics is not None:
         metrics.start()
     await rpc.start()
+    await apps.start()
 
     http = _Http(
         uvicorn.Config(
@@ -134,7 +149,7 @@ async def serve(config: GatewayConfig) -> None:
             server_header=False,
             proxy_headers=False,  # who may say where a request came from is ours to decide
             timeout_graceful_shutdown=5,
-            **(secured(config.tls_dir) if config.tls_dir else {}),
+            **(tls or {}),
         )
     )
     loop = asyncio.get_running_loop()
@@ -146,12 +161,13 @@ async def serve(config: GatewayConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     log.info("serving", extra={"http": str(config.http_listen), "grpc": str(config.listen)})
-    renewing = asyncio.create_task(_renew(http.config, config.tls_dir)) if config.tls_dir else None
+    renewing = asyncio.create_task(_renew(http.config, apps, config.tls_dir)) if config.tls_dir else None
     await http.serve()
+    await apps.stop()
     if renewing is not None:
         renewing.cancel()
     await rpc.stop(2)
-    for opened in (itself, *(opened for _, opened in channels.values())):
+    for opened in (itself, engine, *(opened for _, opened in channels.values())):
         await opened.close()
     if metrics is not None:
         metrics.stop()

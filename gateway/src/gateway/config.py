@@ -13,6 +13,14 @@ class GatewayConfig(ServiceConfig):
         "MCPANEL_LISTEN", default="127.0.0.1:50050", help="host:port for gRPC reflection and health"
     )
     http_listen: Address = setting("MCPANEL_HTTP_LISTEN", default="127.0.0.1:8000", help="host:port for HTTP")
+    apps_listen: Address = setting(
+        "MCPANEL_APPS_LISTEN", default="127.0.0.1:8001", help="host:port for apps, which people made"
+    )
+    console_origins: tuple[str, ...] = setting(
+        "MCPANEL_CONSOLE_ORIGINS",
+        default="http://127.0.0.1:8080,http://localhost:8080",
+        help="where the console's pages are, which alone may show apps inside themselves",
+    )
     metrics_listen: Address | None = setting(
         "MCPANEL_METRICS_LISTEN", default="", help="host:port for Prometheus, empty for none"
     )

@@ -29,7 +29,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from mcpanel.policy.v1 import policy_pb2 as mcpanel_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmcpanel/engine/v1/app.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1emcpanel/policy/v1/policy.proto\"e\n\x0eOpenAppRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\x07step_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"S\n\x0fOpenAppResponse\x12\x10\n\x03url\x18\x01 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x16RedeemAppTicketRequest\x12\x1d\n\x06ticket\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x17\n\x03\x61pp\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07\"^\n\x17RedeemAppTicketResponse\x12\x13\n\x06\x63ookie\x18\x01 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb2\x01\n\x11\x43onnectAppRequest\x12\x39\n\x04open\x18\x01 \x01(\x0b\x32).mcpanel.engine.v1.ConnectAppRequest.OpenH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x04H\x00\x1a>\n\x04Open\x12\x17\n\x03\x61pp\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x12\x1d\n\x06\x63ookie\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x02\x42\x06\n\x04item\"\xdd\x01\n\x12\x43onnectAppResponse\x12>\n\x06opened\x18\x01 \x01(\x0b\x32,.mcpanel.engine.v1.ConnectAppResponse.OpenedH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x38\n\x03\x65nd\x18\x03 \x01(\x0b\x32).mcpanel.engine.v1.ConnectAppResponse.EndH\x00\x12#\n\x05\x65rror\x18\x0f \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x1a\x08\n\x06Opened\x1a\x05\n\x03\x45ndB\x06\n\x04item2\xc5\x03\n\nAppService\x12\xd5\x01\n\x07OpenApp\x12!.mcpanel.engine.v1.OpenAppRequest\x1a\".mcpanel.engine.v1.OpenAppResponse\"\x82\x01\xca\xbd*:\x08\x03\x12\truns.read\x1a\nAPP_OPENED \x01*\x0c\x08\x06\x12\x06run_id\x18\x01:\rresources.all@\x01\x82\xd3\xe4\x93\x02>\"9/api/v1/workflow-runs/{run_id}/steps/{step_id=**}:openApp:\x01*\x12u\n\x0fRedeemAppTicket\x12).mcpanel.engine.v1.RedeemAppTicketRequest\x1a*.mcpanel.engine.v1.RedeemAppTicketResponse\"\x0b\xca\xbd*\x07\x08\x04 \x01\x32\x01\x06\x12h\n\nConnectApp\x12$.mcpanel.engine.v1.ConnectAppRequest\x1a%.mcpanel.engine.v1.ConnectAppResponse\"\t\xca\xbd*\x05\x08\x04\x32\x01\x06(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmcpanel/engine/v1/app.proto\x12\x11mcpanel.engine.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1emcpanel/policy/v1/policy.proto\"e\n\x0eOpenAppRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\x07step_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"S\n\x0fOpenAppResponse\x12\x10\n\x03url\x18\x01 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x16RedeemAppTicketRequest\x12\x1d\n\x06ticket\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x17\n\x03\x61pp\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07\"\x8d\x01\n\x17RedeemAppTicketResponse\x12\x13\n\x06\x63ookie\x18\x01 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb2\x01\n\x11\x43onnectAppRequest\x12\x39\n\x04open\x18\x01 \x01(\x0b\x32).mcpanel.engine.v1.ConnectAppRequest.OpenH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x04H\x00\x1a>\n\x04Open\x12\x17\n\x03\x61pp\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x12\x1d\n\x06\x63ookie\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x02\x42\x06\n\x04item\"\xdd\x01\n\x12\x43onnectAppResponse\x12>\n\x06opened\x18\x01 \x01(\x0b\x32,.mcpanel.engine.v1.ConnectAppResponse.OpenedH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x38\n\x03\x65nd\x18\x03 \x01(\x0b\x32).mcpanel.engine.v1.ConnectAppResponse.EndH\x00\x12#\n\x05\x65rror\x18\x0f \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x1a\x08\n\x06Opened\x1a\x05\n\x03\x45ndB\x06\n\x04item2\xc5\x03\n\nAppService\x12\xd5\x01\n\x07OpenApp\x12!.mcpanel.engine.v1.OpenAppRequest\x1a\".mcpanel.engine.v1.OpenAppResponse\"\x82\x01\xca\xbd*:\x08\x03\x12\truns.read\x1a\nAPP_OPENED \x01*\x0c\x08\x06\x12\x06run_id\x18\x01:\rresources.all@\x01\x82\xd3\xe4\x93\x02>\"9/api/v1/workflow-runs/{run_id}/steps/{step_id=**}:openApp:\x01*\x12u\n\x0fRedeemAppTicket\x12).mcpanel.engine.v1.RedeemAppTicketRequest\x1a*.mcpanel.engine.v1.RedeemAppTicketResponse\"\x0b\xca\xbd*\x07\x08\x04 \x01\x32\x01\x06\x12h\n\nConnectApp\x12$.mcpanel.engine.v1.ConnectAppRequest\x1a%.mcpanel.engine.v1.ConnectAppResponse\"\t\xca\xbd*\x05\x08\x04\x32\x01\x06(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,18 +68,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENAPPRESPONSE']._serialized_end=385
   _globals['_REDEEMAPPTICKETREQUEST']._serialized_start=387
   _globals['_REDEEMAPPTICKETREQUEST']._serialized_end=467
-  _globals['_REDEEMAPPTICKETRESPONSE']._serialized_start=469
-  _globals['_REDEEMAPPTICKETRESPONSE']._serialized_end=563
-  _globals['_CONNECTAPPREQUEST']._serialized_start=566
-  _globals['_CONNECTAPPREQUEST']._serialized_end=744
-  _globals['_CONNECTAPPREQUEST_OPEN']._serialized_start=674
-  _globals['_CONNECTAPPREQUEST_OPEN']._serialized_end=736
-  _globals['_CONNECTAPPRESPONSE']._serialized_start=747
-  _globals['_CONNECTAPPRESPONSE']._serialized_end=968
-  _globals['_CONNECTAPPRESPONSE_OPENED']._serialized_start=945
-  _globals['_CONNECTAPPRESPONSE_OPENED']._serialized_end=953
-  _globals['_CONNECTAPPRESPONSE_END']._serialized_start=955
-  _globals['_CONNECTAPPRESPONSE_END']._serialized_end=960
-  _globals['_APPSERVICE']._serialized_start=971
-  _globals['_APPSERVICE']._serialized_end=1424
+  _globals['_REDEEMAPPTICKETRESPONSE']._serialized_start=470
+  _globals['_REDEEMAPPTICKETRESPONSE']._serialized_end=611
+  _globals['_CONNECTAPPREQUEST']._serialized_start=614
+  _globals['_CONNECTAPPREQUEST']._serialized_end=792
+  _globals['_CONNECTAPPREQUEST_OPEN']._serialized_start=722
+  _globals['_CONNECTAPPREQUEST_OPEN']._serialized_end=784
+  _globals['_CONNECTAPPRESPONSE']._serialized_start=795
+  _globals['_CONNECTAPPRESPONSE']._serialized_end=1016
+  _globals['_CONNECTAPPRESPONSE_OPENED']._serialized_start=993
+  _globals['_CONNECTAPPRESPONSE_OPENED']._serialized_end=1001
+  _globals['_CONNECTAPPRESPONSE_END']._serialized_start=1003
+  _globals['_CONNECTAPPRESPONSE_END']._serialized_end=1008
+  _globals['_APPSERVICE']._serialized_start=1019
+  _globals['_APPSERVICE']._serialized_end=1472
 # @@protoc_insertion_point(module_scope)

@@ -39,12 +39,14 @@ class RedeemAppTicketRequest(_message.Message):
     def __init__(self, ticket: _Optional[str] = ..., app: _Optional[str] = ...) -> None: ...
 
 class RedeemAppTicketResponse(_message.Message):
-    __slots__ = ("cookie", "expires_at")
+    __slots__ = ("cookie", "expires_at", "issued_at")
     COOKIE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
     cookie: str
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, cookie: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    issued_at: _timestamp_pb2.Timestamp
+    def __init__(self, cookie: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ConnectAppRequest(_message.Message):
     __slots__ = ("open", "chunk")

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -62,8 +63,7 @@ class Apps(app_pb2_grpc.AppServiceServicer):
             await store.add(tx, visit)
             facts = {"step_id": request.step_id, "attempt": app.attempt}
             await outbox.add(tx, entity=("run", run.id), new=facts)
-            expires_at = Timestamp()
-            expires_at.FromDatetime(visit.expires_at)
+            expires_at = _time(visit.expires_at)
             stored = app_pb2.OpenAppResponse(expires_at=expires_at)
             url = visits.address(self._origin, run.id, request.step_id, ticket)
             return tx.reply(app_pb2.OpenAppResponse(url=url, expires_at=expires_at), stored=stored)
@@ -91,9 +91,11 @@ class Apps(app_pb2_grpc.AppServiceServicer):
         # Outside the transaction: what was shown is used up, whatever it was.
         if visit is None:
             raise visits.invalid()
-        expires_at = Timestamp()
-        expires_at.FromDatetime(visit.expires_at)
-        return app_pb2.RedeemAppTicketResponse(cookie=cookie, expires_at=expires_at)
+        return app_pb2.RedeemAppTicketResponse(
+            cookie=cookie,
+            expires_at=_time(visit.expires_at),
+            issued_at=_time(visit.expires_at - visits.LIFE),
+        )
 
     async def ConnectApp(
         self, requests: AsyncIterator[app_pb2.ConnectAppRequest], context: Context
@@ -164,6 +166,12 @@ def _require_running(app: RunningApp, step_id: str) -> None:
     if not app.is_there:
         what = f"is {app.status}" if app.kind == "STREAMLIT_APP" else "is no app"
         raise Precondition("APP_NOT_RUNNING", f"step '{step_id}' {what}; only an app that runs can be opened")
+
+
+def _time(moment: datetime) -> Timestamp:
+    found = Timestamp()
+    found.FromDatetime(moment)
+    return found
 
 
 async def _feed(requests: AsyncIterator[app_pb2.ConnectAppRequest], tunnel: Tunnel) -> None:
