@@ -23,8 +23,8 @@ CONSOLE = "https://console.example.org"
 
 
 class Content(BaseHTTPRequestHandler):
-    """Answers `/busy` as a service with too much to do does, `/apps/` with the headers it got and a cookie, everything
-    else with 204.
+    """Answers `/busy` as a service with too much to do does, `/apps/` with the headers it got and two cookies,
+    everything else with 204.
     """
 
     protocol_version = "HTTP/1.1"
@@ -48,6 +48,7 @@ class Content(BaseHTTPRequestHandler):
         body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
         self.send_response(200)
         self.send_header("set-cookie", "__Host-mcpanel=planted; Secure; Path=/")
+        self.send_header("set-cookie", "mcpanel-app-0a=given; Path=/apps/a/")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

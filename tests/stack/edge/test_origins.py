@@ -45,7 +45,7 @@ def test_apps_have_an_origin_of_their_own_where_no_credential_gets_in_and_no_coo
 ) -> None:
     ports = Ports.free()
     credentials = {
-        "cookie": "__Host-mcpanel=mine; other=1",
+        "cookie": "__Host-mcpanel=mine; mcpanel-app-0a=an-app's; other=mine",
         "authorization": "Bearer mine",
         "x-api-key": "mine",
         "x-mcpanel-on-behalf-of": "mine",
@@ -53,7 +53,7 @@ def test_apps_have_an_origin_of_their_own_where_no_credential_gets_in_and_no_coo
     }
     told = {"x-forwarded-for": "203.0.113.9", "x-other": "kept"}
 
-    with ThreadingHTTPServer(("127.0.0.1", ports.gateway_http), Content) as server:
+    with ThreadingHTTPServer(("127.0.0.1", ports.gateway_apps), Content) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with running(tmp_path, {}, ports):
             apps = f"http://127.0.0.1:{ports.apps}"
@@ -64,9 +64,10 @@ def test_apps_have_an_origin_of_their_own_where_no_credential_gets_in_and_no_coo
 
     got = app.json()
     assert (app.status_code, got["x-other"], got["x-forwarded-for"]) == (200, "kept", "127.0.0.1")
+    assert got.pop("cookie").strip() == "mcpanel-app-0a=an-app's"
     assert not credentials.keys() & got.keys()
     assert "mine" not in app.text
-    assert "set-cookie" not in app.headers
+    assert app.headers.get_list("set-cookie") == ["mcpanel-app-0a=given; Path=/apps/a/"]
     assert app.headers["x-content-type-options"] == "nosniff"
     assert [answer.status_code for answer in others] == [404] * 4
     assert {answer.json()["details"][0]["reason"] for answer in others} == {"PATH_NOT_FOUND"}

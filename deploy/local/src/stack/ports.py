@@ -27,6 +27,7 @@ class Ports:
     edge: int = 8080
     apps: int = 8081
     gateway_http: int = 8000
+    gateway_apps: int = 8001
     gateway_grpc: int = 50050
     registry: int = 50051
     engine: int = 50052

@@ -193,7 +193,7 @@ def _engine(name: str) -> Process:
 
 
 def _bus(site: Site) -> Mapping[str, str]:
-    return _secret(site, "MCPANEL_NATS_URL", "engine", site.nats.url)
+    return {**_secret(site, "MCPANEL_NATS_URL", "engine", site.nats.url), **_apps(site)}
 
 
 def _external(site: Site) -> dict[str, str]:
@@ -205,9 +205,32 @@ def _external(site: Site) -> dict[str, str]:
     return {"MCPANEL_ALLOWED_NETWORKS": networks, **secret}
 
 
+def _apps(site: Site) -> dict[str, str]:
+    """Where browsers reach apps; others than those of this machine are told by its owner."""
+    secure = EdgeConfig.from_environment(site.environ).certificate is not None
+    return {"MCPANEL_APPS_ORIGIN": f"http{'s' if secure else ''}://127.0.0.1:{site.ports.apps}"} | _told(
+        site, "MCPANEL_APPS_ORIGIN"
+    )
+
+
+def _consoles(site: Site) -> dict[str, str]:
+    """Whose pages may show apps inside themselves: this machine's, unless its owner tells others."""
+    secure = EdgeConfig.from_environment(site.environ).certificate is not None
+    origins = [
+        f"http{'s' if secure else ''}://{host}:{site.ports.edge}" for host in ("127.0.0.1", "localhost")
+    ]
+    return {"MCPANEL_CONSOLE_ORIGINS": ",".join(origins)} | _told(site, "MCPANEL_CONSOLE_ORIGINS")
+
+
+def _told(site: Site, setting: str) -> dict[str, str]:
+    return {setting: site.environ[setting]} if setting in site.environ else {}
+
+
 def _gateway(site: Site) -> subprocess.Popen[bytes]:
     extra = {
         **_common(site, "gateway", _ADDRESSES),
+        **_consoles(site),
+        "MCPANEL_APPS_LISTEN": f"127.0.0.1:{site.ports.gateway_apps}",
         "MCPANEL_LISTEN": f"127.0.0.1:{site.ports.gateway_grpc}",
         "MCPANEL_HTTP_LISTEN": f"127.0.0.1:{site.ports.gateway_http}",
     }
@@ -304,7 +327,7 @@ TABLE: tuple[Entry, ...] = (
         _gateway,
         needs=("keys",),
         ready=("tcp", "gateway_http"),
-        listens=("gateway_http", "gateway_grpc", "gateway_metrics"),
+        listens=("gateway_http", "gateway_apps", "gateway_grpc", "gateway_metrics"),
         stops=1,
     ),
     _worker("worker"),

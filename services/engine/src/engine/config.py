@@ -23,8 +23,8 @@ class EngineConfig(BusConfig):
     registry_address: Address = setting(
         "MCPANEL_REGISTRY_ADDRESS", default="127.0.0.1:50051", help="host:port of the registry"
     )
-    apps_url: str = setting(
-        "MCPANEL_APPS_URL",
+    apps_origin: str = setting(
+        "MCPANEL_APPS_ORIGIN",
         default="http://127.0.0.1:8081",
         help="where browsers reach apps, an origin of their own, such as https://apps.example.org",
     )

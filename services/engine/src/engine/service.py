@@ -112,7 +112,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
     watchers = Watchers(Watcher(db, reads, hub, pace), feed)
     engine = Engine(db, starter, dispatcher, watchers, files, automation=automation, reach=reach)
-    apps = Apps(engine, Visitors(peers.identity, reach), tunnels, config.apps_url)
+    apps = Apps(engine, Visitors(peers.identity, reach), tunnels, config.apps_origin)
     server = Server(
         config,
         [
