@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 from chassis.errors import ServiceError, Unauthenticated
 from chassis.ids import is_uuid
 
+KIND: Final = "STREAMLIT_APP"
+"""The type of components that are apps."""
 RANDOM_BYTES: Final = 32
 TICKET_LIFE: Final = timedelta(seconds=30)
 LIFE: Final = timedelta(hours=12)
@@ -48,7 +50,7 @@ class RunningApp:
     @property
     def is_there(self) -> bool:
         """Whether it is an app that runs."""
-        return self.kind == "STREAMLIT_APP" and self.status == "RUNNING" and bool(self.worker_id)
+        return self.kind == KIND and self.status == "RUNNING" and bool(self.worker_id)
 
 
 def secret(random: bytes) -> str:

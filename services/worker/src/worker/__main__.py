@@ -36,6 +36,7 @@ from worker.outgoing import Outgoing
 from worker.slots import Cells
 from worker.store import Store
 from worker.toolboxes import Toolboxes
+from worker.tunnels import Tunnels
 from worker.values import Values
 
 log = logging.getLogger("worker")
@@ -75,10 +76,12 @@ async def run(config: Config, guard: Guard) -> None:
         values=Values(home / "values", engine),
         guard=guard,
     )
+    tunnels = Tunnels(engine, attempts.app)
     connection = Connection(
         engine,
         attempts,
         outgoing,
+        tunnels=tunnels,
         worker_id=uuid7(utcnow()),
         slots=config.slot_count,
         isolation=config.isolation,
@@ -97,6 +100,7 @@ async def run(config: Config, guard: Guard) -> None:
         for task in (serving, stopped):
             task.cancel()
         await asyncio.gather(serving, stopped, return_exceptions=True)
+        await tunnels.close()
         await attempts.close()
         await cells.close()
         await engine_channel.close()

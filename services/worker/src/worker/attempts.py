@@ -14,6 +14,7 @@ from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
 from worker import executors, failpoints, metrics
+from worker.apps import App
 from worker.bounds import bounds, duration
 from worker.cells.attempt import Failure, Job, Outcome
 from worker.cells.cell import Cell, CellError
@@ -43,6 +44,8 @@ class Held:
     ref: pb.AttemptRef
     task: "asyncio.Task[None] | None" = None
     cell: Cell | None = None
+    app: App | None = None
+    """The app that it runs, when it is one."""
     cancelled: str = ""
     """Why it is being stopped, when it is."""
     abandoned: bool = False
@@ -94,6 +97,11 @@ class Attempts:
     def running(self) -> list[pb.AttemptRef]:
         """The attempts whose code may be running."""
         return [held.ref for held in self._running.values() if not held.abandoned]
+
+    def app(self, ref: pb.AttemptRef) -> App | None:
+        """The app that an attempt runs here."""
+        held = self._running.get(key(ref))
+        return None if held is None else held.app
 
     def results(self) -> list[pb.WorkerMessage.Result]:
         """The results not acknowledged yet, oldest first."""
@@ -300,12 +308,15 @@ class Attempts:
             failpoints.reach("spawn.after")
             try:
                 held.cell = cell
-                return await cell.run(job, sink)
+                if not program.idle_seconds:
+                    return await cell.run(job, sink)
+                held.app = App(cell, f"/apps/{assignment.app}/", program.idle_seconds, sink)
+                return await held.app.run(job)
             except CellError:
                 if last_try:
                     raise
             finally:
-                held.cell = None
+                held.cell = held.app = None
                 self._cells.give_back(cell)
         raise AssertionError
 

@@ -17,6 +17,7 @@ from worker import executors, failpoints, metrics
 from worker.attempts import Attempts
 from worker.config import Place
 from worker.outgoing import Outgoing
+from worker.tunnels import Tunnels
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Connection:
         attempts: Attempts,
         outgoing: Outgoing,
         *,
+        tunnels: Tunnels,
         worker_id: str,
         slots: int,
         isolation: str,
@@ -45,6 +47,7 @@ class Connection:
         self._engine = engine
         self._attempts = attempts
         self._outgoing = outgoing
+        self._tunnels = tunnels
         self._worker_id = worker_id
         self._slots = slots
         self._isolation = isolation
@@ -151,6 +154,8 @@ class Connection:
             self._attempts.learn(message.component.version)
         elif kind == "cancel":
             self._attempts.cancel(message.cancel.ref, message.cancel.reason)
+        elif kind == "open_tunnel":
+            self._tunnels.open(message.open_tunnel)
         elif kind == "welcome":
             self._welcome(message.welcome)
 

@@ -158,7 +158,7 @@ class EngineMessage(_message.Message):
         version: _component_pb2.Version
         def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
     class Assignment(_message.Message):
-        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout", "large_inputs")
+        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout", "large_inputs", "app")
         REF_FIELD_NUMBER: _ClassVar[int]
         COMPONENT_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
         INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +170,7 @@ class EngineMessage(_message.Message):
         TRACE_ID_FIELD_NUMBER: _ClassVar[int]
         HEARTBEAT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
         LARGE_INPUTS_FIELD_NUMBER: _ClassVar[int]
+        APP_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         component_version_id: str
         inputs_json: bytes
@@ -181,7 +182,8 @@ class EngineMessage(_message.Message):
         trace_id: str
         heartbeat_timeout: _duration_pb2.Duration
         large_inputs: _containers.RepeatedCompositeFieldContainer[EngineMessage.LargeInput]
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., large_inputs: _Optional[_Iterable[_Union[EngineMessage.LargeInput, _Mapping]]] = ...) -> None: ...
+        app: str
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., large_inputs: _Optional[_Iterable[_Union[EngineMessage.LargeInput, _Mapping]]] = ..., app: _Optional[str] = ...) -> None: ...
     class LargeInput(_message.Message):
         __slots__ = ("path", "sha256", "size_bytes", "pointer")
         PATH_FIELD_NUMBER: _ClassVar[int]

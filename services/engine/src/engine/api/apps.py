@@ -164,7 +164,7 @@ async def _running(tx: Transaction, visit: Visit, reader: runs_store.Reader) -> 
 
 def _require_running(app: RunningApp, step_id: str) -> None:
     if not app.is_there:
-        what = f"is {app.status}" if app.kind == "STREAMLIT_APP" else "is no app"
+        what = f"is {app.status}" if app.kind == visits.KIND else "is no app"
         raise Precondition("APP_NOT_RUNNING", f"step '{step_id}' {what}; only an app that runs can be opened")
 
 

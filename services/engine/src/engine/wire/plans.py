@@ -17,7 +17,8 @@ from engine.inputs import Declared
 from engine.plan import APPROVAL, DEFAULT_TIMEOUT, WORKFLOW
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 
-_NOTEBOOK_TIMEOUT: Final = timedelta(hours=1)
+_TIMEOUTS: Final = {"jupyter_notebook": timedelta(hours=1), "streamlit_app": timedelta(hours=1)}
+"""How long one attempt may run where neither its step nor its component says so, by the type's config."""
 _MAX_PARALLEL: Final = 50
 _TEST_STEP: Final = "test"
 _SCHEMA_TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object"})
@@ -267,7 +268,7 @@ def _timeout(step: workflow_pb2.Step, version: component_pb2.Version) -> timedel
     if config is not None and "timeout" in config.DESCRIPTOR.fields_by_name and config.HasField("timeout"):
         found: duration_pb2.Duration = config.timeout
         return found.ToTimedelta()
-    return _NOTEBOOK_TIMEOUT if name == "jupyter_notebook" else DEFAULT_TIMEOUT
+    return _TIMEOUTS.get(name or "", DEFAULT_TIMEOUT)
 
 
 def _seconds(duration: duration_pb2.Duration) -> float:

@@ -7,6 +7,7 @@ from google.protobuf import duration_pb2
 
 from chassis import jsonvalue
 from chassis.ids import is_uuid
+from engine import visits
 from engine.domain import Failure, Payload, Ref, Usage
 from engine.plan import DEFAULT_TIMEOUT, PlannedStep
 from engine.records import RunInfo, WorkerRecord
@@ -115,6 +116,7 @@ def assignment(
         idempotency_key=f"{info.id}/{one.step_id}",
         lease_expires_at=events.timestamp(lease_expires_at),
         trace_id=info.trace_id,
+        app=visits.name(info.id, one.step_id) if step.kind == visits.KIND else "",
     )
     return EngineMessage(assignment=body)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from mcpanel.registry.v1 import component_pb2
-from worker.executors import llm, notebook, python, table, typescript
+from worker.executors import llm, notebook, python, streamlit, table, typescript
 from worker.executors.program import BadComponentError, Program
 
 _READERS: Final[dict[component_pb2.Definition.Type, Callable[[component_pb2.Version], Program]]] = {
@@ -13,6 +13,7 @@ _READERS: Final[dict[component_pb2.Definition.Type, Callable[[component_pb2.Vers
     component_pb2.Definition.JUPYTER_NOTEBOOK: notebook.read,
     component_pb2.Definition.OUTPUT: table.read_output,
     component_pb2.Definition.PYTHON_SCRIPT: python.read,
+    component_pb2.Definition.STREAMLIT_APP: streamlit.read,
     component_pb2.Definition.TYPESCRIPT_SCRIPT: typescript.read,
     component_pb2.Definition.LLM_PROMPT_AGENT: llm.read_prompt,
     component_pb2.Definition.AI_ASSISTANT: llm.read_assistant,
