@@ -258,6 +258,19 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("DATA", {"data": {"value": 1, "file": {}}}, "file", "beside value"),
     ("DATA", {"data": {"value": 1, "sql": "SELECT 1"}}, "sql", "beside value"),
     ("DATA", {"data": {"file": {"content": "x", "format": "parquet"}}}, "file.content", "as an artifact"),
+    ("STREAMLIT_APP", {"streamlitApp": {"mainScriptPath": "app.py"}}, "files", "exactly one of the two"),
+    (
+        "STREAMLIT_APP",
+        {"streamlitApp": {"files": [{"path": "a.py"}], "mainScriptPath": "b.py"}},
+        "main_script_path",
+        "none of the files",
+    ),
+    (
+        "STREAMLIT_APP",
+        {"streamlitApp": {"files": [{"path": "a.py"}, {"path": "../b.py"}], "mainScriptPath": "a.py"}},
+        "files[1].path",
+        "inside the app's folder",
+    ),
     ("UTILITY", {"utility": {"expression": "inputs.a +"}}, "expression", "line 1, column"),
 ]
 

@@ -249,6 +249,8 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
         if kind not in _FILES:
             raise StackError(f"component {name}: a {kind} is made of its config, not of a file")
         config[_FILES[kind]] = _text(folder / component["file"])
+    if "files" in component:
+        config["files"] = [{"path": one, "content": _text(folder / one)} for one in component["files"]]
     if "requirements" in component:
         config["requirements"] = component["requirements"]
     wanted: Json = {_CONFIGS[kind]: config}

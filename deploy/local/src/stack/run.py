@@ -35,7 +35,7 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         with serving(example, home):
             others = steering.start_beside(edge, example, say)
             started = starts.start(edge, example)
-            finished = _followed(edge, example, started, say)
+            finished = _followed(edge, example, started, say, leaves=stops)
             if example.rerun:
                 finished = _rerun(edge, example, finished, say)
             steering.cancel_beside(edge, example, others, say)
@@ -46,10 +46,10 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         edge.close()
 
 
-def _followed(edge: Edge, example: examples.Example, started: Json, say: Say) -> Json:
+def _followed(edge: Edge, example: examples.Example, started: Json, say: Say, *, leaves: bool = True) -> Json:
     """Show the run as it happens; the run once it has ended."""
     say(f"run {started['id']} of {example.workflow_name} version {started.get('workflowVersion', 1)}")
-    helmsman = steering.Helmsman(edge, example, say)
+    helmsman = steering.Helmsman(edge, example, say, leaves=leaves)
     for event, data in edge.events(started["id"]):
         if line := describe(event, data):
             say(line)

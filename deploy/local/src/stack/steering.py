@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
+from stack import visits
 from stack.edge import Edge, Json
 from stack.errors import StackError
 from stack.examples import Example
@@ -19,30 +20,35 @@ _VERBS: Final = ("pause", "resume", "cancel")
 class Helmsman:
     """Does what `steer` says, each once, when an event says that a step or the run has come to a state."""
 
-    def __init__(self, edge: Edge, example: Example, say: Say) -> None:
+    def __init__(self, edge: Edge, example: Example, say: Say, *, leaves: bool = True) -> None:
+        """Who `leaves` visits an app only for a moment."""
+        self._leaves = leaves
         self._edge = edge
         self._say = say
         self._open = [(str(one["when"]), list(one["do"])) for one in example.steer]
 
     def heard(self, run_id: str, event: str, data: Json) -> None:
         """An event of the run has come."""
-        if event != "status_change":
+        if event not in ("status_change", "result_preview"):
             return
-        found = f"{data.get('stepId') or 'run'} {data.get('status', '')}"
+        state = data.get("status", "") if event == "status_change" else "PREVIEW"
+        found = f"{data.get('stepId') or 'run'} {state}"
         for due in [one for one in self._open if one[0] == found]:
             self._open.remove(due)
             for what in due[1]:
-                self._do(run_id, what)
+                self._do(run_id, str(data.get("stepId", "")), what)
 
-    def _do(self, run_id: str, what: str) -> None:
-        if what == "explain":
+    def _do(self, run_id: str, step_id: str, what: str) -> None:
+        if what == "open":
+            visits.visit(self._edge, run_id, step_id, self._say, leaves=self._leaves)
+        elif what == "explain":
             for line in explained(self._edge, run_id):
                 self._say(line)
         elif what in _VERBS:
             self._say(f"  {'':<12}  {what}")
             self._edge.call("POST", f"{_RUNS}/{run_id}:{what}", {})
         else:
-            raise StackError(f"steer: there is {', '.join((*_VERBS, 'explain'))}, not {what!r}")
+            raise StackError(f"steer: there is {', '.join((*_VERBS, 'explain', 'open'))}, not {what!r}")
 
 
 def explained(edge: Edge, run_id: str) -> Iterator[str]:

@@ -58,9 +58,18 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
         "timeout": "60s",
     },
     "STREAMLIT_APP": {
-        "gitRepoUrl": "https://github.com/streamlit/streamlit-example",
-        "mainScriptPath": "streamlit_app.py",
-        "requirements": "pandas>=2\naltair>=5",
+        "files": [
+            {
+                "path": "app.py",
+                "content": (
+                    "import streamlit as st\n\n"
+                    "celsius = st.slider('Degrees Celsius', -30, 50, 20)\n"
+                    "st.metric('Degrees Fahrenheit', celsius * 1.8 + 32)\n"
+                ),
+            }
+        ],
+        "mainScriptPath": "app.py",
+        "idleTimeout": "900s",
     },
     "MCP": {
         "mcpConfiguration": (

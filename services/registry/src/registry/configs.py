@@ -18,6 +18,8 @@ from chassis.scriptmetadata import MetadataError
 from registry import models, schemas
 from registry.inference import DIALECT, NONE, Schema, ScriptError, Signature, python, typescript
 
+_MOST_FILES_BYTES: Final = 2 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
@@ -181,13 +183,36 @@ def _data(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
 
 
 def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    path = config.get("main_script_path", "")
-    parts = PurePosixPath(path.replace("\\", "/")).parts
-    if path.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:", path) or ".." in parts:
+    path, files = config.get("main_script_path", ""), config.get("files", [])
+    if not _is_inside(path):
         yield ConfigProblem(
             "main_script_path", "is a path inside the repository, without .. and not absolute"
         )
+    if bool(files) == bool(config.get("git_repo_url")):
+        yield ConfigProblem("files", "an app has files or a git repository: exactly one of the two")
+    if config.get("git_ref") and not config.get("git_repo_url"):
+        yield ConfigProblem("git_ref", "names a place in a git repository, and there is none")
+    paths = [file.get("path", "") for file in files]
+    for index, one in enumerate(paths):
+        if not _is_inside(one) or PurePosixPath(one).as_posix() != one:
+            yield ConfigProblem(
+                f"files[{index}].path", "is a path inside the app's folder, such as pages/one.py"
+            )
+        elif one in paths[:index]:
+            yield ConfigProblem(f"files[{index}].path", f"{one!r} is there already")
+    if files and path not in paths:
+        yield ConfigProblem("main_script_path", f"{path!r} is none of the files")
+    if sum(len(file.get("content", "").encode()) for file in files) > _MOST_FILES_BYTES:
+        yield ConfigProblem("files", "are larger than 2 MiB together; put them into a git repository")
     yield from _requirements(config)
+
+
+def _is_inside(path: str) -> bool:
+    """Whether it is a path below some folder."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    return bool(parts) and not (
+        path.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:", path) or ".." in parts
+    )
 
 
 def _model(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
