@@ -20,6 +20,7 @@ PORTS = {
     "RegistryService": "registry",
     "EngineService": "engine",
     "WorkerService": "engine",
+    "AppService": "engine",
     "DataSourceService": "datasources",
     "SecretService": "datasources",
     "AuditService": "audit",

@@ -56,6 +56,8 @@ def _followed(edge: Edge, example: examples.Example, started: Json, say: Say, *,
         helmsman.heard(started["id"], event, data)
         if event == "approval" and "decision" not in data and data["stepId"] in example.decide:
             _decide(edge, data, example.decide[data["stepId"]])
+    if left := helmsman.left():
+        raise StackError(f"what was to be steered never came: {'; '.join(left)}")
     finished: Json = edge.call("GET", f"/api/v1/workflow-runs/{started['id']}")["run"]
     return finished
 

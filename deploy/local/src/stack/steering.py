@@ -38,6 +38,10 @@ class Helmsman:
             for what in due[1]:
                 self._do(run_id, str(data.get("stepId", "")), what)
 
+    def left(self) -> list[str]:
+        """The states that never came, and what was to be done then."""
+        return [f"{when}: {', '.join(what)}" for when, what in self._open]
+
     def _do(self, run_id: str, step_id: str, what: str) -> None:
         if what == "open":
             visits.visit(self._edge, run_id, step_id, self._say, leaves=self._leaves)
