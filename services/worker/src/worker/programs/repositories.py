@@ -1,4 +1,4 @@
-"""Fetches a git repository into a folder, over the cell's proxy and without its history."""
+"""Fetches a git repository into a folder, over the cell's proxy and, where it can, without its history."""
 
 import re
 from pathlib import Path
@@ -19,22 +19,23 @@ def fetch(url: str, ref: str, folder: Path) -> None:
     Raises Failed DEPENDENCY_ERROR.
     """
     is_commit = bool(_COMMIT.fullmatch(ref))
+    name, depth = (None, None) if is_commit else (ref or None, 1)
     try:
-        repository = porcelain.clone(
-            url, str(folder), branch=None if is_commit or not ref else ref, depth=None if is_commit else 1
-        )
-        if is_commit:
-            porcelain.reset(repository, "hard", ref)
-        repository.close()
+        errors = porcelain.NoneStream()
+        with porcelain.clone(url, str(folder), branch=name, depth=depth, errstream=errors) as repository:
+            if is_commit:
+                porcelain.reset(repository, "hard", ref)
     except HTTPUnauthorized:
         raise _failed(url, "it is not public, or not there") from None
-    except (GitProtocolError, NotGitRepository, HTTPError, KeyError, OSError, porcelain.Error) as error:
-        what = str(error) or type(error).__name__
-        raise _failed(url, what[:300]) from None
+    except NotGitRepository:
+        raise _failed(url, "there is no git repository") from None
+    except (ValueError, KeyError):  # dulwich's words for a name that is not there
+        raise _failed(url, f"it has no {'commit' if is_commit else 'branch or tag'} '{ref}'") from None
+    except (GitProtocolError, HTTPError, OSError, porcelain.Error) as error:
+        raise _failed(
+            url, f"{str(error)[:300]}; its host has to be one of the version's network hosts"
+        ) from None
 
 
 def _failed(url: str, why: str) -> Failed:
-    return Failed(
-        f"the repository {url} cannot be fetched: {why}; its host has to be among the version's network hosts",
-        "DEPENDENCY_ERROR",
-    )
+    return Failed(f"the repository {url} cannot be fetched: {why}", "DEPENDENCY_ERROR")
