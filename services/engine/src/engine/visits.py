@@ -15,6 +15,9 @@ KIND: Final = "STREAMLIT_APP"
 RANDOM_BYTES: Final = 32
 TICKET_LIFE: Final = timedelta(seconds=30)
 LIFE: Final = timedelta(hours=12)
+"""How long a visit lasts at most, that was begun in a login session; it ends with the session."""
+LIFE_BY_KEY: Final = timedelta(hours=1)
+"""How long one lasts that was begun with a key, of whose end nobody tells."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]")
 _ESCAPED: Final = re.compile(r"~([0-9a-f]{2})")
 _WELL_FORMED: Final = re.compile(r"([A-Za-z0-9_.-]|~[0-9a-f]{2})+")

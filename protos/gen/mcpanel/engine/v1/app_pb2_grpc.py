@@ -58,7 +58,7 @@ class AppServiceServicer:
 
     def OpenApp(self, request, context):
         """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-        as its attempt runs, at most twelve hours. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+        as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class AppServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AppServiceAsyncStub: ...
     OpenApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.OpenAppRequest, _app_pb2.OpenAppResponse]
     """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-    as its attempt runs, at most twelve hours. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+    as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
     """
     RedeemAppTicket: _grpc.UnaryUnaryMultiCallable[_app_pb2.RedeemAppTicketRequest, _app_pb2.RedeemAppTicketResponse]
     """Exchanges an app's ticket for what a browser shows from then on. Errors: APP_TICKET_INVALID."""
@@ -51,7 +51,7 @@ class AppServiceAsyncStub(AppServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     OpenApp: _aio.UnaryUnaryMultiCallable[_app_pb2.OpenAppRequest, _app_pb2.OpenAppResponse]  # type: ignore[assignment]
     """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-    as its attempt runs, at most twelve hours. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+    as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
     """
     RedeemAppTicket: _aio.UnaryUnaryMultiCallable[_app_pb2.RedeemAppTicketRequest, _app_pb2.RedeemAppTicketResponse]  # type: ignore[assignment]
     """Exchanges an app's ticket for what a browser shows from then on. Errors: APP_TICKET_INVALID."""
@@ -70,7 +70,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.OpenAppResponse, _abc.Awaitable[_app_pb2.OpenAppResponse]]:
         """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-        as its attempt runs, at most twelve hours. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+        as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
         """
 
     @_abc_1.abstractmethod

@@ -85,7 +85,7 @@ class Apps(app_pb2_grpc.AppServiceServicer):
                     ticket.attempt,
                     ticket.user_id,
                     ticket.session_id,
-                    tx.now + visits.LIFE,
+                    tx.now + (visits.LIFE if ticket.session_id else visits.LIFE_BY_KEY),
                 )
                 await store.add(tx, visit)
         # Outside the transaction: what was shown is used up, whatever it was.
@@ -94,7 +94,7 @@ class Apps(app_pb2_grpc.AppServiceServicer):
         return app_pb2.RedeemAppTicketResponse(
             cookie=cookie,
             expires_at=_time(visit.expires_at),
-            issued_at=_time(visit.expires_at - visits.LIFE),
+            issued_at=_time(tx.now),
         )
 
     async def ConnectApp(
