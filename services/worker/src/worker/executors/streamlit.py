@@ -33,4 +33,5 @@ def read(version: component_pb2.Version) -> Program:
         },
         requirements=requirements("", config.requirements),
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )
