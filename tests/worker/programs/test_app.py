@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -138,6 +139,30 @@ async def test_an_app_that_ends_itself_fails_clearly(start: Any) -> None:
     assert outcome.failure is not None
     assert outcome.failure.kind == "USER_ERROR"
     assert "status 3" in outcome.failure.message
+
+
+async def test_an_app_that_stops_answering_is_stopped(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apps, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(apps, "_PATIENCE", 0.3)
+    running = await start(60)
+    await running.is_up()
+
+    for pid in processes_below(running.cell.pid) - {running.cell._init_pid}:
+        os.kill(pid, signal.SIGSTOP)
+    outcome = await asyncio.wait_for(running.task, 20)
+
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, "stopped answering" in outcome.failure.message) == ("USER_ERROR", True)
+
+
+async def test_without_cells_there_are_no_apps() -> None:
+    cell = await Cell.start(sandbox(Limits(), level="limits"), Profile(listens=True))
+
+    outcome = await App(cell, PATH, 60, Remembering()).run(job(""))
+    await cell.close()
+
+    assert outcome.failure is not None
+    assert "MCPANEL_ISOLATION=limits" in outcome.failure.message
 
 
 @pytest.mark.parametrize(

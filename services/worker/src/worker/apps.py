@@ -42,6 +42,9 @@ class App:
 
     async def run(self, job: Job) -> Outcome:
         """Runs the app to its end; the outcome. That it was idle for long enough is a success. Raises CellError."""
+        if self._cell.level != "cell":  # its port would be the machine's, and another app's at once
+            why = "an app needs a cell with a loopback of its own, which MCPANEL_ISOLATION=limits does not give it"
+            return Outcome(None, Failure("USER_ERROR", why), 0.0, 0.0, 0)
         job = replace(job, config={**job.config, "path": self._path})
         watching = asyncio.create_task(self._watch())
         try:
