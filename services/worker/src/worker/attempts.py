@@ -271,6 +271,7 @@ class Attempts:
             toolbox=await self._toolboxes.get(program.toolbox, say),
             program=program.program,
             listens=program.listens,
+            deno=program.deno,
         )
 
     async def _run(
@@ -326,7 +327,7 @@ def _plain(program: executors.Program) -> Profile:
     hosts = program.network_hosts
     return Profile(
         program.kind,
-        reserves=program.reserves or program.kind == "deno",
+        reserves=program.reserves or program.kind == "deno" or program.deno,
         network=bool(hosts),
         hosts=hosts if program.kind == "deno" else (),
     )

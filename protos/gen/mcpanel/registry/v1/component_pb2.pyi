@@ -292,10 +292,38 @@ class StreamlitAppConfig(_message.Message):
     def __init__(self, git_repo_url: _Optional[str] = ..., main_script_path: _Optional[str] = ..., requirements: _Optional[str] = ..., files: _Optional[_Iterable[_Union[StreamlitAppConfig.File, _Mapping]]] = ..., idle_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., git_ref: _Optional[str] = ...) -> None: ...
 
 class McpConfig(_message.Message):
-    __slots__ = ("mcp_configuration",)
+    __slots__ = ("mcp_configuration", "tool", "server", "timeout", "call_timeout", "pinned_tools", "requirements", "files")
+    class PinnedToolsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class File(_message.Message):
+        __slots__ = ("path", "content")
+        PATH_FIELD_NUMBER: _ClassVar[int]
+        CONTENT_FIELD_NUMBER: _ClassVar[int]
+        path: str
+        content: str
+        def __init__(self, path: _Optional[str] = ..., content: _Optional[str] = ...) -> None: ...
     MCP_CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CALL_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    PINNED_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     mcp_configuration: str
-    def __init__(self, mcp_configuration: _Optional[str] = ...) -> None: ...
+    tool: str
+    server: str
+    timeout: _duration_pb2.Duration
+    call_timeout: _duration_pb2.Duration
+    pinned_tools: _containers.ScalarMap[str, str]
+    requirements: str
+    files: _containers.RepeatedCompositeFieldContainer[McpConfig.File]
+    def __init__(self, mcp_configuration: _Optional[str] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., call_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pinned_tools: _Optional[_Mapping[str, str]] = ..., requirements: _Optional[str] = ..., files: _Optional[_Iterable[_Union[McpConfig.File, _Mapping]]] = ...) -> None: ...
 
 class AiAssistantConfig(_message.Message):
     __slots__ = ("model", "system_prompt", "user_prompt_template", "temperature", "max_tokens", "top_p", "top_k", "provider", "base_url", "secret", "response_schema", "timeout", "input_price", "output_price", "max_retries", "tools", "max_turns", "max_tokens_total", "max_cost")

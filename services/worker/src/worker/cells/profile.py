@@ -36,6 +36,8 @@ class Profile:
     """Whether its processes find a proxy on the cell's own loopback, through which an attempt reaches its hosts."""
     hosts: tuple[str, ...] = ()
     """With kind deno, what Deno itself lets through; the proxy decides, by the attempt's own list."""
+    deno: bool = False
+    """Whether a program finds Deno in it, for what it starts."""
 
 
 PYTHON: Final = Profile("python")

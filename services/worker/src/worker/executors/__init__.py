@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Final
 
 from mcpanel.registry.v1 import component_pb2
-from worker.executors import llm, notebook, python, streamlit, table, typescript
+from worker.executors import llm, notebook, protocol, python, streamlit, table, typescript
 from worker.executors.program import BadComponentError, Program
 
 _READERS: Final[dict[component_pb2.Definition.Type, Callable[[component_pb2.Version], Program]]] = {
     component_pb2.Definition.DATA: table.read_data,
     component_pb2.Definition.JUPYTER_NOTEBOOK: notebook.read,
+    component_pb2.Definition.MCP: protocol.read,
     component_pb2.Definition.OUTPUT: table.read_output,
     component_pb2.Definition.PYTHON_SCRIPT: python.read,
     component_pb2.Definition.STREAMLIT_APP: streamlit.read,

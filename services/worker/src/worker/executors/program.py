@@ -39,6 +39,8 @@ class Program:
     """Whether its processes reserve much more address space than they use."""
     idle_seconds: float = 0.0
     """Of an app, after how long without a visitor it is stopped; 0: it is none."""
+    deno: bool = False
+    """Whether its processes start Deno."""
     requirements: Requirements = Requirements()
     modules: tuple[str, ...] = ()
     """The npm: and jsr: packages that TypeScript code imports, as it writes them."""

@@ -167,12 +167,12 @@ def _obey(control: socket.socket, pid: int, config: "dict[str, Any]") -> bool:
     """Carries out one order; whether it was to watch the memory. `pid` is the step's, 0 between two."""
     packet = control.recv(65536)
     if not packet:
-        _kill_descendants()
+        kill_descendants()
         os._exit(0)
     message = json.loads(packet)
     order = message["t"]
     if order == "kill":
-        _kill_descendants()
+        kill_descendants()
         os._exit(0)
     if order == "preload":
         _preload(message["modules"])
@@ -242,7 +242,7 @@ def _leftovers() -> list[str]:
             time.sleep(0.005)
 
 
-def _kill_descendants() -> None:
+def kill_descendants() -> None:
     """Kills every process below this one, again and again until none is left."""
     while True:
         for pid, _, _ in list(_processes()):

@@ -16,6 +16,8 @@ class Place:
     """This program's packages."""
     steplib: str = "/mcpanel/steplib"
     """The folder of `mcpanel_step`, for processes that the program starts."""
+    deno: str = ""
+    """The Deno binary; empty where the cell has none."""
 
 
 PLACE = Place()

@@ -1,0 +1,72 @@
+"""MCP servers: one that a step starts or reaches, whose tools it calls, by `worker.programs.protocol`.
+
+A package of components is an MCP component as well; it runs as its components, and never comes here.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from chassis import source
+from mcpanel.registry.v1 import component_pb2
+from worker.executors.program import BadComponentError, Program
+from worker.executors.python import requirements
+
+_SEVERAL: Final = ("mcpServers", "mcp_servers", "servers")
+
+
+def read(version: component_pb2.Version) -> Program:
+    """The version's program. Raises BadComponentError when it names no server."""
+    config = version.mcp
+    server = _server(config.mcp_configuration, config.server)
+    settings: dict[str, Any] = {
+        "server": server,
+        "tool": config.tool,
+        "pinned_tools": dict(config.pinned_tools),
+        "files": [{"path": one.path, "content": one.content} for one in config.files],
+    }
+    if config.HasField("call_timeout"):
+        settings["call_timeout"] = config.call_timeout.ToTimedelta().total_seconds()
+    return Program(
+        version_id=version.id,
+        component=version.definition_name,
+        kind="python",
+        program="protocol",
+        toolbox="protocol",
+        config=settings,
+        deno=server.get("command", "").rpartition("/")[2] == "deno",
+        requirements=requirements("", config.requirements),
+        data_sources={link.name: link.id for link in version.data_sources},
+    )
+
+
+def _server(document: str, name: str) -> dict[str, Any]:
+    """The server of that name, or the only one. Raises BadComponentError."""
+    try:
+        root = source.plain(source.read(document))
+    except source.UnreadableError as error:
+        raise BadComponentError(f"the MCP configuration cannot be read: {error}") from None
+    servers = _servers(root) if isinstance(root, Mapping) else {}
+    if not servers:
+        raise BadComponentError(
+            "the MCP configuration names no server; write mcpServers, or a command or a url"
+        )
+    if not name and len(servers) > 1:
+        raise BadComponentError(f"the config's server says which it is: {', '.join(sorted(servers))}")
+    found = servers.get(name) if name else next(iter(servers.values()))
+    if found is None:
+        raise BadComponentError(f"there is no server '{name}'; there is: {', '.join(sorted(servers))}")
+    return found
+
+
+def _servers(root: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The servers of a document by name; what else it says is not taken."""
+    key = next((one for one in _SEVERAL if one in root), None)
+    several = root[key] if key else {"server": root} if {"command", "url"} & root.keys() else {}
+    if not isinstance(several, Mapping):
+        return {}
+    fields = ("command", "args", "env", "url", "headers")
+    return {
+        name: {"name": name, **{one: each[one] for one in fields if one in each}}
+        for name, each in several.items()
+        if isinstance(each, Mapping)
+    }

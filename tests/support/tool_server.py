@@ -1,0 +1,68 @@
+"""An MCP server for tests, written with the SDK: over standard input and output, or over HTTP with `--http PORT`."""
+
+import asyncio
+import os
+import sys
+
+from mcp.server.mcpserver import Context, Image, MCPServer
+from pydantic import BaseModel
+
+
+class Sum(BaseModel):
+    """What `add` answers."""
+
+    sum: float
+
+
+def add(a: float, b: float) -> Sum:
+    """Adds two numbers."""
+    return Sum(sum=a + b)
+
+
+def told(name: str) -> str:
+    """An environment variable."""
+    return os.environ.get(name, "nothing")
+
+
+async def slowly(context: Context, parts: int) -> str:
+    """Works in parts and tells how far it is."""
+    for part in range(parts):
+        await context.report_progress(part + 1, parts, f"part {part + 1}")
+    sys.stderr.write("on standard error\n")
+    return "done"
+
+
+async def hang(context: Context) -> str:
+    """Never answers, and says so when it is told that nobody waits any more."""
+    await context.report_progress(0, 1, "begun")
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        sys.stderr.write("told that nobody waits\n")
+        raise
+    return "never"
+
+
+def fail(reason: str) -> str:
+    """Fails."""
+    raise ValueError(reason)
+
+
+def die(status: int) -> str:
+    """Ends the server."""
+    os._exit(status)
+
+
+def picture(size: int) -> Image:
+    """Bytes that are called a picture."""
+    return Image(data=bytes(size), format="png")
+
+
+if __name__ == "__main__":
+    server = MCPServer("tools", log_level="ERROR")
+    for tool in (add, told, slowly, hang, fail, die, picture):
+        server.add_tool(tool)
+    if "--http" in sys.argv:
+        server.run("streamable-http", host="127.77.0.1", port=int(sys.argv[-1]))
+    else:
+        server.run("stdio")
