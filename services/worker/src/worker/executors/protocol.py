@@ -36,6 +36,7 @@ def read(version: component_pb2.Version) -> Program:
         deno=server.get("command", "").rpartition("/")[2] == "deno",
         requirements=requirements("", config.requirements),
         data_sources={link.name: link.id for link in version.data_sources},
+        secrets={link.name: link.id for link in version.secrets},
     )
 
 

@@ -105,13 +105,9 @@ class Conversation:
             if error.code == REQUEST_TIMEOUT:
                 return Failed(f"the server '{name}' took too long to {what}", "TIMED_OUT")
             if error.code == CONNECTION_CLOSED and process is not None:
-                if not process.ends_within(1.0):
-                    return Failed(
-                        f"the server '{name}' closed its standard output instead of going on to {what}"
-                    )
-                return Failed(
-                    f"the server '{name}' ended with {_said(process.status)} instead of going on to {what}"
-                )
+                ends = process.ends_within(1.0) and not process.stopped
+                did = f"ended with {_said(process.status)}" if ends else process.complaint
+                return Failed(f"the server '{name}' {did} instead of going on to {what}")
             return Failed(
                 f"the server '{name}' refused to {what}: {error.message[:_MOST_CHARACTERS]} ({error.code})"
             )

@@ -30,6 +30,10 @@ class Process:
     from_server: int
     status: int | None = None
     """Its exit status once it has ended; negative: the signal that ended it."""
+    stopped: bool = False
+    """Whether it was told to end."""
+    complaint: str = ""
+    """What it did that a session cannot go on with."""
     _open: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -55,6 +59,7 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Signals it and its children, those that stayed in its group."""
+        self.stopped = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 

@@ -35,7 +35,10 @@ async def transport(process: Process) -> AsyncIterator[tuple[Any, Any]]:
     writer = asyncio.StreamWriter(outgoing, protocol, None, loop)
     received, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     sending, to_send = anyio.create_memory_object_stream[SessionMessage](0)
-    tasks = [asyncio.create_task(_read(reader, received)), asyncio.create_task(_write(to_send, writer))]
+    tasks = [
+        asyncio.create_task(_read(reader, received, process)),
+        asyncio.create_task(_write(to_send, writer)),
+    ]
     try:
         yield messages, sending
     finally:
@@ -53,18 +56,21 @@ async def transport(process: Process) -> AsyncIterator[tuple[Any, Any]]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read(reader: asyncio.StreamReader, received: Any) -> None:
+async def _read(reader: asyncio.StreamReader, received: Any, process: Process) -> None:
     """Passes messages on until the server closes its output, or writes what is too long or never a message."""
     garbage = 0
     async with received:
-        with contextlib.suppress(ValueError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            while (line := await reader.readline()) and garbage < _MOST_GARBAGE:
+        with contextlib.suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            while line := await _line(reader, process):
                 if not line.strip():
                     continue
                 try:
                     message = jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError:
                     garbage += 1
+                    if garbage == _MOST_GARBAGE:
+                        process.complaint = f"wrote {garbage:,} lines that are no messages"
+                        return
                     if garbage <= _SHOWN:
                         shown = line[:500].decode("utf-8", "replace").rstrip()
                         step.log.warning(
@@ -72,6 +78,18 @@ async def _read(reader: asyncio.StreamReader, received: Any) -> None:
                         )
                     continue
                 await received.send(SessionMessage(message))
+
+
+async def _line(reader: asyncio.StreamReader, process: Process) -> bytes:
+    """The next line; empty when there is none any more."""
+    try:
+        line = await reader.readline()
+    except ValueError:
+        process.complaint = f"wrote a message of more than {_LONGEST // 1024**2} MiB"
+        return b""
+    if not line:
+        process.complaint = "closed its standard output"
+    return line
 
 
 async def _write(to_send: Any, writer: asyncio.StreamWriter) -> None:
