@@ -74,10 +74,14 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
     "MCP": {
         "mcpConfiguration": (
             "mcpServers:\n"
-            "  filesystem:\n"
-            "    command: npx\n"
-            '    args: ["-y", "@modelcontextprotocol/server-filesystem", "/data"]\n'
-        )
+            "  clock:\n"
+            "    command: uvx\n"
+            '    args: ["mcp-server-time", "--local-timezone", "UTC"]\n'
+        ),
+        "requirements": "mcp-server-time",
+        "tool": "get_current_time",
+        "timeout": "300s",
+        "callTimeout": "30s",
     },
     "AI_ASSISTANT": {
         "model": "llama3.2",

@@ -5,7 +5,7 @@ Everything is read as data; nothing of a config is ever executed here.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -192,19 +192,22 @@ def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         yield ConfigProblem("files", "an app has files or a git repository: exactly one of the two")
     if config.get("git_ref") and not config.get("git_repo_url"):
         yield ConfigProblem("git_ref", "names a place in a git repository, and there is none")
+    yield from _files(files, "the app's folder, such as pages/one.py", "a git repository")
+    if files and all(path != file.get("path") for file in files):
+        yield ConfigProblem("main_script_path", f"{path!r} is none of the files")
+    yield from _requirements(config)
+
+
+def _files(files: Sequence[Mapping[str, Any]], inside: str, elsewhere: str) -> Iterator[ConfigProblem]:
+    """What is wrong with files of a config, which are to be `inside` a folder, and `elsewhere` when they are large."""
     paths = [file.get("path", "") for file in files]
     for index, one in enumerate(paths):
         if not _is_inside(one) or PurePosixPath(one).as_posix() != one:
-            yield ConfigProblem(
-                f"files[{index}].path", "is a path inside the app's folder, such as pages/one.py"
-            )
+            yield ConfigProblem(f"files[{index}].path", f"is a path inside {inside}")
         elif one in paths[:index]:
             yield ConfigProblem(f"files[{index}].path", f"{one!r} is there already")
-    if files and path not in paths:
-        yield ConfigProblem("main_script_path", f"{path!r} is none of the files")
     if sum(len(file.get("content", "").encode()) for file in files) > _MOST_FILES_BYTES:
-        yield ConfigProblem("files", "are larger than 2 MiB together; put them into a git repository")
-    yield from _requirements(config)
+        yield ConfigProblem("files", f"are larger than 2 MiB together; put them into {elsewhere}")
 
 
 def _is_inside(path: str) -> bool:
@@ -236,10 +239,16 @@ def _assistant(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         seen.add(name)
 
 
+def _mcp(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    yield from _requirements(config)
+    yield from _files(config.get("files", []), "the server's folder, such as server.py", "a package")
+
+
 _CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProblem]]]] = {
     "ai_assistant": _assistant,
     "data": _data,
     "jupyter_notebook": _notebook,
     "llm_prompt_agent": _model,
+    "mcp": _mcp,
     "streamlit_app": _streamlit,
 }

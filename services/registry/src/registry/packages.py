@@ -1,13 +1,13 @@
 """MCP documents on their way in: a package of components is resolved, wired and checked as a workflow would be."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from chassis.access import Subject
 from chassis.database import Transaction
 from chassis.source import UnreadableError
-from registry import drafts, nesting, validation
+from registry import drafts, nesting, servers, validation
 from registry.configs import Checked, ConfigProblem
 from registry.document import mcp
 from registry.document.mcp import Parsed
@@ -28,6 +28,7 @@ _SHOWN: Final = 25
 class Document:
     """An MCP document as it was sent, as far as it could be read."""
 
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     parsed: Parsed | None = None
     problems: tuple[Problem, ...] = ()
 
@@ -40,7 +41,7 @@ def read(sent: Sent) -> Document:
         parsed = mcp.parse(str(sent.config.get(_FIELD, "")))
     except UnreadableError as error:
         return Document(problems=(Problem("", "", error.message, "", error.line, error.column),))
-    return Document(parsed, parsed.problems)
+    return Document(sent.config, parsed, parsed.problems)
 
 
 async def check(
@@ -54,8 +55,13 @@ async def check(
     parsed = document.parsed
     if document.problems:
         return _refused(document.problems), None
-    if parsed is None or not isinstance(parsed.content, Package):
+    if parsed is None or checked.problems:
         return checked, None
+    if not isinstance(parsed.content, Package):
+        wrong = tuple(servers.problems(document.config, parsed.content))
+        return (Checked(wrong) if wrong else Checked((), servers.signature(document.config))), None
+    if misplaced := tuple(servers.of_package(document.config)):
+        return Checked(misplaced), None
     content, problems, signature = await _built(tx, parsed.content, viewer, own_id)
     if problems:
         return _refused([parsed.placed(one) for one in problems]), None
