@@ -1,4 +1,4 @@
-"""An MCP server that measures: it converts temperatures and sums up series. Standard input and output carry the protocol."""
+"""An MCP server that measures: it converts temperatures and sums up series, over standard input and output."""
 
 import statistics
 

@@ -1,0 +1,50 @@
+"""Versions of MCP servers as programs: documents in each of their forms."""
+
+import pytest
+
+from mcpanel.registry.v1 import component_pb2
+from worker.executors import BadComponentError, Program, read
+
+TWO = "mcpServers:\n  a: {command: python, args: [a.py], type: stdio}\n  b: {url: 'https://b.example.com/mcp'}\n"
+
+
+def program(document: str, **config: object) -> Program:
+    """The program of a version with this document."""
+    version = component_pb2.Version(id="v1", definition_name="tools", type=component_pb2.Definition.MCP)
+    version.mcp.CopyFrom(component_pb2.McpConfig(mcp_configuration=document, **config))  # type: ignore[arg-type]
+    return read(version)
+
+
+@pytest.mark.parametrize(
+    ("document", "server", "expected"),
+    [
+        (TWO, "a", {"name": "a", "command": "python", "args": ["a.py"]}),
+        (TWO, "b", {"name": "b", "url": "https://b.example.com/mcp"}),
+        ('{"servers": {"c": {"command": "c"}}}', "", {"name": "c", "command": "c"}),
+        (
+            "command: deno\nargs: [run, d.ts]\n",
+            "",
+            {"name": "server", "command": "deno", "args": ["run", "d.ts"]},
+        ),
+    ],
+)
+def test_the_server_of_a_document_is_the_one_that_the_config_names_or_the_only_one(
+    document: str, server: str, expected: dict[str, object]
+) -> None:
+    found = program(document, server=server)
+
+    assert found.config["server"] == expected
+    assert found.deno == (expected.get("command") == "deno")
+
+
+@pytest.mark.parametrize(
+    ("document", "server", "told"),
+    [
+        (TWO, "", "which it is: a, b"),
+        (TWO, "c", "no server 'c'; there is: a, b"),
+        ("a: 1", "", "names no server"),
+    ],
+)
+def test_a_version_without_a_server_of_its_own_says_so(document: str, server: str, told: str) -> None:
+    with pytest.raises(BadComponentError, match=told):
+        program(document, server=server)
