@@ -56,6 +56,19 @@ async def test_a_config_that_no_step_could_follow_is_refused_with_its_field(
     assert told in error.fields[0].description
 
 
+async def test_a_version_reaches_the_server_that_it_uses_beside_the_hosts_it_declares(world: World) -> None:
+    made = await world.definition(type="MCP")
+
+    far = await world.version(made.name, mcp=config(TWO, server="maps"), network_hosts=["b.example.com"])
+    plain = {"url": "http://127.77.0.1:7000/mcp", "headers": {"key": "${secret:key}"}}
+    near = await world.version(made.name, version="1.1.0", mcp=config(plain))
+    none = await world.version(made.name, version="1.2.0", mcp=config(TWO, server="clock"))
+
+    assert far.network_hosts == ["b.example.com", "maps.example.com"]
+    assert near.network_hosts == ["127.77.0.1:7000"]
+    assert not none.network_hosts
+
+
 async def test_a_servers_version_takes_a_tool_and_arguments_unless_it_names_the_tool(world: World) -> None:
     made = await world.definition(type="MCP")
 

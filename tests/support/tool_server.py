@@ -1,4 +1,4 @@
-"""An MCP server for tests, written with the SDK: over standard input and output, or over HTTP with `--http PORT`."""
+"""An MCP server for tests, written with the SDK: over standard input and output; `made()` for HTTP."""
 
 import asyncio
 import os
@@ -58,11 +58,18 @@ def picture(size: int) -> Image:
     return Image(data=bytes(size), format="png")
 
 
-if __name__ == "__main__":
+def header(name: str, context: Context) -> str:
+    """A header of the request, over HTTP."""
+    return str((context.headers or {}).get(name, "nothing"))
+
+
+def made() -> MCPServer:
+    """The server."""
     server = MCPServer("tools", log_level="ERROR")
-    for tool in (add, told, slowly, hang, fail, die, picture):
+    for tool in (add, told, slowly, hang, fail, die, picture, header):
         server.add_tool(tool)
-    if "--http" in sys.argv:
-        server.run("streamable-http", host="127.77.0.1", port=int(sys.argv[-1]))
-    else:
-        server.run("stdio")
+    return server
+
+
+if __name__ == "__main__":
+    made().run("stdio")

@@ -3,14 +3,21 @@
 import asyncio
 import hashlib
 import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
+from tests.support import tool_server
+from tests.worker.network.servers import ADDRESS, guard
 from tests.worker.programs.conftest import ROOMY, Open
 from tests.worker.support.cells import Bench, Remembering, gone, job, processes_of, sandbox
 from worker.cells.profile import Environment, Profile
+from worker.network import Reach
 
 SERVER = (Path(__file__).parents[2] / "support" / "tool_server.py").read_text()
 MUTE = "import time\ntime.sleep(60)\n"
@@ -140,7 +147,7 @@ async def test_a_call_that_takes_too_long_is_abandoned_and_the_server_told(proto
 
 async def test_a_server_that_prints_between_its_messages_is_understood(protocol: Bench) -> None:
     answered = await output(protocol, config(f"{SERVER}".replace(
-        "    server = MCPServer", "    print('hello', flush=True)\n    server = MCPServer"
+        "    made()", "    print('hello', flush=True)\n    made()"
     )), call("add", a=1, b=2))  # fmt: skip
 
     assert answered["structured"] == {"sum": 3.0}
@@ -240,3 +247,55 @@ async def test_a_server_in_typescript_is_started_by_deno(benches: Open) -> None:
 
     assert answered["content"] == [{"type": "text", "text": "Hello, Ada!"}]
     await bench.close()
+
+
+@pytest.fixture
+async def remote(benches: Open) -> AsyncIterator[tuple[Bench, str]]:
+    """Calls tools of a server over HTTP, which listens at the address, and reaches nothing else."""
+    plain = await benches("protocol", toolbox="protocol")
+    bench = Bench(sandbox(ROOMY), replace(plain.profile, network=True))
+    with socket.create_server((ADDRESS, 0)) as listener:
+        address = f"{ADDRESS}:{listener.getsockname()[1]}"
+        server = uvicorn.Server(
+            uvicorn.Config(tool_server.made().streamable_http_app(host=ADDRESS), log_level="error")
+        )
+        serving = asyncio.create_task(server.serve([listener]))
+        bench.reach = Reach.of([address], guard())
+        yield bench, f"http://{address}/mcp"
+        server.should_exit = server.force_exit = True
+        await serving
+    await bench.close()
+
+
+async def test_a_server_elsewhere_is_called_over_http_with_headers_that_hold_secrets(
+    remote: tuple[Bench, str],
+) -> None:
+    bench, url = remote
+    given = {
+        "server": {"name": "far", "url": url, "headers": {"x-key": "${secret:key}"}},
+        "call_timeout": 10.0,
+    }
+
+    added = await output(bench, given, call("add", a=1, b=2))
+    told = await output(bench, given, call("header", name="x-key"))
+    await output(bench, given, call("slowly", parts=2))
+    progressed = bench.sink.progressed
+    kind, message = await failure(bench, {**given, "call_timeout": 2.0}, call("hang"))
+
+    assert added["structured"] == {"sum": 3.0}
+    assert told["structured"] == {"result": "value-of-key"}
+    assert progressed == [(0.5, "part 1"), (1.0, "part 2")]
+    assert (kind, message) == (
+        "TIMED_OUT",
+        "the server 'far' took more than 2 s to answer the call of 'hang'",
+    )
+
+
+async def test_a_server_that_may_not_be_reached_is_named_with_the_reason(remote: tuple[Bench, str]) -> None:
+    bench, _ = remote
+
+    kind, message = await failure(bench, {"server": {"name": "far", "url": "https://a.example.com/mcp"}}, {})
+
+    assert kind == "USER_ERROR"
+    assert "the server 'far' cannot be reached: " in message
+    assert "network_hosts" in message

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from chassis import hosts
+from chassis.source import UnreadableError
 from registry.configs import ConfigProblem
+from registry.document import mcp
 from registry.document.mcp import McpServer, McpServers
 from registry.inference import DIALECT, Signature
 
 FIELDS: Final = ("tool", "server", "timeout", "call_timeout", "pinned_tools", "requirements", "files")
 """The fields of the config that are for servers."""
+_PORTS: Final = {"http": 80, "https": hosts.HTTPS}
 _SECRET: Final = "${secret:"  # noqa: S105  # how one is asked for
 
 
@@ -50,6 +55,21 @@ def chosen(config: Mapping[str, Any], found: McpServers) -> McpServer | None:
     wanted = config.get("server", "")
     named = [one for one in found.servers if not wanted or one.name == wanted]
     return named[0] if len(named) == 1 else None
+
+
+def network_hosts(kind: str, config: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What a version with this config reaches beside the hosts it declares; what cannot be read is told elsewhere."""
+    if kind != "mcp" or config is None:
+        return ()
+    try:
+        found = mcp.parse(str(config.get("mcp_configuration", ""))).content
+        server = chosen(config, found) if isinstance(found, McpServers) else None
+        if server is None or not server.url:
+            return ()
+        url = urlsplit(server.url)
+        return (str(hosts.parse(url.netloc.rpartition("@")[2], port=_PORTS[url.scheme], family=False)),)
+    except (UnreadableError, ValueError):
+        return ()
 
 
 def _object(properties: dict[str, Any], *, required: bool = False, closed: bool = False) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from chassis import jsonvalue
 from chassis.errors import FieldViolation, Invalid
 from mcpanel.registry.v1 import component_pb2
-from registry import models
+from registry import models, servers
 from registry.domain.definitions import Definition
 from registry.domain.definitions import Sent as SentDefinition
 from registry.domain.versions import Config, Version
@@ -81,7 +81,11 @@ def sent_version(message: component_pb2.Version, path: str) -> SentVersion:
         changelog=message.changelog,
         effect=message.effect,
         draft=message.draft,
-        network_hosts=(*message.network_hosts, *models.network_hosts(kind, config)),
+        network_hosts=(
+            *message.network_hosts,
+            *models.network_hosts(kind, config),
+            *servers.network_hosts(kind, config),
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from programs.protocol.servers import Server
 
 _CALL_TIMEOUT = 60.0
 _MOST_PAGES = 100
+_REFUSED = 400
 _MOST_CHARACTERS = 2000
 _LEVELS = {"debug": "debug", "info": "info", "notice": "info", "warning": "warning"}
 
@@ -86,6 +87,7 @@ class Conversation:
     async def _asked(self, asking: Awaitable[_Answer], what: str) -> _Answer:
         """The answer, if it comes in time. Abandoned, the server is told so."""
         name = self._server.name
+        self._server.answered = ""
         try:
             async with asyncio.timeout(self._seconds):
                 return await asking
@@ -108,9 +110,8 @@ class Conversation:
                 ends = process.ends_within(1.0) and not process.stopped
                 did = f"ended with {_said(process.status)}" if ends else process.complaint
                 return Failed(f"the server '{name}' {did} instead of going on to {what}")
-            return Failed(
-                f"the server '{name}' refused to {what}: {error.message[:_MOST_CHARACTERS]} ({error.code})"
-            )
+            reason = self._server.answered or f"{error.message[:_MOST_CHARACTERS]} ({error.code})"
+            return Failed(f"the server '{name}' refused to {what}: {reason}")
         if isinstance(error, httpx2.HTTPError):
             reason = str(error) or type(error).__name__
             return Failed(f"the server '{name}' cannot be reached: {reason[:_MOST_CHARACTERS]}")
@@ -136,9 +137,17 @@ class Conversation:
 @contextlib.asynccontextmanager
 async def _over_http(server: Server) -> AsyncIterator[tuple[Any, Any]]:
     """The streams of messages from and to a server elsewhere, by the way out that the cell's environment tells."""
+
+    async def note(response: httpx2.Response) -> None:
+        if response.status_code >= _REFUSED:
+            text = " ".join((await response.aread()).decode("utf-8", "replace").split())
+            server.answered = f"HTTP {response.status_code}: {text[:_MOST_CHARACTERS]}"
+
     timeout = httpx2.Timeout(30.0, read=None)  # each request has a time of its own
     async with (
-        httpx2.AsyncClient(headers=dict(server.headers), timeout=timeout) as http,
+        httpx2.AsyncClient(
+            headers=dict(server.headers), timeout=timeout, event_hooks={"response": [note]}
+        ) as http,
         streamable_http_client(server.url, http_client=http) as streams,
     ):
         yield streams

@@ -25,6 +25,8 @@ class Server:
     process: Process | None = None
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    answered: str = ""
+    """What it, or what stands before it, answered over HTTP when it last refused."""
 
 
 @contextmanager
