@@ -43,8 +43,13 @@ def test_the_server_of_a_document_is_the_one_that_the_config_names_or_the_only_o
         (TWO, "", "which it is: a, b"),
         (TWO, "c", "no server 'c'; there is: a, b"),
         ("a: 1", "", "names no server"),
+        (
+            "command: /usr/bin/npx\nargs: [-y, e]\n",
+            "",
+            "npx, which a step does not have.* Use a server in Python",
+        ),
     ],
 )
-def test_a_version_without_a_server_of_its_own_says_so(document: str, server: str, told: str) -> None:
+def test_a_version_whose_server_no_step_could_start_says_so(document: str, server: str, told: str) -> None:
     with pytest.raises(BadComponentError, match=told):
         program(document, server=server)

@@ -21,6 +21,27 @@ from worker.network import Reach
 
 SERVER = (Path(__file__).parents[2] / "support" / "tool_server.py").read_text()
 MUTE = "import time\ntime.sleep(60)\n"
+PLAIN = """
+import json, sys
+
+TOOL = {"name": "where", "description": "Where it runs.", "inputSchema": {"type": "object"}}
+
+def answer(method, params):
+    if method == "initialize":
+        about = {"name": "plain", "version": "1"}
+        return {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": about}
+    return {"tools": [TOOL]} if method == "tools/list" else {"content": [{"type": "text", "text": __file__}]}
+
+def main():
+    for line in sys.stdin:
+        request = json.loads(line)
+        known = request["method"] in ("initialize", "tools/list", "tools/call")
+        refused = {"error": {"code": -32601, "message": "Method not found"}}
+        said = {"result": answer(request["method"], request.get("params", {}))} if known else refused
+        if "id" in request:
+            print(json.dumps({"jsonrpc": "2.0", "id": request["id"], **said}), flush=True)
+"""
+"""A server without the SDK."""
 
 
 @pytest.fixture
@@ -110,7 +131,6 @@ async def test_a_linked_secret_reaches_the_servers_environment(protocol: Bench) 
 @pytest.mark.parametrize(
     ("given", "inputs", "expected"),
     [
-        (config(), call("ad"), ("INVALID_INPUT", "no tool 'ad'; did you mean 'add'?")),
         (config(), call("add", a=1, b="x"), ("INVALID_INPUT", "arguments.b: 'x' is not of type 'number'")),
         (config(), call("fail", reason="it rains"), ("USER_ERROR", "the tool 'fail' failed: ")),
         (config(), call("die", status=3), ("USER_ERROR", "the server 'tools' ended with status 3")),
@@ -120,13 +140,8 @@ async def test_a_linked_secret_reaches_the_servers_environment(protocol: Bench) 
             {},
             ("USER_ERROR", "wrote 1,000 lines that are no messages"),
         ),
-        (
-            {"server": {"name": "tools", "command": "npx", "args": ["-y", "some-server"]}},
-            {},
-            ("USER_ERROR", "installs nothing while it runs. Use a server in Python"),
-        ),
     ],
-    ids=["unknown", "arguments", "fails", "dies", "mute", "garbage", "npx"],
+    ids=["arguments", "fails", "dies", "mute", "garbage"],
 )
 async def test_a_step_says_what_its_server_did(
     protocol: Bench, given: dict[str, Any], inputs: dict[str, Any], expected: tuple[str, str]
@@ -213,8 +228,7 @@ async def test_the_program_of_a_package_is_started_by_its_name(benches: Open, tm
     about = site / "weather_tools-1.dist-info"
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: weather-tools\nVersion: 1\n")
     (about / "entry_points.txt").write_text("[console_scripts]\nserve-weather = weather_tools:main\n")
-    body = SERVER.replace('if __name__ == "__main__":', "def main() -> None:")
-    (site / "weather_tools.py").write_text(body)
+    (site / "weather_tools.py").write_text(PLAIN)
     plain = await benches("protocol", toolbox="protocol")
     profile = Profile(
         program="protocol", toolbox=plain.profile.toolbox, environment=Environment("weather", site)
@@ -224,10 +238,10 @@ async def test_the_program_of_a_package_is_started_by_its_name(benches: Open, tm
     answered = await output(
         bench,
         {"server": {"name": "w", "command": "uvx", "args": ["weather-tools@latest"]}},
-        call("add", a=1, b=2),
+        call("where"),
     )
 
-    assert answered["structured"] == {"sum": 3.0}
+    assert answered["content"] == [{"type": "text", "text": "/mcpanel/site/weather_tools.py"}]
     await bench.close()
 
 
@@ -249,7 +263,7 @@ async def test_a_server_in_typescript_is_started_by_deno(benches: Open) -> None:
     await bench.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def remote(benches: Open) -> AsyncIterator[tuple[Bench, str]]:
     """Calls tools of a server over HTTP, which listens at the address, and reaches nothing else."""
     plain = await benches("protocol", toolbox="protocol")
@@ -279,16 +293,10 @@ async def test_a_server_elsewhere_is_called_over_http_with_headers_that_hold_sec
     added = await output(bench, given, call("add", a=1, b=2))
     told = await output(bench, given, call("header", name="x-key"))
     await output(bench, given, call("slowly", parts=2))
-    progressed = bench.sink.progressed
-    kind, message = await failure(bench, {**given, "call_timeout": 2.0}, call("hang"))
 
     assert added["structured"] == {"sum": 3.0}
     assert told["structured"] == {"result": "value-of-key"}
-    assert progressed == [(0.5, "part 1"), (1.0, "part 2")]
-    assert (kind, message) == (
-        "TIMED_OUT",
-        "the server 'far' took more than 2 s to answer the call of 'hang'",
-    )
+    assert bench.sink.progressed == [(0.5, "part 1"), (1.0, "part 2")]
 
 
 async def test_a_server_that_may_not_be_reached_is_named_with_the_reason(remote: tuple[Bench, str]) -> None:

@@ -12,12 +12,20 @@ from worker.executors.program import BadComponentError, Program
 from worker.executors.python import requirements
 
 _SEVERAL: Final = ("mcpServers", "mcp_servers", "servers")
+_FETCHING: Final = frozenset({"npx", "npm", "pnpm", "yarn", "bun", "bunx", "node", "docker", "podman"})
 
 
 def read(version: component_pb2.Version) -> Program:
     """The version's program. Raises BadComponentError when it names no server."""
     config = version.mcp
     server = _server(config.mcp_configuration, config.server)
+    command = server.get("command", "").rpartition("/")[2]
+    if command in _FETCHING:
+        raise BadComponentError(
+            f"the server's command is {command}, which a step does not have: it installs nothing while it runs. Use a "
+            "server in Python, with its packages in the config's requirements; or one in TypeScript, as a file of the "
+            "config's files for deno; or give the url of a server that runs elsewhere"
+        )
     settings: dict[str, Any] = {
         "server": server,
         "tool": config.tool,
@@ -33,7 +41,7 @@ def read(version: component_pb2.Version) -> Program:
         program="protocol",
         toolbox="protocol",
         config=settings,
-        deno=server.get("command", "").rpartition("/")[2] == "deno",
+        deno=command == "deno",
         requirements=requirements("", config.requirements),
         data_sources={link.name: link.id for link in version.data_sources},
         secrets={link.name: link.id for link in version.secrets},

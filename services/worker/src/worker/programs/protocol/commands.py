@@ -13,7 +13,6 @@ from programs.failures import Failed
 from programs.place import PLACE
 
 _PYTHON = re.compile(r"(?:.*/)?(?:python(?:3(?:\.\d+)?)?|py)")
-_FETCHING = frozenset({"npx", "npm", "pnpm", "yarn", "bun", "bunx", "node", "docker", "podman"})
 _RUNNER = frozenset({"uvx", "pipx"})
 _ENTRY = (
     "import sys; from importlib.metadata import EntryPoint; sys.argv[0] = {name!r}; "
@@ -43,12 +42,6 @@ def resolve(command: str, arguments: Sequence[str], files: Collection[str], env:
         return _python([command, *arguments], files, env)
     if name == "deno" and PLACE.deno:
         return Start((PLACE.deno, *arguments))
-    if name in _FETCHING:
-        raise Failed(
-            f"the server's command is {name}, which a step does not have: it installs nothing while it runs. Use a "
-            "server in Python, with its packages in the config's requirements; or one in TypeScript, as a file of the "
-            "config's files for deno; or give the url of a server that runs elsewhere"
-        )
     if found := shutil.which(command, path=os.environ.get("PATH")):
         return Start((found, *arguments))
     return _of_package([command, *arguments])
