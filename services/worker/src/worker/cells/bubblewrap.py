@@ -140,7 +140,7 @@ class Sandbox:
             write=[str(work), str(temp)],
             work=str(work),
             steplib=str(_PACKAGE / "steplib"),
-            deno=str(self.deno or "") if profile.kind == "deno" or profile.deno else "",
+            deno=str(self.deno or "") if profile.has_deno else "",
             temp=str(temp),
         )
         path = [str(_PACKAGE), str(_PACKAGE / "steplib")]
@@ -187,7 +187,7 @@ class Sandbox:
         for folder, packages in (("site", profile.environment), ("toolbox", profile.toolbox)):
             if packages.site:
                 args += ["--ro-bind", source(packages.site), f"/mcpanel/{folder}"]
-        if (profile.kind == "deno" or profile.deno) and self.deno:
+        if profile.has_deno and self.deno:
             args += ["--ro-bind", source(self.deno), "/mcpanel/deno"]
         authorities = find_authorities() if profile.network else None
         if authorities:
@@ -207,7 +207,7 @@ class Sandbox:
             write=["/work", "/tmp", "/dev/shm"],  # noqa: S108
             work="/work",
             steplib="/mcpanel/steplib",
-            deno="/mcpanel/deno" if profile.kind == "deno" or profile.deno else "",
+            deno="/mcpanel/deno" if profile.has_deno else "",
             temp="/tmp",  # noqa: S108
         )
         rules = os.memfd_create("filter")

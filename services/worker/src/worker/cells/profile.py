@@ -39,6 +39,11 @@ class Profile:
     deno: bool = False
     """Whether a program finds Deno in it, for what it starts."""
 
+    @property
+    def has_deno(self) -> bool:
+        """Whether Deno is in it."""
+        return self.kind == "deno" or self.deno
+
 
 PYTHON: Final = Profile("python")
 DENO: Final = Profile("deno", reserves=True)

@@ -20,6 +20,7 @@ from programs.protocol import results, stdio
 from programs.protocol.servers import Server
 
 _CALL_TIMEOUT = 60.0
+_END_TIMEOUT = 5.0
 _MOST_PAGES = 100
 _REFUSED = 400
 _MOST_CHARACTERS = 2000
@@ -49,7 +50,8 @@ class Conversation:
 
     async def __aexit__(self, *_: object) -> None:
         with contextlib.suppress(Exception):  # what a session says while it ends changes nothing
-            await self._stack.aclose()
+            async with asyncio.timeout(_END_TIMEOUT):
+                await self._stack.aclose()
 
     async def _connected(self) -> Client:
         client = Client(
