@@ -1,6 +1,7 @@
-"""An MCP server that measures: it converts temperatures and sums up series, over standard input and output."""
+"""An MCP server that measures: it converts temperatures and sums up series."""
 
 import statistics
+import sys
 
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel, Field
@@ -56,4 +57,8 @@ def summarise(values: list[float]) -> Summary:
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    if len(sys.argv) > 1:  # an address: there, over HTTP
+        host, _, port = sys.argv[1].rpartition(":")
+        server.run("streamable-http", host=host, port=int(port))
+    else:
+        server.run("stdio")
