@@ -1,4 +1,6 @@
-// An MCP server without any package: one tool, over standard input and output.
+// An MCP server without the SDK: one tool, over standard input and output.
+import { greet } from "npm:greetings@1";
+
 const tools = [{
   name: "greet",
   description: "Greets somebody.",
@@ -14,7 +16,7 @@ function answer(method: string, params: Record<string, any>): unknown {
     };
   }
   if (method === "tools/list") return { tools };
-  if (method === "tools/call") return { content: [{ type: "text", text: `Hello, ${params.arguments.name}!` }] };
+  if (method === "tools/call") return { content: [{ type: "text", text: greet(params.arguments.name) }] };
   return undefined;
 }
 

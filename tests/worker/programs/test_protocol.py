@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import deno  # type: ignore[import-untyped]  # ships no types
 import pytest
 import uvicorn
 
@@ -16,8 +17,12 @@ from tests.support import tool_server
 from tests.worker.network.servers import ADDRESS, guard
 from tests.worker.programs.conftest import ROOMY, Open
 from tests.worker.support.cells import Bench, Remembering, gone, job, processes_of, sandbox
+from tests.worker.support.registries import FakeRegistries
 from worker.cells.profile import Environment, Profile
+from worker.executors.typescript import modules
+from worker.modules import Modules
 from worker.network import Reach
+from worker.store import Store
 
 SERVER = (Path(__file__).parents[2] / "support" / "tool_server.py").read_text()
 MUTE = "import time\ntime.sleep(60)\n"
@@ -245,22 +250,28 @@ async def test_the_program_of_a_package_is_started_by_its_name(benches: Open, tm
     await bench.close()
 
 
-async def test_a_server_in_typescript_is_started_by_deno(benches: Open) -> None:
-    plain = await benches("protocol", toolbox="protocol")
-    bench = Bench(
-        sandbox(ROOMY), Profile(program="protocol", toolbox=plain.profile.toolbox, reserves=True, deno=True)
-    )
-    server = {"name": "greeter", "command": "deno", "args": ["run", "greeter.ts"]}
+async def test_a_server_in_typescript_is_started_by_deno_with_the_packages_it_imports(
+    benches: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeRegistries()
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", f"{fake.url}/npm/")
+    fake.npm("greetings", "1.0.0", "export const greet = (name) => `Hello, ${name}!`;\n")
     code = (Path(__file__).parents[2] / "support" / "tool_server.ts").read_text()
+    store = Modules(Store(tmp_path / "environments"), Path(deno.find_deno_bin()))
+    plain = await benches("protocol", toolbox="protocol")
+    given = {
+        "server": {"name": "greeter", "command": "deno", "args": ["run", "-A", "greeter.ts"]},
+        "files": [{"path": "greeter.ts", "content": code}],
+    }
 
-    answered = await output(
-        bench,
-        {"server": server, "files": [{"path": "greeter.ts", "content": code}]},
-        call("greet", name="Ada"),
-    )
+    async with store.use(modules(code), lambda _: None) as environment:
+        profile = replace(plain.profile, environment=environment, reserves=True, deno=True)
+        bench = Bench(sandbox(ROOMY), profile)
+        answered = await output(bench, given, call("greet", name="Ada"))
+        await bench.close()
+    fake.close()
 
     assert answered["content"] == [{"type": "text", "text": "Hello, Ada!"}]
-    await bench.close()
 
 
 @pytest.fixture(scope="module")

@@ -269,6 +269,7 @@ class Sandbox:
             config["command"] = self._deno_command(
                 profile, deno, steplib=steplib, work=work, temp=temp, site=site
             )
+        if profile.has_deno:
             config["environment"] = {
                 **self._variables(work, temp),
                 **(self.registries if site else {}),

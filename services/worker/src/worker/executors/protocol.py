@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from chassis import source
 from mcpanel.registry.v1 import component_pb2
-from worker.executors.program import BadComponentError, Program
+from worker.executors.program import BadComponentError, Program, Requirements
 from worker.executors.python import requirements
+from worker.executors.typescript import modules
 
 _SEVERAL: Final = ("mcpServers", "mcp_servers", "servers")
 _FETCHING: Final = frozenset({"npx", "npm", "pnpm", "yarn", "bun", "bunx", "node", "docker", "podman"})
@@ -24,7 +25,7 @@ def read(version: component_pb2.Version) -> Program:
         raise BadComponentError(
             f"the server's command is {command}, which a step does not have: it installs nothing while it runs. Use a "
             "server in Python, with its packages in the config's requirements; or one in TypeScript, as a file of the "
-            "config's files for deno; or give the url of a server that runs elsewhere"
+            "config's files for deno, which may import npm packages; or give the url of a server that runs elsewhere"
         )
     settings: dict[str, Any] = {
         "server": server,
@@ -42,7 +43,8 @@ def read(version: component_pb2.Version) -> Program:
         toolbox="protocol",
         config=settings,
         deno=command == "deno",
-        requirements=requirements("", config.requirements),
+        requirements=Requirements() if command == "deno" else requirements("", config.requirements),
+        modules=modules("\n".join(one.content for one in config.files)) if command == "deno" else (),
         data_sources={link.name: link.id for link in version.data_sources},
         secrets={link.name: link.id for link in version.secrets},
     )

@@ -134,7 +134,7 @@ def preload(config: "dict[str, Any]") -> None:
 
         PLACE.work, PLACE.temp = config["workdir"], config["temp"]
         PLACE.site, PLACE.toolbox, PLACE.steplib = config["site"], config["toolbox"], config["steplib"]
-        PLACE.deno = config["deno"]
+        PLACE.deno, PLACE.deno_environment = config["deno"], config.get("environment", {})
         importlib.import_module(f"programs.{config['program']}")
 
 

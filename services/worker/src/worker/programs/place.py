@@ -1,6 +1,6 @@
 """Where things are in the cell a program runs in. Set before `run` is called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -18,6 +18,8 @@ class Place:
     """The folder of `mcpanel_step`, for processes that the program starts."""
     deno: str = ""
     """The Deno binary; empty where the cell has none."""
+    deno_environment: dict[str, str] = field(default_factory=dict)
+    """What Deno is told where the cell has it, and where the packages are that its code imports."""
 
 
 PLACE = Place()

@@ -41,7 +41,7 @@ def resolve(command: str, arguments: Sequence[str], files: Collection[str], env:
     if command.removeprefix("./") in files and command.endswith(".py"):
         return _python([command, *arguments], files, env)
     if name == "deno" and PLACE.deno:
-        return Start((PLACE.deno, *arguments))
+        return _deno(arguments)
     if found := shutil.which(command, path=os.environ.get("PATH")):
         return Start((found, *arguments))
     return _of_package([command, *arguments])
@@ -54,6 +54,16 @@ def _python(arguments: Sequence[str], files: Collection[str], env: Mapping[str, 
     own = words and words[0].removeprefix("./") in files and not PLACE.site
     is_plain = own and not any(name.startswith("PYTHON") for name in env)
     return Start((sys.executable, *arguments), script=os.path.abspath(words[0]) if is_plain else "")  # noqa: PTH100
+
+
+def _deno(arguments: Sequence[str]) -> Start:
+    """Deno, with the packages that the config's files import, and nothing to fetch."""
+    rest = arguments[1:] if arguments[:1] == ["run"] else arguments
+    packages = ["--no-remote", "--no-npm", "--no-lock"]
+    if PLACE.site:
+        packages = [f"--lock={PLACE.site}/deno.lock", "--frozen", "--node-modules-dir=none"]
+    fixed = ["run", "--quiet", "--no-prompt", "--no-config", "--no-check", "--cached-only", *packages]
+    return Start((PLACE.deno, *fixed, *rest))
 
 
 def _of_uv(arguments: Sequence[str], files: Collection[str], env: Mapping[str, str]) -> Start:

@@ -56,9 +56,7 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(folder for folder in (PLACE.site, PLACE.toolbox) if folder),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "DENO_DIR": f"{PLACE.temp}/.deno",
-        "DENO_NO_UPDATE_CHECK": "1",
-        "NO_COLOR": "1",
+        **PLACE.deno_environment,
     }
     if PLACE.site:
         found["PATH"] = f"{PLACE.site}/bin{os.pathsep}{found.get('PATH', '')}"
