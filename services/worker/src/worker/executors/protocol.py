@@ -3,8 +3,11 @@
 A package of components is an MCP component as well; it runs as its components, and never comes here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from chassis import source
 from mcpanel.registry.v1 import component_pb2
@@ -13,7 +16,8 @@ from worker.executors.python import requirements
 from worker.executors.typescript import modules
 
 _SEVERAL: Final = ("mcpServers", "mcp_servers", "servers")
-_FETCHING: Final = frozenset({"npx", "npm", "pnpm", "yarn", "bun", "bunx", "node", "docker", "podman"})
+_OF_NPM: Final = frozenset({"npx", "bunx"})
+_FETCHING: Final = frozenset({"npm", "pnpm", "yarn", "bun", "node", "docker", "podman"})
 
 
 def read(version: component_pb2.Version) -> Program:
@@ -21,12 +25,21 @@ def read(version: component_pb2.Version) -> Program:
     config = version.mcp
     server = _server(config.mcp_configuration, config.server)
     command = server.get("command", "").rpartition("/")[2]
+    package = ""
+    if command in _OF_NPM:
+        package, rest = _package(command, server.get("args", ()))
+        command, server = "deno", {**server, "command": "deno", "args": ["run", "-A", package, *rest]}
     if command in _FETCHING:
         raise BadComponentError(
             f"the server's command is {command}, which a step does not have: it installs nothing while it runs. Use a "
             "server in Python, with its packages in the config's requirements; or one in TypeScript, as a file of the "
-            "config's files for deno, which may import npm packages; or give the url of a server that runs elsewhere"
+            "config's files for deno, or as a package of npm for npx; or give the url of a server that runs elsewhere"
         )
+    packages = config.requirements
+    if command == "uvx":
+        packages, rest = _of_python(server.get("args", ()), packages)
+        server = {**server, "args": rest}
+    code = "\n".join([f'import "{package}";' if package else "", *(one.content for one in config.files)])
     settings: dict[str, Any] = {
         "server": server,
         "tool": config.tool,
@@ -43,11 +56,46 @@ def read(version: component_pb2.Version) -> Program:
         toolbox="protocol",
         config=settings,
         deno=command == "deno",
-        requirements=Requirements() if command == "deno" else requirements("", config.requirements),
-        modules=modules("\n".join(one.content for one in config.files)) if command == "deno" else (),
+        requirements=Requirements() if command == "deno" else requirements("", packages),
+        modules=modules(code) if command == "deno" else (),
         data_sources={link.name: link.id for link in version.data_sources},
         secrets={link.name: link.id for link in version.secrets},
     )
+
+
+def _package(command: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The package that `npx` would run, as Deno writes it, and what follows it. Raises BadComponentError."""
+    words = [one for one in arguments if one not in ("-y", "--yes", "-q", "--quiet")]
+    if not words or words[0].startswith("-"):
+        raise BadComponentError(
+            f"the server's command is {command} with options that a step cannot follow; write the package behind it, "
+            "and what the server is told"
+        )
+    return f"npm:{words[0]}", words[1:]
+
+
+def _of_python(arguments: Sequence[str], given: str) -> tuple[str, list[str]]:
+    """The requirements with the package that `uvx` would run, unless it is among them, and what it runs.
+
+    Raises BadComponentError.
+    """
+    words = list(arguments)
+    spec = words[0] if words else ""
+    if spec == "--from" and len(words) > 2:  # the option, its package, the program
+        spec, words = words[1], words[2:]
+    if not spec or spec.startswith("-"):
+        raise BadComponentError(
+            "the server's command is uvx with options that a step cannot follow; write the package behind it, and what "
+            "the server is told, and more packages into the config's requirements"
+        )
+    name, _, version = spec.partition("@")
+    wanted = f"{name}=={version}" if version and version != "latest" else name
+    try:
+        known = {canonicalize_name(Requirement(one).name) for one in requirements("", given).packages}
+        is_known = canonicalize_name(Requirement(wanted).name) in known
+    except InvalidRequirement:
+        is_known = False  # which is told where it is read
+    return given if is_known else f"{given}\n{wanted}", [words[0].partition("[")[0], *words[1:]]
 
 
 def _server(document: str, name: str) -> dict[str, Any]:

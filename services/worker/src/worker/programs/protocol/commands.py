@@ -81,7 +81,7 @@ def _of_uv(arguments: Sequence[str], files: Collection[str], env: Mapping[str, s
 
 def _of_package(arguments: Sequence[str]) -> Start:
     """The program of an installed package, by its name or the package's."""
-    wanted = re.split(r"@|==", arguments[0])[0] if arguments else ""
+    wanted = re.split(r"@|==|\[", arguments[0])[0] if arguments else ""
     if wanted.startswith("-"):
         raise Failed(
             f"the server's command has the option {wanted}, which installs packages, and a step installs nothing "
