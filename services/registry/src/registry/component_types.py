@@ -78,7 +78,6 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
             "    command: uvx\n"
             '    args: ["mcp-server-time", "--local-timezone", "UTC"]\n'
         ),
-        "requirements": "mcp-server-time",
         "tool": "get_current_time",
         "timeout": "300s",
         "callTimeout": "30s",
