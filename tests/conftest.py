@@ -11,7 +11,7 @@ from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
 from tests.support.stack import Stack
 
-DOOMED = ("system/test_kills.py", "system/test_mutual_tls.py")
+DOOMED = ("system/test_kills.py", "system/test_kills_by_type.py", "system/test_mutual_tls.py")
 """They use the stack that is broken; what else is in `system`, the one that is not."""
 SLOWEST_FIRST = (
     *DOOMED,

@@ -67,7 +67,9 @@ class EngineConfig(BusConfig):
         help="how long a worker may be silent before its attempts go to others",
     )
     heartbeat_seconds: float = setting(
-        "MCPANEL_HEARTBEAT_SECONDS", default=4.0, help="how often workers give a sign of life"
+        "MCPANEL_HEARTBEAT_SECONDS",
+        default=0.0,
+        help="how often workers give a sign of life, at most a third of the lease; 0: a quarter of it",
     )
     poll_seconds: float = setting(
         "MCPANEL_POLL_SECONDS", default=1.0, help="how often what no message announced is looked for"
@@ -85,6 +87,11 @@ class EngineConfig(BusConfig):
     def master_key(self) -> Path:
         """The file of the master key, which encrypts the secrets of webhooks. Replicas share it."""
         return (self.keys_dir or self.home / "keys") / "engine.master.key"
+
+    @property
+    def heartbeat(self) -> timedelta:
+        """How often workers give a sign of life: two of them may get lost before a lease ends."""
+        return min(timedelta(seconds=self.heartbeat_seconds) or self.lease / 4, self.lease / 3)
 
     @property
     def lease(self) -> timedelta:

@@ -79,7 +79,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     hub = Hub()
     timing = Timing(
         lease=config.lease,
-        heartbeat=timedelta(seconds=config.heartbeat_seconds),
+        heartbeat=config.heartbeat,
         poll=timedelta(seconds=config.poll_seconds),
     )
     reads = Reads(Link(config.database_url, "engine-reads"))
