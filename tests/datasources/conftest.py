@@ -203,7 +203,7 @@ class Callers(TestAuthenticator):
         """A caller whose token is for these data sources and secrets only."""
         caller = dataclasses.replace(
             EDITOR,
-            permissions=frozenset({"datasources.query", "secrets.reveal"}),
+            permissions=frozenset({"datasources.query", "datasources.write", "secrets.reveal"}),
             roles=frozenset(),
             credential=f"run-token-{len(self._callers)}",
             claims={

@@ -18,6 +18,11 @@ def test_an_empty_value_is_absent() -> None:
     assert parse("name: a\nport:\nhost: ~\n").port == 0
 
 
+def test_writing_is_allowed_by_a_truth_value() -> None:
+    assert parse("allowWrites: true").allow_writes
+    assert not parse("name: a").allow_writes
+
+
 def test_a_secret_stays_out_of_the_repr() -> None:
     draft = parse("secret_value: 'hunter2'")
 
@@ -36,6 +41,7 @@ def test_a_secret_stays_out_of_the_repr() -> None:
         ("name: [a]", 1, 7, "not a list"),
         ("port: '5432'", 1, 7, "whole number"),
         ("port: 70000", 1, 7, "whole number"),
+        ("allow_writes: yes please", 1, 15, "true or false"),
         ("port: 1.5", 1, 7, "whole number"),
         ("port: -1", 1, 7, "whole number"),
         ("type: oracle", 1, 7, "one of POSTGRESQL"),

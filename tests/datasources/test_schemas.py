@@ -186,6 +186,19 @@ async def test_a_login_that_may_write_is_warned_about(world: World, target: Targ
     assert any("may create tables" in one for one in found.warnings)
 
 
+async def test_a_login_that_may_write_is_right_where_writing_is_allowed_and_one_that_may_not_is_warned_about(
+    world: World, target: Target
+) -> None:
+    await world.create(target.data_source(allow_writes=True))
+
+    lacks = (await try_out(world)).warnings
+    await target.execute("CREATE TABLE ledger (id int); GRANT INSERT ON ledger TO test")
+    fine = (await try_out(world)).warnings
+
+    assert any("may not change data" in one for one in lacks)
+    assert not any("change data" in one for one in fine)
+
+
 async def test_a_superusers_login_is_warned_about(world: World, target: Target) -> None:
     await world.create(target.privileged())
 

@@ -152,7 +152,7 @@ async def test_a_run_token_reads_the_runs_data_sources_for_an_hour(world: World)
     claims = jwt.decode(answer.token, options={"verify_signature": False})
     assert (claims["aud"], claims["sub"], claims["name"]) == ("datasources", "u1", "ada@example.com")
     assert (claims["run_id"], claims["data_source_ids"]) == (RUN, ["d1", "d2"])
-    assert claims["permissions"] == ["datasources.query"]
+    assert claims["permissions"] == ["datasources.query", "datasources.write"]
     assert claims["exp"] == answer.expires_at.seconds
     assert claims["exp"] - claims["iat"] == 3600
 
@@ -171,6 +171,7 @@ async def test_a_run_token_may_do_only_what_it_names_things_for(world: World) ->
     assert await permissions(secret_ids=["s1"]) == ["secrets.reveal"]
     assert await permissions(data_source_ids=["d1"], secret_ids=["s1"]) == [
         "datasources.query",
+        "datasources.write",
         "secrets.reveal",
     ]
 
@@ -187,7 +188,7 @@ async def test_a_run_token_verifies_offline_for_its_audience_only(world: World) 
 
     caller = await TokenVerifier(Jwks(fetch), audiences=["datasources"]).verify(answer.token)
 
-    assert caller.permissions == {"datasources.query"}
+    assert caller.permissions == {"datasources.query", "datasources.write"}
     with pytest.raises(Unauthenticated):
         await TokenVerifier(Jwks(fetch)).verify(answer.token)
 

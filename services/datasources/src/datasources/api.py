@@ -1,5 +1,6 @@
 """DataSourceService: each method reads, decides by the domain, writes, records and answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any, Final
@@ -10,13 +11,13 @@ from chassis import access, grants, outbox, paging
 from chassis.access import Level, Subject
 from chassis.context import current
 from chassis.database import Database, Transaction
-from chassis.errors import Conflict, Exhausted, Invalid, NotFound, Precondition
+from chassis.errors import Conflict, Exhausted, Invalid, NotFound, Precondition, ServiceError
 from chassis.grants import Target
 from chassis.ids import uuid7
 from chassis.shares import Sharing
 from chassis.statuses import MAX_MESSAGE_BYTES
 from chassis.vault import Vault
-from datasources import catalogue, domain, scopes, store, wire
+from datasources import catalogue, domain, scopes, store, wire, writes
 from datasources.connections import Connections
 from datasources.connectors import failures
 from datasources.credentials import Stored
@@ -185,6 +186,30 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         await query.ended()
         return answer
 
+    async def WriteRows(
+        self, requests: AsyncIterator[pb.WriteRowsRequest], context: Any
+    ) -> pb.WriteRowsResponse:
+        header = await wire.to_write(requests)
+        scopes.require(header.data_source_id, scopes.within("data_source_ids") is not None, _WHAT)
+        stored = await self._stored(header.data_source_id)
+        order = wire.write_order(header)
+
+        async def record(count: int, outcome: str = "OK") -> None:
+            await self._record_write(stored.source, header, count, outcome)
+
+        try:
+            writes.require_allowed(stored.source)
+            count = await writes.write(
+                order, wire.batches(requests), lambda begin: self.connections.session(stored, begin), record
+            )
+        except ServiceError as error:
+            await record(0, error.reason)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(record(0, "QUERY_CANCELLED"))
+            raise
+        return pb.WriteRowsResponse(row_count=count)
+
     async def ListDataSourceTypes(
         self, request: pb.ListDataSourceTypesRequest, context: Any
     ) -> pb.ListDataSourceTypesResponse:
@@ -264,6 +289,21 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
         """Writes a query's entry in the action log: its text, and no parameter's value."""
         async with self.db.begin(idempotent=False) as tx:
             found = {"query_id": query_id, "data_source": source.name, "statement": sql, **details}
+            await outbox.add(tx, entity=(store.KIND, source.id), details=found, outcome=outcome)
+
+    async def _record_write(
+        self, source: DataSource, header: pb.WriteRowsRequest.Header, count: int, outcome: str
+    ) -> None:
+        """Writes a write's entry in the action log: what into, how much and for which run, and no value."""
+        found = {
+            "data_source": source.name,
+            "table": header.table,
+            "mode": "REPLACE" if header.mode == pb.WriteRowsRequest.REPLACE else "APPEND",
+            "row_count": count,
+            "idempotency_key": header.idempotency_key,
+            "run_id": str(current().caller.effective.claims.get("run_id", "")),
+        }
+        async with self.db.begin(idempotent=False) as tx:
             await outbox.add(tx, entity=(store.KIND, source.id), details=found, outcome=outcome)
 
     async def _loopback(self, draft: Draft, host: str | None = None) -> bool:

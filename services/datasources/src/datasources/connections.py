@@ -72,7 +72,7 @@ class Connections:
                 session, target = await self._connect(stored)
                 try:
                     await session.begin(_TEST_SECONDS * 1000)
-                    found = await postgresql.try_out(session, target)
+                    found = await postgresql.try_out(session, target, allow_writes=stored.source.allow_writes)
                     latency = timedelta(seconds=time.monotonic() - started)
                 finally:
                     await session.close()

@@ -20,14 +20,15 @@ _FIELDS: Final = (
     "secret_value",
     "secret_ref",
     "visibility",
+    "allow_writes",
 )
 
 
 def parse(text: str) -> Draft:
     """The draft the document describes. Raises Invalid INVALID_DOCUMENT with line and column, from 1.
 
-    The document is one mapping from field names, in snake_case or lowerCamelCase, to text or whole numbers. Tags,
-    repeated and unknown fields are refused, as is both `secret_value` and `secret_ref`.
+    The document is one mapping from field names, in snake_case or lowerCamelCase, to text, whole numbers or truth
+    values. Tags, repeated and unknown fields are refused, as is both `secret_value` and `secret_ref`.
     """
     try:
         root = source.read(text)
@@ -55,6 +56,10 @@ def _value(field: str, node: Node) -> Any:
     if field == "port":
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
             raise _refused("port is a whole number up to 65535", node)
+        return value
+    if field == "allow_writes":
+        if not isinstance(value, bool):
+            raise _refused("allow_writes is true or false", node)
         return value
     if isinstance(value, (dict, list)):
         raise _refused(f"{field} is text, not a list or a mapping", node)

@@ -55,6 +55,7 @@ class DataSource:
     updated_at: datetime
     scanned_at: datetime | None = None
     visibility: str = Visibility.PRIVATE
+    allow_writes: bool = False
 
     @property
     def etag(self) -> str:
@@ -78,6 +79,7 @@ class Draft:
     secret_value: str = dataclasses.field(default="", repr=False)
     secret_ref: str = ""
     visibility: str = ""
+    allow_writes: bool = False
     etag: str = ""
 
 
@@ -104,6 +106,7 @@ CHANGEABLE: Final = frozenset(
         "secret_value",
         "secret_ref",
         "visibility",
+        "allow_writes",
     }
 )
 """The fields an update may change."""
@@ -138,6 +141,7 @@ def create(draft: Draft, *, id: str, owner: Caller, now: datetime, loopback: boo
         created_at=now,
         updated_at=now,
         visibility=draft.visibility or Visibility.PRIVATE,
+        allow_writes=draft.allow_writes,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -46,6 +47,7 @@ data_sources: Final = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("scanned_at", DateTime(timezone=True), nullable=True),
     Column("visibility", String(16), nullable=False, server_default="PRIVATE"),
+    Column("allow_writes", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("name"),
     Index("ix_data_sources_created_at_id", "created_at", "id"),
 )

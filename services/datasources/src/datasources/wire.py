@@ -1,6 +1,6 @@
 """Between the contract's messages and this service's values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,10 +18,12 @@ from datasources.connectors.querying import ResultColumn
 from datasources.domain import CHANGEABLE, DEFAULT_PORT, DataSource, Draft
 from datasources.queries import Outcome
 from datasources.statements import Statement
+from datasources.writes import Batch, Order
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 
 _DEFAULT_ROWS: Final = 1000
 _DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
+_WRITE_TIMEOUT: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def draft(source: pb.DataSource) -> Draft:
         secret_value=source.secret_value,
         secret_ref=source.secret_ref,
         visibility=pb.DataSource.Visibility.Name(source.visibility) if source.visibility else "",
+        allow_writes=source.allow_writes,
         etag=source.etag,
     )
 
@@ -77,6 +80,7 @@ def message(found: Draft) -> pb.DataSource:
         username=found.username,
         tls_mode=found.tls_mode or None,
         visibility=found.visibility or None,
+        allow_writes=found.allow_writes,
     )
     if found.secret_value:
         source.secret_value = found.secret_value
@@ -111,6 +115,7 @@ def data_source(source: DataSource) -> pb.DataSource:
         updated_at=_time(source.updated_at),
         scanned_at=_time(source.scanned_at) if source.scanned_at else None,
         visibility=source.visibility,
+        allow_writes=source.allow_writes,
     )
 
 
@@ -163,6 +168,35 @@ def asked(request: pb.ExecuteQueryRequest) -> Asked:
         raise _invalid("named_parameters", "exclude positional parameters")
     timeout = request.timeout.ToTimedelta() if request.HasField("timeout") else _DEFAULT_TIMEOUT
     return Asked(positional, named, request.max_rows or _DEFAULT_ROWS, timeout)
+
+
+async def to_write(requests: AsyncIterator[pb.WriteRowsRequest]) -> pb.WriteRowsRequest.Header:
+    """The header that a stream of rows begins with. Raises Invalid."""
+    first = await anext(requests, None)
+    if first is None or first.WhichOneof("item") != "header":
+        raise _invalid("header", "is the first message of a write")
+    return first.header
+
+
+async def batches(requests: AsyncIterator[pb.WriteRowsRequest]) -> AsyncIterator[Batch]:
+    """The rows between the header and the end. Raises Invalid, also when there is no end: somebody was cut off."""
+    async for request in requests:
+        match request.WhichOneof("item"):
+            case "rows":
+                found = request.rows
+                rows = [jsonvalue.from_list(one) for one in found.rows]
+                yield Batch(tuple(found.columns), rows, found.ByteSize())
+            case "end":
+                return
+            case _:
+                raise _invalid("rows", "and an end are all that follows the header of a write")
+    raise _invalid("end", "is the last message of a write; nothing was written")
+
+
+def write_order(header: pb.WriteRowsRequest.Header) -> Order:
+    """What is to be written to, and how."""
+    timeout = header.timeout.ToTimedelta() if header.HasField("timeout") else _WRITE_TIMEOUT
+    return Order(header.table, header.mode == pb.WriteRowsRequest.REPLACE, timeout)
 
 
 def parameters(statement: Statement, found: Asked) -> list[Json]:

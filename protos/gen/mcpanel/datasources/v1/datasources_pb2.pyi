@@ -18,7 +18,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DataSource(_message.Message):
-    __slots__ = ("id", "name", "display_name", "description", "type", "host", "port", "database", "username", "secret_value", "secret_ref", "tls_mode", "has_secret", "owner_id", "etag", "created_at", "updated_at", "scanned_at", "visibility")
+    __slots__ = ("id", "name", "display_name", "description", "type", "host", "port", "database", "username", "secret_value", "secret_ref", "tls_mode", "has_secret", "owner_id", "etag", "created_at", "updated_at", "scanned_at", "visibility", "allow_writes")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[DataSource.Type]
@@ -62,6 +62,7 @@ class DataSource(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
     VISIBILITY_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_WRITES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     display_name: str
@@ -81,7 +82,8 @@ class DataSource(_message.Message):
     updated_at: _timestamp_pb2.Timestamp
     scanned_at: _timestamp_pb2.Timestamp
     visibility: DataSource.Visibility
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[DataSource.Type, str]] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., database: _Optional[str] = ..., username: _Optional[str] = ..., secret_value: _Optional[str] = ..., secret_ref: _Optional[str] = ..., tls_mode: _Optional[_Union[DataSource.TlsMode, str]] = ..., has_secret: _Optional[bool] = ..., owner_id: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., visibility: _Optional[_Union[DataSource.Visibility, str]] = ...) -> None: ...
+    allow_writes: bool
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[DataSource.Type, str]] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., database: _Optional[str] = ..., username: _Optional[str] = ..., secret_value: _Optional[str] = ..., secret_ref: _Optional[str] = ..., tls_mode: _Optional[_Union[DataSource.TlsMode, str]] = ..., has_secret: _Optional[bool] = ..., owner_id: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., visibility: _Optional[_Union[DataSource.Visibility, str]] = ..., allow_writes: _Optional[bool] = ...) -> None: ...
 
 class Schema(_message.Message):
     __slots__ = ("tables", "scanned_at", "server_version")
@@ -355,6 +357,53 @@ class ExecuteQueryResponse(_message.Message):
     end: ExecuteQueryResponse.End
     error: _status_pb2.Status
     def __init__(self, columns: _Optional[_Union[ExecuteQueryResponse.Columns, _Mapping]] = ..., rows: _Optional[_Union[ExecuteQueryResponse.Rows, _Mapping]] = ..., end: _Optional[_Union[ExecuteQueryResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class WriteRowsRequest(_message.Message):
+    __slots__ = ("header", "rows", "end")
+    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MODE_UNSPECIFIED: _ClassVar[WriteRowsRequest.Mode]
+        APPEND: _ClassVar[WriteRowsRequest.Mode]
+        REPLACE: _ClassVar[WriteRowsRequest.Mode]
+    MODE_UNSPECIFIED: WriteRowsRequest.Mode
+    APPEND: WriteRowsRequest.Mode
+    REPLACE: WriteRowsRequest.Mode
+    class Header(_message.Message):
+        __slots__ = ("data_source_id", "table", "mode", "idempotency_key", "timeout")
+        DATA_SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+        TABLE_FIELD_NUMBER: _ClassVar[int]
+        MODE_FIELD_NUMBER: _ClassVar[int]
+        IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+        TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+        data_source_id: str
+        table: str
+        mode: WriteRowsRequest.Mode
+        idempotency_key: str
+        timeout: _duration_pb2.Duration
+        def __init__(self, data_source_id: _Optional[str] = ..., table: _Optional[str] = ..., mode: _Optional[_Union[WriteRowsRequest.Mode, str]] = ..., idempotency_key: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    class Rows(_message.Message):
+        __slots__ = ("columns", "rows")
+        COLUMNS_FIELD_NUMBER: _ClassVar[int]
+        ROWS_FIELD_NUMBER: _ClassVar[int]
+        columns: _containers.RepeatedScalarFieldContainer[str]
+        rows: _containers.RepeatedCompositeFieldContainer[_struct_pb2.ListValue]
+        def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[_struct_pb2.ListValue, _Mapping]]] = ...) -> None: ...
+    class End(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    header: WriteRowsRequest.Header
+    rows: WriteRowsRequest.Rows
+    end: WriteRowsRequest.End
+    def __init__(self, header: _Optional[_Union[WriteRowsRequest.Header, _Mapping]] = ..., rows: _Optional[_Union[WriteRowsRequest.Rows, _Mapping]] = ..., end: _Optional[_Union[WriteRowsRequest.End, _Mapping]] = ...) -> None: ...
+
+class WriteRowsResponse(_message.Message):
+    __slots__ = ("row_count",)
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    row_count: int
+    def __init__(self, row_count: _Optional[int] = ...) -> None: ...
 
 class ResultColumn(_message.Message):
     __slots__ = ("name", "type")

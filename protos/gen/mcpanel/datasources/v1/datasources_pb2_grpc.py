@@ -85,6 +85,11 @@ class DataSourceServiceStub:
                 request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.CancelQueryRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.CancelQueryResponse.FromString,
                 _registered_method=True)
+        self.WriteRows = channel.stream_unary(
+                '/mcpanel.datasources.v1.DataSourceService/WriteRows',
+                request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.WriteRowsRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.WriteRowsResponse.FromString,
+                _registered_method=True)
         self.ListDataSourceTypes = channel.unary_unary(
                 '/mcpanel.datasources.v1.DataSourceService/ListDataSourceTypes',
                 request_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.ListDataSourceTypesRequest.SerializeToString,
@@ -201,6 +206,17 @@ class DataSourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WriteRows(self, request_iterator, context):
+        """Writes rows into a table of a data source that allows it, all or none: one transaction, committed when all was sent. Only the token of a run whose components link the data source lets anybody in; no role and no key
+        holds the permission. Cancelling the call cancels the write on the database's server. A call that is cut off between
+        the commit and the answer may have written: REPLACE may be repeated, APPEND may then write its rows twice.
+        Errors: DATA_SOURCE_NOT_FOUND, PERMISSION_MISSING, WRITES_NOT_ALLOWED, WRITE_REFUSED (names row and column),
+        QUERY_TIMED_OUT, CONNECTION_FAILED, ADDRESS_REFUSED, SECRET_REFERENCE_INVALID, TOO_MANY_REQUESTS, MESSAGE_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDataSourceTypes(self, request, context):
         """Lists the types of data sources with what a form needs.
         """
@@ -290,6 +306,11 @@ def add_DataSourceServiceServicer_to_server(servicer, server):
                     servicer.CancelQuery,
                     request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.CancelQueryRequest.FromString,
                     response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.CancelQueryResponse.SerializeToString,
+            ),
+            'WriteRows': grpc.stream_unary_rpc_method_handler(
+                    servicer.WriteRows,
+                    request_deserializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.WriteRowsRequest.FromString,
+                    response_serializer=mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.WriteRowsResponse.SerializeToString,
             ),
             'ListDataSourceTypes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDataSourceTypes,
@@ -588,6 +609,33 @@ class DataSourceService:
             '/mcpanel.datasources.v1.DataSourceService/CancelQuery',
             mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.CancelQueryRequest.SerializeToString,
             mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.CancelQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteRows(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/mcpanel.datasources.v1.DataSourceService/WriteRows',
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.WriteRowsRequest.SerializeToString,
+            mcpanel_dot_datasources_dot_v1_dot_datasources__pb2.WriteRowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,6 +102,8 @@ class Error(_message.Message):
         SECRET_NOT_FOUND: _ClassVar[Error.Reason]
         SECRET_NAME_TAKEN: _ClassVar[Error.Reason]
         SECRET_UNREADABLE: _ClassVar[Error.Reason]
+        WRITES_NOT_ALLOWED: _ClassVar[Error.Reason]
+        WRITE_REFUSED: _ClassVar[Error.Reason]
         USER_NOT_FOUND: _ClassVar[Error.Reason]
         EMAIL_TAKEN: _ClassVar[Error.Reason]
         LOGIN_FAILED: _ClassVar[Error.Reason]
@@ -226,6 +228,8 @@ class Error(_message.Message):
     SECRET_NOT_FOUND: Error.Reason
     SECRET_NAME_TAKEN: Error.Reason
     SECRET_UNREADABLE: Error.Reason
+    WRITES_NOT_ALLOWED: Error.Reason
+    WRITE_REFUSED: Error.Reason
     USER_NOT_FOUND: Error.Reason
     EMAIL_TAKEN: Error.Reason
     LOGIN_FAILED: Error.Reason

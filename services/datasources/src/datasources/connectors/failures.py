@@ -90,6 +90,65 @@ def querying(error: psycopg.Error, statement: Statement, prefix: int) -> Service
     return Invalid("QUERY_FAILED", f"{_message(error)}{place}", metadata=metadata)
 
 
+def writing(
+    error: psycopg.Error, table: str, *, row: int | None = None, column: str | None = None
+) -> ServiceError:
+    """The error that a failed write becomes; `row` from 1 and `column` where they are known."""
+    state = error.sqlstate or ""
+    if isinstance(error, pg.QueryCanceled):
+        return write_timed_out()
+    if is_over(error):
+        return connection_failed("the connection to the database was lost; nothing was written")
+    constraint = error.diag.constraint_name or ""
+    if isinstance(error, pg.NotNullViolation):
+        why = "may not be NULL, and the row has no value for it"
+    elif isinstance(error, pg.UniqueViolation):
+        why = f'a row with the same key is there already (constraint "{constraint}")'
+    elif constraint:
+        why = f'violates the constraint "{constraint}"'
+    else:
+        why = _message(error)
+    return write_refused(table, why, row=row, column=column, constraint=constraint, sqlstate=state)
+
+
+def is_over(error: psycopg.Error) -> bool:
+    """Whether a transaction cannot go on after this, not even from a savepoint."""
+    state = error.sqlstate or ""
+    lost = not state and isinstance(error, psycopg.OperationalError)
+    return lost or state[:2] in ("08", "53", "57")
+
+
+def write_refused(
+    table: str,
+    why: str,
+    *,
+    row: int | None = None,
+    column: str | None = None,
+    constraint: str = "",
+    sqlstate: str = "",
+) -> Invalid:
+    """The error of rows that were not written, with where that is known."""
+    place = ", ".join(
+        [f"table {table}"] + ([f"row {row}"] if row else []) + ([f'column "{column}"'] if column else [])
+    )
+    known = {
+        "table": table,
+        "row": str(row or ""),
+        "column": column or "",
+        "constraint": constraint,
+        "sqlstate": sqlstate,
+    }
+    metadata = {key: value for key, value in known.items() if value}
+    return Invalid("WRITE_REFUSED", f"{place}: {why}; nothing was written", metadata=metadata)
+
+
+def write_timed_out() -> DeadlineExceeded:
+    """The error of a write that took too long."""
+    return DeadlineExceeded(
+        "QUERY_TIMED_OUT", "the write took longer than its timeout and was cancelled; nothing was written"
+    )
+
+
 def timed_out() -> DeadlineExceeded:
     """The error of a query that ran too long."""
     return DeadlineExceeded("QUERY_TIMED_OUT", "the query ran longer than its timeout and was cancelled")

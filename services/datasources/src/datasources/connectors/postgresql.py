@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,14 +54,19 @@ class Session:
 
     async def begin(self, timeout_ms: int) -> None:
         """Begins a READ ONLY transaction whose first query has been run: nothing can make it READ WRITE any more."""
+        await self._begin("READ ONLY", _SETTINGS | {"statement_timeout": str(timeout_ms)})
+
+    async def begin_writing(self, timeout_ms: int) -> None:
+        """Begins a READ WRITE transaction, for the statements of `connectors.writing` and no others."""
+        own = {"statement_timeout": str(timeout_ms), "default_transaction_read_only": "off"}
+        await self._begin("READ WRITE", _SETTINGS | own)
+
+    async def _begin(self, mode: str, settings: Mapping[str, str]) -> None:
         self.valve.allow(ANSWER_BYTES)
-        settings = _SETTINGS | {"statement_timeout": str(timeout_ms)}
         calls = ", ".join(
             f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items()
         )
-        await self.connection.execute(
-            f"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SELECT {calls}".encode()
-        )
+        await self.connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SELECT {calls}".encode())
 
     async def reset(self) -> None:
         """Undoes whatever the last query left in the session."""
@@ -158,7 +163,7 @@ def forget_client_settings(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
-async def try_out(session: Session, target: Target) -> Tried:
+async def try_out(session: Session, target: Target, *, allow_writes: bool) -> Tried:
     """The server's version, and what is unsafe about the login or the way. In the session's transaction."""
     connection = session.connection
     version = connection.info.parameter_status("server_version") or ""
@@ -173,7 +178,9 @@ async def try_out(session: Session, target: Target) -> Tried:
         warnings.append("the login may create roles or databases, replicate, or bypass row security")
     if roles:
         warnings.append(f"the login is a member of {', '.join(roles)}")
-    if writes:
+    if allow_writes and not writes:
+        warnings.append("writing is allowed, but the login may not change data: grant it INSERT and DELETE")
+    if writes and not allow_writes:
         warnings.append(
             "the login may change data: queries are read-only all the same, but grant it SELECT only"
         )

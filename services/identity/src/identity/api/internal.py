@@ -1,8 +1,7 @@
 """What only the suite's services ask, and what tokens are verified with."""
 
-from typing import Any, Final
+from typing import Any
 
-from chassis import contracts
 from chassis.context import utcnow
 from chassis.errors import FieldViolation, Invalid
 from chassis.ids import uuid7
@@ -10,9 +9,6 @@ from identity import store, wire
 from identity.api.common import Part, for_a_browser
 from identity.domain import roles, tokens
 from mcpanel.identity.v1 import identity_pb2 as pb
-
-_QUERY: Final = contracts.rules()["mcpanel.datasources.v1.DataSourceService/ExecuteQuery"].permission
-"""What a run's token holds for the data sources in it; for the secrets, it holds `roles.RUN_PERMISSIONS`."""
 
 
 class Internal(Part):
@@ -60,13 +56,15 @@ class Internal(Part):
             raise Invalid(
                 "INVALID_FIELD", f"data_source_ids {why}", fields=[FieldViolation("data_source_ids", why)]
             )
-        permissions = {_QUERY} if request.data_source_ids else set()
+        permissions = roles.SOURCES_PERMISSIONS if request.data_source_ids else frozenset()
         claims = tokens.run_claims(
             request.run_id,
             subject,
             request.data_source_ids,
             request.secret_ids,
-            permissions=sorted(permissions | roles.RUN_PERMISSIONS if request.secret_ids else permissions),
+            permissions=sorted(
+                permissions | roles.SECRETS_PERMISSIONS if request.secret_ids else permissions
+            ),
             jti=uuid7(now),
             now=now,
         )

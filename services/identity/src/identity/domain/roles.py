@@ -66,13 +66,18 @@ ADMINISTERING: Final = next(role.permissions for role in BUILT_IN if role.name =
 """What makes an administrator. Without one who can log in, nobody could make another: nobody grants what they lack."""
 CHANGEABLE: Final = ("description", "permissions")
 """The fields an update may name."""
-RUN_PERMISSIONS: Final = frozenset(
+SOURCES_PERMISSIONS: Final = frozenset(
+    contracts.rules()[f"mcpanel.datasources.v1.DataSourceService/{method}"].permission
+    for method in ("ExecuteQuery", "WriteRows")
+)
+"""What the tokens of runs hold that are for data sources."""
+SECRETS_PERMISSIONS: Final = frozenset(
     {contracts.rules()["mcpanel.datasources.v1.SecretService/RevealSecret"].permission}
 )
-"""What the tokens of runs hold, and nobody else."""
+"""What the tokens of runs hold that are for secrets."""
 INTERNAL_PERMISSIONS: Final = frozenset(one for one, least in contracts.permissions().items() if not least)
 """What no role holds: the permissions that internal methods need."""
-WORKER_PERMISSIONS: Final = INTERNAL_PERMISSIONS - RUN_PERMISSIONS
+WORKER_PERMISSIONS: Final = INTERNAL_PERMISSIONS - SOURCES_PERMISSIONS - SECRETS_PERMISSIONS
 """What workers hold."""
 
 
