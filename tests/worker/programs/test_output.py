@@ -113,3 +113,22 @@ async def test_what_cannot_be_written_is_refused_with_the_reason(
 
     assert outcome.failure is not None, outcome
     assert words in outcome.failure.message
+
+
+async def test_rows_go_into_a_table_and_a_refusal_is_the_steps_failure(writer: Bench) -> None:
+    table = {"table": {"data_source": "sales", "table": "orders", "mode": "replace"}}
+
+    answer = await output(writer, table, {"rows": ROWS})
+    written = writer.sink.written
+    writer.sink.refuse = "the write to 'sales' failed: table orders, row 2"
+    refused = (await writer.run("", {"rows": ROWS}, config=table)).failure
+    writer.sink.refuse = ""
+    wrong = (await writer.run("", {"rows": [{}]}, config=table)).failure
+
+    assert answer == {"rows": 2}
+    parts = [{"columns": ["month", "high"], "rows": [[1, 7.5], [7, 26.0]]}]
+    assert written == [("sales", "orders", True, parts)]
+    assert refused is not None
+    assert refused.message == "the write to 'sales' failed: table orders, row 2"
+    assert wrong is not None
+    assert "row 1 has to be a dict" in wrong.message

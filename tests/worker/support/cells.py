@@ -39,6 +39,8 @@ class Remembering:
     rows: list[list[Any]] = field(default_factory=list)
     types: list[str] = field(default_factory=lambda: ["integer", "text"])
     refuse: str = ""
+    written: list[tuple[str, str, bool, list[Any]]] = field(default_factory=list)
+    """Source, table, whether replaced, and the parts of the rows."""
     outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
 
     def log(self, stream: str, level: str, message: str) -> None:
@@ -85,6 +87,14 @@ class Remembering:
         if self.refuse:
             raise RequestError(self.refuse)
         return f"value-of-{name}"
+
+    async def write(self, source: str, table: str, chunks: AsyncIterator[bytes], *, replace: bool) -> int:
+        """Keeps the rows, unless told to refuse."""
+        if self.refuse:
+            raise RequestError(self.refuse)
+        parts = [json.loads(chunk) async for chunk in chunks]
+        self.written.append((source, table, replace, parts))
+        return sum(len(part["rows"]) for part in parts)
 
     async def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[Any]:
         """Answers with `rows` of the columns `id` and `name`."""

@@ -71,6 +71,8 @@ class Engine(
     """The values of the secrets there are, by their ids."""
     revealed: list[tuple[str, str]] = field(default_factory=list)
     """The credential and the id of each secret that was asked for."""
+    written: list[list[ds.WriteRowsRequest]] = field(default_factory=list)
+    """The messages of each write."""
     source_deleted: bool = False
     """Whether queries find no data source."""
 
@@ -210,6 +212,19 @@ class Engine(
         if request.secret_id not in self.secrets:
             await context.abort(grpc.StatusCode.NOT_FOUND, "secret '…' does not exist")
         return secrets_pb2.RevealSecretResponse(secret_value=self.secrets[request.secret_id])
+
+    async def WriteRows(
+        self, requests: AsyncIterator[ds.WriteRowsRequest], context: Context
+    ) -> ds.WriteRowsResponse:
+        """Keeps what is written; while `away`, takes it and is gone before it answers."""
+        messages = [one async for one in requests]
+        metadata = dict(context.invocation_metadata() or ())
+        self.tokens.append(str(metadata["authorization"]))
+        self.written.append(messages)
+        if self.away:
+            self.away -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        return ds.WriteRowsResponse(row_count=sum(len(one.rows.rows) for one in messages))
 
     async def ExecuteQuery(
         self, request: ds.ExecuteQueryRequest, context: Context

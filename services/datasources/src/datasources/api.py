@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc
 
 _WHAT: Final = "data sources"
+_SKIP_SECONDS: Final = 5.0
 
 
 class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
@@ -204,6 +206,7 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
             )
         except ServiceError as error:
             await record(0, error.reason)
+            await _skip_rest(requests)
             raise
         except asyncio.CancelledError:
             await asyncio.shield(record(0, "QUERY_CANCELLED"))
@@ -326,6 +329,14 @@ class DataSources(datasources_pb2_grpc.DataSourceServiceServicer):
                 raise
             scopes.require(key, scope is None or source.id in scope, _WHAT)
             return Stored(source, await _sealed(tx, source))
+
+
+async def _skip_rest(requests: AsyncIterator[Any]) -> None:
+    """Reads what a refusal left unread: a stream that is reset while it is sent does not tell its sender why."""
+    with suppress(TimeoutError, ServiceError):
+        async with asyncio.timeout(_SKIP_SECONDS):
+            async for _ in requests:
+                pass
 
 
 def _target(source: DataSource) -> Target:

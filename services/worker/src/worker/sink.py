@@ -15,7 +15,7 @@ from mcpanel.datasources.v1 import secrets_pb2
 from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker import failpoints
+from worker import failpoints, rows
 from worker.cells.attempt import Outcome, Shape
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
@@ -47,6 +47,7 @@ class AttemptSink:
     ) -> None:
         self._ref = assignment.ref
         self._token = assignment.data_source_token
+        self._key = assignment.idempotency_key
         self._program = program
         self._outgoing = outgoing
         self._engine = engine
@@ -143,10 +144,7 @@ class AttemptSink:
                     raise RequestError(f"the query on '{source}' failed: {error.message}") from None
                 waited += await _pause(waited)
             except errors.NotFound:
-                raise RequestError(
-                    f"the data source '{source}', which the component '{self._program.component}' links, was deleted; "
-                    "link another in the component's next version"
-                ) from None
+                raise self._deleted("data source", source) from None
             except errors.ServiceError as error:
                 raise RequestError(f"the query on '{source}' failed: {error.message}") from None
             else:
@@ -154,6 +152,30 @@ class AttemptSink:
             finally:
                 with contextlib.suppress(Exception):
                     call.cancel()  # a query nobody waits for stops at its database
+
+    async def write(self, source: str, table: str, chunks: AsyncIterator[bytes], *, replace: bool) -> int:
+        """Writes rows with the run's token; how many. Raises RequestError.
+
+        While datasources is away, what replaces is tried again; what appends is not, since it may have been written.
+        """
+        mode = ds.WriteRowsRequest.REPLACE if replace else ds.WriteRowsRequest.APPEND
+        header = ds.WriteRowsRequest.Header(
+            data_source_id=self._linked(source), table=table, mode=mode, idempotency_key=self._key
+        )
+        metadata = (("authorization", f"Bearer {self._token}"),)
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            await rows.keep(file, chunks)
+
+            def call() -> Awaitable[ds.WriteRowsResponse]:
+                return self._datasources.WriteRows(rows.requests(header, file), metadata=metadata)
+
+            try:
+                answer = await (patiently(call) if replace else call())
+            except errors.NotFound:
+                raise self._deleted("data source", source) from None
+            except errors.ServiceError as error:
+                raise RequestError(f"the write to '{source}' failed: {error.message}") from None
+        return int(answer.row_count)
 
     async def secret(self, name: str) -> str:
         """The value of a linked secret, asked for with the run's token; an attempt asks once. Raises RequestError.
@@ -171,10 +193,7 @@ class AttemptSink:
         try:
             answer = await patiently(lambda: self._secrets.RevealSecret(request, metadata=metadata))
         except errors.NotFound:
-            raise RequestError(
-                f"the secret '{name}', which the component '{self._program.component}' links, was deleted; "
-                "link another in the component's next version"
-            ) from None
+            raise self._deleted("secret", name) from None
         except errors.ServiceError as error:
             raise RequestError(f"the secret '{name}' could not be read: {error.message}") from None
         self._words.learn(answer.secret_value)
@@ -193,12 +212,7 @@ class AttemptSink:
         return replace(outcome, failure=said)
 
     def _request(self, source: str, sql: str, params: Any, max_rows: int) -> ds.ExecuteQueryRequest:
-        source_id = self._program.data_sources.get(source)
-        if source_id is None or not self._token:
-            linked = ", ".join(sorted(self._program.data_sources)) or "none"
-            raise RequestError(
-                f"the data source '{source}' is not linked to this component (linked: {linked})"
-            )
+        source_id = self._linked(source)
         try:
             request = ds.ExecuteQueryRequest(data_source_id=source_id, sql=sql, max_rows=max_rows)
             if isinstance(params, dict):
@@ -208,6 +222,22 @@ class AttemptSink:
         except (TypeError, ValueError) as error:
             raise RequestError(f"the query on '{source}' cannot be sent: {error}") from None
         return request
+
+    def _linked(self, source: str) -> str:
+        """The id of the linked data source of this name. Raises RequestError."""
+        source_id = self._program.data_sources.get(source)
+        if source_id is None or not self._token:
+            linked = ", ".join(sorted(self._program.data_sources)) or "none"
+            raise RequestError(
+                f"the data source '{source}' is not linked to this component (linked: {linked})"
+            )
+        return source_id
+
+    def _deleted(self, what: str, name: str) -> RequestError:
+        return RequestError(
+            f"the {what} '{name}', which the component '{self._program.component}' links, was deleted; "
+            "link another in the component's next version"
+        )
 
 
 def _part(response: ds.ExecuteQueryResponse) -> dict[str, Any] | list[Any]:

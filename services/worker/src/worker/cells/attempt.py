@@ -20,6 +20,8 @@ _LONGEST_KEY: Final = 401
 _MOST_COUNTED: Final = 100
 _MOST_ITEMS: Final = 2**31
 _MOST_TOKENS: Final = 2**53
+_MOST_WRITTEN: Final = 256 * 1024 * 1024
+"""Bytes of JSON that a step writes into a table at once."""
 _PARTS: Final = frozenset({"", "object", "list", "string", "number", "boolean", "null"})
 
 
@@ -135,6 +137,13 @@ class Sink(Protocol):
 
         Raises RequestError with a sentence for the step's author.
         """
+
+    async def write(self, source: str, table: str, chunks: AsyncIterator[bytes], *, replace: bool) -> int:
+        """Writes rows, `{"columns": […], "rows": [[…], …]}` a chunk, into a table; how many there were.
+
+        Raises RequestError with a sentence for the step's author.
+        """
+        ...
 
 
 class Attempt:
@@ -253,6 +262,8 @@ class Attempt:
             await self._tell(message, sink)
         elif kind == "query":
             await self._query(message, sink)
+        elif kind == "write":
+            await self._write(message, sink)
         elif kind == "read":
             await self._read(str(message["artifact_id"]), sink)
         else:
@@ -297,6 +308,17 @@ class Attempt:
         except RequestError as error:
             answer = {"error": str(error)}
         await self._pipe.send(frames.pack(frames.BYTES, b""), frames.pack_json(answer))
+
+    async def _write(self, message: dict[str, Any], sink: Sink) -> None:
+        upload = Upload(self._pipe, _MOST_WRITTEN, "input of a table")
+        source, table = str(message["source"]), str(message["table"])
+        try:
+            count = await sink.write(source, table, upload.chunks(), replace=bool(message["replace"]))
+            reply: dict[str, Any] = {"rows": count}
+        except RequestError as error:
+            reply = {"error": str(error)}
+        await upload.skip_rest()
+        await self._pipe.send(frames.pack_json(reply))
 
     async def _tell(self, message: dict[str, Any], sink: Sink) -> None:
         try:

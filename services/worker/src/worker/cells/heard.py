@@ -56,6 +56,12 @@ class Heard:
         self.at = time.monotonic()
         return value
 
+    async def write(self, source: str, table: str, chunks: AsyncIterator[bytes], *, replace: bool) -> int:
+        """Writes rows into a table; each part of them is a sign of life."""
+        count = await self._sink.write(source, table, self._heard(chunks), replace=replace)
+        self.at = time.monotonic()
+        return count
+
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:

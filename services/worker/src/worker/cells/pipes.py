@@ -88,22 +88,23 @@ class Pipe:
 
 
 class Upload:
-    """A file on its way from a step: chunks up to an empty one."""
+    """A file, or whatever `what` names, on its way from a step: chunks up to an empty one."""
 
-    def __init__(self, pipe: Pipe, limit: int) -> None:
+    def __init__(self, pipe: Pipe, limit: int, what: str = "artifact") -> None:
         self._pipe = pipe
         self._limit = limit
+        self._what = what
         self._ended = False
 
     async def _next(self) -> bytes:
         frame = await self._pipe.receive()
         if frame is None:
             self._ended = True
-            raise ProtocolError("an artifact without its end")
+            raise ProtocolError(f"an {self._what} without its end")
         kind, payload = frame
         self._ended = kind == frames.JSON or not payload
         if kind == frames.JSON:
-            raise RequestError("the step gave up on the artifact")
+            raise RequestError(f"the step gave up on the {self._what}")
         return payload
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -112,7 +113,7 @@ class Upload:
         while payload := await self._next():
             total += len(payload)
             if total > self._limit:
-                raise RequestError(f"the artifact is over the limit of {self._limit:,} bytes")
+                raise RequestError(f"the {self._what} is over the limit of {self._limit:,} bytes")
             yield payload
 
     async def skip_rest(self) -> None:

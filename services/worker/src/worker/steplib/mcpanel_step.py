@@ -6,6 +6,7 @@ step.preview({"rows": 3})                            a JSON value shown while th
 step.artifact("report.md", b"# Report")              stores bytes, or the file at a path
 step.read_artifact(stored)                           the bytes of a file that a step of the run has stored
 step.datasource("sample").query("SELECT 1 AS one")   rows as dicts, from a linked data source
+step.datasource("sample").write("orders", rows)      writes rows into a table, where the data source allows it
 step.secret("signing-key")                           the value of a linked secret
 step.context.run_id                                  also step_id, attempt, epoch, idempotency_key
 """
@@ -20,6 +21,7 @@ from inside import jsonvalues as _jsonvalues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # each module imported here costs every step memory
+    from collections.abc import Iterable as _Iterable
     from collections.abc import Iterator as _Iterator
     from collections.abc import Mapping as _Mapping
     from collections.abc import Sequence as _Sequence
@@ -83,7 +85,7 @@ class StepError(Exception):
 
 
 class DataSourceError(StepError):
-    """A query failed, or the data source is not linked to this component version."""
+    """A query or a write failed, or the data source is not linked to this component version."""
 
 
 class SecretError(StepError):
@@ -193,14 +195,7 @@ def artifact(
         media_type = _media_type(name)
     with _exclusive():
         _send({"t": "artifact", "name": name, "media_type": media_type})
-        try:
-            for chunk in _chunks(data):
-                _write(_frames.pack(_frames.BYTES, chunk))
-        except BaseException:
-            _send({"t": "artifact_abort"})
-            _receive()
-            raise
-        _write(_frames.pack(_frames.BYTES, b""))
+        _send_chunks(_chunks(data), {"t": "artifact_abort"})
         _, reply = _receive()
     return _answer(reply, StepError)
 
@@ -282,8 +277,7 @@ class DataSource:
         """Runs a read-only query. Returns the rows as dicts, `max_rows` at most.
 
         `params` are bound by the database: a list for `%s`, a dict for `%(name)s`. `.columns` and `.truncated` are
-        on the returned list.
-        Raises DataSourceError.
+        on the returned list. Raises DataSourceError.
         """
         values = _jsonvalues.plain(dict(params) if isinstance(params, dict) else list(params or ()), "params")
         rows = Rows()
@@ -310,6 +304,20 @@ class DataSource:
                 if message.get("end"):
                     rows.truncated = bool(message.get("truncated"))
                     return rows
+
+    def write(self, table: str, rows: "_Iterable[_Mapping[str, _Any]]", *, replace: bool = False) -> int:
+        """Writes the rows, dicts by column, into a table that there is: all of them or none. Returns how many.
+
+        What a row leaves out takes its default. With `replace` the rows that there are go first; without, a step that
+        runs again may write its rows twice. Raises DataSourceError, naming row and column.
+        """
+        from inside import batches as _batches  # noqa: PLC0415
+
+        with _exclusive():
+            _send({"t": "write", "source": self.name, "table": str(table), "replace": bool(replace)})
+            _send_chunks(_batches.batches(rows), {"t": "write_abort"})
+            _, reply = _receive()
+        return int(_answer(reply, DataSourceError)["rows"])
 
 
 class Rows(list):  # type: ignore[type-arg]  # a list[dict[str, Any]]
@@ -341,6 +349,18 @@ def _log(level: str, message: object, fields: "dict[str, _Any]") -> None:
 def _line(level: str, text: str) -> bytes:
     message = {"level": level, "message": text}
     return b"\0J" + _json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _send_chunks(chunks: "_Iterable[bytes]", abort: "dict[str, _Any]") -> None:
+    """Sends them all and an empty one; when they fail, `abort` instead."""
+    try:
+        for chunk in chunks:
+            _write(_frames.pack(_frames.BYTES, chunk))
+    except BaseException:
+        _send(abort)
+        _receive()
+        raise
+    _write(_frames.pack(_frames.BYTES, b""))
 
 
 def _chunks(data: "bytes | str | _os.PathLike[str]") -> "_Iterator[bytes]":

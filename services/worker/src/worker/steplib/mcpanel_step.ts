@@ -7,6 +7,7 @@
  *     await step.artifact("report.md", "# Report");               stores bytes or text; {path: "…"} for a file
  *     await step.readArtifact(stored);                            the bytes of a file that a step of the run has stored
  *     await step.datasource("sample").query("SELECT 1 AS one");   rows as objects, from a linked data source
+ *     await step.datasource("sample").write("orders", rows);      writes rows into a table, where the data source allows it
  *     await step.secret("signing-key");                           the value of a linked secret
  *     await fetchAll({ signal: step.cancelled() });               tells when the step is asked to stop
  *     step.context.runId                                          also stepId, attempt, epoch, idempotencyKey
@@ -43,7 +44,7 @@ export class StepError extends Error {
   override name = "StepError";
 }
 
-/** A query failed, or the data source is not linked to this component version. */
+/** A query or a write failed, or the data source is not linked to this component version. */
 export class DataSourceError extends StepError {
   override name = "DataSourceError";
 }
@@ -70,6 +71,8 @@ function connection(): Connection {
 }
 
 const CHUNK = 256 * 1024;
+const BATCH = 256 * 1024;
+const FRAME = 8 * 1024 * 1024;
 const LINE_LIMIT = 12 * 1024;
 const PREVIEW_LIMIT = 64 * 1024;
 const MEDIA_TYPES: Record<string, string> = {
@@ -274,6 +277,52 @@ export class DataSource {
       }
     });
   }
+
+  /**
+   * Writes the rows, objects by column, into a table that there is: all of them or none; how many. Columns that a row
+   * leaves out take their defaults. With `replace` the rows that there are go first; without, a step that runs again may
+   * write its rows twice. Throws DataSourceError, naming row and column.
+   */
+  async write(
+    table: string,
+    rows: Iterable<Record<string, Json>>,
+    { replace = false }: { replace?: boolean } = {},
+  ): Promise<number> {
+    const link = connection();
+    const payloads = [...batches(link, rows)]; // what is wrong with them is said before any of them is sent
+    return await link.exclusive(async () => {
+      link.sendJson({ t: "write", source: this.name, table, replace });
+      for (const payload of payloads) link.sendBytes(payload);
+      link.sendBytes(new Uint8Array());
+      return Number(answer((await link.receive()).json!, DataSourceError).rows);
+    });
+  }
+}
+
+/** The rows in their order, as JSON of `{columns, rows}`: in each part those that have the same columns. */
+function* batches(link: Connection, rows: Iterable<Record<string, Json>>): Generator<Uint8Array> {
+  let columns: string[] = [];
+  let values: Json[][] = [];
+  let size = 0;
+  let number = 0;
+  for (const row of rows) {
+    number += 1;
+    const names = Object.keys(row ?? {});
+    if (names.length === 0 || Array.isArray(row)) {
+      throw new TypeError(`row ${number} has to be an object with a value for at least one column`);
+    }
+    const same = names.length === columns.length && columns.every((name) => Object.hasOwn(row, name));
+    if (values.length > 0 && (!same || size > BATCH || values.length === 1000)) {
+      yield link.encode({ columns, rows: values }, FRAME, `the rows up to row ${number}`);
+      values = [];
+      size = 0;
+    }
+    if (values.length === 0) columns = names;
+    const found = columns.map((name) => row[name] ?? null);
+    values.push(found);
+    size += link.encode(found, FRAME, `row ${number}`).length;
+  }
+  if (values.length > 0) yield link.encode({ columns, rows: values }, FRAME, "the rows");
 }
 
 function answer(message: Record<string, Json>, Kind: typeof StepError): Record<string, Json> {
