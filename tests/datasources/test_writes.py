@@ -152,7 +152,9 @@ async def test_what_does_not_fit_is_named_with_row_and_column_and_nothing_is_wri
 ) -> None:
     good = [{"id": number, "who": "ok"} for number in range(1, 6)]
     wrong = {"paid": None, "at": None, "tags": None, "photo": None} | row
-    fine = [dict.fromkeys(wrong) | {"id": number, "who": "ok"} for number in range(10, 15)]
+    fine: list[dict[str, Any]] = [
+        dict.fromkeys(wrong) | {"id": number, "who": "ok"} for number in range(10, 15)
+    ]
     batches = [good, [*fine, wrong, *({**one, "id": one["id"] + 10} for one in fine)]]
 
     refused = await refusal(world, *batches)

@@ -8,8 +8,10 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 HTTPS: Final = 443
+_PORTS: Final = {"http": 80, "https": HTTPS}
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LONGEST: Final = 253
@@ -63,6 +65,12 @@ def parse(text: str, *, port: int = HTTPS, family: bool = True) -> Host:
             )
         return Host(f"*.{rest}", port)
     return Host(canonical(name), port)
+
+
+def of_url(url: str) -> Host:
+    """The host that a URL of http or https reaches. Raises HostError."""
+    parts = urlsplit(url)
+    return parse(parts.netloc, port=_PORTS.get(parts.scheme, HTTPS), family=False)
 
 
 def canonical(name: str) -> str:

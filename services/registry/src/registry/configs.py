@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from chassis import scriptmetadata
+from chassis import hosts, scriptmetadata
 from chassis.expressions import Expression, ExpressionError
 from chassis.scriptmetadata import MetadataError
 from registry import models, schemas
@@ -182,6 +182,14 @@ def _data(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         )
 
 
+def _output(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    try:
+        if url := config.get("webhook", {}).get("url", ""):
+            hosts.of_url(url)
+    except ValueError as error:
+        yield ConfigProblem("webhook.url", str(error))
+
+
 def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     path, files = config.get("main_script_path", ""), config.get("files", [])
     if not _is_inside(path):
@@ -233,7 +241,7 @@ def _assistant(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     if "max_cost" in config and "input_price" not in config and "output_price" not in config:
         yield ConfigProblem("max_cost", "needs input_price and output_price, by which the cost is known")
     seen: set[str] = set()
-    for index, name in enumerate(models.data_sources("ai_assistant", config)):
+    for index, name in enumerate(models.tools(config)):
         if name in seen:
             yield ConfigProblem(f"tools[{index}].data_source", f"{name!r} is a tool already")
         seen.add(name)
@@ -250,5 +258,6 @@ _CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[ConfigProbl
     "jupyter_notebook": _notebook,
     "llm_prompt_agent": _model,
     "mcp": _mcp,
+    "output": _output,
     "streamlit_app": _streamlit,
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from chassis import contracts
 from chassis.access import Subject
 from chassis.context import use
-from chassis.errors import DeadlineExceeded, Denied, NotFound, Unavailable
+from chassis.errors import DeadlineExceeded, Denied, FieldViolation, NotFound, Unavailable
 from mcpanel.datasources.v1 import datasources_pb2, datasources_pb2_grpc, secrets_pb2, secrets_pb2_grpc
 from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from registry.domain.content import Content
@@ -31,13 +31,13 @@ class Things(ABC):
     it; and who may use it.
     """
 
-    async def links(self, keys: Iterable[str]) -> tuple[Link, ...]:
-        """The things of these ids or names, each once.
+    async def links(self, keys: Iterable[str], places: Mapping[str, str]) -> tuple[Link, ...]:
+        """The things of these ids or names, each once; `places` are the fields of the request that name them.
 
         Raises NotFound DATA_SOURCE_NOT_FOUND or SECRET_NOT_FOUND, and Unavailable naming datasources when it does not
         answer. Calls no one when there are none.
         """
-        found = await asyncio.gather(*(self._link(key) for key in keys))
+        found = await asyncio.gather(*(self._named(key, places.get(key, "")) for key in keys))
         return tuple(dict.fromkeys(found))
 
     async def unreachable(
@@ -69,6 +69,17 @@ class Things(ABC):
         """
         asked = list(islice(ids, _MOST_STATES))
         return dict(zip(asked, await asyncio.gather(*map(self._state, asked)), strict=True))
+
+    async def _named(self, key: str, place: str) -> Link:
+        try:
+            return await self._link(key)
+        except NotFound as error:
+            if not place:
+                raise
+            fields = [FieldViolation(place, error.message, error.reason)]
+            raise NotFound(
+                error.reason, f"{place}: {error.message}", resource=error.resource, fields=fields
+            ) from None
 
     async def _find(self, key: str) -> Link | None:
         try:
@@ -141,7 +152,8 @@ class Linked:
     async def links(self, sent: Sent) -> Links:
         """What a version that was sent names. Raises what `Things.links` raises."""
         data_sources, secrets = await asyncio.gather(
-            self.data_sources.links(sent.data_source_ids), self.secrets.links(sent.secret_ids)
+            self.data_sources.links(sent.data_source_ids, sent.places),
+            self.secrets.links(sent.secret_ids, sent.places),
         )
         return Links(data_sources, secrets)
 

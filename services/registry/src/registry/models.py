@@ -1,9 +1,8 @@
-"""What configs that ask a language model bring along: hosts, data sources, secrets, the answer's shape."""
+"""What configs that ask a language model bring along: the model's host, and the shape of the answer."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from chassis import hosts
 
@@ -15,40 +14,17 @@ _OWN: Final = {
     "anthropic": "api.anthropic.com",
     "google": "generativelanguage.googleapis.com",
 }
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 def host(config: Mapping[str, Any]) -> str:
     """The host of the model's server, in the one form of `chassis.hosts`. Raises HostError."""
     url = config.get("base_url", "")
-    if not url:
-        return _OWN.get(config.get("provider", ""), "")
-    parts = urlsplit(url)
-    return str(hosts.parse(parts.netloc, port=_PORTS.get(parts.scheme, hosts.HTTPS), family=False))
+    return str(hosts.of_url(url)) if url else _OWN.get(config.get("provider", ""), "")
 
 
-def network_hosts(field: str, config: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """What a version with this config reaches beside the hosts it declares; what is no host is found elsewhere."""
-    if field not in FIELDS or config is None:
-        return ()
-    try:
-        found = host(config)
-    except ValueError:
-        return ()
-    return (found,) if found else ()
-
-
-def data_sources(field: str, config: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The names of the data sources that an assistant's tools read."""
-    if field != "ai_assistant" or config is None:
-        return ()
+def tools(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the data sources that an assistant's tools read, in their order."""
     return tuple(one["data_source"] for one in config.get("tools", ()) if one.get("data_source"))
-
-
-def secrets(field: str, config: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The name of the secret that holds the model's key."""
-    name = (config or {}).get("secret", "") if field in FIELDS else ""
-    return (name,) if name else ()
 
 
 def output_schema(field: str, config: Mapping[str, Any]) -> dict[str, Any]:

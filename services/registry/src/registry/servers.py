@@ -57,19 +57,20 @@ def chosen(config: Mapping[str, Any], found: McpServers) -> McpServer | None:
     return named[0] if len(named) == 1 else None
 
 
-def network_hosts(kind: str, config: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """What a version with this config reaches beside the hosts it declares; what cannot be read is told elsewhere."""
-    if kind != "mcp" or config is None:
-        return ()
+def host(config: Mapping[str, Any]) -> str:
+    """What the server that steps use is reached at, as versions declare hosts; empty when it is none by URL.
+
+    What cannot be read is told elsewhere.
+    """
     try:
         found = mcp.parse(str(config.get("mcp_configuration", ""))).content
         server = chosen(config, found) if isinstance(found, McpServers) else None
         if server is None or not server.url:
-            return ()
+            return ""
         url = urlsplit(server.url)
-        return (str(hosts.parse(url.netloc.rpartition("@")[2], port=_PORTS[url.scheme], family=False)),)
+        return str(hosts.parse(url.netloc.rpartition("@")[2], port=_PORTS[url.scheme], family=False))
     except (UnreadableError, ValueError):
-        return ()
+        return ""
 
 
 def _object(properties: dict[str, Any], *, required: bool = False, closed: bool = False) -> dict[str, Any]:

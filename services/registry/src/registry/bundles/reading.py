@@ -122,7 +122,12 @@ def _version(reader: Reader, node: Node, path: str) -> Any:
         sent = wire.sent_version(message, path)
     except Invalid as error:
         return reader.refuse(path, node, error.message, "correct it")
-    return VersionEntry(replace(sent, data_source_ids=data_sources, secret_ids=secrets), path, deprecated)
+    sent = replace(
+        sent,
+        data_source_ids=_unique([*data_sources, *sent.data_source_ids]),
+        secret_ids=_unique([*secrets, *sent.secret_ids]),
+    )
+    return VersionEntry(sent, path, deprecated)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Versions: immutable, and what is checked before one comes to be."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +51,8 @@ class Sent:
     effect: str = ""
     draft: bool = False
     network_hosts: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where the config names the data sources and secrets that are written nowhere else, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from chassis import jsonvalue
 from chassis.errors import FieldViolation, Invalid
 from mcpanel.registry.v1 import component_pb2
-from registry import models, servers
+from registry import mentions
 from registry.domain.definitions import Definition
 from registry.domain.definitions import Sent as SentDefinition
 from registry.domain.versions import Config, Version
@@ -66,26 +66,30 @@ def definitions(found: Iterable[Definition]) -> list[component_pb2.Definition]:
 
 
 def sent_version(message: component_pb2.Version, path: str) -> SentVersion:
-    """What the caller says of a version; `path` is where it lies in the request."""
+    """What the caller says of a version, and what its config names; `path` is where it lies in the request."""
     kind = message.WhichOneof("config") or ""
     config = _config(getattr(message, kind), f"{path}.{kind}") if kind else None
+    named = mentions.read(kind, config)
+    written = {*message.data_source_ids, *message.secret_ids}
+    places = {
+        name: f"{path}.{kind}.{place}"
+        for name, place in (*named.data_sources.items(), *named.secrets.items())
+        if name not in written
+    }
     return SentVersion(
         version=message.version,
         config_field=kind,
         config=config,
         input_schema=_schema(message, "input_schema", path),
         output_schema=_schema(message, "output_schema", path),
-        data_source_ids=_once(message.data_source_ids, models.data_sources(kind, config)),
-        secret_ids=_once(message.secret_ids, models.secrets(kind, config)),
+        data_source_ids=_once(message.data_source_ids, named.data_sources),
+        secret_ids=_once(message.secret_ids, named.secrets),
+        places=places,
         tags=tuple(message.tags),
         changelog=message.changelog,
         effect=message.effect,
         draft=message.draft,
-        network_hosts=(
-            *message.network_hosts,
-            *models.network_hosts(kind, config),
-            *servers.network_hosts(kind, config),
-        ),
+        network_hosts=(*message.network_hosts, *named.hosts),
     )
 
 
