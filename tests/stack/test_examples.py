@@ -9,7 +9,7 @@ import pytest
 from stack import examples
 from stack.edge import Refused, frames
 from stack.errors import StackError
-from stack.examples import includes, load, load_table, next_patch
+from stack.examples import includes, load, load_table, make_table, next_patch
 from stack.postgres import Role
 from stack.run import commands, describe, seconds
 from tests.support.servers import TestPostgres
@@ -19,7 +19,11 @@ from tests.support.servers import TestPostgres
 def sample(postgres: TestPostgres) -> TestPostgres:
     """The session's PostgreSQL with the sample database."""
     postgres.server.ensure(
-        [Role("sample_loader", owns=("sample",)), Role("sample_reader", connects=("sample",))]
+        [
+            Role("sample_loader", owns=("sample",)),
+            Role("sample_reader", connects=("sample",)),
+            Role("sample_writer", connects=("sample",)),
+        ]
     )
     return postgres
 
@@ -67,6 +71,26 @@ def test_a_table_is_loaded_once_and_again_when_its_file_changed(sample: TestPost
         assert reader.execute("select n, word from numbers").fetchall() == [(3, "three")]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("delete from numbers")
+
+
+def test_an_empty_table_is_made_once_for_a_login_that_may_write_there_and_nowhere_else(
+    sample: TestPostgres, tmp_path: Path
+) -> None:
+    file = tmp_path / "kept.csv"
+    file.write_text("n\n1\n")
+    load_table(sample.server, "kept", {"n": "integer"}, file)
+
+    first = make_table(sample.server, "sums", {"n": "integer not null"})
+    with psycopg.connect(sample.server.url("sample_writer", "sample")) as writer:
+        writer.execute("insert into written.sums values (1)")
+    second = make_table(sample.server, "sums", {"n": "integer not null"})
+
+    assert (first, second) == ("made, empty", "unchanged")
+    with psycopg.connect(sample.server.url("sample_writer", "sample")) as writer:
+        assert writer.execute("select n from written.sums").fetchall() == [(1,)]
+        for refused in ("insert into kept values (2)", "create table written.mine (n int)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), writer.transaction():
+                writer.execute(refused)
 
 
 def test_a_file_with_other_columns_is_refused(sample: TestPostgres, tmp_path: Path) -> None:

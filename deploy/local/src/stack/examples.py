@@ -22,6 +22,8 @@ from stack.edge import Edge, Json
 from stack.errors import StackError
 from stack.postgres import SAMPLE, Postgres
 
+WRITTEN = "written"
+"""The schema of the tables that steps may write into."""
 FOLDER = Path(__file__).resolve().parents[4] / "examples"
 _CONFIGS = {
     "AI_ASSISTANT": "aiAssistant",
@@ -147,8 +149,11 @@ def register(example: Example, edge: Edge, postgres: Postgres, say: Callable[[st
     `say` receives each thing's name and what became of it.
     """
     for table in example.tables:
-        loaded = load_table(postgres, table["name"], table["columns"], example.folder / table["file"])
-        say(f"table {table['name']}", loaded)
+        if "file" in table:
+            made = load_table(postgres, table["name"], table["columns"], example.folder / table["file"])
+        else:
+            made = make_table(postgres, table["name"], table["columns"])
+        say(f"table {table['name']}", made)
     for source in example.data_sources:
         say(f"data source {source['name']}", _data_source(edge, postgres, source))
     for secret in example.secrets:
@@ -182,12 +187,11 @@ def load_table(postgres: Postgres, name: str, columns: dict[str, str], file: Pat
         row = connection.execute("select obj_description(to_regclass(%s), 'pg_class')", [name]).fetchone()
         if row and row[0] and str(row[0]).endswith(digest):
             return "unchanged"
-        shapes = [sql.SQL("{} {}").format(sql.Identifier(key), _type(kind)) for key, kind in columns.items()]
         header = next(csv.reader(io.StringIO(content.decode())))
         if set(header) != set(columns):
             raise StackError(f"{file}: its columns are {', '.join(header)}, not {', '.join(columns)}")
         connection.execute(sql.SQL("drop table if exists {}").format(table))
-        connection.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(shapes)))
+        connection.execute(sql.SQL("create table {} ({})").format(table, _shapes(columns)))
         copy = sql.SQL("copy {} ({}) from stdin with (format csv, header match)")
         ordered = sql.SQL(", ").join(map(sql.Identifier, header))
         with connection.cursor() as cursor:
@@ -200,6 +204,32 @@ def load_table(postgres: Postgres, name: str, columns: dict[str, str], file: Pat
     return f"{count} rows loaded"
 
 
+def make_table(postgres: Postgres, name: str, columns: dict[str, str]) -> str:
+    """Make an empty table that steps may write into, `written.name`, unless there is one with these columns already."""
+    note = hashlib.sha256(repr(columns).encode()).hexdigest()
+    schema, table = sql.Identifier(WRITTEN), sql.Identifier(WRITTEN, name)
+    with psycopg.connect(postgres.url("sample_loader", SAMPLE)) as connection:
+        found = connection.execute(
+            "select obj_description(to_regclass(%s), 'pg_class')", [f'{WRITTEN}."{name}"']
+        ).fetchone()
+        if found and found[0] == note:
+            return "unchanged"
+        connection.execute(sql.SQL("create schema if not exists {}").format(schema))
+        connection.execute(sql.SQL("grant usage on schema {} to sample_reader, sample_writer").format(schema))
+        connection.execute(sql.SQL("drop table if exists {}").format(table))
+        connection.execute(sql.SQL("create table {} ({})").format(table, _shapes(columns)))
+        connection.execute(sql.SQL("grant select on {} to sample_reader, sample_writer").format(table))
+        connection.execute(sql.SQL("grant insert, delete on {} to sample_writer").format(table))
+        connection.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(note)))
+    return "made, empty"
+
+
+def _shapes(columns: dict[str, str]) -> sql.Composed:
+    """The columns as `create table` takes them."""
+    shapes = [sql.SQL("{} {}").format(sql.Identifier(key), _type(kind)) for key, kind in columns.items()]
+    return sql.SQL(", ").join(shapes)
+
+
 def _type(kind: str) -> sql.Composable:
     """A column's type, which may have two words: `double precision`."""
     if not re.fullmatch(r"[a-z]+( [a-z]+)*", kind):
@@ -208,15 +238,17 @@ def _type(kind: str) -> sql.Composable:
 
 
 def _data_source(edge: Edge, postgres: Postgres, source: Json) -> str:
-    """Point the data source at the stack's sample database, with the login that may only read."""
+    """Point the data source at the stack's sample database, with the login that may do what it allows."""
+    login = "sample_writer" if source.get("allow_writes") else "sample_reader"
     wanted: Json = {
         "host": "127.0.0.1",
         "port": postgres.port,
         "database": SAMPLE,
-        "username": "sample_reader",
+        "username": login,
         "tlsMode": "DISABLED",
+        **({"allowWrites": True} if login == "sample_writer" else {}),
     }
-    secret = {"secretValue": postgres.password("sample_reader")}
+    secret = {"secretValue": postgres.password(login)}
     path = "/api/v1/external-db-configs"
     found = edge.find(f"{path}/{source['name']}")
     if found is None:
@@ -272,13 +304,24 @@ def _component(edge: Edge, folder: Path, component: Json) -> str:
     versions = list(edge.pages(f"{path}/{name}/versions", "versions"))
     for one in versions[:1]:
         full = edge.call("GET", f"/api/v1/mcp-versions/{one['id']}")["version"]
-        links = [link["name"] for link in full.get("dataSources", [])]
-        same = sorted(links) == sorted(sources) and sorted(full.get("secretIds", [])) == sorted(asked)
+        links = {link["name"] for link in full.get("dataSources", [])}
+        told = {link["name"] for link in full.get("secrets", [])}
+        named = _texts(config)  # what the registry links by itself
+        wants = (set(sources), set(component.get("secrets", ())))
+        same = all(has >= want >= has - named for has, want in zip((links, told), wants, strict=True))
         if same and includes(full, wanted):
             return f"{full['version']}, unchanged"
     number = next_patch([one["version"] for one in versions])
     edge.call("POST", f"{path}/{name}/versions", {"version": {"version": number, **wanted, **linked}})
     return f"{number}, new"
+
+
+def _texts(value: Any) -> set[str]:
+    """All the texts in a value."""
+    if isinstance(value, str):
+        return {value}
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {text for item in items for text in _texts(item)}
 
 
 def _text(file: Path) -> str:

@@ -68,6 +68,7 @@ ROLES = (
     *(Role(name, owns=(name,)) for name in SERVICES),
     Role("sample_loader", owns=(SAMPLE,)),
     Role("sample_reader", connects=(SAMPLE,)),
+    Role("sample_writer", connects=(SAMPLE,)),
 )
 
 
