@@ -39,6 +39,8 @@ class Remembering:
     rows: list[list[Any]] = field(default_factory=list)
     types: list[str] = field(default_factory=lambda: ["integer", "text"])
     refuse: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """The values of secrets by their names; others have one made of the name."""
     written: list[tuple[str, str, bool, list[Any]]] = field(default_factory=list)
     """Source, table, whether replaced, and the parts of the rows."""
     outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Remembering:
         """Tells a value, unless told to refuse."""
         if self.refuse:
             raise RequestError(self.refuse)
-        return f"value-of-{name}"
+        return self.secrets.get(name, f"value-of-{name}")
 
     async def write(self, source: str, table: str, chunks: AsyncIterator[bytes], *, replace: bool) -> int:
         """Keeps the rows, unless told to refuse."""
@@ -160,7 +162,10 @@ class Bench:
     ) -> Outcome:
         """The outcome of one job; `sink` has what it said."""
         cell = await self.ready()
-        self.sink = Remembering(rows=self.sink.rows, types=self.sink.types, refuse=self.sink.refuse)
+        before = self.sink
+        self.sink = Remembering(
+            rows=before.rows, types=before.types, refuse=before.refuse, secrets=before.secrets
+        )
         return await cell.run(
             job(code, inputs, timeout=timeout, component=component, config=config, reach=self.reach),
             self.sink,
