@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.hosts import Host, HostError, parse
+from chassis.hosts import Host, HostError, of_url, parse
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,22 @@ def test_a_family_covers_the_names_below_it_at_its_port_and_nothing_else() -> No
 def test_no_family_can_be_asked_for() -> None:
     with pytest.raises(HostError):
         parse("*.example.com:443", family=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Example.com/a?b=c", "example.com"),
+        ("http://example.com", "example.com:80"),
+        ("http://127.77.0.1:9000/", "127.77.0.1:9000"),
+        ("https://[2001:db8::7]:8443/", "[2001:db8::7]:8443"),
+    ],
+)
+def test_a_url_reaches_its_host_at_its_schemes_port(url: str, host: str) -> None:
+    assert str(of_url(url)) == host
+
+
+@pytest.mark.parametrize("url", ["https://ada@example.com/", "https:///path", "https://example.com:0/"])
+def test_a_url_without_a_host_of_its_own_is_refused(url: str) -> None:
+    with pytest.raises(HostError):
+        of_url(url)

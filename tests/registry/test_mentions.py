@@ -42,6 +42,18 @@ async def test_what_a_config_names_is_linked_beside_what_is_written(linked: Worl
     assert [one.name for one in asked.data_sources] == ["sample"]
 
 
+async def test_a_tool_of_an_assistant_that_there_is_not_is_refused_at_its_place(linked: World) -> None:
+    made = await linked.definition(type="AI_ASSISTANT")
+    tools = [{"data_source": one} for one in ("sample", "none")]
+    config = {"model": "m", "user_prompt_template": "{{ q }}", "secret": "key", "tools": tools}
+
+    with pytest.raises(ServiceError) as caught:
+        await linked.version(made.id, ai_assistant=config)
+
+    assert [one.field for one in caught.value.fields] == ["version.ai_assistant.tools[1].data_source"]
+    assert caught.value.reason == "DATA_SOURCE_NOT_FOUND"
+
+
 @pytest.mark.parametrize(
     ("config", "place", "reason"),
     [

@@ -174,7 +174,9 @@ class AttemptSink:
             except errors.NotFound:
                 raise self._deleted("data source", source) from None
             except errors.ServiceError as error:
-                raise RequestError(f"the write to '{source}' failed: {error.message}") from None
+                cut_off = isinstance(error, (errors.Unavailable, errors.Internal)) and not replace
+                doubt = "; whether its rows were appended is not known" if cut_off else ""
+                raise RequestError(f"the write to '{source}' failed: {error.message}{doubt}") from None
         return int(answer.row_count)
 
     async def secret(self, name: str) -> str:
