@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import compileall
 import contextlib
 import fcntl
 import functools
@@ -13,6 +12,7 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,6 +35,8 @@ CONTENTS: Final = {
     "report": ("jinja2", "markdown-it-py", "nh3", "vl-convert-python"),
 }
 """Each toolbox's distributions; what these need comes along."""
+_LAYOUT: Final = 1
+"""Another number where a toolbox of the same packages is laid out otherwise."""
 _LEFT_OUT: Final = "tests"
 """The folders of packages' own tests; they are large."""
 
@@ -85,7 +87,7 @@ class Toolboxes:
         try:
             for distribution in _closure(CONTENTS[name]):
                 _lay_out(distribution, draft)
-            compileall.compile_dir(draft, quiet=2, workers=len(os.sched_getaffinity(0)))
+            _compile(draft)
             draft.chmod(0o755)
             draft.rename(folder)
         finally:
@@ -117,7 +119,7 @@ def _complete(folder: Path) -> bool:
 def _identity(name: str) -> str:
     """The toolbox's folder: another one when a version in it changes."""
     parts = sorted(f"{one.metadata['Name']}=={one.version}" for one in _closure(CONTENTS[name]))
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = f"{sys.version_info.major}.{sys.version_info.minor} {_LAYOUT}"
     return f"{name}-{hashlib.sha256(' '.join([python, *parts]).encode()).hexdigest()[:16]}"
 
 
@@ -161,6 +163,12 @@ def _lay_out(distribution: metadata.Distribution, folder: Path) -> None:
                 os.link(source, target)  # noqa: PTH116, RUF100
             except OSError:
                 shutil.copy2(source, target)
+
+
+def _compile(folder: Path) -> None:
+    """Compiles all of it on every processor, outside of this process: what speaks gRPC must not fork."""
+    command = [sys.executable, "-m", "compileall", "-qq", "-j", "0", str(folder)]
+    subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 def _place(distribution: metadata.Distribution, file: metadata.PackagePath) -> tuple[str, ...]:
