@@ -25,7 +25,8 @@ import importlib, pkgutil, sys
 package = importlib.import_module(sys.argv[1])
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     # `__main__` runs, `env` is run by Alembic, and what runs inside cells is imported there under other names.
-    if not module.name.endswith(("__main__", ".env")) and not {"inside", "steplib"} & set(module.name.split(".")):
+    in_cells = {"inside", "programs", "steplib"} & set(module.name.split("."))
+    if not module.name.endswith(("__main__", ".env")) and not in_cells:
         importlib.import_module(module.name)
 """
 

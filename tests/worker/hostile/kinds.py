@@ -26,7 +26,7 @@ ROOMY: Final = Limits(
 class Kind:
     """Components that run Python: how one becomes of a source whose function `attack` is to be called.
 
-    `component` gives code and config of a job; what `attack` returns is the attempt's output.
+    `component` gives code and config of a job; `answer` finds what `attack` returned in the attempt's output.
     """
 
     name: str
@@ -34,11 +34,17 @@ class Kind:
     profile: Profile = PYTHON
     toolbox: str = ""
     limits: Limits = LIMITS
+    answer: Callable[[Any], Any] = lambda output: output
+    sweeps: bool = False
+    """Whether its program ends what the component leaves running, so that this is no failure."""
+    files: frozenset[str] = frozenset()
+    """What it finds in /work by itself."""
 
     @property
     def endings(self) -> tuple[Ending, ...]:
         """The endings that are tried with it."""
-        return tuple(one for one in ENDINGS if one.everywhere or self.name == "python")
+        tried = (one for one in ENDINGS if one.everywhere or self.name == "python")
+        return tuple(one for one in tried if not (self.sweeps and one.message.startswith("left processes")))
 
 
 def _script(source: str) -> tuple[str, dict[str, Any]]:
@@ -50,6 +56,22 @@ def _notebook(source: str) -> tuple[str, dict[str, Any]]:
     return "", {"cells": [cell], "ipynb": "", "parameters": {}}
 
 
+def _server(source: str) -> tuple[str, dict[str, Any]]:
+    """An MCP server whose one tool attacks."""
+    code = (
+        f"{source}\n"
+        "from mcp.server.mcpserver import MCPServer\n"
+        "server = MCPServer('attack', log_level='ERROR')\n"
+        "@server.tool(name='attack')\n"
+        "def tool() -> str:\n"
+        "    return json.dumps(attack())\n"
+        "server.run()\n"
+    )
+    server = {"name": "attack", "command": "python", "args": ["attack.py"]}
+    files = [{"path": "attack.py", "content": code}]
+    return "", {"server": server, "tool": "attack", "pinned_tools": {}, "files": files}
+
+
 KINDS: Final = (
     Kind("python", _script),
     Kind(
@@ -58,6 +80,16 @@ KINDS: Final = (
         Profile(program="notebook", listens=True),
         toolbox="notebook",
         limits=ROOMY,
+    ),
+    Kind(
+        "server",
+        _server,
+        Profile(program="protocol"),
+        toolbox="protocol",
+        limits=ROOMY,
+        answer=lambda output: json.loads(output["structured"]["result"]),
+        sweeps=True,
+        files=frozenset({"attack.py"}),
     ),
 )
 

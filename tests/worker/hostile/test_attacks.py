@@ -20,7 +20,7 @@ async def _tried(kind: Kind, benches: Open, given: dict[str, Any]) -> dict[str, 
         _found[kind.name] = {}
         bench = await benches(kind)
         code, config = kind.component(every_attack(given))
-        _found[kind.name] = await run_all(bench, code, config)
+        _found[kind.name] = kind.answer(await run_all(bench, code, config))
     return _found[kind.name]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.worker.hostile.conftest import Open
-from tests.worker.hostile.endings import Ending
+from tests.worker.hostile.endings import ENDINGS, Ending
 from tests.worker.hostile.kinds import KINDS, Kind, source
 from tests.worker.support.cells import Bench, everywhere, gone, processes_of, run_all, sandbox
 from worker.cells.attempt import Failure
@@ -50,7 +50,20 @@ async def test_the_attempt_after_them_works(kind: Kind, benches: Open) -> None:
 
     code, config = kind.component(source("return sorted(os.listdir('/work') + os.listdir('/tmp'))", {}))
 
-    assert [one for one in await run_all(bench, code, config) if not one.startswith(".")] == []
+    found = kind.answer(await run_all(bench, code, config))
+    assert {one for one in found if not one.startswith(".")} == kind.files
+
+
+@pytest.mark.parametrize("kind", [one for one in KINDS if one.sweeps], ids=lambda kind: kind.name)
+async def test_what_a_component_leaves_running_is_ended_by_its_program(kind: Kind, benches: Open) -> None:
+    bench = await benches(kind)
+    daemon = next(one for one in ENDINGS if one.name == "a daemon of a shell")
+
+    code, config = kind.component(source(daemon.code, {}))
+    answer = kind.answer(await run_all(bench, code, config))
+
+    assert answer == 1
+    assert not everywhere("987654")
 
 
 async def test_output_without_end_is_cut_and_counted(benches: Open) -> None:
