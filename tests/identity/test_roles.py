@@ -32,7 +32,8 @@ def test_each_role_holds_what_the_one_below_it_holds() -> None:
     viewer, editor, admin = role("Viewer"), role("Editor"), role("Admin")
 
     assert viewer.permissions < editor.permissions < admin.permissions
-    assert roles.PERMISSIONS - admin.permissions == {"worker.connect", "secrets.reveal"}
+    internal = {"worker.connect", "secrets.reveal", "datasources.write"}
+    assert internal == roles.PERMISSIONS - admin.permissions
     assert frozenset({"worker.connect"}) == roles.WORKER_PERMISSIONS
     assert {"resources.all", "users.update"} <= admin.permissions - editor.permissions
 
