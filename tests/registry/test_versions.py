@@ -248,12 +248,35 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "line 3, column 1",
     ),
     ("MCP", {"mcp": {"mcpConfiguration": "a: 1\nb: 2\na: 3\n"}}, "mcp_configuration", "line 3, column 1"),
+    (
+        "MCP",
+        {"mcp": {"mcpConfiguration": "mcpServers: {a: {url: 'https://me:token@example.com/mcp'}}"}},
+        "mcp_configuration",
+        "put ${secret:…} into its headers",
+    ),
     ("MCP", {"mcp": {"mcpConfiguration": "- a\n"}}, "mcp_configuration", "expected a mapping"),
     (
         "STREAMLIT_APP",
         {"streamlitApp": {"gitRepoUrl": "https://example.com/a.git", "mainScriptPath": "a/../../b.py"}},
         "main_script_path",
         "without ..",
+    ),
+    (
+        "STREAMLIT_APP",
+        {"streamlitApp": {"gitRepoUrl": "https://me:token@example.com/a.git", "mainScriptPath": "a.py"}},
+        "git_repo_url",
+        "everybody who sees the version",
+    ),
+    (
+        "JUPYTER_NOTEBOOK",
+        {
+            "jupyterNotebook": {
+                "ipynb": '{"nbformat": 4, "cells": [{"cell_type": "code"}], '
+                '"metadata": {"kernelspec": {"language": "R"}}}'
+            }
+        },
+        "ipynb",
+        "notebooks run Python",
     ),
     ("DATA", {"data": {"value": 1, "file": {}}}, "file", "beside value"),
     ("DATA", {"data": {"value": 1, "sql": "SELECT 1"}}, "sql", "beside value"),

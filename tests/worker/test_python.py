@@ -221,6 +221,24 @@ def main():
     assert await python.output(code) == ["not linked", "not linked"]
 
 
+async def test_columns_of_the_same_name_are_refused_rather_than_lost(python: Bench) -> None:
+    code = """
+import mcpanel_step as step
+
+def main():
+    try:
+        step.datasource("sample").query("SELECT 1")
+    except step.DataSourceError as error:
+        return [str(error), step.read_artifact(step.artifact("a", b"x")["name"]).decode()]
+"""
+    python.sink.rows, python.sink.names = [[1, 2]], ["id", "id"]
+
+    message, after = await python.output(code)
+
+    assert "several columns named 'id'" in message
+    assert after == "x"
+
+
 async def test_an_artifact_that_cannot_be_read_leaves_the_connection_usable(python: Bench) -> None:
     code = """
 import mcpanel_step as step

@@ -97,12 +97,39 @@ async def test_what_a_data_source_answers_as_text_has_the_type_that_it_says(data
 
 
 @pytest.mark.parametrize(
+    ("types", "rows", "columns"),
+    [
+        (["numeric(20,2)", "date"], [["12345678901234567.89", "infinity"]], ["VARCHAR", "VARCHAR"]),
+        (["double precision", "text"], [], ["DOUBLE", "VARCHAR"]),
+        (["integer", "timestamp without time zone"], [[None, None]], ["INTEGER", "TIMESTAMP"]),
+    ],
+)
+async def test_types_are_those_of_the_database_and_what_would_lose_something_stays_text(
+    data: Bench, types: list[str], rows: list[list[Any]], columns: list[str]
+) -> None:
+    data.sink.types, data.sink.rows = types, rows
+
+    answer = await output(data, {"query": {"data_source": "sample", "sql": "SELECT 1"}})
+
+    assert [one["type"] for one in answer["columns"]] == columns
+    assert [list(row.values()) for row in answer["rows"]] == rows
+
+
+@pytest.mark.parametrize(
     ("config", "inputs", "kind", "words"),
     [
         ({"file": {}}, {}, "INVALID_INPUT", "'file' is missing"),
         ({"file": {}}, {"file": "nothing"}, "INVALID_INPUT", "'nothing' cannot be read"),
         ({"file": {"content": "{", "format": "json"}}, {}, "INVALID_INPUT", "not json that can be read"),
         ({"file": {"content": "not one", "format": "parquet"}}, {}, "INVALID_INPUT", "not parquet"),
+        (
+            {"file": {"content": "city,temp\nOslo,3\nRome\nBern,4\n"}},
+            {},
+            "INVALID_INPUT",
+            "line 3 of the CSV file has",
+        ),
+        ({"file": {"content": "a;b\n1;2\n3;4;5\n"}}, {}, "INVALID_INPUT", "line 3 of the CSV file has"),
+        ({"file": {"content": CSV}, "sql": "SELECT 'infinity'::DATE AS d"}, {}, "USER_ERROR", "column 'd'"),
         ({"sql": "SELECT 1"}, {}, "INVALID_INPUT", "'rows' has to be a list of objects"),
         ({"file": {"content": CSV}, "sql": "SELECT nothing FROM data"}, {}, "USER_ERROR", "nothing"),
         ({"file": {"content": CSV}, "sql": "SELECT $city"}, {}, "INVALID_INPUT", "the input 'city'"),

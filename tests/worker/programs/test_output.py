@@ -73,6 +73,7 @@ async def test_a_chart_is_drawn_of_rows_as_svg_and_png(writer: Bench) -> None:
 
     assert [one["name"] for one in answer["artifacts"]] == ["chart.svg", "chart.png"]
     assert writer.sink.artifacts["chart.svg"][1].startswith(b"<svg")
+    assert b"26" in writer.sink.artifacts["chart.svg"][1]
     assert writer.sink.artifacts["chart.png"][1].startswith(b"\x89PNG")
     assert "image/svg+xml" in writer.sink.previews[-1]
 
@@ -102,7 +103,7 @@ async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Benc
             {"rows": []},
             ".data.url",
         ),
-        ({"chart": {"vega_lite": {"mark": {"nonsense": 1}}}}, {"rows": ROWS}, "cannot be drawn"),
+        ({"chart": {"vega_lite": {"mark": {"nonsense": 1}}}}, {"rows": ROWS}, "cannot be drawn: TypeError"),
         ({"file": {"name": "a.txt"}}, {}, "'content'"),
     ],
 )

@@ -37,6 +37,7 @@ class Remembering:
     artifacts: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     queries: list[tuple[str, str, Any, int]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=lambda: ["id", "name"])
     types: list[str] = field(default_factory=lambda: ["integer", "text"])
     refuse: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Remembering:
         self.queries.append((source, sql, params, max_rows))
         if self.refuse:
             raise RequestError(self.refuse)
-        yield {"columns": ["id", "name"], "types": self.types}
+        yield {"columns": self.names, "types": self.types}
         yield self.rows[:max_rows]
         yield {"end": True, "truncated": len(self.rows) > max_rows}
 
@@ -164,7 +165,11 @@ class Bench:
         cell = await self.ready()
         before = self.sink
         self.sink = Remembering(
-            rows=before.rows, types=before.types, refuse=before.refuse, secrets=before.secrets
+            names=self.sink.names,
+            rows=before.rows,
+            types=before.types,
+            refuse=before.refuse,
+            secrets=before.secrets,
         )
         return await cell.run(
             job(code, inputs, timeout=timeout, component=component, config=config, reach=self.reach),

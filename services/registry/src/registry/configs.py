@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -162,10 +163,14 @@ def _ipynb(text: str) -> Iterator[ConfigProblem]:
         return
     version = document.get("nbformat") if isinstance(document, dict) else None
     cells = document.get("cells") if isinstance(document, dict) else None
+    kernel = document.get("metadata", {}).get("kernelspec", {}) if isinstance(document, dict) else {}
+    language = kernel.get("language", "python") if isinstance(kernel, dict) else "python"
     if version != 4 or not isinstance(cells, list):
         yield ConfigProblem("ipynb", "is not a notebook file of nbformat 4; save it with Jupyter 3 or newer")
     elif not any(isinstance(cell, dict) and cell.get("cell_type") == "code" for cell in cells):
         yield ConfigProblem("ipynb", "there is no code cell in it")
+    elif str(language).lower() != "python":
+        yield ConfigProblem("ipynb", f"is for a kernel of {language!r}; notebooks run Python")
 
 
 def _data(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
@@ -198,6 +203,11 @@ def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         )
     if bool(files) == bool(config.get("git_repo_url")):
         yield ConfigProblem("files", "an app has files or a git repository: exactly one of the two")
+    if "@" in urlsplit(config.get("git_repo_url", "")).netloc:
+        yield ConfigProblem(
+            "git_repo_url",
+            "holds a user or a password, which everybody who sees the version would see; remove it",
+        )
     if config.get("git_ref") and not config.get("git_repo_url"):
         yield ConfigProblem("git_ref", "names a place in a git repository, and there is none")
     yield from _files(files, "the app's folder, such as pages/one.py", "a git repository")

@@ -37,6 +37,10 @@ def problems(config: Mapping[str, Any], found: McpServers) -> Iterator[ConfigPro
         if _SECRET in one.url or any(_SECRET in word for word in (one.command, *one.args)):
             message = f"the server {one.name!r} takes secrets in env and headers only, which nobody sees"
             yield ConfigProblem("mcp_configuration", message)
+        if "@" in urlsplit(one.url).netloc:
+            what = "holds a user or a password; put ${secret:…} into its headers"
+            message = f"the url of the server {one.name!r} {what}"
+            yield ConfigProblem("mcp_configuration", message)
 
 
 def signature(config: Mapping[str, Any]) -> Signature:

@@ -281,6 +281,7 @@ class DataSource:
         """
         values = _jsonvalues.plain(dict(params) if isinstance(params, dict) else list(params or ()), "params")
         rows = Rows()
+        twice = ""
         with _exclusive():
             _send(
                 {
@@ -294,16 +295,22 @@ class DataSource:
             while True:
                 kind, payload = _receive()
                 if kind == _frames.BYTES:
-                    batch = _json.loads(payload)
+                    batch = () if twice else _json.loads(payload)
                     rows.extend(dict(zip(rows.columns, row, strict=True)) for row in batch)
                     continue
                 message = _answer(payload, DataSourceError)
                 if "columns" in message:
                     rows.columns = message["columns"]
                     rows.types = message.get("types", [])
+                    twice = next((one for one in rows.columns if rows.columns.count(one) > 1), "")
                 if message.get("end"):
-                    rows.truncated = bool(message.get("truncated"))
-                    return rows
+                    break
+        if twice:
+            raise DataSourceError(
+                f"the query answers several columns named '{twice}'; name each by itself, with AS"
+            )
+        rows.truncated = bool(message.get("truncated"))
+        return rows
 
     def write(self, table: str, rows: "_Iterable[_Mapping[str, _Any]]", *, replace: bool = False) -> int:
         """Writes the rows, dicts by column, into a table that there is: all of them or none. Returns how many.

@@ -271,6 +271,12 @@ export class DataSource {
           rows.types = (message.types ?? []) as string[];
         }
         if (message.end) {
+          const twice = rows.columns.find((name, index) => rows.columns.indexOf(name) !== index);
+          if (twice !== undefined) {
+            throw new DataSourceError(
+              `the query answers several columns named '${twice}'; name each by itself, with AS`,
+            );
+          }
           rows.truncated = Boolean(message.truncated);
           return rows;
         }

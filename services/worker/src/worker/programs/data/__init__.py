@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import mcpanel_step as step
+import pyarrow
 import pyarrow.parquet
 from programs.data import sources, values
 from programs.data.engine import Engine
+from programs.failures import Failed
 from programs.place import PLACE
 
 _PREVIEW_ROWS = 20
@@ -29,12 +31,15 @@ def run(config: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
             {"name": name, "type": kind} for name, kind in zip(table.column_names, engine.types, strict=True)
         ]
     most = config.get("max_rows", _MAX_ROWS)
-    rows = [values.plain(row) for row in table.slice(0, most).to_pylist()]
+    rows = values.rows_of(table.slice(0, most))
     step.preview(
         {"columns": columns, "row_count": table.num_rows, "rows": values.fitting(rows[:_PREVIEW_ROWS])}
     )
     path = Path(PLACE.work) / "table.parquet"
-    pyarrow.parquet.write_table(table, path)
+    try:
+        pyarrow.parquet.write_table(table, path)
+    except pyarrow.ArrowException as error:
+        raise Failed(f"the table cannot be kept as Parquet: {error}; make it text in `sql`") from None
     stored = step.artifact("table.parquet", path, "application/vnd.apache.parquet")
     return {
         "columns": columns,

@@ -1,5 +1,6 @@
 """DuckDB, kept to the table it is given: no other file, no network, no extension."""
 
+import csv
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,19 +12,30 @@ from programs.failures import Failed
 from programs.place import PLACE
 
 _READERS = {
-    "csv": "read_csv(?, sample_size = -1)",
+    "csv": "read_csv(?, delim = ?, header = true, skip = 0, strict_mode = true, sample_size = -1)",
     "json": "read_json(?, sample_size = -1)",
     "parquet": "read_parquet(?)",
 }
 _TYPES = {
     "bigint": "BIGINT",
+    "boolean": "BOOLEAN",
+    "character varying": "VARCHAR",
     "date": "DATE",
+    "double precision": "DOUBLE",
+    "integer": "INTEGER",
     "numeric": "DOUBLE",
+    "real": "FLOAT",
+    "smallint": "SMALLINT",
+    "text": "VARCHAR",
     "time without time zone": "TIME",
     "timestamp with time zone": "TIMESTAMPTZ",
     "timestamp without time zone": "TIMESTAMP",
+    "uuid": "UUID",
 }
-"""What data sources answer as text that loses nothing, by PostgreSQL's words for its types."""
+"""DuckDB's types by PostgreSQL's words for its own."""
+_EXACT_DIGITS = 15
+"""So many decimal digits a DOUBLE holds for certain."""
+_DELIMITERS = ",;\t|"
 
 
 class Engine:
@@ -51,8 +63,11 @@ class Engine:
 
     def read(self, path: Path, kind: str) -> None:
         """Takes a file as `data`. Raises Failed."""
+        given = [str(path)]
+        if kind == "csv":
+            given.append(_checked(path))
         try:
-            self._db.execute(f"CREATE TABLE data AS SELECT * FROM {_READERS[kind]}", [str(path)])  # noqa: S608
+            self._db.execute(f"CREATE TABLE data AS SELECT * FROM {_READERS[kind]}", given)  # noqa: S608
         except duckdb.Error as error:
             raise Failed(
                 f"the file is not {kind} that can be read: {_said(error)}", "INVALID_INPUT"
@@ -65,14 +80,21 @@ class Engine:
         self._db.unregister("given")
 
     def cast(self, types: dict[str, str]) -> None:
-        """Gives columns that came as text the type that their database says; a value that has none stays text."""
+        """Gives columns the types that their database says; what would lose something by that stays text."""
         for name, word in types.items():
             wanted = _TYPES.get(word.lower().partition("(")[0].strip())
             if wanted is None:
                 continue
             column = '"' + name.replace('"', '""') + '"'
             misfits = f"{column} IS NOT NULL AND TRY_CAST({column} AS {wanted}) IS NULL"
-            if self._db.execute(f"SELECT 1 FROM data WHERE {misfits} LIMIT 1").fetchone() is None:  # noqa: S608
+            if wanted in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+                misfits += f" OR NOT isfinite(TRY_CAST({column} AS {wanted}))"
+                misfits += f" OR year(TRY_CAST({column} AS {wanted})) NOT BETWEEN 1 AND 9999"
+            if word.lower().startswith("numeric"):
+                misfits += (
+                    f" OR length(regexp_replace({column}::VARCHAR, '[^0-9]', '', 'g')) > {_EXACT_DIGITS}"
+                )
+            if self._db.execute(f"SELECT 1 FROM data WHERE {misfits} LIMIT 1").fetchall() == []:  # noqa: S608
                 self._db.execute(f"ALTER TABLE data ALTER {column} TYPE {wanted}")
 
     def select(self, sql: str, inputs: dict[str, Any]) -> None:
@@ -92,6 +114,9 @@ class Engine:
         text = statements[0].query.strip().removesuffix(";")
         try:
             self._db.execute(f"CREATE TABLE answer AS {text}", given or None)
+        except duckdb.OutOfMemoryException:
+            message = "the SQL needs more memory than a step has; aggregate, or select less at once"
+            raise Failed(message, "OUT_OF_MEMORY") from None
         except duckdb.Error as error:
             raise Failed(f"the SQL failed: {_said(error)}") from None
         self._name = "answer"
@@ -105,6 +130,24 @@ class Engine:
     def types(self) -> list[str]:
         """The columns' types, in DuckDB's words."""
         return [str(kind) for kind in self._db.table(self._name).types]
+
+
+def _checked(path: Path) -> str:
+    """The delimiter of a CSV file whose first line has the columns' names. Raises Failed naming a line that misfits."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        delimiter = max(_DELIMITERS, key=file.readline(64 * 1024).count)
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter)
+        wanted = 0
+        try:
+            for fields in reader:
+                wanted = wanted or len(fields)
+                if fields and len(fields) != wanted:
+                    message = f"line {reader.line_num} of the CSV file has {len(fields)} fields, the first has {wanted}"
+                    raise Failed(message, "INVALID_INPUT")
+        except csv.Error as error:
+            raise Failed(f"line {reader.line_num} of the CSV file: {error}", "INVALID_INPUT") from None
+    return delimiter
 
 
 def _said(error: duckdb.Error) -> str:

@@ -28,9 +28,11 @@ def load(engine: Engine, config: dict[str, Any], inputs: dict[str, Any]) -> None
 
 def _query(engine: Engine, query: dict[str, Any], inputs: dict[str, Any]) -> None:
     name = query["data_source"]
-    rows = step.datasource(name).query(
-        query["sql"], inputs or None, max_rows=query.get("max_rows") or _MAX_ROWS
-    )
+    most = query.get("max_rows") or _MAX_ROWS
+    try:
+        rows = step.datasource(name).query(query["sql"], inputs or None, max_rows=most)
+    except step.DataSourceError as error:
+        raise Failed(str(error)) from None
     if rows.truncated:
         step.log.warning(f"the query has more than the {len(rows)} rows that were read; raise query.maxRows")
     engine.take(table_of(rows, rows.columns))

@@ -6,8 +6,22 @@ import math
 from datetime import timedelta
 from typing import Any
 
+import pyarrow
+from programs.failures import Failed
+
 _ROOM = 48 * 1024
 _LONGEST = 200
+
+
+def rows_of(table: pyarrow.Table) -> list[dict[str, Any]]:
+    """The table's rows as JSON takes them. Raises Failed naming the column whose values have no place there."""
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            columns.append([plain(value) for value in column.to_pylist()])
+        except (OverflowError, ValueError, pyarrow.ArrowException) as error:
+            raise Failed(f"the column '{name}' cannot be shown: {error}; make it text in `sql`") from None
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def plain(value: Any) -> Any:

@@ -28,8 +28,9 @@ async def run(config: dict[str, Any], inputs: dict[str, Any]) -> Any:
             return await execution.outputs()
     except CellExecutionError as error:
         name = document.name(notebook, execution.current)
-        message = f"{name} failed: {error.ename}: {error.evalue}"
-        raise Failed(message, traceback=rendering.plain(error.traceback)) from None
+        kind = "OUT_OF_MEMORY" if error.ename == "MemoryError" else "USER_ERROR"
+        message = f"{name} failed: {error.ename}: {error.evalue}".removesuffix(": ")
+        raise Failed(message, kind, rendering.plain(error.traceback)) from None
     except DeadKernelError:
         name = document.name(notebook, execution.current)
         raise Failed(f"the kernel died in {name}: its process was ended or killed") from None

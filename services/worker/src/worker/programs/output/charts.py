@@ -26,8 +26,10 @@ def write(settings: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
             png = vl_convert.vegalite_to_png(spec, scale=settings.get("scale", 2.0), allowed_base_urls=[])
             stored.append(step.artifact(f"{name}.png", png, "image/png"))
     except ValueError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Failed(f"the chart cannot be drawn: {reason[:1000]}") from None
+        _, _, reason = str(error).strip().partition("\n")  # the first line says only that it failed
+        raise Failed(
+            f"the chart cannot be drawn: {(reason or str(error)).strip().splitlines()[0][:500]}"
+        ) from None
     return {"artifacts": stored}
 
 
@@ -36,13 +38,14 @@ def _with_data(given: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     spec = copy.deepcopy(given)
     if place := _remote(spec):
         raise Failed(f"the chart's {place} would be loaded; give the data as the input 'rows'")
-    if "data" not in spec:
+    named = spec.get("data", {})
+    if not named.keys() - {"name"}:
         rows = inputs.get("rows")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Failed("the chart needs the input 'rows', a list of objects", "INVALID_INPUT")
         if len(rows) > _MOST_ROWS:
             raise Failed(f"the chart has {len(rows):,} rows, more than {_MOST_ROWS:,}; aggregate them first")
-        spec["data"] = {"values": rows}
+        spec["data"] = {**named, "values": rows}
     return spec
 
 

@@ -40,7 +40,7 @@ def send(settings: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
             content = answer.read(_MOST_ANSWER)
             return {
                 "status": answer.status,
-                "body": content.decode("utf-8", "replace"),
+                "body": content.decode("utf-8", "replace").replace("\0", "\ufffd"),
                 "webhook_id": message_id,
             }
     except urllib.error.HTTPError as error:
