@@ -162,3 +162,32 @@ async def test_an_assistants_structured_answer_is_checked(models: FakeModels, as
 
     assert found["data"] == {"names": ["Ada", "Grace"]}
     assert "'names' is a required property" in last_request(models)
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ({"max_turns": 1}, "no answer after 1 turns"),
+        ({"max_tokens_total": INPUT_TOKENS + OUTPUT_TOKENS}, "tokens is used up"),
+        ({"max_cost": 0.5, "input_price": 30_000, "output_price": 30_000}, "budget of $0.5 is used up"),
+    ],
+)
+async def test_a_repair_is_a_turn_within_the_budget(
+    models: FakeModels, asking: Asking, limit: dict[str, Any], words: str
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(["{bad"]), Reply(["{}"])]
+
+    message = message_of(await ask(bench, config(models, response_schema={"type": "object"}, **limit)))
+
+    assert words in message
+    assert len(models.heard) == 1
+
+
+async def test_a_repair_that_calls_a_tool_is_none(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(["{bad"]), Reply(calls=[QUERY])]
+
+    message = message_of(await ask(bench, config(models, response_schema={"type": "object"})))
+
+    assert "instead of one it calls" in message

@@ -28,17 +28,15 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
     policy = Policy(make(config))
     if not text.strip():
         raise Failed("the message is empty; give the input 'message'", "INVALID_INPUT")
-    talk = _Talk(config, conversation, policy)
-    answer, turns = talk.go_on(messages, system, schema)
+    talk = _Talk(config, conversation, policy, system)
+    answer = talk.go_on(messages)
     output: dict[str, Any] = {}
     if schema is not None:
-        answer, output["data"] = structured.fit(
-            conversation, messages, answer, schema, system=system, tools=policy.specs()
-        )
+        answer, output["data"] = structured.fit(talk.ask, messages, answer, schema)
     return {
         "completion": answer.text,
         **output,
-        "turns": turns,
+        "turns": talk.turns,
         "tool_calls": talk.made,
         "usage": conversation.usage(),
         "model": answer.model,
@@ -69,34 +67,48 @@ def _before(inputs: dict[str, Any]) -> list[Message]:
 class _Talk:
     """The turns, and the calls made in them."""
 
-    def __init__(self, config: dict[str, Any], conversation: Conversation, policy: Policy) -> None:
-        self._turns = config.get("max_turns") or _TURNS
+    def __init__(
+        self, config: dict[str, Any], conversation: Conversation, policy: Policy, system: str
+    ) -> None:
+        self._system = system
+        self._schema = config.get("response_schema")
+        self._most_turns = config.get("max_turns") or _TURNS
         self._most_tokens = config.get("max_tokens_total") or 0
         self._most_cost = config.get("max_cost") or 0.0
         self._conversation = conversation
         self._policy = policy
+        self.turns = 0
+        """How often the model was asked."""
         self.made: list[dict[str, Any]] = []
         """Every call, in order: its tool, its arguments, and the error where there was one."""
 
-    def go_on(self, messages: list[Message], system: str, schema: Any) -> tuple[Answer, int]:
-        """The first answer that calls nothing, and the number of its turn; `messages` grow. Raises Failed."""
-        specs = self._policy.specs()
-        for turn in range(1, self._turns + 1):
-            left = self._left()
-            answer = self._conversation.ask(
-                messages, system=system, schema=schema, tools=specs, max_tokens=left
+    def ask(self, messages: list[Message]) -> Answer:
+        """What the model says in one more turn. Raises Failed when there is none left, or no budget for it."""
+        if self.turns >= self._most_turns:
+            raise Failed(
+                f"the assistant had no answer after {self.turns} turns and {len(self.made)} calls; "
+                "raise maxTurns, or ask for less"
             )
+        left = self._left()
+        self.turns += 1
+        specs = self._policy.specs()
+        return self._conversation.ask(
+            messages, system=self._system, schema=self._schema, tools=specs, max_tokens=left
+        )
+
+    def go_on(self, messages: list[Message]) -> Answer:
+        """The first answer that calls nothing; `messages` grow. Raises Failed."""
+        while True:
+            answer = self.ask(messages)
             if not answer.calls:
-                return answer, turn
-            mcpanel_step.progress(turn / self._turns, f"turn {turn} of {self._turns} at most")
+                return answer
+            mcpanel_step.progress(
+                self.turns / self._most_turns, f"turn {self.turns} of {self._most_turns} at most"
+            )
             messages.append(Message("assistant", answer.text, calls=answer.calls))
             messages.append(
                 Message("user", results=[self._call(number, one) for number, one in enumerate(answer.calls)])
             )
-        raise Failed(
-            f"the assistant had no answer after {self._turns} turns and {len(self.made)} calls; "
-            "raise maxTurns, or ask for less"
-        )
 
     def _left(self) -> int:
         """How many tokens are left of the budget, 0 for no limit. Raises Failed when there are none."""

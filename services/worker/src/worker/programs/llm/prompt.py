@@ -5,7 +5,7 @@ from typing import Any
 from ..failures import Failed  # noqa: TID252, RUF100
 from . import structured, templates
 from .conversation import Conversation
-from .models import Message
+from .models import Answer, Message
 
 
 def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
@@ -21,10 +21,14 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
         )
     system = structured.instruction(system, schema)
     messages = [Message("user", text)]
-    answer = conversation.ask(messages, system=system, schema=schema)
+
+    def ask(messages: list[Message]) -> Answer:
+        return conversation.ask(messages, system=system, schema=schema)
+
+    answer = ask(messages)
     output: dict[str, Any] = {}
     if schema is not None:
-        answer, output["data"] = structured.fit(conversation, messages, answer, schema, system=system)
+        answer, output["data"] = structured.fit(ask, messages, answer, schema)
     return {
         "completion": answer.text,
         **output,

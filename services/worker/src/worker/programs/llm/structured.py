@@ -2,15 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jsonschema
 import mcpanel_step
 
 from ..failures import Failed  # noqa: TID252, RUF100
-from .conversation import Conversation
-from .models import Answer, Message, ToolSpec
+from .models import Answer, Message
 
 _FENCED = re.compile(r"^\s*```[a-zA-Z]*\n(.*?)\n?```\s*$", re.DOTALL)
 _SHOWN = 300
@@ -53,15 +52,12 @@ def check(schema: Mapping[str, Any]) -> None:
 
 
 def fit(
-    conversation: Conversation,
+    ask: Callable[[list[Message]], Answer],
     messages: Sequence[Message],
     answer: Answer,
     schema: Mapping[str, Any],
-    *,
-    system: str,
-    tools: Sequence[ToolSpec] = (),
 ) -> tuple[Answer, Any]:
-    """The answer and its value; where it does not match, the model repairs it once. Raises Failed."""
+    """The answer and its value; where it does not match, the model is asked to repair it, once. Raises Failed."""
     try:
         return answer, read(answer.text, schema)
     except UnfitError as error:
@@ -71,8 +67,10 @@ def fit(
             f"Your answer does not match the schema: {error}. Answer again with the corrected JSON, and nothing else.",
         )
     before = Message("assistant", answer.text or "(nothing)")
-    again = conversation.ask([*messages, before, repair], system=system, schema=schema, tools=tools)
+    again = ask([*messages, before, repair])
     try:
+        if again.calls:
+            raise UnfitError(f"instead of one it calls {again.calls[0].name[:100]}")
         return again, read(again.text, schema)
     except UnfitError as error:
         cut = (
