@@ -83,7 +83,9 @@ async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Benc
     text = writer.sink.artifacts["a.txt"]
     await output(writer, {"file": {"name": "b.json"}}, {"content": {"a": [1]}})
     value = writer.sink.artifacts["b.json"]
-    await output(writer, {"file": {"name": "c.csv", "template": "{{ a }};{{ b }}"}}, {"a": 1, "b": 2})
+    await output(
+        writer, {"file": {"name": "c.csv", "template": "{{ a }};{{ b }}"}}, {"a": 1, "b": 2, "self": 3}
+    )
 
     assert text == ("text/plain", b"hello")
     assert (value[0], json.loads(value[1])) == ("application/json", {"a": [1]})

@@ -17,7 +17,7 @@ def render(template: str, inputs: Mapping[str, Any], *, html: bool = False) -> s
     environment.filters["table"] = _table
     environment.filters["json"] = _json
     try:
-        return environment.from_string(template).render(**inputs)
+        return environment.from_string(template).render(dict(inputs))
     except jinja2.TemplateSyntaxError as error:
         raise Failed(f"the template's line {error.lineno}: {error.message}") from None
     except jinja2.UndefinedError as error:
