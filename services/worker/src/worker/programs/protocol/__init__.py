@@ -7,7 +7,6 @@ step without a tool {"tools"}, which is also the artifact `tools.json`.
 """
 
 import asyncio
-import contextlib
 import signal
 from typing import Any
 
@@ -49,9 +48,8 @@ def _wanted(config: dict[str, Any], inputs: dict[str, Any]) -> tuple[str, dict[s
 
 async def _converse(conversation: Conversation, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Calls the tool, or lists them all; a step that is asked to stop tells the server."""
-    task = asyncio.current_task()
-    with contextlib.suppress(NotImplementedError, AttributeError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with conversation:
         found = await conversation.tools()
         if not tool:
