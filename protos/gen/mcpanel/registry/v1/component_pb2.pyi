@@ -98,7 +98,7 @@ class Definition(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., owner_id: _Optional[str] = ..., visibility: _Optional[_Union[Definition.Visibility, str]] = ..., tags: _Optional[_Iterable[str]] = ..., compliance: _Optional[_Iterable[str]] = ..., cost_tier: _Optional[_Union[Definition.CostTier, str]] = ..., icon: _Optional[str] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest_version: _Optional[str] = ..., star_count: _Optional[int] = ..., starred: _Optional[bool] = ..., deprecated: _Optional[bool] = ...) -> None: ...
 
 class Version(_message.Message):
-    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest", "effect", "network_hosts", "secret_ids", "secrets", "status", "draft")
+    __slots__ = ("id", "definition_id", "definition_name", "type", "version", "llm_prompt_agent", "jupyter_notebook", "python_script", "typescript_script", "streamlit_app", "mcp", "ai_assistant", "data", "utility", "output", "input_schema", "output_schema", "data_source_ids", "data_sources", "tags", "changelog", "created_at", "created_by", "deprecated_at", "deprecation_message", "config_digest", "effect", "network_hosts", "secret_ids", "secrets", "status", "draft", "tools")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Version.Status]
@@ -141,6 +141,7 @@ class Version(_message.Message):
     SECRETS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DRAFT_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
     id: str
     definition_id: str
     definition_name: str
@@ -173,7 +174,22 @@ class Version(_message.Message):
     secrets: _containers.RepeatedCompositeFieldContainer[SecretLink]
     status: Version.Status
     draft: bool
-    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ..., effect: _Optional[str] = ..., network_hosts: _Optional[_Iterable[str]] = ..., secret_ids: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Iterable[_Union[SecretLink, _Mapping]]] = ..., status: _Optional[_Union[Version.Status, str]] = ..., draft: _Optional[bool] = ...) -> None: ...
+    tools: _containers.RepeatedCompositeFieldContainer[ComponentTool]
+    def __init__(self, id: _Optional[str] = ..., definition_id: _Optional[str] = ..., definition_name: _Optional[str] = ..., type: _Optional[_Union[Definition.Type, str]] = ..., version: _Optional[str] = ..., llm_prompt_agent: _Optional[_Union[LlmPromptAgentConfig, _Mapping]] = ..., jupyter_notebook: _Optional[_Union[JupyterNotebookConfig, _Mapping]] = ..., python_script: _Optional[_Union[PythonScriptConfig, _Mapping]] = ..., typescript_script: _Optional[_Union[TypescriptScriptConfig, _Mapping]] = ..., streamlit_app: _Optional[_Union[StreamlitAppConfig, _Mapping]] = ..., mcp: _Optional[_Union[McpConfig, _Mapping]] = ..., ai_assistant: _Optional[_Union[AiAssistantConfig, _Mapping]] = ..., data: _Optional[_Union[DataConfig, _Mapping]] = ..., utility: _Optional[_Union[UtilityConfig, _Mapping]] = ..., output: _Optional[_Union[OutputConfig, _Mapping]] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., data_source_ids: _Optional[_Iterable[str]] = ..., data_sources: _Optional[_Iterable[_Union[DataSourceLink, _Mapping]]] = ..., tags: _Optional[_Iterable[str]] = ..., changelog: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecation_message: _Optional[str] = ..., config_digest: _Optional[str] = ..., effect: _Optional[str] = ..., network_hosts: _Optional[_Iterable[str]] = ..., secret_ids: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Iterable[_Union[SecretLink, _Mapping]]] = ..., status: _Optional[_Union[Version.Status, str]] = ..., draft: _Optional[bool] = ..., tools: _Optional[_Iterable[_Union[ComponentTool, _Mapping]]] = ...) -> None: ...
+
+class ComponentTool(_message.Message):
+    __slots__ = ("name", "version_id", "component", "description", "input_schema")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version_id: str
+    component: str
+    description: str
+    input_schema: _struct_pb2.Struct
+    def __init__(self, name: _Optional[str] = ..., version_id: _Optional[str] = ..., component: _Optional[str] = ..., description: _Optional[str] = ..., input_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class DataSourceLink(_message.Message):
     __slots__ = ("id", "name")
@@ -368,10 +384,12 @@ class AiAssistantConfig(_message.Message):
     def __init__(self, model: _Optional[str] = ..., system_prompt: _Optional[str] = ..., user_prompt_template: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., provider: _Optional[str] = ..., base_url: _Optional[str] = ..., secret: _Optional[str] = ..., response_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., input_price: _Optional[float] = ..., output_price: _Optional[float] = ..., max_retries: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[AssistantTool, _Mapping]]] = ..., max_turns: _Optional[int] = ..., max_tokens_total: _Optional[int] = ..., max_cost: _Optional[float] = ...) -> None: ...
 
 class AssistantTool(_message.Message):
-    __slots__ = ("data_source",)
+    __slots__ = ("data_source", "component")
     DATA_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
     data_source: str
-    def __init__(self, data_source: _Optional[str] = ...) -> None: ...
+    component: str
+    def __init__(self, data_source: _Optional[str] = ..., component: _Optional[str] = ...) -> None: ...
 
 class DataConfig(_message.Message):
     __slots__ = ("value", "query", "file", "sql", "max_rows", "timeout")
