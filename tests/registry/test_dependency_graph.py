@@ -235,6 +235,28 @@ async def test_a_package_is_shown_with_what_it_holds(world: World) -> None:
     )
 
 
+async def test_an_assistant_is_shown_with_the_components_that_it_may_call(world: World) -> None:
+    component, inner = await world.component("tool"), await world.definition(type="AI_ASSISTANT")
+    made, name = await world.definition(type="AI_ASSISTANT"), world.name("flow")
+    first = {"model": "small", "tools": [{"component": component}]}
+    await world.version(inner.name, ai_assistant=first)
+    outer = {"model": "small", "tools": [{"component": inner.name}]}
+    await world.version(made.name, ai_assistant=outer)
+    flow = await world.workflow(f"name: {name}\nsteps: [{{id: a, component: {made.name}}}]\n")
+
+    answer = await graph(world, flow.id)
+    (tool,) = [one for one in answer.nodes if one.data.label == f"{component}@1.0.0"]
+    request = graph_pb2.GetLineageGraphRequest(version_id=tool.data.resource_id)
+    inside = await world.call("GetLineageGraph", request)
+
+    held = {
+        f"{made.name}@1.0.0 holds {inner.name}@1.0.0",
+        f"{inner.name}@1.0.0 holds {component}@1.0.0",
+    }
+    assert held <= sentences(answer)
+    assert held | {f"{name} runs {made.name}@1.0.0"} <= sentences(inside)
+
+
 async def test_a_draft_is_hidden_from_those_who_may_not_change_its_component(world: World) -> None:
     made = await world.definition(visibility="PUBLIC")
     await world.version(made.id, draft=True)

@@ -247,3 +247,31 @@ async def test_a_package_comes_with_what_it_is_made_of(
         f"VERSION {made.name}@1.0.0",
     ]
     assert "a package of the bundle names it" in fixed.message
+
+
+async def test_an_assistant_comes_with_what_it_may_call(
+    full: World, start: Start, settings: dict[str, str]
+) -> None:
+    tool = await full.component("zz-tool")
+    made = await full.definition(name=full.name("aa-helper"), type="AI_ASSISTANT")
+    tools = [{"component": f"{tool}@1"}, {"data_source": "sales"}]
+    await full.version(made.name, ai_assistant={"model": "small", "tools": tools})
+    there = await start(**settings)
+
+    first = await exported(full, components=[made.name])
+    taken = await imported(there, first.source)
+    again = await imported(there, first.source)
+    copies = {tool: f"{tool}-copy", made.name: f"{made.name}-copy"}
+    await imported(there, first.source, rename=copies)
+    copy = await exported(there, components=[f"{made.name}-copy"])
+
+    assert (await exported(there, components=[made.name])).source == first.source
+    assert list(actions(taken)) == [
+        f"COMPONENT {tool}",
+        f"VERSION {tool}@1.0.0",
+        f"COMPONENT {made.name}",
+        f"VERSION {made.name}@1.0.0",
+    ]
+    assert set(actions(again).values()) == {"UNCHANGED"}
+    assert f"component: {tool}-copy@1" in copy.source
+    assert f"name: {tool}-copy" in copy.source

@@ -250,11 +250,13 @@ def _assistant(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     yield from _model(config)
     if "max_cost" in config and "input_price" not in config and "output_price" not in config:
         yield ConfigProblem("max_cost", "needs input_price and output_price, by which the cost is known")
-    seen: set[str] = set()
-    for index, name in enumerate(models.tools(config)):
-        if name in seen:
-            yield ConfigProblem(f"tools[{index}].data_source", f"{name!r} is a tool already")
-        seen.add(name)
+    seen: set[tuple[str, str]] = set()
+    for index, one in enumerate(config.get("tools", ())):
+        for kind, text in one.items():
+            name = text.partition("@")[0]
+            if (kind, name) in seen:
+                yield ConfigProblem(f"tools[{index}].{kind}", f"{name!r} is a tool already; name it once")
+            seen.add((kind, name))
 
 
 def _mcp(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:

@@ -33,8 +33,8 @@ class Parts:
     content: Content
     nested: Mapping[WorkflowPin, Content] = field(default_factory=dict)
     """The contents of the workflows that lie inside and may be seen."""
-    packages: Nested = field(default_factory=dict)
-    """The contents of the packages of components, by the ids of their versions."""
+    held: Nested = field(default_factory=dict)
+    """The contents of the packages of components and of the assistants with tools, by the ids of their versions."""
     workflows: Mapping[str, WorkflowFacts] = field(default_factory=dict)
     """What lies inside, by node id; what was deleted is not there."""
     versions: Mapping[str, VersionFacts] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def _component(graph: Graph, step: Step, pin: Pin, parts: Parts, states: Mapping
     if facts is not None and facts.is_visible:
         is_new = f"version:{facts.id}" not in graph.nodes
         node_id = add_version(graph, facts, states)
-        inside = parts.packages[facts.id].steps if is_new and facts.id in parts.packages else ()
+        inside = parts.held[facts.id].steps if is_new and facts.id in parts.held else ()
         for one in inside:
             if one.pin is not None:
                 graph.connect(node_id, "holds", _component(graph, one, one.pin, parts, states))

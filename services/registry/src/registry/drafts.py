@@ -128,9 +128,9 @@ async def look_up(
     content = validation.pinned(content, components, callees)
     version_ids = [step.pin.version_id for step in content.steps if step.pin is not None]
     nested = await store.workflows.nested(tx, nesting.pins(content), lock=lock)
-    ids = {one for inner in (content, *nested.values()) for one in nesting.packages(inner)}
+    ids = {one for inner in (content, *nested.values()) for one in nesting.holders(inner)}
     if ids:
-        nested |= await store.versions.packages(tx, ids)
+        nested |= await store.versions.inside(tx, ids)
     inside = nesting.uses(content, nested).definitions if nested else ()
     existing = await store.definitions.existing(tx, inside, lock=lock) if inside else frozenset()
     return content, Catalog(

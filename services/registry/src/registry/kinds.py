@@ -42,6 +42,12 @@ ICONS: Final = {
 }
 """What each type is shown by."""
 
+PACKAGE: Final = "MCP"
+"""The type of components of which some are packages of others."""
+
+ASSISTANT: Final = "AI_ASSISTANT"
+"""The type of components of which some call others."""
+
 COMPUTED: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
 """The types whose steps the engine computes itself, without a worker, unless their config `has_program`."""
 _DONE_BY_WORKERS: Final = ("query", "sql", "report", "chart", "table", "webhook")

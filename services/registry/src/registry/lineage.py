@@ -27,8 +27,8 @@ class Ancestry:
     """Those that may be seen, the newest first."""
     calls: Mapping[WorkflowPin, set[str]]
     """What these run themselves: ids of versions, and `id@version` of workflows."""
-    packages: Mapping[str, VersionFacts]
-    """The packages that hold the version, be it inside another, and may be seen; by their versions' ids."""
+    holders: Mapping[str, VersionFacts]
+    """The packages and assistants that hold it, be it inside another, and may be seen; by their versions' ids."""
     held: Mapping[str, frozenset[str]]
     """What each of them holds of it and of each other, by ids."""
     hidden: int
@@ -44,7 +44,7 @@ async def found(tx: Transaction, version: Version, viewer: Subject) -> Ancestry:
     """What the database knows of it, as far as the viewer may see it."""
     newest = await store.graphs.newest_of(tx, version.definition_id, viewer, _MOST_VERSIONS + 1)
     roots = await store.graphs.version_facts(tx, [version.id], viewer)
-    held = await store.graphs.packages_with(tx, version)
+    held = await store.graphs.holders_of(tx, version)
     holders = await store.graphs.version_facts(tx, held.keys(), viewer) if held else {}
     pins = await store.graphs.users_of(tx, {version.id, *held}, _MOST_WORKFLOWS + 1)
     facts = await store.graphs.workflow_facts(tx, pins[:_MOST_WORKFLOWS], viewer)
@@ -66,7 +66,7 @@ def drawn(ancestry: Ancestry, states: Mapping[str, State], runs: Runs) -> Graph:
     graph = Graph()
     root = add_version(graph, ancestry.root, states)
     _versions(graph, ancestry)
-    _packages(graph, ancestry, root)
+    _holders(graph, ancestry, root)
     _users(graph, ancestry, root)
     for run in runs.runs:
         facts = ancestry.users.get(run.workflow)
@@ -107,10 +107,10 @@ def _node(one: VersionFacts) -> Node:
     )
 
 
-def _packages(graph: Graph, ancestry: Ancestry, root: str) -> None:
-    for one in ancestry.packages.values():
+def _holders(graph: Graph, ancestry: Ancestry, root: str) -> None:
+    for one in ancestry.holders.values():
         graph.add(_node(one))
-    for id_ in ancestry.packages:
+    for id_ in ancestry.holders:
         held = [f"version:{one}" for one in sorted(ancestry.held[id_]) if f"version:{one}" in graph.nodes]
         for node_id in held:
             graph.connect(f"version:{id_}", "holds", node_id)
@@ -125,7 +125,7 @@ def _users(graph: Graph, ancestry: Ancestry, root: str) -> None:
     for pin, facts in ancestry.users.items():
         called = ancestry.calls.get(pin, set())
         inner = [by_part[part].node_id for part in sorted(called) if part in by_part]
-        inner += [f"version:{one}" for one in sorted(called) if one in {ancestry.root.id, *ancestry.packages}]
+        inner += [f"version:{one}" for one in sorted(called) if one in {ancestry.root.id, *ancestry.holders}]
         for node_id in inner:
             graph.connect(facts.node_id, "runs", node_id)
         if not inner:

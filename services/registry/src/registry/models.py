@@ -1,7 +1,7 @@
 """What configs that ask a language model bring along: the model's host, and the shape of the answer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from chassis import hosts
@@ -22,9 +22,22 @@ def host(config: Mapping[str, Any]) -> str:
     return str(hosts.of_url(url)) if url else _OWN.get(config.get("provider", ""), "")
 
 
-def tools(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the data sources that an assistant's tools read, in their order."""
-    return tuple(one["data_source"] for one in config.get("tools", ()) if one.get("data_source"))
+def components(config: Mapping[str, Any]) -> dict[str, str]:
+    """The components that an assistant may call, as they are written, by where they are: `tools[1].component`."""
+    return {
+        f"tools[{index}].component": one["component"]
+        for index, one in enumerate(config.get("tools", ()))
+        if one.get("component")
+    }
+
+
+def renamed(config: Mapping[str, Any], name: Callable[[str], str]) -> dict[str, Any]:
+    """The config of an assistant that calls the components which `name` makes of those it may call."""
+    found = [
+        {**one, "component": name(one["component"])} if one.get("component") else one
+        for one in config.get("tools", ())
+    ]
+    return {**config, "tools": found}
 
 
 def output_schema(field: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Workflows, and packages of components, as steps of workflows: which version is meant, and what lies inside it."""
+"""Workflows, packages of components and assistants as steps: which version is meant, and what lies inside it.
+
+The components that an assistant may call lie inside it as those of a package do, each as a step of its content.
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -6,14 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from chassis.jsonvalue import Json
-from registry.domain.content import Absent, Content, WorkflowPin
+from registry.domain.content import Absent, Content, Step, WorkflowPin
+from registry.kinds import ASSISTANT, PACKAGE
 from registry.resolution import UnresolvedError
 from registry.schemas import Schema
 
-PACKAGE: Final = "MCP"
-"""The type of components of which some are packages."""
+HOLDERS: Final = frozenset({PACKAGE, ASSISTANT})
+"""The types of components of which some hold others."""
 MAX_DEPTH: Final = 5
-"""How many workflows may lie inside each other, the outermost not counted."""
+"""How many workflows, packages and assistants may lie inside each other, the outermost not counted."""
 MAX_STEPS: Final = 1000
 """The most steps of a workflow and all that lies inside it."""
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -22,7 +26,7 @@ _REFERENCE: Final = re.compile(r"([a-z][a-z0-9-]{0,62})(?:@([1-9][0-9]{0,8}))?")
 
 Nested = Mapping[WorkflowPin | str, Content]
 """The contents of the workflows inside a workflow, at every depth; one that was deleted is not among them. Those of
-packages of components are there too, by the ids of their versions.
+packages of components and of assistants are there too, by the ids of their versions.
 """
 
 
@@ -73,16 +77,21 @@ def pins(content: Content) -> Iterator[WorkflowPin]:
     return (step.workflow_pin for step in content.steps if step.workflow_pin is not None)
 
 
-def packages(content: Content) -> Iterator[str]:
-    """The ids of the versions that the content's own steps run and that may be packages."""
+def holders(content: Content) -> Iterator[str]:
+    """The ids of the versions that the content's own steps run and that may hold others: packages and assistants."""
     return (
-        step.pin.version_id for step in content.steps if step.pin is not None and step.pin.type == PACKAGE
+        step.pin.version_id for step in content.steps if step.pin is not None and step.pin.type in HOLDERS
     )
 
 
 def _keys(content: Content) -> Iterator[WorkflowPin | str]:
     yield from pins(content)
-    yield from packages(content)
+    yield from holders(content)
+
+
+def _calls(step: Step) -> bool:
+    """Whether what lies inside the step is called as a model decides, and is no step of the run."""
+    return step.pin is not None and step.pin.type == ASSISTANT
 
 
 def parts(content: Content) -> tuple[str, ...]:
@@ -92,26 +101,30 @@ def parts(content: Content) -> tuple[str, ...]:
 
 
 def measure(content: Content, nested: Nested) -> tuple[int, int]:
-    """How many workflows lie inside each other (0 when it runs none), and how many steps there are in all.
+    """How many workflows, packages and assistants lie inside each other (0 when it runs none), and how many steps there
+    are in all.
 
-    The steps of a workflow count wherever it is run. What was pinned existed before, so this comes to an end.
+    The steps of a workflow count wherever it is run; an assistant's tools are none. What was pinned existed before, so
+    this comes to an end.
     """
     known: dict[WorkflowPin | str, tuple[int, int]] = {}
 
     def of(one: Content) -> tuple[int, int]:
         depth, steps = 0, len(one.steps)
-        for pin in _keys(one):
-            if pin in nested:
-                if pin not in known:
-                    known[pin] = of(nested[pin])
-                depth, steps = max(depth, known[pin][0] + 1), steps + known[pin][1]
+        for step in one.steps:
+            for pin in _keys(Content(steps=(step,))):
+                if pin in nested:
+                    if pin not in known:
+                        known[pin] = of(nested[pin])
+                    depth = max(depth, known[pin][0] + 1)
+                    steps += 0 if _calls(step) else known[pin][1]
         return depth, steps
 
     return of(content)
 
 
 def inside(content: Content, nested: Nested) -> set[WorkflowPin | str]:
-    """The workflows and packages that lie inside, at every depth."""
+    """The workflows, packages and assistants that lie inside, at every depth."""
     found: set[WorkflowPin | str] = set()
     ahead = set(_keys(content))
     while ahead:

@@ -15,7 +15,7 @@ from registry.domain import packages
 from registry.domain.content import Content
 from registry.domain.packages import Faces, Package
 from registry.domain.problems import Problem, sentence
-from registry.domain.versions import Sent
+from registry.domain.versions import Made, Sent
 from registry.inference import Signature
 from registry.nesting import TooLargeError
 from registry.references import is_constant
@@ -44,9 +44,7 @@ def read(sent: Sent) -> Document:
     return Document(sent.config, parsed, parsed.problems)
 
 
-async def check(
-    tx: Transaction, document: Document, checked: Checked, viewer: Subject, own_id: str
-) -> tuple[Checked, Content | None]:
+async def check(tx: Transaction, document: Document, checked: Checked, viewer: Subject, own_id: str) -> Made:
     """What is wrong with a document, and the content that a package of components runs as.
 
     `checked` is what is known of the config already, and `own_id` the id of the definition whose version it is to be.
@@ -54,18 +52,18 @@ async def check(
     """
     parsed = document.parsed
     if document.problems:
-        return _refused(document.problems), None
+        return _refused(document.problems)
     if parsed is None or checked.problems:
-        return checked, None
+        return Made(checked)
     if not isinstance(parsed.content, Package):
         wrong = tuple(servers.problems(document.config, parsed.content))
-        return (Checked(wrong) if wrong else Checked((), servers.signature(document.config))), None
+        return Made(Checked(wrong) if wrong else Checked((), servers.signature(document.config)))
     if misplaced := tuple(servers.of_package(document.config)):
-        return Checked(misplaced), None
+        return Made(Checked(misplaced))
     content, problems, signature = await _built(tx, parsed.content, viewer, own_id)
     if problems:
-        return _refused([parsed.placed(one) for one in problems]), None
-    return Checked((), signature), content
+        return _refused([parsed.placed(one) for one in problems])
+    return Made(Checked((), signature), content)
 
 
 async def _built(
@@ -101,5 +99,5 @@ def _expressions(package: Package) -> Iterator[Problem]:
                 yield Problem("", path, message, "write the value itself, or connect the input")
 
 
-def _refused(problems: "list[Problem] | tuple[Problem, ...]") -> Checked:
-    return Checked(tuple(ConfigProblem(_FIELD, sentence(one)) for one in problems[:_SHOWN]))
+def _refused(problems: "list[Problem] | tuple[Problem, ...]") -> Made:
+    return Made(Checked(tuple(ConfigProblem(_FIELD, sentence(one)) for one in problems[:_SHOWN])))

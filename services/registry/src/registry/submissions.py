@@ -41,7 +41,7 @@ _WRITTEN_BY_US: Final = frozenset(
             "created_by",
         ),
         *("latest_version", "star_count", "starred", "deprecated", "status", "deprecated_at"),
-        *("deprecation_message", "config_digest", "data_sources", "secrets", "is_custom"),
+        *("deprecation_message", "config_digest", "data_sources", "secrets", "is_custom", "tools"),
     }
 )
 """Read over, so that an answer can be sent back."""

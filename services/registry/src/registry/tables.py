@@ -121,6 +121,7 @@ versions: Final = Table(
     _document("package", nullable=True),
     Column("draft", Boolean, nullable=False, server_default="false"),
     _texts("network_hosts", server_default="{}"),
+    _document("tools", nullable=True),
     UniqueConstraint("definition_id", "version", name="uq_versions_definition_id_version"),
     Index("ix_versions_definition_id_created_at_id", "definition_id", "created_at", "id"),
 )
@@ -133,7 +134,7 @@ version_uses: Final = Table(
     PrimaryKeyConstraint("version_id", "definition_id", name="pk_version_uses"),
     Index("ix_version_uses_definition_id", "definition_id"),
 )
-"""Which definitions each package of components is made of."""
+"""Which definitions each package of components is made of, and each assistant may call."""
 
 workflows: Final = Table(
     "workflows",

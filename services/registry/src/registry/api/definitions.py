@@ -8,7 +8,7 @@ from chassis.fieldmask import paths
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import component_pb2
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import kinds, packages, store, submissions, wire
+from registry import kinds, making, packages, store, submissions, wire
 from registry.api.common import Base, bound, viewer, wanted_of
 from registry.component_types import component_types
 from registry.domain import definitions, versions
@@ -41,17 +41,16 @@ class Definitions(Base):
                 raise definitions.name_taken(definition.name)
             answer = pb.CreateDefinitionResponse()
             if initial is not None:
-                checked, package = await packages.check(tx, document, checked, viewer(), definition.id)
+                made = await making.check(tx, first, document, checked, viewer(), own_id=definition.id)
                 version = versions.create(
                     definition,
                     first,
                     links,
-                    checked,
+                    made,
                     id=uuid7(tx.now),
                     created_by=viewer().id,
                     now=tx.now,
                     path=path,
-                    package=package,
                 )
                 await store.versions.insert_new(tx, version)
                 if not version.draft:

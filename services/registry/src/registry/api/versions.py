@@ -8,7 +8,7 @@ from chassis.access import Level
 from chassis.database import Transaction
 from chassis.ids import uuid7
 from mcpanel.registry.v1 import registry_pb2 as pb
-from registry import packages, semver, store, submissions, wire
+from registry import making, packages, semver, store, submissions, wire
 from registry.api.common import Base, viewer
 from registry.domain import definitions, versions
 from registry.domain.versions import Version
@@ -35,17 +35,16 @@ class Versions(Base):
             definition = await store.definitions.get(
                 tx, request.definition_id, viewer(), Level.EDIT, lock=True
             )
-            checked, package = await packages.check(tx, document, checked, viewer(), definition.id)
+            made = await making.check(tx, sent, document, checked, viewer(), own_id=definition.id)
             new = versions.create(
                 definition,
                 sent,
                 links,
-                checked,
+                made,
                 id=uuid7(tx.now),
                 created_by=viewer().id,
                 now=tx.now,
                 path=path,
-                package=package,
             )
             if not await store.versions.insert_new(tx, new):
                 raise versions.exists(definition, new.version)

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from chassis.errors import FieldViolation, Invalid
-from registry import packages
+from registry import models, packages
 from registry.document import Parsed
 from registry.domain import definitions, versions
 from registry.domain.content import Step
 from registry.domain.packages import Package
+from registry.kinds import ASSISTANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,20 @@ class ComponentEntry:
     versions: tuple[VersionEntry, ...] = ()
 
     @property
-    def made_of(self) -> frozenset[str]:
+    def packed(self) -> frozenset[str]:
         """The names of the components that its versions are packages of."""
         documents = (packages.read(one.sent).parsed for one in self.versions)
         found = (one.content for one in documents if one is not None)
         parts = (part for one in found if isinstance(one, Package) for part in one.components)
         return frozenset(part.component.partition("@")[0] for part in parts)
+
+    @property
+    def made_of(self) -> frozenset[str]:
+        """The names of the components that its versions are packages of, or call as assistants."""
+        if self.sent.type != ASSISTANT:
+            return self.packed
+        called = (text for one in self.versions for text in models.components(one.sent.config or {}).values())
+        return frozenset(text.partition("@")[0] for text in called)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +99,29 @@ class Bundle:
         unknown(names, there, "rename", "component or workflow")
         if not names:
             return self
-        if fixed := sorted({name for one in self.components for name in one.made_of} & names.keys()):
+        if fixed := sorted({name for one in self.components for name in one.packed} & names.keys()):
             text = f"{fixed[0]!r} cannot be renamed: a package of the bundle names it in its document"
             raise Invalid("INVALID_FIELD", f"rename: {text}", fields=[FieldViolation("rename", text)])
-        components = tuple(
-            replace(one, sent=replace(one.sent, name=names.get(one.sent.name, one.sent.name)))
-            for one in self.components
-        )
         return replace(
-            self, components=components, workflows=tuple(_renamed(one, names) for one in self.workflows)
+            self,
+            components=tuple(_component(one, names) for one in self.components),
+            workflows=tuple(_renamed(one, names) for one in self.workflows),
         )
+
+
+def _component(entry: ComponentEntry, names: Mapping[str, str]) -> ComponentEntry:
+    sent = replace(entry.sent, name=names.get(entry.sent.name, entry.sent.name))
+    if sent.type != ASSISTANT:
+        return replace(entry, sent=sent)
+    return replace(entry, sent=sent, versions=tuple(_assistant(one, names) for one in entry.versions))
+
+
+def _assistant(entry: VersionEntry, names: Mapping[str, str]) -> VersionEntry:
+    """The version of an assistant, which calls components by their other names."""
+    if not models.components(entry.sent.config or {}):
+        return entry
+    config = models.renamed(entry.sent.config or {}, lambda text: _reference(text, names))
+    return replace(entry, sent=replace(entry.sent, config=config))
 
 
 def _renamed(entry: WorkflowEntry, names: Mapping[str, str]) -> WorkflowEntry:

@@ -33,8 +33,8 @@ class Export:
     definitions: dict[str, Definition] = field(default_factory=dict)
     versions: dict[str, dict[str, Version]] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
-    packages: list[Version] = field(default_factory=list)
-    """The packages of components whose components were not looked at yet."""
+    holders: list[Version] = field(default_factory=list)
+    """The packages and assistants whose components were not looked at yet."""
     left_out: dict[tuple[str, str], Reference] = field(default_factory=dict)
 
     async def gather(self, components: Sequence[str], workflows: Sequence[str]) -> None:
@@ -54,10 +54,10 @@ class Export:
                 if step.workflow_pin is not None:
                     ahead += [one async for one in self._callee(workflow, step, step.workflow_pin)]
             self._bound()
-        while self.packages:
-            package = self.packages.pop()
-            used_by = f"component '{package.definition_name}@{package.version}'"
-            for step in package.package.steps if package.package is not None else ():
+        while self.holders:
+            holder = self.holders.pop()
+            used_by = f"component '{holder.definition_name}@{holder.version}'"
+            for step in holder.parts.steps if holder.parts is not None else ():
                 if step.pin is not None:
                     await self._component(used_by, step, step.pin)
             self._bound()
@@ -106,7 +106,7 @@ class Export:
         known = self.versions.setdefault(definition.id, {})
         if version_id not in known:
             known[version_id] = found = await store.versions.get(self.tx, version_id, self.viewer)
-            self.packages += [found] if found.package is not None else []
+            self.holders += [found] if found.parts is not None else []
 
     async def _component(self, used_by: str, step: Step, pin: Pin) -> None:
         if pin.version_id in self.versions.get(pin.definition_id, {}):

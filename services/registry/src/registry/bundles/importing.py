@@ -9,7 +9,7 @@ from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.errors import Denied, Invalid, NotFound
 from chassis.ids import uuid7
-from registry import drafts, graph, packages, semver, store
+from registry import drafts, graph, making, packages, semver, store
 from registry.bundles.contents import Bundle, ComponentEntry, VersionEntry, WorkflowEntry
 from registry.configs import Checked
 from registry.domain import definitions, versions, workflows
@@ -146,20 +146,18 @@ class Import:
         """The version as it would be here; None when it cannot be, which is a problem of the bundle then."""
         data_sources = self._links("DATA_SOURCE", definition, entry, self.known.data_sources)
         secrets = self._links("SECRET", definition, entry, self.known.secrets)
-        checked, package = await packages.check(
-            self.tx, packages.read(entry.sent), self.known.checked[entry.path], self.viewer, definition.id
-        )
+        checked, document = self.known.checked[entry.path], packages.read(entry.sent)
+        made = await making.check(self.tx, entry.sent, document, checked, self.viewer, own_id=definition.id)
         try:
             return versions.create(
                 definition,
                 entry.sent,
                 Links(data_sources, secrets),
-                checked,
+                made,
                 id=uuid7(self.tx.now),
                 created_by=self.viewer.id,
                 now=self.tx.now,
                 path=entry.path,
-                package=package,
             )
         except Invalid as error:
             for one in error.fields:
@@ -198,8 +196,8 @@ class Import:
         await self._changed("MCP_VERSION_DEPRECATED", ("version", new.id), version, new)
 
     def _components_in_order(self) -> list[ComponentEntry]:
-        """The components by their names, so that two imports at once do not wait for each other; packages after what
-        they are made of.
+        """The components by their names, so that two imports at once do not wait for each other; packages and
+        assistants after what they are made of.
         """
         entries = {
             one.sent.name: one for one in sorted(self.bundle.components, key=lambda one: one.sent.name)
@@ -207,7 +205,7 @@ class Import:
         needs = {name: one.made_of & entries.keys() for name, one in entries.items()}
         if circle := graph.cycle(needs):
             path = entries[circle[0]].path
-            text = f"the packages are made of each other in a circle: {' → '.join(circle)}"
+            text = f"the components are made of each other in a circle: {' → '.join(circle)}"
             place = self.bundle.place(path)
             self.plan.problems.append(Problem("", path, text, "leave one of them out", *place))
             return []

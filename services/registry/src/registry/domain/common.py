@@ -9,7 +9,7 @@ from chassis.errors import Conflict, Denied, FieldViolation, Invalid
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """What runs something: workflows, and packages of components; at least one."""
+    """What runs something: workflows, packages of components, and assistants that may call it; at least one."""
 
     names: tuple[str, ...]
     """The workflows that the caller may see, in order."""
@@ -19,18 +19,25 @@ class Users:
     """The packages that the caller may see, in order."""
     hidden_packages: int = 0
     """How many other packages there are."""
+    assistants: tuple[str, ...] = ()
+    """The assistants that the caller may see, in order."""
+    hidden_assistants: int = 0
+    """How many other assistants there are."""
 
     @property
     def shown(self) -> str:
         """The first twenty by name and the others by number, in words."""
         parts = _shown("workflow", self.names, self.hidden)
-        return " and ".join(parts + _shown("package", self.packages, self.hidden_packages))
+        parts += _shown("package", self.packages, self.hidden_packages)
+        return " and ".join(parts + _shown("assistant", self.assistants, self.hidden_assistants))
 
     @property
     def metadata(self) -> dict[str, str]:
         """The first hundred by name and the number of the hidden ones, for programs."""
-        found = {"workflows": ",".join(self.names[:100]), "hidden": str(self.hidden + self.hidden_packages)}
-        return found | ({"packages": ",".join(self.packages[:100])} if self.packages else {})
+        hidden = self.hidden + self.hidden_packages + self.hidden_assistants
+        found = {"workflows": ",".join(self.names[:100]), "hidden": str(hidden)}
+        others = {"packages": self.packages, "assistants": self.assistants}
+        return found | {what: ",".join(names[:100]) for what, names in others.items() if names}
 
 
 def _shown(what: str, names: tuple[str, ...], hidden: int) -> list[str]:

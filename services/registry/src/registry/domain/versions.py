@@ -14,7 +14,8 @@ from registry.configs import Checked
 from registry.domain.common import required
 from registry.domain.content import Content
 from registry.domain.definitions import Definition
-from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, WITHOUT_CONFIG
+from registry.domain.tools import Tool
+from registry.kinds import CONFIG_FIELDS, DISPLAY_NAMES, PACKAGE, WITHOUT_CONFIG
 
 Config = dict[str, Json]
 
@@ -56,6 +57,16 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What was found in a version's config, and what it is made of."""
+
+    checked: Checked
+    parts: Content | None = None
+    """Of a package what it runs as, of an assistant with components as tools a step for each; all pinned."""
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """A version as it is stored. Lists leave configs and schemas out (None)."""
 
@@ -79,11 +90,18 @@ class Version:
     secrets: tuple[Link, ...] = ()
     effect: str = ""
     """What running it again may do, in the contract's words; empty: idempotent."""
-    package: Content | None = None
-    """Of a package of components: what it runs as, with every component pinned."""
+    parts: Content | None = None
+    """What it is made of, see Made."""
     draft: bool = False
     network_hosts: tuple[str, ...] = ()
     """The hosts its steps may reach, in the one form of `chassis.hosts`, sorted."""
+    tools: tuple[Tool, ...] = ()
+    """Of an assistant: the components that it may call. Lists leave them out."""
+
+    @property
+    def package(self) -> Content | None:
+        """Of a package of components: what it runs as, with every component pinned."""
+        return self.parts if self.type == PACKAGE else None
 
     @property
     def status(self) -> str:
@@ -109,15 +127,15 @@ class Version:
             "network_hosts": list(self.network_hosts),
             "deprecated_at": self.deprecated_at,
             "deprecation_message": self.deprecation_message,
-            **({} if self.package is None else {"components": _components(self.package)}),
+            **({} if self.parts is None else {"components": _components(self.parts)}),
         }
 
 
-def _components(package: Content) -> list[str]:
-    """The exact components of a package, by name and version."""
+def _components(parts: Content) -> list[str]:
+    """The exact components that a version is made of, by name and version."""
     return [
         f"{step.component.partition('@')[0]}@{step.pin.version}"
-        for step in package.steps
+        for step in parts.steps
         if step.pin is not None
     ]
 
@@ -126,16 +144,14 @@ def create(
     definition: Definition,
     sent: Sent,
     links: Links,
-    checked: Checked,
+    made: Made,
     *,
     id: str,  # noqa: A002
     created_by: str,
     now: datetime,
     path: str = "version",
-    package: Content | None = None,
 ) -> Version:
-    """The new version of `definition`, its schemas inferred where they can be. `checked` is about its config, of which
-    a `package` of components was made if it is one.
+    """The new version of `definition`, its schemas inferred where they can be. `made` is of its config.
 
     Raises Invalid: CONFIG_TYPE_MISMATCH, or INVALID_FIELD naming every field that is wrong; `path` is where the
     version lies in the request.
@@ -147,10 +163,10 @@ def create(
     except ValueError as error:
         violations.append(FieldViolation(f"{path}.version", str(error), "INVALID_VERSION"))
     _check_config_type(definition, sent, path)
-    inferred = checked.signature
+    inferred = made.checked.signature
     violations += [
         FieldViolation(f"{path}.{sent.config_field}.{one.field}".rstrip("."), one.message, "INVALID_CONFIG")
-        for one in checked.problems
+        for one in made.checked.problems
     ]
     for name, schema in (("input_schema", sent.input_schema), ("output_schema", sent.output_schema)):
         if schema is not None:
@@ -186,7 +202,8 @@ def create(
         network_hosts=reachable,
         created_at=now,
         created_by=created_by,
-        package=package,
+        parts=made.parts,
+        tools=made.tools,
     )
 
 

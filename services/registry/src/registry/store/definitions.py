@@ -58,7 +58,9 @@ async def remove(tx: Transaction, definition: Definition) -> None:
 
 
 async def used_by(tx: Transaction, definition: Definition, viewer: Subject) -> Users | None:
-    """The workflows whose newest version runs it, be it inside another, and the packages that do; None: none."""
+    """The workflows whose newest version runs it, be it inside another, and the packages and assistants that hold it;
+    None: none.
+    """
     statement = (
         select(workflows.c.name, visible(workflows, viewer).label("is_visible"))
         .join(workflow_uses, workflow_uses.c.workflow_id == workflows.c.id)
@@ -66,7 +68,7 @@ async def used_by(tx: Transaction, definition: Definition, viewer: Subject) -> U
         .order_by(workflows.c.name)
     )
     made_of_it = (
-        select(table.c.name, visible(table, viewer).label("is_visible"))
+        select(table.c.name, table.c.type, visible(table, viewer).label("is_visible"))
         .join(versions, versions.c.definition_id == table.c.id)
         .join(version_uses, version_uses.c.version_id == versions.c.id)
         .where(version_uses.c.definition_id == definition.id)
@@ -119,6 +121,12 @@ async def names(tx: Transaction, viewer: Subject, limit: int = 20_000) -> tuple[
     """The names that the viewer sees, to suggest from."""
     statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
     return tuple((await tx.execute(statement)).scalars())
+
+
+async def descriptions(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
+    """The descriptions of the definitions with these ids, by id, whoever may see them."""
+    rows = await tx.execute(select(table.c.id, table.c.description).where(table.c.id.in_(ids)))
+    return {row.id: row.description for row in rows}
 
 
 async def existing(tx: Transaction, ids: Collection[str], *, lock: bool = False) -> frozenset[str]:

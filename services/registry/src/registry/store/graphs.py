@@ -48,14 +48,14 @@ async def parts(tx: Transaction, workflow: Workflow, viewer: Subject) -> Parts:
         if (facts := inside.get(pin)) is not None and facts.is_visible
     }
     shown = [workflow.content, *seen.values()]
-    packages = await version_store.packages(tx, {id_ for one in shown for id_ in nesting.packages(one)})
-    steps = [step for one in (*shown, *packages.values()) for step in one.steps]
+    held = await version_store.inside(tx, {id_ for one in shown for id_ in nesting.holders(one)})
+    steps = [step for one in (*shown, *held.values()) for step in one.steps]
     ids = {step.pin.version_id for step in steps if step.pin is not None}
     return Parts(
         root,
         workflow.content,
         seen,
-        packages,
+        held,
         {facts.node_id: facts for facts in inside.values()},
         await version_facts(tx, ids, viewer),
     )
@@ -96,10 +96,10 @@ async def workflow_facts(
     }
 
 
-async def packages_with(tx: Transaction, version: Version) -> dict[str, frozenset[str]]:
-    """The packages that hold a version of a component, be it inside another, by their versions' ids.
+async def holders_of(tx: Transaction, version: Version) -> dict[str, frozenset[str]]:
+    """The packages and assistants that hold a version of a component, be it inside another, by their versions' ids.
 
-    With each is told what it holds: which of these packages, and whether the version itself.
+    With each is told what it holds: which of these, and whether the version itself.
     """
     found: dict[str, frozenset[str]] = {}
     sought, definition_ids = {version.id}, {version.definition_id}

@@ -17,6 +17,7 @@ from chassis.grants import Target
 from chassis.paging import Key
 from registry import tables
 from registry.domain.common import Users
+from registry.kinds import ASSISTANT
 
 Condition = ColumnElement[bool]
 
@@ -93,14 +94,22 @@ def visible(table: Table, viewer: Subject, kept: Kept | None = None, level: Leve
     return or_(seen, and_(table.c.id.in_(kept.ids), visible(table, kept.owner, level=level)))
 
 
-def users(rows: Iterable[Any], packages: Iterable[Any] = ()) -> Users | None:
-    """The workflows and packages in these rows, each a `name` and whether it `is_visible`; None: there are no rows."""
-    found, others = list(rows), list(packages)
-    seen = tuple(row.name for row in found if row.is_visible)
-    shown = tuple(row.name for row in others if row.is_visible)
-    if not found and not others:
+def users(rows: Iterable[Any], holders: Iterable[Any] = ()) -> Users | None:
+    """The workflows in these rows, each a `name` and whether it `is_visible`, and the packages and assistants in
+    `holders`, which have a `type` besides; None: there are no rows.
+    """
+    workflows, held = list(rows), list(holders)
+    assistants = [row for row in held if row.type == ASSISTANT]
+    packages = [row for row in held if row.type != ASSISTANT]
+    if not workflows and not held:
         return None
-    return Users(seen, len(found) - len(seen), shown, len(others) - len(shown))
+    return Users(*_counted(workflows), *_counted(packages), *_counted(assistants))
+
+
+def _counted(rows: list[Any]) -> tuple[tuple[str, ...], int]:
+    """The names of those that may be seen, and how many others there are."""
+    seen = tuple(row.name for row in rows if row.is_visible)
+    return seen, len(rows) - len(seen)
 
 
 async def require(

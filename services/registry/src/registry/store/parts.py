@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from chassis.access import Resource
 from chassis.database import Transaction
 from registry.domain.lending import Kind, Part
-from registry.nesting import PACKAGE
+from registry.nesting import HOLDERS
 from registry.tables import definitions, versions
 
 _PARTS: Final = text("""
@@ -49,7 +49,7 @@ WHERE used.workflow_id IS NOT NULL
 """What a version of a workflow, and all inside it, is made of; once for each workflow that uses it, as `used_by`."""
 
 
-_PACKAGES: Final = text("""
+_HELD: Final = text("""
 WITH RECURSIVE inside AS (
     SELECT unnest(CAST(:version_ids AS text[])) COLLATE "C" AS id
     UNION
@@ -61,31 +61,31 @@ WITH RECURSIVE inside AS (
 )
 SELECT 'definition' AS kind, step #>> '{pin,definition_id}' AS id,
     coalesce(found.name, split_part(step ->> 'component', '@', 1)) AS name, found.owner_id, found.visibility,
-    of.name AS package_name, packages.version AS package_version, of.owner_id AS lender,
-    packages.created_by AS other_lender, versions.version, versions.created_by AS author, versions.data_sources,
+    of.name AS holder_name, holders.version AS holder_version, of.owner_id AS lender,
+    holders.created_by AS other_lender, versions.version, versions.created_by AS author, versions.data_sources,
     versions.secrets
 FROM inside
-JOIN versions AS packages USING (id)
-JOIN definitions AS of ON of.id = packages.definition_id
-CROSS JOIN json_array_elements(packages.package -> 'steps') AS step
+JOIN versions AS holders USING (id)
+JOIN definitions AS of ON of.id = holders.definition_id
+CROSS JOIN json_array_elements(holders.package -> 'steps') AS step
 LEFT JOIN definitions AS found ON found.id = step #>> '{pin,definition_id}'
 LEFT JOIN versions ON versions.id = step #>> '{pin,version_id}'
-WHERE packages.package IS NOT NULL
+WHERE holders.package IS NOT NULL
 """)
-"""What the packages among these versions of components, and those inside them, are made of."""
+"""What the packages and assistants among these versions of components, and those inside them, are made of."""
 
 
 async def of_workflow(tx: Transaction, workflow_id: str, version: int) -> list[Part]:
     """What this version of a workflow, and all that lies inside it, is made of."""
     rows = list(await tx.execute(_PARTS, {"workflow_id": workflow_id, "version": version}))
     parts = [part for row in rows for part in _parts(row, f"workflow '{row.used_by}'")]
-    parts += await _of_packages(tx, {row.version_id for row in rows if row.type == PACKAGE})
+    parts += await _held_by(tx, {row.version_id for row in rows if row.type in HOLDERS})
     return list(dict.fromkeys(parts))
 
 
 async def of_version(tx: Transaction, version_id: str) -> list[Part]:
-    """What this version of a component is made of: the data sources and secrets it names, and of a package the
-    components.
+    """What this version of a component is made of: the data sources and secrets it names, and of a package or an
+    assistant the components.
     """
     columns = (
         definitions.c.name,
@@ -98,15 +98,15 @@ async def of_version(tx: Transaction, version_id: str) -> list[Part]:
     wanted = select(*columns).join(definitions, definitions.c.id == versions.c.definition_id)
     rows = await tx.execute(wanted.where(versions.c.id == version_id))
     parts = [part for row in rows for part in _linked(row)]
-    return list(dict.fromkeys([*parts, *await _of_packages(tx, {version_id})]))
+    return list(dict.fromkeys([*parts, *await _held_by(tx, {version_id})]))
 
 
-async def _of_packages(tx: Transaction, version_ids: Collection[str]) -> list[Part]:
+async def _held_by(tx: Transaction, version_ids: Collection[str]) -> list[Part]:
     if not version_ids:
         return []
-    rows = await tx.execute(_PACKAGES, {"version_ids": sorted(version_ids)})
+    rows = await tx.execute(_HELD, {"version_ids": sorted(version_ids)})
     return [
-        part for row in rows for part in _parts(row, f"component '{row.package_name}@{row.package_version}'")
+        part for row in rows for part in _parts(row, f"component '{row.holder_name}@{row.holder_version}'")
     ]
 
 

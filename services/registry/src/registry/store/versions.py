@@ -11,6 +11,7 @@ from chassis.access import Level, Subject
 from chassis.database import Transaction
 from chassis.errors import Denied, NotFound
 from registry import nesting
+from registry.domain import tools
 from registry.domain.content import Content, WorkflowPin
 from registry.domain.definitions import Definition
 from registry.domain.stored import from_json, to_json
@@ -23,7 +24,7 @@ from registry.tables import definitions, version_uses
 from registry.tables import versions as table
 from registry.validation import Interface
 
-_DOCUMENTS: Final = ("config", "input_schema", "output_schema", "package")
+_DOCUMENTS: Final = ("config", "input_schema", "output_schema", "package", "tools")
 _LINKS: Final = ("data_sources", "secrets")
 _OF_DEFINITION: Final = ("name", "type", "owner_id", "visibility")
 
@@ -58,23 +59,24 @@ async def insert_new(tx: Transaction, version: Version) -> bool:
     values = {column.name: getattr(version, column.name) for column in table.c}
     values |= {name: [asdict(link) for link in getattr(version, name)] for name in _LINKS}
     values["tags"] = list(version.tags)
-    values["package"] = None if version.package is None else to_json(version.package)
+    values["package"] = None if version.parts is None else to_json(version.parts)
+    values["tools"] = tools.to_json(version.tools)
     values["network_hosts"] = list(version.network_hosts)
     statement = insert(table).values(values)
     statement = statement.on_conflict_do_nothing(index_elements=[table.c.definition_id, table.c.version])
     if await tx.scalar(statement.returning(table.c.id)) is None:
         return False
-    if version.package is not None:
-        used = dict.fromkeys(step.pin.definition_id for step in version.package.steps if step.pin is not None)
+    if version.parts is not None:
+        used = dict.fromkeys(step.pin.definition_id for step in version.parts.steps if step.pin is not None)
         uses = [{"version_id": version.id, "definition_id": one} for one in used]
         await tx.execute(insert(version_uses).values(uses))
     return True
 
 
-async def packages(tx: Transaction, ids: Iterable[str]) -> dict[WorkflowPin | str, Content]:
-    """The contents of those of these versions that are packages, and of all inside them.
+async def inside(tx: Transaction, ids: Iterable[str]) -> dict[WorkflowPin | str, Content]:
+    """The contents of those of these versions that are packages or assistants with tools, and of all inside them.
 
-    Whoever sees a package may run it with what it is made of, so here nobody's sight matters. Raises TooLargeError.
+    Whoever sees a version may run it with what it is made of, so here nobody's sight matters. Raises TooLargeError.
     """
     found: dict[WorkflowPin | str, Content] = {}
     ahead, size = set(ids), 0
@@ -87,7 +89,7 @@ async def packages(tx: Transaction, ids: Iterable[str]) -> dict[WorkflowPin | st
         rows = await tx.execute(select(table.c.id, table.c.package).where(*of_these))
         level: dict[WorkflowPin | str, Content] = {row.id: from_json(row.package) for row in rows}
         found |= level
-        inner = {one for content in level.values() for one in nesting.packages(content)}
+        inner = {one for content in level.values() for one in nesting.holders(content)}
         ahead = {one for one in inner if one not in found}
     return found
 
@@ -193,6 +195,8 @@ async def interfaces(tx: Transaction, version_ids: Sequence[str]) -> dict[str, I
 def _version(values: dict[str, Any]) -> Version:
     links = {name: tuple(Link(**link) for link in values[name]) for name in _LINKS}
     package = values["package"]
-    content = None if package is None else from_json(package)
+    parts = None if package is None else from_json(package)
     lists = {name: tuple(values[name]) for name in ("tags", "network_hosts")}
-    return Version(**values | links | lists | {"package": content})
+    made = {"parts": parts, "tools": tools.from_json(values["tools"])}
+    plain = {name: value for name, value in values.items() if name != "package"}
+    return Version(**plain | links | lists | made)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from registry import nesting, resolution
 from registry.domain.content import Content, Pin, Step, WorkflowPin
+from registry.kinds import PACKAGE
 from registry.nesting import Callee, Nested
 from registry.resolution import Component, UnresolvedError
 from registry.schemas import Schema
@@ -53,7 +54,8 @@ class Catalog:
 
     def is_package(self, step: Step) -> bool:
         """Whether the step's component is made of others."""
-        return step.pin is not None and step.pin.version_id in self.nested
+        pin = step.pin
+        return pin is not None and pin.type == PACKAGE and pin.version_id in self.nested
 
 
 def component_names(content: Content) -> frozenset[str]:

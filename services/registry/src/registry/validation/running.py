@@ -69,7 +69,8 @@ def _inside(step: Step, path: str, catalog: Catalog) -> Iterator[Problem]:
 def _deep(step: Step, path: str, catalog: Catalog) -> Iterator[Problem]:
     depth, _ = nesting.measure(Content(steps=(step,)), catalog.nested)
     if depth > MAX_DEPTH:
-        message = f"workflows and packages lie inside each other {depth} deep here, more than {MAX_DEPTH}"
+        what = "workflows, packages and assistants"
+        message = f"{what} lie inside each other {depth} deep here, more than {MAX_DEPTH}"
         yield Problem(step.id, path, message, "run what lies inside it directly")
 
 

@@ -140,6 +140,15 @@ def version(one: Version) -> component_pb2.Version:
         message.input_schema.CopyFrom(jsonvalue.to_struct(one.input_schema))
     if one.output_schema is not None:
         message.output_schema.CopyFrom(jsonvalue.to_struct(one.output_schema))
+    for tool in one.tools:
+        shown = message.tools.add(
+            name=tool.name,
+            version_id=tool.version_id,
+            component=tool.component,
+            description=tool.description,
+        )
+        if tool.input_schema is not None:
+            shown.input_schema.CopyFrom(jsonvalue.to_struct(tool.input_schema))
     if one.deprecated_at is not None:
         message.deprecated_at.CopyFrom(timestamp(one.deprecated_at))
     return message
