@@ -184,6 +184,16 @@ async def test_a_streamlit_app_is_no_tool_be_it_inside_a_package(world: World) -
     assert f"holds {app.name!r}, a Streamlit app" in found[1][1]
 
 
+async def test_tools_that_are_too_much_to_tell_a_model_are_refused_together(world: World) -> None:
+    schema = jsonvalue.to_struct({"type": "object", "description": "x" * 600_000})
+    names = [await world.component(input_schema=schema) for _ in range(2)]
+
+    found = await refused(world, *names)
+
+    assert [field for field, _ in found] == ["tools"]
+    assert "more than 1,048,576 bytes together" in found[0][1]
+
+
 async def test_what_somebody_may_not_see_is_no_tool_of_theirs_and_a_draft_only_of_those_who_change_it(
     world: World,
 ) -> None:

@@ -99,6 +99,14 @@ def test_a_schema_says_how_to_draw_a_field_and_what_goes_without_saying() -> Non
     assert schema_of("OUTPUT")["x-choices"] == [["report", "chart", "file", "table", "webhook"]]
 
 
+def test_a_form_offers_the_kinds_of_tools_that_an_assistant_may_have() -> None:
+    schema = schema_of("AI_ASSISTANT")
+    tool = schema["$defs"]["mcpanel.registry.v1.AssistantTool"]
+
+    assert tool["x-choices"] == [["dataSource", "component"]]
+    assert "`name@1`" in tool["properties"]["component"]["description"]
+
+
 @pytest.mark.parametrize("name", sorted(WITHOUT_CONFIG))
 async def test_a_type_that_needs_no_config_says_so(world: World, name: str) -> None:
     made = await world.definition(type=name)

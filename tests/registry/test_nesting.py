@@ -3,7 +3,7 @@
 import pytest
 
 from registry import nesting, validation
-from registry.domain.content import Content, Step, WorkflowPin
+from registry.domain.content import Content, Pin, Step, WorkflowPin
 from registry.nesting import Callee, Uses
 from registry.resolution import UnresolvedError
 from tests.registry.catalog import CATALOG, NESTED, REPORT, many, nest, pinned, problems, workflow
@@ -103,6 +103,18 @@ def test_steps_are_counted_wherever_they_run_and_depth_where_it_is_deepest() -> 
 
     assert nesting.measure(content, NESTED) == (3, 4 + 3 + 100 + 100)
     assert nesting.measure(many(7), NESTED) == (0, 7)
+
+
+def test_an_assistant_counts_as_deep_as_what_it_may_call_and_its_tools_are_no_steps() -> None:
+    def step(version_id: str, kind: str) -> Step:
+        return Step("a", version_id, pin=Pin(version_id, "1.0.0", kind, f"of-{version_id}"))
+
+    tools = Content(steps=(step("package", "MCP"), step("tool", "PYTHON_SCRIPT")))
+    nested: dict[WorkflowPin | str, Content] = {"helper": tools, "package": many(3)}
+    content = Content(steps=(step("helper", "AI_ASSISTANT"), step("package", "MCP")))
+
+    assert nesting.measure(content, nested) == (2, 2 + 3)
+    assert nesting.uses(content, nested).definitions == ("d1", "of-helper", "of-package", "of-tool")
 
 
 def test_what_takes_long_to_count_by_hand_is_counted_at_once() -> None:

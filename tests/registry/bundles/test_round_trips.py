@@ -275,3 +275,26 @@ async def test_an_assistant_comes_with_what_it_may_call(
     assert set(actions(again).values()) == {"UNCHANGED"}
     assert f"component: {tool}-copy@1" in copy.source
     assert f"name: {tool}-copy" in copy.source
+
+
+async def test_an_assistant_calls_what_it_called_though_a_newer_version_is_in_the_bundle(
+    full: World, start: Start, settings: dict[str, str]
+) -> None:
+    tool = await full.component("tool")
+    made = await full.definition(name=full.name("helper"), type="AI_ASSISTANT")
+    await full.version(made.name, ai_assistant={"model": "small", "tools": [{"component": tool}]})
+    await full.version(tool, "1.1.0")
+    there = await start(**settings)
+    asked = [made.name, f"{tool}@*"]
+
+    first = await exported(full, components=asked)
+    taken = await imported(there, first.source)
+    ids = {(one.name, one.version): one.id for one in taken.items}
+    request = pb.GetVersionRequest(version_id=ids[made.name, "1.0.0"])
+
+    assert [one.component for one in (await there.call("GetVersion", request)).version.tools] == [
+        f"{tool}@1.0.0"
+    ]
+    assert (await exported(there, components=asked)).source == first.source
+    other = await refused(there, first.source.replace(f"{tool}: 1.0.0", f"{tool}: 1.1.0"))
+    assert "it is here already with another tools, and versions never change" in other.message

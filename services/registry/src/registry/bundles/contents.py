@@ -20,6 +20,20 @@ class VersionEntry:
     path: str
     deprecated: str | None = None
     """Why it is deprecated, which may be empty; None for one that is not."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Of an assistant: the exact versions of the components that it calls, by their names, where that is written."""
+
+    @property
+    def exact(self) -> versions.Sent:
+        """The version, which calls the exact versions that were written down."""
+        if not self.tools:
+            return self.sent
+
+        def pinned(text: str) -> str:
+            name = text.partition("@")[0]
+            return f"{name}@{self.tools[name]}" if name in self.tools else text
+
+        return replace(self.sent, config=models.renamed(self.sent.config or {}, pinned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +135,8 @@ def _assistant(entry: VersionEntry, names: Mapping[str, str]) -> VersionEntry:
     if not models.components(entry.sent.config or {}):
         return entry
     config = models.renamed(entry.sent.config or {}, lambda text: _reference(text, names))
-    return replace(entry, sent=replace(entry.sent, config=config))
+    tools = {names.get(name, name): version for name, version in entry.tools.items()}
+    return replace(entry, sent=replace(entry.sent, config=config), tools=tools)
 
 
 def _renamed(entry: WorkflowEntry, names: Mapping[str, str]) -> WorkflowEntry:

@@ -124,7 +124,7 @@ class Import:
             item = Item("VERSION", definition.name, "CREATE", new.version, new.id)
             existing = await store.versions.named(self.tx, definition, new.version)
             if existing is not None:
-                self._compare(item, existing, new)
+                self._compare(item, existing, new, has_tools=bool(one.tools))
                 continue
             if not await self._may_change(definition, "VERSION", new.version):
                 continue
@@ -147,7 +147,7 @@ class Import:
         data_sources = self._links("DATA_SOURCE", definition, entry, self.known.data_sources)
         secrets = self._links("SECRET", definition, entry, self.known.secrets)
         checked, document = self.known.checked[entry.path], packages.read(entry.sent)
-        made = await making.check(self.tx, entry.sent, document, checked, self.viewer, own_id=definition.id)
+        made = await making.check(self.tx, entry.exact, document, checked, self.viewer, own_id=definition.id)
         try:
             return versions.create(
                 definition,
@@ -178,8 +178,11 @@ class Import:
                 self.plan.missing.append(Reference(kind, name, used_by, fix))
         return tuple(known[name] or Link("", name) for name in names)
 
-    def _compare(self, item: Item, existing: Version, new: Version) -> None:
+    def _compare(self, item: Item, existing: Version, new: Version, *, has_tools: bool) -> None:
+        """`has_tools` is whether the bundle says which versions it calls; else any are the same."""
         others = [name for name in _SAME if getattr(existing, name) != getattr(new, name)]
+        if has_tools and existing.calls != new.calls:
+            others.append("tools")
         if not others:
             self.plan.items.append(replace(item, action="UNCHANGED", id=existing.id))
             return

@@ -109,7 +109,7 @@ def _version(reader: Reader, node: Node, path: str) -> Any:
         return reader.refuse(
             path, node, f"it has {' and '.join(configs)}", "keep the one of the component's type"
         )
-    deprecated = given.pop("deprecated", None)
+    deprecated, tools = given.pop("deprecated", None), given.pop("tools", {})
     data_sources, secrets = (_unique(given.pop(name, ())) for name in ("data_sources", "secrets"))
     schemas = {name: given.pop(name, None) for name in ("input_schema", "output_schema")}
     message = component_pb2.Version(**{name: value for name, value in given.items() if value != ""})
@@ -127,7 +127,7 @@ def _version(reader: Reader, node: Node, path: str) -> Any:
         data_source_ids=_unique([*data_sources, *sent.data_source_ids]),
         secret_ids=_unique([*secrets, *sent.secret_ids]),
     )
-    return VersionEntry(sent, path, deprecated)
+    return VersionEntry(sent, path, deprecated, tools)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
@@ -154,6 +154,16 @@ def _schema(reader: Reader, node: Node, path: str) -> Any:
     if isinstance(node.value, dict):
         return anything(reader, node, path)
     return reader.expected(node, path, "a JSON Schema, a mapping", "write it as a mapping")
+
+
+def _tools(reader: Reader, node: Node, path: str) -> Any:
+    """The exact versions that an assistant calls, by the names of their components."""
+    if not isinstance(node.value, dict):
+        return reader.expected(
+            node, path, "a mapping", "write the component's name, and after it its version"
+        )
+    found = {name: text(reader, entry.node, f"{path}.{name}") for name, entry in node.value.items()}
+    return {name: version for name, version in found.items() if version is not WRONG}
 
 
 def _type(reader: Reader, node: Node, path: str) -> Any:
@@ -230,6 +240,7 @@ _VERSION: Final[Mapping[str, Read]] = {
     "effect": word("an effect", "pure", "idempotent", "effectful"),
     "tags": _texts,
     "changelog": text,
+    "tools": _tools,
     "draft": yes_or_no,
     "deprecated": text,
 }

@@ -65,6 +65,8 @@ def _version(one: Version) -> dict[str, Json]:
         "changelog": one.changelog,
     }
     written |= {name: value for name, value in given.items() if value}
+    if one.tools:
+        written["tools"] = {tool.name: tool.component.partition("@")[2] for tool in one.tools}
     if one.draft:
         written["draft"] = True
     if one.deprecated_at is not None:

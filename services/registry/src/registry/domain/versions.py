@@ -104,6 +104,11 @@ class Version:
         return self.parts if self.type == PACKAGE else None
 
     @property
+    def calls(self) -> tuple[str, ...]:
+        """Of an assistant: the exact components that it may call, by name and version."""
+        return tuple(one.component for one in self.tools)
+
+    @property
     def status(self) -> str:
         """Where it stands, in the contract's words."""
         if self.draft:
