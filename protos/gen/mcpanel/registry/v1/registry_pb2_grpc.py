@@ -251,7 +251,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDefinition(self, request, context):
-        """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
+        """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another, or a
+        version of a package or an assistant does.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -50,7 +50,8 @@ class RegistryServiceStub:
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]
-    """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
+    """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another, or a
+    version of a package or an assistant does.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
     StarDefinition: _grpc.UnaryUnaryMultiCallable[_registry_pb2.StarDefinitionRequest, _registry_pb2.StarDefinitionResponse]
@@ -178,7 +179,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, ETAG_MISMATCH, INVALID_UPDATE_MASK.
     """
     DeleteDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteDefinitionRequest, _registry_pb2.DeleteDefinitionResponse]  # type: ignore[assignment]
-    """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
+    """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another, or a
+    version of a package or an assistant does.
     Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
     """
     StarDefinition: _aio.UnaryUnaryMultiCallable[_registry_pb2.StarDefinitionRequest, _registry_pb2.StarDefinitionResponse]  # type: ignore[assignment]
@@ -333,7 +335,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.DeleteDefinitionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.DeleteDefinitionResponse, _abc.Awaitable[_registry_pb2.DeleteDefinitionResponse]]:
-        """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another.
+        """Deletes a definition and its versions. Refused while a workflow's newest version uses it, be it through another, or a
+        version of a package or an assistant does.
         Errors: DEFINITION_NOT_FOUND, NOT_GRANTED, DEFINITION_IN_USE, ETAG_MISMATCH.
         """
 
