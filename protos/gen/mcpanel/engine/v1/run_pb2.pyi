@@ -274,7 +274,7 @@ class Limits(_message.Message):
     def __init__(self, memory_bytes: _Optional[int] = ..., processes: _Optional[int] = ..., open_files: _Optional[int] = ..., file_bytes: _Optional[int] = ..., scratch_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., output_bytes: _Optional[int] = ..., artifact_bytes: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., cpu_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., silence: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., network_hosts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "seq", "time", "run_status_change", "step_status_change", "log", "result_preview", "progress", "approval_request", "end")
+    __slots__ = ("run_id", "seq", "time", "run_status_change", "step_status_change", "log", "result_preview", "progress", "approval_request", "end", "tool_call")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -285,6 +285,7 @@ class RunEvent(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_REQUEST_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALL_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     seq: int
     time: _timestamp_pb2.Timestamp
@@ -295,7 +296,8 @@ class RunEvent(_message.Message):
     progress: Progress
     approval_request: ApprovalRequest
     end: RunEnd
-    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run_status_change: _Optional[_Union[RunStatusChange, _Mapping]] = ..., step_status_change: _Optional[_Union[StepStatusChange, _Mapping]] = ..., log: _Optional[_Union[LogLine, _Mapping]] = ..., result_preview: _Optional[_Union[ResultPreview, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., approval_request: _Optional[_Union[ApprovalRequest, _Mapping]] = ..., end: _Optional[_Union[RunEnd, _Mapping]] = ...) -> None: ...
+    tool_call: ToolCall
+    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run_status_change: _Optional[_Union[RunStatusChange, _Mapping]] = ..., step_status_change: _Optional[_Union[StepStatusChange, _Mapping]] = ..., log: _Optional[_Union[LogLine, _Mapping]] = ..., result_preview: _Optional[_Union[ResultPreview, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., approval_request: _Optional[_Union[ApprovalRequest, _Mapping]] = ..., end: _Optional[_Union[RunEnd, _Mapping]] = ..., tool_call: _Optional[_Union[ToolCall, _Mapping]] = ...) -> None: ...
 
 class RunStatusChange(_message.Message):
     __slots__ = ("status", "error", "waiting_for")
@@ -372,6 +374,42 @@ class Progress(_message.Message):
     fraction: float
     message: str
     def __init__(self, step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., fraction: _Optional[float] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ToolCall(_message.Message):
+    __slots__ = ("step_id", "attempt", "call", "tool", "status", "arguments", "arguments_omitted", "message", "duration", "started_run_id")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[ToolCall.Status]
+        ALLOWED: _ClassVar[ToolCall.Status]
+        REFUSED: _ClassVar[ToolCall.Status]
+        SUCCESS: _ClassVar[ToolCall.Status]
+        FAILED: _ClassVar[ToolCall.Status]
+    STATUS_UNSPECIFIED: ToolCall.Status
+    ALLOWED: ToolCall.Status
+    REFUSED: ToolCall.Status
+    SUCCESS: ToolCall.Status
+    FAILED: ToolCall.Status
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_OMITTED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    step_id: str
+    attempt: int
+    call: int
+    tool: str
+    status: ToolCall.Status
+    arguments: _struct_pb2.Value
+    arguments_omitted: bool
+    message: str
+    duration: _duration_pb2.Duration
+    started_run_id: str
+    def __init__(self, step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., call: _Optional[int] = ..., tool: _Optional[str] = ..., status: _Optional[_Union[ToolCall.Status, str]] = ..., arguments: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., arguments_omitted: _Optional[bool] = ..., message: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_run_id: _Optional[str] = ...) -> None: ...
 
 class RunEnd(_message.Message):
     __slots__ = ("status", "event_count", "duration")

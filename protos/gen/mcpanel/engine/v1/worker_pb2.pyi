@@ -64,20 +64,22 @@ class WorkerMessage(_message.Message):
     class Logs(_message.Message):
         __slots__ = ("lines",)
         class Line(_message.Message):
-            __slots__ = ("ref", "time", "stream", "level", "message", "number")
+            __slots__ = ("ref", "time", "stream", "level", "message", "number", "tool_call")
             REF_FIELD_NUMBER: _ClassVar[int]
             TIME_FIELD_NUMBER: _ClassVar[int]
             STREAM_FIELD_NUMBER: _ClassVar[int]
             LEVEL_FIELD_NUMBER: _ClassVar[int]
             MESSAGE_FIELD_NUMBER: _ClassVar[int]
             NUMBER_FIELD_NUMBER: _ClassVar[int]
+            TOOL_CALL_FIELD_NUMBER: _ClassVar[int]
             ref: AttemptRef
             time: _timestamp_pb2.Timestamp
             stream: str
             level: str
             message: str
             number: int
-            def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+            tool_call: _run_pb2.ToolCall
+            def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stream: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ..., number: _Optional[int] = ..., tool_call: _Optional[_Union[_run_pb2.ToolCall, _Mapping]] = ...) -> None: ...
         LINES_FIELD_NUMBER: _ClassVar[int]
         lines: _containers.RepeatedCompositeFieldContainer[WorkerMessage.Logs.Line]
         def __init__(self, lines: _Optional[_Iterable[_Union[WorkerMessage.Logs.Line, _Mapping]]] = ...) -> None: ...
