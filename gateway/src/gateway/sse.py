@@ -31,6 +31,7 @@ _NAMES: Final = {
     "log": "log",
     "result_preview": "result_preview",
     "progress": "progress",
+    "tool_call": "tool_call",
     "approval_request": "approval",
     "end": "end",
 }

@@ -60,9 +60,40 @@ async def test_an_assistant_answers_with_what_its_tools_found(
     assert found["tool_calls"] == [{"tool": "query_sales", "arguments": {"sql": SQL}}]
     assert found["usage"]["output_tokens"] == 2 * OUTPUT_TOKENS
     assert bench.sink.queries == [("sales", SQL, [], 50)]
-    assert {"tool": "query_sales", "arguments": {"sql": SQL}} in bench.sink.previews
-    assert next(line for _, _, line in bench.sink.lines).startswith("calls query_sales")
     assert "Grace" in last_request(models)
+
+
+async def test_every_call_is_told_of_before_it_is_made_and_when_it_has_ended(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[QUERY, QUERY]), Reply(["Ada and Grace."])]
+
+    output(await ask(bench, config(models)))
+
+    allowed, answered, *others = bench.sink.calls
+    assert (allowed.call, allowed.tool, allowed.status) == (1, "query_sales", "ALLOWED")
+    assert (allowed.arguments, allowed.seconds) == ({"sql": SQL}, None)
+    assert (answered.call, answered.status, answered.arguments) == (1, "SUCCESS", None)
+    assert answered.message.endswith(" characters")
+    assert answered.seconds is not None
+    assert [(one.call, one.status) for one in others] == [(2, "ALLOWED"), (2, "SUCCESS")]
+    assert bench.sink.lines == []  # nothing is told twice
+
+
+async def test_large_arguments_are_left_out_of_the_event_and_the_call_is_told_of_all_the_same(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    sql = f"select '{'x' * 8500}'"
+    models.script = [Reply(calls=[("query_sales", json.dumps({"sql": sql}))]), Reply(["Nothing."])]
+
+    found = output(await ask(bench, config(models)))
+
+    allowed, answered = bench.sink.calls
+    assert (allowed.status, allowed.arguments, allowed.arguments_omitted) == ("ALLOWED", None, True)
+    assert (answered.status, answered.arguments_omitted) == ("SUCCESS", False)
+    assert found["tool_calls"] == [{"tool": "query_sales", "arguments": {"sql": sql}}]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +104,9 @@ async def test_an_assistant_answers_with_what_its_tools_found(
         (("query_sales", json.dumps({"sql": SQL, "as": "admin"})), "the arguments do not fit: at $: Add"),
         (("query_sales", json.dumps({"sql": SQL, "max_rows": 1000000})), "at $.max_rows: 1000000 is greater"),
         (("query_sales", '{"sql": "sel'), "the arguments are not JSON"),
+        (("query_sales", r'{"sql": "\u0000"}'), "cannot be kept: arguments.sql holds a NUL character"),
+        (("query_sales", r'{"sql": "\ud800"}'), "cannot be kept: arguments holds a lone surrogate"),
+        (("query_sales", '{"sql": NaN}'), "cannot be kept: arguments.sql is nan"),
     ],
 )
 async def test_a_call_that_is_not_allowed_is_not_made_and_the_model_is_told(
@@ -87,7 +121,9 @@ async def test_a_call_that_is_not_allowed_is_not_made_and_the_model_is_told(
     assert why in found["tool_calls"][0]["error"]
     assert bench.sink.queries == []
     assert why.replace('"', '\\"') in last_request(models)
-    assert any("was refused" in line for _, level, line in bench.sink.lines if level == "WARNING")
+    (told,) = bench.sink.calls
+    assert (told.call, told.tool, told.status, told.arguments) == (1, call[0], "REFUSED", call[1])
+    assert why in told.message
 
 
 async def test_a_query_that_fails_is_told_to_the_model_which_may_try_another(
@@ -100,6 +136,10 @@ async def test_a_query_that_fails_is_told_to_the_model_which_may_try_another(
     found = output(await ask(bench, config(models)))
 
     assert found["tool_calls"][0]["error"] == "column 'nmae' does not exist"
+    assert [(one.status, one.message) for one in bench.sink.calls] == [
+        ("ALLOWED", ""),
+        ("FAILED", "column 'nmae' does not exist"),
+    ]
     assert "nmae" in last_request(models)
 
 

@@ -12,6 +12,7 @@ import deno  # type: ignore[import-untyped]  # ships no types
 
 from worker.cells.attempt import Job, Outcome, Shape
 from worker.cells.bubblewrap import Sandbox, compile_inside
+from worker.cells.calls import ToolCall
 from worker.cells.cell import Cell
 from worker.cells.limits import MIB, Limits
 from worker.cells.pipes import RequestError
@@ -34,6 +35,7 @@ class Remembering:
     lines: list[tuple[str, str, str]] = field(default_factory=list)
     progressed: list[tuple[float, str]] = field(default_factory=list)
     previews: list[Any] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
     artifacts: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     queries: list[tuple[str, str, Any, int]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
@@ -57,6 +59,10 @@ class Remembering:
     def preview(self, value_json: bytes) -> None:
         """Keeps it."""
         self.previews.append(json.loads(value_json))
+
+    def tool_call(self, call: ToolCall) -> None:
+        """Keeps it."""
+        self.calls.append(call)
 
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Keeps the file, unless told to refuse."""

@@ -95,6 +95,8 @@ def describe(event: str, data: Json) -> str:
             text = f"{data.get('fraction', 0):.0%} {data.get('message', '')}"
         case "result_preview":
             text = f"preview {json.dumps(data.get('value'), ensure_ascii=False)[:200]}"
+        case "tool_call":
+            text = _call(data)
         case "status_change" | "end":
             text = data.get("status", "")
             if data.get("attempt", 0) > 1:
@@ -114,6 +116,23 @@ def describe(event: str, data: Json) -> str:
         case _:
             return ""
     return f"  {clock:<12}  {step:<12}  {'| ' if event != 'status_change' else ''}{text}"
+
+
+def _call(data: Json) -> str:
+    """What an event says of a call of a tool."""
+    tool, why = data.get("tool", ""), data.get("message", "")
+    match data.get("status"):
+        case "ALLOWED":
+            arguments = (
+                "…" if data.get("argumentsOmitted") else json.dumps(data.get("arguments"), ensure_ascii=False)
+            )
+            return f"→ calls {tool} {arguments[:200]}"
+        case "REFUSED":
+            return f"✗ refused {tool}: {why}"
+        case "FAILED":
+            return f"✗ {tool} failed: {why}"
+        case _:
+            return f"← {tool} answered {why}"
 
 
 def _show(edge: Edge, home: Home, finished: Json, names: list[str], say: Say) -> None:

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from chassis.errors import Invalid
 from chassis.interceptors.validation import validate
+from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 _BATCH_SECONDS: Final = 0.05
 """How long lines are gathered after others were sent; the first line leaves at once."""
 _BATCH_BYTES: Final = 64 * 1024
+_SIZE: Final = 64
+"""About what a line takes beside what it says, in bytes."""
 _TOGETHER_BYTES: Final = 64 * 1024
 _BACKLOG_BYTES: Final = 64 * 1024 * 1024
 """How much may wait while the engine is away; lines beyond it are dropped and counted."""
@@ -71,7 +74,13 @@ class Outgoing:
 
     def log(self, ref: pb.AttemptRef, stream: str, level: str, message: str) -> None:
         """Adds a line."""
-        size = len(message) + 64
+        self._add_line(ref, len(message) + _SIZE, stream=stream, level=level, message=message)
+
+    def tool_call(self, ref: pb.AttemptRef, call: run_pb2.ToolCall) -> None:
+        """Adds a call of a tool, which is kept and repeated as lines are."""
+        self._add_line(ref, call.ByteSize() + _SIZE, tool_call=call)
+
+    def _add_line(self, ref: pb.AttemptRef, size: int, **said: Any) -> None:
         if self._kept_bytes + self._batch_bytes + size > _BACKLOG_BYTES:
             self._dropped += 1
             return
@@ -81,7 +90,7 @@ class Outgoing:
             self.log(ref, "log", "WARNING", f"{lines} dropped while the engine was away")
         at = key(ref)
         number = self._numbers[at] = self._numbers.get(at, 0) + 1
-        line = self._batch.lines.add(stream=stream, level=level, message=message, number=number)
+        line = self._batch.lines.add(number=number, **said)
         line.ref.CopyFrom(ref)
         line.time.FromDatetime(datetime.now(UTC))
         self._batch_bytes += size

@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import IO, Any, Final, TypeVar
 
 from chassis import errors, jsonvalue
@@ -13,10 +14,12 @@ from mcpanel.datasources.v1 import datasources_pb2 as ds
 from mcpanel.datasources.v1 import datasources_pb2_grpc as ds_grpc
 from mcpanel.datasources.v1 import secrets_pb2
 from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
+from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import failpoints, rows
 from worker.cells.attempt import Outcome, Shape
+from worker.cells.calls import ToolCall
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
@@ -71,6 +74,10 @@ class AttemptSink:
         """Sends an intermediate value, secrets masked."""
         report = pb.WorkerMessage.PreviewReport(ref=self._ref, value_json=self._words.value(value_json))
         self._outgoing.newest(self._ref, "preview", pb.WorkerMessage(preview=report))
+
+    def tool_call(self, call: ToolCall) -> None:
+        """Sends a call of a tool, secrets masked."""
+        self._outgoing.tool_call(self._ref, _message(self._words.call(call)))
 
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file with the engine; its record. Raises RequestError."""
@@ -240,6 +247,23 @@ class AttemptSink:
             f"the {what} '{name}', which the component '{self._program.component}' links, was deleted; "
             "link another in the component's next version"
         )
+
+
+def _message(call: ToolCall) -> run_pb2.ToolCall:
+    """The call as the contract's; whose it is stands beside it."""
+    message = run_pb2.ToolCall(
+        call=call.call,
+        tool=call.tool,
+        status=call.status,
+        arguments_omitted=call.arguments_omitted,
+        message=call.message,
+        started_run_id=call.started_run_id,
+    )
+    if call.arguments is not None:
+        message.arguments.CopyFrom(jsonvalue.to_value(call.arguments))
+    if call.seconds is not None:
+        message.duration.FromTimedelta(timedelta(seconds=call.seconds))
+    return message
 
 
 def _part(response: ds.ExecuteQueryResponse) -> dict[str, Any] | list[Any]:

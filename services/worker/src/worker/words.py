@@ -1,10 +1,13 @@
 """Text that user code made, in the form in which it may leave the worker."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
+from chassis.jsonvalue import Json
 from chassis.logs import masker
 from chassis.masking import Masker
+from worker.cells.calls import ToolCall
 
 _REPLACED = "\ufffd"
 _SHORTEST_LINE = 8
@@ -44,22 +47,33 @@ class Words:
         if self._masker is None:
             return value_json
         value = json.loads(value_json)
-        masked = self._masked(value, self._masker)
+        masked = _each(value, self._masker.mask)
         if masked == value:
             return value_json
         text = json.dumps(masked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return text.encode()
 
-    def _masked(self, value: Any, known: Masker) -> Any:
-        match value:
-            case str():
-                return known.mask(value)
-            case dict():
-                return {known.mask(key): self._masked(item, known) for key, item in value.items()}
-            case list():
-                return [self._masked(item, known) for item in value]
-            case None | bool():
-                return value
-        text = json.dumps(value)
-        masked = known.mask(text)
-        return value if masked == text else masked
+    def call(self, call: ToolCall) -> ToolCall:
+        """The call of a tool with its texts, and those of its arguments, as they may leave the worker."""
+        return replace(
+            call,
+            tool=self.plain(call.tool),
+            message=self.plain(call.message),
+            arguments=_each(call.arguments, self.plain),
+        )
+
+
+def _each(value: Json, say: Callable[[str], str]) -> Json:
+    """The value with `say` done to its texts, its keys and its numbers."""
+    match value:
+        case str():
+            return say(value)
+        case dict():
+            return {say(key): _each(item, say) for key, item in value.items()}
+        case list():
+            return [_each(item, say) for item in value]
+        case None | bool():
+            return value
+    text = json.dumps(value)
+    said = say(text)
+    return value if said == text else said

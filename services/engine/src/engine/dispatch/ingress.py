@@ -3,18 +3,26 @@
 from collections.abc import Iterator
 from typing import Final
 
+from google.protobuf import struct_pb2
+
 from chassis import jsonvalue
+from chassis.ids import is_uuid
 from chassis.jsonvalue import Json
 from engine.dispatch.committer import Utterance
 from engine.domain import MAX_PAYLOAD, ErrorKind, Failure, Payload, Ref
 from engine.state import Failed, Succeeded
 from engine.wire import events as wire
 from engine.wire import work
-from mcpanel.engine.v1 import worker_pb2
+from mcpanel.engine.v1 import run_pb2, worker_pb2
 
 MAX_DEPTH: Final = 30
 """How deep a JSON value may be nested: protobuf readers give up at 100 messages, three of which make a level."""
 _MAX_LINE: Final = 64 * 1024
+_MAX_TOOL: Final = 100
+_MAX_MESSAGE: Final = 1000
+_MAX_ARGUMENTS: Final = 16 * 1024
+_MAX_SECONDS: Final = 10_000_000
+_NANOS: Final = 1_000_000_000
 _LEVELS: Final = frozenset({"DEBUG", "INFO", "WARNING", "ERROR"})
 _STREAMS: Final = frozenset({"stdout", "stderr", "log"})
 
@@ -65,13 +73,51 @@ def depth(value: Json) -> int:
 
 
 def logs(message: worker_pb2.WorkerMessage.Logs) -> Iterator[Utterance]:
-    """The lines, in order."""
+    """The lines and the calls of tools among them, in order."""
     for line in message.lines:
         ref = work.ref(line.ref)
+        if line.HasField("tool_call"):
+            yield _said(ref, wire.TOOL_CALL, wire.tool_call(_tool_call(ref, line.tool_call)), line.number)
+            continue
         text = line.message if len(line.message) <= _MAX_LINE else f"{line.message[:_MAX_LINE]}… (cut)"
         stream = line.stream if line.stream in _STREAMS else "log"
         level = line.level if line.level in _LEVELS else "INFO"
         yield _said(ref, wire.LOG, wire.log(ref.step_id, ref.attempt, stream, level, text), line.number)
+
+
+def _tool_call(ref: Ref, said: run_pb2.ToolCall) -> run_pb2.ToolCall:
+    """A call of a tool in what watchers can be shown of it; arguments that cannot be taken are left out."""
+    call = run_pb2.ToolCall(
+        step_id=ref.step_id,
+        attempt=ref.attempt,
+        call=max(0, said.call),
+        tool=said.tool[:_MAX_TOOL],
+        status=said.status,
+        arguments_omitted=said.arguments_omitted,
+        message=said.message[:_MAX_MESSAGE],
+        started_run_id=said.started_run_id if is_uuid(said.started_run_id) else "",
+    )
+    took = said.duration
+    if said.HasField("duration") and 0 <= took.seconds < _MAX_SECONDS and 0 <= took.nanos < _NANOS:
+        call.duration.CopyFrom(took)
+    if said.HasField("arguments"):
+        arguments = _arguments(said.arguments)
+        if arguments is None:
+            call.arguments_omitted = True
+        else:
+            call.arguments.CopyFrom(arguments)
+    return call
+
+
+def _arguments(said: struct_pb2.Value) -> struct_pb2.Value | None:
+    """The arguments as JSON has them; None when they cannot be taken."""
+    try:
+        payload = Payload(jsonvalue.canonical(jsonvalue.from_value(said)))
+    except ValueError:
+        return None
+    if len(payload.raw) > _MAX_ARGUMENTS or refusal(payload):
+        return None
+    return jsonvalue.to_value(payload.value)
 
 
 def progress(message: worker_pb2.WorkerMessage.ProgressReport) -> Utterance:

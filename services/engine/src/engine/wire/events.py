@@ -18,6 +18,7 @@ STEP_STATUS: Final = "step_status_change"
 LOG: Final = "log"
 PREVIEW: Final = "result_preview"
 PROGRESS: Final = "progress"
+TOOL_CALL: Final = "tool_call"
 APPROVAL: Final = "approval_request"
 END: Final = "end"
 STATUS_KINDS: Final = (RUN_STATUS, STEP_STATUS, APPROVAL)
@@ -140,6 +141,11 @@ def progress(step_id: str, attempt: int, fraction: float, message: str) -> bytes
     """The body of how far a step is."""
     how_far = run_pb2.Progress(step_id=step_id, attempt=attempt, fraction=fraction, message=message)
     return Event(progress=how_far).SerializeToString()
+
+
+def tool_call(call: run_pb2.ToolCall) -> bytes:
+    """The body of what was decided about a call of a tool, or of how it ended."""
+    return Event(tool_call=call).SerializeToString()
 
 
 def end(state: RunState, event_count: int) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from worker.cells import calls
 from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
 from worker.inside import frames
@@ -118,6 +119,9 @@ class Sink(Protocol):
     def preview(self, value_json: bytes) -> None:
         """Takes an intermediate value."""
 
+    def tool_call(self, call: calls.ToolCall) -> None:
+        """Takes what a program tells of a call of a tool; it has its place among the lines."""
+
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file; its record. Raises RequestError with a sentence for the step's author."""
 
@@ -159,9 +163,7 @@ class Attempt:
     ) -> None:
         self._descriptors = descriptors
         self._on_imports = on_imports
-        self._counts = (
-            counts  # whether it says what it used of a model: a component's own code could say anything
-        )
+        self._counts = counts  # whether it tells what its model used and called: own code could tell anything
         for fd in descriptors:
             os.set_blocking(fd, False)
         to_step, from_step, self._stdout, self._stderr = descriptors
@@ -170,6 +172,7 @@ class Attempt:
         self._outputs: list[Lines] = []
         self._log_bytes = 0
         self._dropped = 0
+        self._calls = 0
         self._sink: Sink | None = None
         self._max_output = 0
         self.output_json: bytes | None = None
@@ -256,6 +259,8 @@ class Attempt:
             self._on_imports([str(name) for name in message["modules"]])
         elif kind == "usage" and self._counts:
             self.usage = _usage(message)
+        elif kind == "tool_call" and self._counts:
+            self._note(calls.read(message, await self._payload()), sink)
         elif kind == "artifact":
             await self._store(message, sink)
         elif kind == "secret":
@@ -268,6 +273,14 @@ class Attempt:
             await self._read(str(message["artifact_id"]), sink)
         else:
             raise ProtocolError("an unknown message")
+
+    def _note(self, call: calls.ToolCall, sink: Sink) -> None:
+        """Passes a call of a tool on. It counts as output; beyond the limit of that it goes without arguments."""
+        self._calls += 1
+        if self._calls > calls.MOST:
+            raise ProtocolError("more calls of tools than there can be")
+        fits = self._take(call.size) == call.size
+        sink.tool_call(call if fits else call.without_arguments())
 
     async def _store(self, message: dict[str, Any], sink: Sink) -> None:
         upload = Upload(self._pipe, self._limits.artifact)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from worker.cells.attempt import Shape, Sink
+from worker.cells.calls import ToolCall
 
 
 class Heard:
@@ -28,6 +29,11 @@ class Heard:
         """Takes an intermediate value."""
         self.at = time.monotonic()
         self._sink.preview(value_json)
+
+    def tool_call(self, call: ToolCall) -> None:
+        """Takes a call of a tool."""
+        self.at = time.monotonic()
+        self._sink.tool_call(call)
 
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file; its record."""

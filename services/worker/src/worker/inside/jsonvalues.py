@@ -79,6 +79,19 @@ def _kind(value: "Any") -> str:
     return names.get(type(value), "number")
 
 
+def is_deeper(value: "Any", levels: int) -> bool:
+    """Whether a plain value is nested over so many levels; a scalar has none."""
+    within = [value]
+    for _ in range(levels + 1):
+        within = [
+            item
+            for one in within
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(within)
+
+
 def plain(value: "Any", where: str = "output", depth: int = 0) -> "Any":
     """The value built from dict, list, str, int, float, bool and None only."""
     kind = type(value)

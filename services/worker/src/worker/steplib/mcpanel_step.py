@@ -242,6 +242,11 @@ def _usage(model: str, input_tokens: int, output_tokens: int, cost: "float | Non
     )
 
 
+def _tool_call(told: "dict[str, _Any]", arguments: bytes) -> None:
+    """Tells of a call that a model makes, its arguments as JSON or empty; taken from the worker's own programs only."""
+    _send({"t": "tool_call", **told}, arguments)
+
+
 def datasource(name: str) -> "DataSource":
     """The data source with this name. Only those linked to the component version can be queried."""
     return DataSource(name)

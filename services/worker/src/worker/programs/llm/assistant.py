@@ -1,18 +1,19 @@
 """An assistant: asked, it calls its tools until it has an answer, within its turns and its budget."""
 
-import json
 from typing import Any
 
 import mcpanel_step
 
 from ..failures import Failed  # noqa: TID252, RUF100
 from . import structured, templates
+from .calls import Told
 from .conversation import Conversation
 from .models import Answer, Message, ToolCall, ToolResult
 from .tools import Policy, RefusedError, as_text, make
 
 _TURNS = 8
 _CALLS_AT_ONCE = 20
+_CALLS = 5_000
 _ROLES = ("user", "assistant")
 
 
@@ -105,6 +106,8 @@ class _Talk:
             mcpanel_step.progress(
                 self.turns / self._most_turns, f"turn {self.turns} of {self._most_turns} at most"
             )
+            if len(self.made) + len(answer.calls) > _CALLS:
+                raise Failed(f"the model asked for more than {_CALLS:,} calls; tell it to make fewer")
             messages.append(Message("assistant", answer.text, calls=answer.calls))
             messages.append(
                 Message("user", results=[self._call(number, one) for number, one in enumerate(answer.calls)])
@@ -131,18 +134,28 @@ class _Talk:
         """What a call came to, decided about before it is made."""
         record: dict[str, Any] = {"tool": call.name[:100], "arguments": call.arguments[:2000]}
         self.made.append(record)
+        told = Told(len(self.made), record["tool"])
         try:
             if number >= _CALLS_AT_ONCE:
                 raise RefusedError(f"more than {_CALLS_AT_ONCE} calls at once")
-            tool, arguments = self._policy.decide(call)
-            record["arguments"] = arguments
-            mcpanel_step.log.info(f"calls {tool.name} {json.dumps(arguments, ensure_ascii=False)[:1000]}")
-            mcpanel_step.preview({"tool": tool.name, "arguments": arguments})
-            result = as_text(tool.call(arguments))
+            tool, record["arguments"] = self._policy.decide(call)
         except RefusedError as error:
-            record["error"] = str(error)[:1000]
-            mcpanel_step.log.warning(f"the call of {call.name[:100]} was refused: {error}")
-            mcpanel_step.preview({**record})
-            return ToolResult(call.id, call.name, f"error: {error}", failed=True)
-        mcpanel_step.log.info(f"{call.name} answered {len(result):,} characters")
+            told.refused(record["arguments"], str(error))
+            return _nothing(call, record, error)
+        told.allowed(record["arguments"])
+        try:
+            result = as_text(tool.call(record["arguments"]))
+        except RefusedError as error:
+            told.failed(str(error))
+            return _nothing(call, record, error)
+        except Exception as error:
+            told.failed(f"{type(error).__name__}: {error}")
+            raise
+        told.answered(f"{len(result):,} characters")
         return ToolResult(call.id, call.name, result)
+
+
+def _nothing(call: ToolCall, record: dict[str, Any], error: RefusedError) -> ToolResult:
+    """What the model is told of a call that was not made or failed."""
+    record["error"] = str(error)[:1000]
+    return ToolResult(call.id, call.name, f"error: {error}", failed=True)

@@ -6,12 +6,14 @@ from typing import Any, Protocol
 
 import jsonschema
 import mcpanel_step
+from inside import jsonvalues  # type: ignore[import-not-found]  # its name in a cell
 
 from .models import ToolCall, ToolSpec
 
 _MOST_ROWS = 200
 _LONGEST_RESULT = 32_000
 _LONGEST_CELL = 2_000
+_LARGEST_ARGUMENTS = 8 * 1024 * 1024
 _LONGEST_NAME = 64
 """What providers take as a tool's name."""
 
@@ -99,6 +101,10 @@ class Policy:
             arguments = json.loads(call.arguments or "{}")
         except (ValueError, RecursionError) as error:
             raise RefusedError(f"the arguments are not JSON: {error}") from None
+        try:
+            jsonvalues.encode(arguments, limit=_LARGEST_ARGUMENTS, where="arguments")
+        except jsonvalues.InvalidOutput as error:
+            raise RefusedError(f"the arguments cannot be kept: {error}") from None
         problem = jsonschema.exceptions.best_match(
             jsonschema.Draft202012Validator(tool.schema).iter_errors(arguments)
         )
