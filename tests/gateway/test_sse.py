@@ -49,6 +49,38 @@ async def test_a_stream_replays_marks_live_and_ends(gateway: Gateway) -> None:
     assert text.index("id: 1\n") < text.index(": live\n\n") < text.index("id: 2\n")
 
 
+async def test_a_call_of_a_tool_is_an_event_with_what_it_is_called_with_and_how_it_ended(
+    gateway: Gateway,
+) -> None:
+    call = {"step_id": "answer", "attempt": 1, "call": 1, "tool": "query_sample"}
+    allowed = run_pb2.ToolCall(**call, status=run_pb2.ToolCall.ALLOWED)  # type: ignore[arg-type]
+    allowed.arguments.struct_value["sql"] = "select 1"
+    ended = run_pb2.ToolCall(**call, status=run_pb2.ToolCall.SUCCESS, message="12 characters")  # type: ignore[arg-type]
+    ended.duration.FromMilliseconds(12)
+    ended.started_run_id = "another"
+    gateway.engine.scripts = [[event(1, tool_call=allowed), event(2, tool_call=ended), end(3)]]
+
+    told = frames(await gateway.stream(RUN))[:2]
+
+    always = {"runId": "r", "time": "2026-01-02T03:04:05Z", "stepId": "answer", "attempt": 1, "call": 1}
+    always["tool"] = "query_sample"
+    assert told == [
+        ("tool_call", 1, {**always, "seq": 1, "status": "ALLOWED", "arguments": {"sql": "select 1"}}),
+        (
+            "tool_call",
+            2,
+            {
+                **always,
+                "seq": 2,
+                "status": "SUCCESS",
+                "message": "12 characters",
+                "duration": "0.012s",
+                "startedRunId": "another",
+            },
+        ),
+    ]
+
+
 async def test_last_event_id_names_the_position(gateway: Gateway) -> None:
     gateway.engine.scripts = [[event(6), end(7)], [event(4), end(5)]]
 

@@ -129,6 +129,31 @@ def test_server_sent_events_are_read_with_their_ids_and_without_comments() -> No
         ("status_change", {"stepId": "a", "status": "RUNNING", "attempt": 2}, "RUNNING (attempt 2)"),
         ("status_change", {"status": "FAILED", "error": {"message": "no rows"}}, "FAILED: no rows"),
         ("progress", {"stepId": "a", "fraction": 0.4, "message": "half"}, "| 40% half"),
+        (
+            "tool_call",
+            {"stepId": "a", "tool": "query_x", "status": "ALLOWED", "arguments": {"sql": "ü"}},
+            '| → calls query_x {"sql": "ü"}',
+        ),
+        (
+            "tool_call",
+            {"tool": "query_x", "status": "ALLOWED", "argumentsOmitted": True},
+            "| → calls query_x …",
+        ),
+        (
+            "tool_call",
+            {"tool": "rm", "status": "REFUSED", "message": "no such tool"},
+            "| ✗ refused rm: no such tool",
+        ),
+        (
+            "tool_call",
+            {"tool": "query_x", "status": "SUCCESS", "message": "12 characters"},
+            "| ← query_x answered 12 characters",
+        ),
+        (
+            "tool_call",
+            {"tool": "query_x", "status": "FAILED", "message": "no column"},
+            "| ✗ query_x failed: no column",
+        ),
         ("end", {"status": "SUCCESS"}, ""),
     ],
 )

@@ -49,9 +49,13 @@ class Attempt:
         """What the code says it used of a language model."""
 
     def log(self, *texts: str) -> None:
+        self.say(*({"stream": "stdout", "level": "INFO", "message": text} for text in texts))
+
+    def say(self, *said: dict[str, Any]) -> None:
+        """Sends lines, or calls of tools, which have their places among them."""
         lines = [
-            Message.Logs.Line(ref=self.ref, stream="stdout", level="INFO", message=text, number=number)
-            for number, text in enumerate(texts, self.lines + 1)
+            Message.Logs.Line(ref=self.ref, number=number, **one)
+            for number, one in enumerate(said, self.lines + 1)
         ]
         self.lines += len(lines)
         message = Message(logs=Message.Logs(lines=lines))

@@ -229,12 +229,14 @@ class Engine(
     async def ExecuteQuery(
         self, request: ds.ExecuteQueryRequest, context: Context
     ) -> AsyncIterator[ds.ExecuteQueryResponse]:
-        """Answers one row: the source's id and the first parameter."""
+        """Answers one row: the source's id and the first parameter, where there is one."""
         metadata = dict(context.invocation_metadata() or ())
         self.tokens.append(str(metadata["authorization"]))
         if self.source_deleted:
             await context.abort(grpc.StatusCode.NOT_FOUND, "data source '…' does not exist")
-        columns = [ds.ResultColumn(name="source"), ds.ResultColumn(name="parameter")]
+        columns = [ds.ResultColumn(name="source"), ds.ResultColumn(name="parameter")][
+            : 1 + len(request.parameters)
+        ]
         yield ds.ExecuteQueryResponse(columns=ds.ExecuteQueryResponse.Columns(query_id="q", columns=columns))
         row = struct_pb2.ListValue(
             values=[struct_pb2.Value(string_value=request.data_source_id), *request.parameters]

@@ -21,8 +21,6 @@ _MAX_LINE: Final = 64 * 1024
 _MAX_TOOL: Final = 100
 _MAX_MESSAGE: Final = 1000
 _MAX_ARGUMENTS: Final = 16 * 1024
-_MAX_SECONDS: Final = 10_000_000
-_NANOS: Final = 1_000_000_000
 _LEVELS: Final = frozenset({"DEBUG", "INFO", "WARNING", "ERROR"})
 _STREAMS: Final = frozenset({"stdout", "stderr", "log"})
 
@@ -97,9 +95,8 @@ def _tool_call(ref: Ref, said: run_pb2.ToolCall) -> run_pb2.ToolCall:
         message=said.message[:_MAX_MESSAGE],
         started_run_id=said.started_run_id if is_uuid(said.started_run_id) else "",
     )
-    took = said.duration
-    if said.HasField("duration") and 0 <= took.seconds < _MAX_SECONDS and 0 <= took.nanos < _NANOS:
-        call.duration.CopyFrom(took)
+    if said.HasField("duration") and said.duration.seconds >= 0 and said.duration.nanos >= 0:
+        call.duration.CopyFrom(said.duration)
     if said.HasField("arguments"):
         arguments = _arguments(said.arguments)
         if arguments is None:

@@ -1,0 +1,58 @@
+"""An assistant's calls as events, from the model that asks for them to whoever watches the run."""
+
+import json
+
+from tests.support.fake_models import FakeModels, Reply
+from tests.support.stack import Stack
+from tests.system.console import Console, fresh
+from tests.system.test_example import run_example
+
+SQL = "select fruit from harvest limit 1"
+STEP = "{id: answer, component: ANALYST, with: {message: Which fruit?}}"
+
+
+async def calls(console: Console, run: str) -> list[tuple[int, str, str]]:
+    """Number, tool and status of the calls that whoever streams a run is told of."""
+    return [
+        (one.data["call"], one.data["tool"], one.data["status"])
+        async for one in console.stream(run)
+        if one.name == "tool_call"
+    ]
+
+
+async def test_every_call_is_shown_as_it_is_decided_about_and_as_it_ends(
+    stack: Stack, admin: Console
+) -> None:
+    done = run_example(stack, "assistant")
+    models = FakeModels(
+        [
+            Reply(calls=[("query_sample", json.dumps({"sql": SQL})), ("drop_table", "{}")]),
+            Reply(calls=[("query_sample", json.dumps({"sql": "select nothing from nowhere"}))]),
+            Reply(["A fruit."]),
+        ]
+    )
+    name = fresh("analyst")
+    config = {"model": "m", "baseUrl": f"{models.url}/v1", "tools": [{"dataSource": "sample"}]}
+    body = {
+        "definition": {"name": name, "type": "AI_ASSISTANT"},
+        "initialVersion": {"version": "1.0.0", "aiAssistant": config},
+    }
+    try:
+        await admin.call("POST", "/api/v1/mcp-definitions", json=body)
+        workflow = await admin.workflow("name: NAME\nsteps:\n  - " + STEP.replace("ANALYST", name))
+        run = await admin.start(workflow["name"])
+        ended = await admin.finish(run)
+    finally:
+        models.close()
+
+    said = [line.split("| ")[1] for line in done.stdout.splitlines() if "  | " in line]
+    shown = [text.split()[:3] for text in said if "query_sample" in text]
+    assert shown == [["→", "calls", "query_sample"], ["←", "query_sample", "answered"]] * 2, done.stdout
+    assert ended["status"] == "SUCCESS", ended["error"]
+    assert await calls(admin, run) == [
+        (1, "query_sample", "ALLOWED"),
+        (1, "query_sample", "SUCCESS"),
+        (2, "drop_table", "REFUSED"),
+        (3, "query_sample", "ALLOWED"),
+        (3, "query_sample", "FAILED"),
+    ]

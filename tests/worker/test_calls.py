@@ -1,0 +1,73 @@
+"""What a program tells of a call: read as from a stranger, for what runs in a cell may have been taken over."""
+
+import json
+from typing import Any
+
+import pytest
+
+from worker.cells import calls
+from worker.cells.calls import ToolCall
+from worker.cells.pipes import ProtocolError
+
+
+def told(**more: Any) -> dict[str, Any]:
+    """What a program tells."""
+    return {
+        "call": 1,
+        "tool": "query_sales",
+        "status": "ALLOWED",
+        "message": "",
+        "seconds": None,
+        "omitted": False,
+        "started_run_id": "",
+        **more,
+    }
+
+
+def test_what_is_told_is_bounded() -> None:
+    call = calls.read(told(tool="t" * 500, message="m" * 5000), b'{"a":[1,"x",null]}')
+
+    assert (len(call.tool), len(call.message)) == (100, 1000)
+    assert call.arguments == {"a": [1, "x", None]}
+    assert call.size > 1000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "MAYBE"},
+        {"call": 0},
+        {"call": calls.MOST + 1},
+        {"seconds": -1},
+        {"seconds": float("inf")},
+        {"seconds": float("nan")},
+        {"started_run_id": "'; --"},
+    ],
+)
+def test_a_call_that_there_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="cannot be"):
+        calls.read(told(**wrong), b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (b'"' + b"x" * 8192 + b'"', "too large"),
+        (b"{", "not JSON"),
+        (b"[NaN]", "not JSON"),
+        (b"[1e999]", "not JSON"),
+        (b'"\\ud800"', "not JSON"),
+        (b"[" * 4000 + b"]" * 4000, "not JSON"),
+        (b"[" * 22 + b"]" * 22, "too deeply"),
+    ],
+)
+def test_arguments_that_no_event_takes_are_refused(arguments: bytes, why: str) -> None:
+    with pytest.raises(ProtocolError, match=why):
+        calls.read(told(), arguments)
+
+
+def test_without_arguments_a_call_says_that_it_had_some() -> None:
+    short = calls.read(told(), json.dumps({"sql": "select 1"}).encode()).without_arguments()
+
+    assert short == ToolCall(1, "query_sales", "ALLOWED", "", None, True, size=short.size)
+    assert not calls.read(told(status="SUCCESS"), b"").without_arguments().arguments_omitted
