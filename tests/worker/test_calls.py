@@ -1,13 +1,18 @@
 """What a program tells of a call: read as from a stranger, for what runs in a cell may have been taken over."""
 
 import json
+import os
 from typing import Any
 
 import pytest
 
+from tests.worker.support.cells import Remembering, job
 from worker.cells import calls
+from worker.cells.attempt import Attempt
 from worker.cells.calls import ToolCall
+from worker.cells.limits import Limits
 from worker.cells.pipes import ProtocolError
+from worker.inside import frames
 
 
 def told(**more: Any) -> dict[str, Any]:
@@ -71,3 +76,28 @@ def test_without_arguments_a_call_says_that_it_had_some() -> None:
 
     assert short == ToolCall(1, "query_sales", "ALLOWED", "", None, True, size=short.size)
     assert not calls.read(told(status="SUCCESS"), b"").without_arguments().arguments_omitted
+
+
+async def test_calls_count_as_output_and_beyond_its_limit_they_are_told_of_without_arguments() -> None:
+    to_step, from_step, stdout, stderr = (os.pipe() for _ in range(4))
+    attempt = Attempt(
+        [to_step[1], from_step[0], stdout[0], stderr[0]], Limits(log_bytes=200), lambda _: None, counts=True
+    )
+    sink = Remembering()
+    for number in (1, 2, 3):
+        message = frames.pack_json({"t": "tool_call", **told(call=number)})
+        os.write(from_step[1], message + frames.pack(frames.BYTES, b'{"sql":"select 1"}'))
+    os.write(stdout[1], b"a line\n")
+    for fd in (from_step[1], stdout[1], stderr[1]):
+        os.close(fd)
+
+    await attempt.converse(job(""), sink)
+    attempt.finish()
+    attempt.close()
+    os.close(to_step[0])
+
+    assert [(one.call, one.arguments_omitted) for one in sink.calls] == [(1, False), (2, False), (3, True)]
+    assert sink.lines == [
+        ("stdout", "INFO", "a line"),
+        ("log", "WARNING", "53 bytes of output were dropped: a step keeps 200"),
+    ]

@@ -198,6 +198,7 @@ def _add_gateway_paths(paths: dict[str, Json]) -> None:
             "tags": ["EngineService"],
             "summary": "Streams a run's events as Server-Sent Events",
             "description": "Replays the recorded events, then `: live`, then live ones, and last `event: end`. "
+            "They are `status_change`, `log`, `tool_call`, `progress`, `result_preview` and `approval`. "
             "Resume with `Last-Event-ID` or `after_seq`; a finished run replays fully and ends.",
             "parameters": [
                 {

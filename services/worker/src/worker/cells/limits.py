@@ -18,7 +18,7 @@ class Limits:
     """Processes and threads."""
     open_files: int = 1024
     log_bytes: int = 10 * MIB
-    """Of stdout, stderr and log lines together."""
+    """Of stdout, stderr, log lines and calls of tools together."""
     log_line: int = 16 * 1024
     output: int = 256 * 1024
     """Of a result's JSON that comes in one message. A larger one is handed over in parts, where the job allows it."""
