@@ -77,7 +77,7 @@ class AttemptSink:
 
     def tool_call(self, call: ToolCall) -> None:
         """Sends a call of a tool, secrets masked."""
-        self._outgoing.tool_call(self._ref, _message(self._words.call(call)))
+        self._outgoing.tool_call(self._ref, _message(call, self._words))
 
     async def artifact(self, name: str, media_type: str, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Stores a file with the engine; its record. Raises RequestError."""
@@ -249,18 +249,18 @@ class AttemptSink:
         )
 
 
-def _message(call: ToolCall) -> run_pb2.ToolCall:
-    """The call as the contract's; whose it is stands beside it."""
+def _message(call: ToolCall, words: Words) -> run_pb2.ToolCall:
+    """The call as the contract's, as it may leave the worker; whose it is stands beside it."""
     message = run_pb2.ToolCall(
         call=call.call,
-        tool=call.tool,
+        tool=words.plain(call.tool),
         status=call.status,
         arguments_omitted=call.arguments_omitted,
-        message=call.message,
+        message=words.plain(call.message),
         started_run_id=call.started_run_id,
     )
     if call.arguments is not None:
-        message.arguments.CopyFrom(jsonvalue.to_value(call.arguments))
+        message.arguments.CopyFrom(jsonvalue.to_value(words.plain_value(call.arguments)))
     if call.seconds is not None:
         message.duration.FromTimedelta(timedelta(seconds=call.seconds))
     return message

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 from chassis.jsonvalue import Json
 from chassis.logs import masker
 from chassis.masking import Masker
-from worker.cells.calls import ToolCall
 
 _REPLACED = "\ufffd"
 _SHORTEST_LINE = 8
@@ -53,14 +51,9 @@ class Words:
         text = json.dumps(masked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return text.encode()
 
-    def call(self, call: ToolCall) -> ToolCall:
-        """The call of a tool with its texts, and those of its arguments, as they may leave the worker."""
-        return replace(
-            call,
-            tool=self.plain(call.tool),
-            message=self.plain(call.message),
-            arguments=_each(call.arguments, self.plain),
-        )
+    def plain_value(self, value: Json) -> Json:
+        """The JSON value with its texts, its keys and its numbers as they may leave the worker."""
+        return _each(value, self.plain)
 
 
 def _each(value: Json, say: Callable[[str], str]) -> Json:

@@ -12,7 +12,7 @@ _MOST_LEVELS = 20
 
 
 class Told:
-    """A call that is told of. Each of these is an event of the run, on record before the next thing happens."""
+    """A call that is told of. Each of these is an event of the run, told before the next thing happens."""
 
     def __init__(self, number: int, tool: str) -> None:
         """`number` among the attempt's calls, from 1."""
