@@ -54,18 +54,23 @@ async def test_a_call_of_a_tool_is_an_event_with_what_it_is_called_with_and_how_
 ) -> None:
     call = {"step_id": "answer", "attempt": 1, "call": 1, "tool": "query_sample"}
     allowed = run_pb2.ToolCall(**call, status=run_pb2.ToolCall.ALLOWED)  # type: ignore[arg-type]
-    allowed.arguments.struct_value["sql"] = "select 1"
+    allowed.arguments.struct_value.update({"sql": "select 1", "max_rows": 200})
     ended = run_pb2.ToolCall(**call, status=run_pb2.ToolCall.SUCCESS, message="12 characters")  # type: ignore[arg-type]
     ended.duration.FromMilliseconds(12)
     ended.started_run_id = "another"
     gateway.engine.scripts = [[event(1, tool_call=allowed), event(2, tool_call=ended), end(3)]]
 
-    told = frames(await gateway.stream(RUN))[:2]
+    text = await gateway.stream(RUN)
+    told = frames(text)[:2]
 
     always = {"runId": "r", "time": "2026-01-02T03:04:05Z", "stepId": "answer", "attempt": 1, "call": 1}
     always["tool"] = "query_sample"
     assert told == [
-        ("tool_call", 1, {**always, "seq": 1, "status": "ALLOWED", "arguments": {"sql": "select 1"}}),
+        (
+            "tool_call",
+            1,
+            {**always, "seq": 1, "status": "ALLOWED", "arguments": {"sql": "select 1", "max_rows": 200}},
+        ),
         (
             "tool_call",
             2,
@@ -79,6 +84,7 @@ async def test_a_call_of_a_tool_is_an_event_with_what_it_is_called_with_and_how_
             },
         ),
     ]
+    assert "200.0" not in text
 
 
 async def test_last_event_id_names_the_position(gateway: Gateway) -> None:

@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from chassis import jsonvalue
 from chassis.client import ServiceChannel
 from chassis.errors import Invalid, ServiceError, Unavailable
 from gateway import problems
@@ -35,6 +36,8 @@ _NAMES: Final = {
     "approval_request": "approval",
     "end": "end",
 }
+_VALUES: Final = {"result_preview": "value", "tool_call": "arguments"}
+"""Where an event has any JSON value: whole numbers of it are written as such."""
 _RUN_ITEMS: Final = frozenset({"run", "left", "live"})
 _MOST_RUNS: Final = 1000
 _RETRY_SECONDS: Final = 60.0
@@ -319,7 +322,11 @@ def data(event: run_pb2.RunEvent) -> str:
         "time": event.time.ToJsonString(),
     }
     if kind is not None:
-        body |= json_format.MessageToDict(getattr(event, kind))
+        said = getattr(event, kind)
+        body |= json_format.MessageToDict(said)
+        field = _VALUES.get(kind, "")
+        if field and said.HasField(field):
+            body[field] = jsonvalue.from_value(getattr(said, field))
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
