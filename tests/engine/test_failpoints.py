@@ -66,12 +66,22 @@ class Lane(Caller):
                     await insist(
                         lambda: self.files.UploadArtifact(_file(ref), metadata=WORKER_KEY, timeout=5)
                     )
+                case "call":
+                    self.expect(await insist(lambda: self._call(ref, attempt.inputs["tool"])), "SUCCESS")
                 case "wait":
                     while ref.run_id not in self.released:
                         await asyncio.sleep(0.01)
             return attempt.inputs
         finally:
             ran.end = time.monotonic()
+
+    async def _call(self, ref: worker_pb2.AttemptRef, version_id: str) -> str:
+        """The run of the attempt's call of a component, which has ended."""
+        request = worker_pb2.CallComponentRequest(ref=ref, version_id=version_id, inputs_json=b"{}", number=1)
+        run_id = ""
+        async for response in self.files.CallComponent(request, metadata=WORKER_KEY, timeout=10):
+            run_id = run_id or response.started.run_id
+        return run_id
 
     async def start(self, point: str, workflow: str = "flow", do: str = "", status: str = "SUCCESS") -> str:
         """Starts a run that is to end with `status`; its id."""
@@ -257,6 +267,15 @@ async def follow(lane: Lane, point: str) -> None:
     lane.expect(await lane.only_run_of(workflow), "SUCCESS")
 
 
+async def call(lane: Lane, point: str) -> None:
+    """A step that calls a component; the call is made once."""
+    workflow = point.replace(".", "-")
+    run_id = await lane.start(point, workflow, do="call")
+    await lane.ended(run_id)
+    listing = engine_pb2.ListRunsRequest(filter=f'triggered_by = "tool:{run_id}/a"')
+    assert len((await lane.call("ListRuns", listing)).runs) == 1
+
+
 STORIES: dict[str, Callable[[Lane, str], Coroutine[Any, Any, None]]] = {
     "start": chain,
     "rerun": repeat,
@@ -268,6 +287,7 @@ STORIES: dict[str, Callable[[Lane, str], Coroutine[Any, Any, None]]] = {
     "rerun_many": repeat_many,
     "fire": fire,
     "follow": follow,
+    "call": call,
     "attach": chain,
     "bear": alone,
     "commit": chain,
@@ -302,6 +322,11 @@ def the_workflows(peers: Peers) -> None:
         for moment in ("before", "after"):
             registry.workflow({"id": "a"}, name=f"{place}-{moment}")
             registry.workflow({"id": "a"}, name=f"{place}-{moment}-source", inputs=inputs)
+    tool = registry.component("tool")
+    asking = registry.component("asking", tools=[{"name": "tool", "version_id": tool.id}])
+    for moment in ("before", "after"):
+        step = {"id": "a", "component": asking, "with_": {**given, "tool": tool.id}}
+        registry.workflow(step, name=f"call-{moment}", inputs=inputs)
     registry.workflow({"id": "gate", "approval": {"message": "shall it?"}}, name="asked", inputs=inputs)
     registry.workflow(
         {"id": "a", "with_": given}, name="limited", inputs=inputs, concurrency=Concurrency(limit=1)

@@ -115,21 +115,29 @@ class Catalogue:
         version, _ = self._taken(await self._stub.GetVersion(request))
         wanted = registry_pb2.GetDefinitionRequest(definition_id=version.definition_id)
         definition: component_pb2.Definition = (await self._stub.GetDefinition(wanted)).definition
+        alone = await self._alone(version, given, limit)
+        is_public = definition.visibility == component_pb2.Definition.PUBLIC
+        return dataclasses.replace(alone, owner_id=definition.owner_id, is_public=is_public)
+
+    async def prepare_part(self, version_id: str, given: Collection[str]) -> Prepared:
+        """Like `prepare_version`, of a version that something is made of which the caller may run. It is nobody's.
+
+        Raises NotFound VERSION_NOT_FOUND, Unavailable naming the registry.
+        """
+        version, _ = await self._version(version_id)
+        return await self._alone(version, given, None)
+
+    async def _alone(
+        self, version: component_pb2.Version, given: Collection[str], limit: timedelta | None
+    ) -> Prepared:
+        """A version as a workflow of one step, nobody's and private."""
         declared = wire.declared_by(version, given)
         workflow = wire.workflow_of_one(version, declared, limit)
         parts = await self._parts([workflow], {})
         body = wire.document(workflow, parts)
-        return Prepared(
-            "",
-            version.definition_name,
-            0,
-            definition.owner_id,
-            definition.visibility == component_pb2.Definition.PUBLIC,
-            self._plans.compiled(body, hashlib.sha256(body).digest()),
-            body,
-            declared,
-            tuple(parts.versions.values()),
-        )
+        plan = self._plans.compiled(body, hashlib.sha256(body).digest())
+        versions = tuple(parts.versions.values())
+        return Prepared("", version.definition_name, 0, "", False, plan, body, declared, versions)
 
     async def _current(self, workflow: str) -> workflow_pb2.Workflow:
         """The workflow as it is now, without its content. Calls of one caller share what they ask at one time."""

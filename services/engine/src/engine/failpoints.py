@@ -20,6 +20,8 @@ PLACES: Final = (
     # Commits of what starts runs by itself: schedules, and triggers after runs.
     "fire",
     "follow",
+    # Commits of what attempts call.
+    "call",
     # Commits of the dispatch.
     "attach",
     "commit",

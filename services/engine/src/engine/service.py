@@ -14,11 +14,12 @@ from chassis.vault import Vault
 from engine.api import Engine
 from engine.api.apps import Apps
 from engine.api.common import Automation, Watchers
+from engine.api.work import Workers
 from engine.artifacts import open_store
 from engine.audit import RunEventRecords
+from engine.calling import Calls
 from engine.catalogue import Catalogue
 from engine.config import EngineConfig
-from engine.dispatch.api import Workers
 from engine.dispatch.dispatcher import Dispatcher, Timing
 from engine.dispatch.tunnels import Tunnels
 from engine.feed import Feed
@@ -108,9 +109,11 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
     sealed = [Place.of(triggers, "id"), Place.of(triggers, "id", "old_")]
     rotation = Rotation(db, vault, sealed, service="engine")
     tunnels = Tunnels(dispatcher.sessions)
-    workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20, tunnels)
     feed = Feed(db, hub, bus, keep_alive=pace.keep_alive, poll=pace.poll)
-    watchers = Watchers(Watcher(db, reads, hub, pace), feed)
+    watcher = Watcher(db, reads, hub, pace)
+    watchers = Watchers(watcher, feed)
+    calls = Calls(db, reads, starter, dispatcher, watcher=watcher, poll=config.poll_seconds)
+    workers = Workers(db, dispatcher, files, config.max_output_mib * 2**20, tunnels=tunnels, calls=calls)
     engine = Engine(db, starter, dispatcher, watchers, files, automation=automation, reach=reach)
     apps = Apps(engine, Visitors(peers.identity, reach), tunnels, config.apps_origin)
     server = Server(
@@ -132,6 +135,7 @@ def build(config: EngineConfig, peers: Peers, authenticator: Authenticator) -> S
             Sweep(db, files).run,
             firing.run,
             following.run,
+            calls.run,
             Retention(db, timedelta(days=config.retention_days)).run,
             Tally(db).run,
             rotation.run,

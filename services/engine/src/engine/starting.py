@@ -48,6 +48,8 @@ class Wish:
     rerun_of: str | None = None
     rerun_from: tuple[str, ...] = ()
     triggered_by: str = ""
+    counts: bool = True
+    """Whether it counts against what the user may have."""
     copies: Mapping[str, Copy] = field(default_factory=dict)
 
     @property
@@ -101,6 +103,10 @@ class Starter:
         """
         return await self.runnable(await self._catalogue.prepare_version(version_id, given, limit), given)
 
+    async def prepare_call(self, version_id: str, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
+        """Like `prepare_test`, for a version that a run calls: whoever may run that may run all it is made of."""
+        return await self.runnable(await self._catalogue.prepare_part(version_id, given), given)
+
     async def runnable(self, prepared: Prepared, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
         """What was `described`, and a run's inputs. Raises like `prepare`."""
         payload = inputs.resolve(prepared.declared, given)
@@ -142,12 +148,13 @@ class Starter:
         that is in the way, and Exhausted RUN_QUOTA_EXCEEDED.
         """
         user_id = current().caller.effective.id
-        if self._quota.is_set:  # first: whoever decides for the user decides alone
+        if self._quota.is_set and wish.counts:  # first: whoever decides for the user decides alone
             await limits.lock(tx, f"quota:{user_id}")
         existing, in_the_way = await self._by_key(tx, wish)
         if existing is not None:
             return Started(existing=existing)
-        await self._within_quota(tx, user_id)
+        if wish.counts:
+            await self._within_quota(tx, user_id)
         limit_key, admitted, oldest = await self._under_limit(tx, wish)
         unit = self._new(tx.now, wish, limit_key, admitted=admitted)
         reason = f"run '{unit.info.id}' takes its place"

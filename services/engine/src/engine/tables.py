@@ -490,3 +490,27 @@ app_visits: Final = Table(
     _time("expires_at", required=True),
     Index("ix_app_visits_expires_at", "expires_at"),
 )
+
+component_calls: Final = Table(
+    "component_calls",
+    metadata,
+    _run_id(),
+    Column("step_id", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, comment="of the attempt that calls"),
+    Column("number", Integer, nullable=False, comment="of the call in the attempt, from 1"),
+    Column("started_run_id", Uuid(as_uuid=False), comment="the run that the call is"),
+    Column(
+        "is_open",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="that run is not known to have ended",
+    ),
+    PrimaryKeyConstraint("run_id", "step_id", "epoch", "number"),
+    Index(
+        "ix_component_calls_started_run_id",
+        "started_run_id",
+        postgresql_where=text("started_run_id IS NOT NULL"),
+    ),
+    Index("ix_component_calls_open", "run_id", postgresql_where=text("is_open")),
+)

@@ -50,6 +50,8 @@ class Held:
     """Why it is being stopped, when it is."""
     abandoned: bool = False
     """Whether nobody wants its result any more."""
+    waits: bool = False
+    """Whether it waits for a component that it calls."""
     limits: run_pb2.Limits | None = None
     """What it is held to, once its cell is known."""
 
@@ -97,6 +99,10 @@ class Attempts:
     def running(self) -> list[pb.AttemptRef]:
         """The attempts whose code may be running."""
         return [held.ref for held in self._running.values() if not held.abandoned]
+
+    def waiting(self) -> list[pb.AttemptRef]:
+        """The attempts that wait for a component they call."""
+        return [held.ref for held in self._running.values() if held.waits]
 
     def app(self, ref: pb.AttemptRef) -> App | None:
         """The app that an attempt runs here."""
@@ -222,7 +228,13 @@ class Attempts:
         if isinstance(program, str):
             return _failed("DEPENDENCY_ERROR", program)
         sink = AttemptSink(
-            assignment, program, self._outgoing, self._engine, self._datasources, secrets=self._secrets
+            assignment,
+            program,
+            self._outgoing,
+            self._engine,
+            self._datasources,
+            secrets=self._secrets,
+            waits=lambda waits: self._waits(held, waits=waits),
         )
         async with AsyncExitStack() as using:
             try:
@@ -232,6 +244,12 @@ class Attempts:
             except ToolboxError as error:
                 return _failed("INTERNAL", str(error))
             return await self._supplied(held, assignment, program, profile, sink)
+
+    def _waits(self, held: Held, *, waits: bool) -> None:
+        """Tells the engine whether the attempt waits for a component that it calls: then others may have its slot."""
+        held.waits = waits
+        report = pb.WorkerMessage.Waiting(ref=held.ref, waits=waits)
+        self._outgoing.send(pb.WorkerMessage(waiting=report))
 
     async def _supplied(
         self,

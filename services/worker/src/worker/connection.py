@@ -122,6 +122,7 @@ class Connection:
             types=executors.TYPES,
             slots=self._slots,
             holding=self._attempts.holding(),
+            waiting=self._attempts.waiting(),
             isolation=self._isolation,
             host=socket.gethostname(),
             pool=self._place.pool,

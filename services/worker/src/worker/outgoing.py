@@ -167,9 +167,9 @@ class Outgoing:
     def rewind(self) -> None:
         """Prepares for a new stream: lines without an answer come first, and what only the one before needed goes.
 
-        That is signs of life, and results, which are repeated anyway.
+        That is signs of life, results, which are repeated anyway, and who waits, which the new one begins with.
         """
-        kept = [one for one in self._queue if one.kind not in ("heartbeat", "result", "draining")]
+        kept = [one for one in self._queue if one.kind not in ("heartbeat", "result", "draining", "waiting")]
         self._queue = deque([*self._sent, *kept])
         self._sent.clear()
 

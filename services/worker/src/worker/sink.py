@@ -19,7 +19,7 @@ from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import failpoints, rows
 from worker.cells.attempt import Outcome, Shape
-from worker.cells.calls import ToolCall
+from worker.cells.calls import Called, ToolCall
 from worker.cells.pipes import RequestError
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
@@ -47,7 +47,9 @@ class AttemptSink:
         datasources: "ds_grpc.DataSourceServiceAsyncStub",
         *,
         secrets: "secrets_grpc.SecretServiceAsyncStub",
+        waits: Callable[[bool], None],
     ) -> None:
+        """`waits` is told when the attempt begins to wait for a component that it calls, and when it has waited."""
         self._ref = assignment.ref
         self._token = assignment.data_source_token
         self._key = assignment.idempotency_key
@@ -56,6 +58,8 @@ class AttemptSink:
         self._engine = engine
         self._datasources = datasources
         self._secrets = secrets
+        self._waits = waits
+        self._calls = 0
         self._words = Words()
         self._told: dict[str, str] = {}
         """The secrets that the attempt asked for, by name."""
@@ -208,6 +212,38 @@ class AttemptSink:
         self._words.learn(answer.secret_value)
         return self._told.setdefault(name, answer.secret_value)
 
+    async def call(self, tool: str, inputs: bytes) -> Called:
+        """Calls a component that is one of the program's tools, and waits for its end. Raises RequestError."""
+        version_id = self._program.tools.get(tool)
+        if version_id is None:
+            raise RequestError(f"there is no component '{tool}' among the tools")
+        self._calls += 1
+        request = pb.CallComponentRequest(
+            ref=self._ref, version_id=version_id, inputs_json=inputs, number=self._calls
+        )
+        self._waits(True)
+        try:
+            return await patiently(lambda: self._called(request))
+        except errors.ServiceError as error:
+            raise RequestError(f"the component '{tool}' could not be called: {error.message}") from None
+        finally:
+            self._waits(False)
+
+    async def _called(self, request: pb.CallComponentRequest) -> Called:
+        """One try to follow a call to its end. Raises ServiceError."""
+        run_id = ""
+        call = self._engine.CallComponent(request)
+        try:
+            async for response in call:
+                if response.HasField("started"):
+                    run_id = response.started.run_id
+                elif response.HasField("end"):
+                    return _ended(run_id, response.end)
+        finally:
+            with contextlib.suppress(Exception):
+                call.cancel()
+        raise errors.Unavailable("DEPENDENCY_UNAVAILABLE", "the engine ended the call before its end")
+
     def hide(self, outcome: Outcome) -> Outcome:
         """The outcome with the secrets masked in what a failure says; an output is the step's own to decide."""
         failure = outcome.failure
@@ -274,6 +310,14 @@ def _part(response: ds.ExecuteQueryResponse) -> dict[str, Any] | list[Any]:
     if kind == "rows":
         return [jsonvalue.from_list(row) for row in response.rows.rows]
     return {"end": True, "truncated": response.end.truncated}
+
+
+def _ended(run_id: str, end: pb.CallComponentResponse.End) -> Called:
+    """What a call came to."""
+    if end.status == run_pb2.Run.SUCCESS:
+        return Called(run_id, end.output_json, truncated=end.truncated)
+    status = run_pb2.Run.Status.Name(end.status)
+    return Called(run_id, b"null", failure=end.error.message or f"its run ended as {status}")
 
 
 async def _upload(

@@ -131,19 +131,21 @@ class Starts(Base):
             if not RunStatus(old.status).ended:
                 raise _not_ended(old)
             done = {} if rerun.from_start else await store.outcomes(tx, old.id)
+            plan = await self.plan(tx, old)
         given: dict[str, Json] = {**run_wire.inputs_of(old), **rerun.inputs}
         if old.workflow_id:
             version = rerun.version or old.workflow_version
             prepared, inputs = await self.starter.prepare(old.workflow_id, version, given)
         else:
-            prepared, inputs = await self.starter.prepare_test(old.triggered_by.removeprefix(_TEST), given)
+            version_id = plan.steps[0].version_id
+            prepared, inputs = await self.starter.prepare_test(version_id, given)
         again = fresh(prepared.plan, rerun.from_steps)
         return Wish(
             prepared,
             inputs,
             rerun_of=old.id,
             rerun_from=rerun.from_steps,
-            triggered_by="" if old.workflow_id else old.triggered_by,
+            triggered_by="" if old.workflow_id else _TEST + plan.steps[0].version_id,
             copies=copies_of(prepared.plan, old.id, done, again),
         )
 

@@ -39,7 +39,7 @@ from engine.link import Link
 from engine.plan import Plan
 from engine.reads import Reads
 from engine.records import RunRecord, StepRecord, WorkerRecord
-from engine.state import RATE, Failed, Rejected, Succeeded, Tick
+from engine.state import RATE, CancelRequested, Failed, Rejected, Succeeded, Tick
 from engine.store import artifacts as artifacts_store
 from engine.store import hot, leases, limits, loading, rates
 from engine.store import recovery as recovery_store
@@ -210,6 +210,10 @@ class Dispatcher:
         """The API's transaction was not."""
         self.desk.abandoned([unit])
 
+    def cancel(self, run_id: str, reason: str) -> None:
+        """Has a run cancelled, if it has not ended; returns before it is."""
+        self._committer.submit(Transition(run_id, CancelRequested(reason)))
+
     def drain(self, worker_id: str, *, drained: bool) -> None:
         """It was recorded that a worker is drained, or is not any more: whoever it is connected to is told."""
         self.desk.drain(worker_id, drained=drained)
@@ -293,6 +297,7 @@ class Dispatcher:
         failpoints.reach("attach.after")
         lost = leases.to_refs(answers[1])
         session = Session(dataclasses.replace(worker, drained=drained), set(holding) - set(lost))
+        session.waits(work.refs(hello.waiting))
         return session, lost
 
     def begin(self, session: Session) -> None:
@@ -327,6 +332,9 @@ class Dispatcher:
                 self._say(ingress.progress(message.progress))
             case "preview":
                 self._say(ingress.preview(message.preview))
+            case "waiting":
+                session.waits([work.ref(message.waiting.ref)], waits=message.waiting.waits)
+                self._wake.set()
             case "draining":
                 session.draining = True
                 self._renew(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))

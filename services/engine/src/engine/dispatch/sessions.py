@@ -40,6 +40,8 @@ class Session:
         """Whether the stream is to end: it broke, or the worker came back on another one."""
         self.components: set[str] = set()
         """The component versions this stream has carried."""
+        self._waiting: set[Ref] = set()
+        """Those of the attempts held which wait for what they call, and take no slot meanwhile."""
         self._arrived = set(self.held)
         """Those of the attempts held which are known to have reached the worker."""
         self._under_way: deque[Ref] = deque()
@@ -57,7 +59,7 @@ class Session:
         """How many attempts it would take now."""
         if self.draining or self.drained or self.closed:
             return 0
-        return max(0, self.worker.slots - len(self.held))
+        return max(0, self.worker.slots - len(self.held) + sum(ref in self.held for ref in self._waiting))
 
     def serves(self, lane: str) -> bool:
         """Whether it would ever take an attempt of a lane."""
@@ -69,12 +71,20 @@ class Session:
             return 0
         place, worker, room = parse(lane).place, self.worker, self.free
         if place.cpus:
-            spare = worker.cpus - sum(one.cpus for one in self.held.values())
+            spare = worker.cpus - sum(one.cpus for ref, one in self.held.items() if ref not in self._waiting)
             room = min(room, int(spare / place.cpus + 1e-9))
         if place.memory_bytes:
             spare = worker.memory_bytes - sum(one.memory_bytes for one in self.held.values())
             room = min(room, int(spare // place.memory_bytes))
         return max(0, room)
+
+    def waits(self, refs: Iterable[Ref], *, waits: bool = True) -> None:
+        """Notes that attempts wait for what they call, or do no longer. Their memory they keep."""
+        if waits:
+            self._waiting.update(refs)
+        else:
+            self._waiting.difference_update(refs)
+        self._waiting &= self.held.keys()
 
     def assign(self, ref: Ref, message: EngineMessage) -> None:
         """Sends an assignment."""

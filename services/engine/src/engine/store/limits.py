@@ -16,6 +16,8 @@ _LIVE_HERE: Final = runs.c.status.in_(
     [literal_column(f"'{one}'") for one in ("PENDING", "RUNNING", "PAUSED")]
 )
 """The same in the words of the index of live runs."""
+_OWN: Final = ~runs.c.triggered_by.startswith("tool:")
+"""Calls of components count as part of the run that makes them."""
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _MOST: Final = 1000
 
@@ -53,13 +55,14 @@ def _keyed(row: Any) -> Keyed | None:
 
 async def active_of(tx: Transaction, user_id: str) -> int:
     """How many runs that the user started have not ended."""
-    query = select(func.count()).select_from(runs).where(runs.c.started_by == user_id, _LIVE_HERE)
+    query = select(func.count()).select_from(runs).where(runs.c.started_by == user_id, _LIVE_HERE, _OWN)
     return int(await tx.scalar(query))
 
 
 async def newest_of(tx: Transaction, user_id: str, number: int) -> datetime | None:
     """When the user started the newest run but so many; None when there are no such ones."""
-    query = select(runs.c.created_at).where(runs.c.started_by == user_id).order_by(runs.c.id.desc())
+    mine = (runs.c.started_by == user_id, _OWN)
+    query = select(runs.c.created_at).where(*mine).order_by(runs.c.id.desc())
     found: datetime | None = await tx.scalar(query.offset(number).limit(1))
     return found
 

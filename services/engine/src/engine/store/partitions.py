@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, any_, delete, func, literal_column, select, text
 
 from chassis.database import Transaction
-from engine.tables import artifacts, attempts, run_steps
+from engine.tables import artifacts, attempts, component_calls, run_steps
 
 WEEK: Final = timedelta(days=7)
 _LOCK: Final = 0x7765_656B  # "week": one replica at a time looks after them
@@ -28,7 +28,7 @@ WHERE i.inhparent = 'run_events'::regclass""")
 _NEEDED: Final = text("""
 SELECT EXISTS (SELECT FROM runs WHERE id >= CAST(:first AS uuid) AND id < CAST(:last AS uuid)
     AND (ended_at IS NULL OR ended_at >= :before OR unaudited))""")
-_OF_RUNS: Final = (attempts, run_steps, artifacts)
+_OF_RUNS: Final = (attempts, run_steps, artifacts, component_calls)
 """What goes with the events of a run."""
 
 

@@ -8,9 +8,9 @@ from google.protobuf import duration_pb2
 from chassis import jsonvalue
 from chassis.ids import is_uuid
 from engine import visits
-from engine.domain import Failure, Payload, Ref, Usage
+from engine.domain import Failure, Payload, Ref, RunStatus, Usage
 from engine.plan import DEFAULT_TIMEOUT, PlannedStep
-from engine.records import RunInfo, WorkerRecord
+from engine.records import RunInfo, RunRecord, WorkerRecord, to_failure
 from engine.wire import events
 from engine.wire.plans import kind
 from mcpanel.engine.v1 import run_pb2, worker_pb2
@@ -134,6 +134,25 @@ def ack(one: Ref, accepted: bool, reason: str = "") -> EngineMessage:
 def lines_ack(one: Ref, number: int) -> EngineMessage:
     """Answers lines."""
     return EngineMessage(logs_ack=EngineMessage.LogsAck(ref=_ref(one), number=number))
+
+
+def call_end(record: RunRecord) -> worker_pb2.CallComponentResponse.End:
+    """How a call's run ended, and what its component's output is."""
+    end = worker_pb2.CallComponentResponse.End(
+        status=record.status, error=events.error(to_failure(record.error))
+    )
+    if record.status == RunStatus.SUCCESS and record.outputs is not None:
+        found = Payload(record.outputs).value
+        payload = Payload.of(found["output"] if isinstance(found, dict) else None)
+        end.truncated = not payload.is_inline
+        end.output_json = payload.raw if payload.is_inline else _beginning(payload)
+    return end
+
+
+def _beginning(payload: Payload) -> bytes:
+    """What is here of a value with large parts, as JSON: how it begins, or the value with null for those parts."""
+    path, reference = payload.references[0]
+    return jsonvalue.canonical(payload.skeleton if path else reference.preview)
 
 
 def open_tunnel(one: Ref, token: str) -> EngineMessage:

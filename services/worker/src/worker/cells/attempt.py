@@ -149,6 +149,10 @@ class Sink(Protocol):
         """
         ...
 
+    async def call(self, tool: str, inputs: bytes) -> calls.Called:
+        """Calls a component that is one of the program's tools; its inputs are a JSON object. Raises RequestError."""
+        ...
+
 
 class Attempt:
     """The attempt that waits in a cell, then runs there. Owns its four descriptors."""
@@ -257,6 +261,8 @@ class Attempt:
             )
         elif kind == "imports":
             self._on_imports([str(name) for name in message["modules"]])
+        elif kind == "call" and self._counts:
+            await self._call(str(message["tool"]), await self._payload(), sink)
         elif kind == "usage" and self._counts:
             self.usage = _usage(message)
         elif kind == "tool_call" and self._counts:
@@ -339,6 +345,14 @@ class Attempt:
         except RequestError as error:
             reply = {"error": str(error)}
         await self._pipe.send(frames.pack_json(reply))
+
+    async def _call(self, tool: str, inputs: bytes, sink: Sink) -> None:
+        try:
+            called = await sink.call(tool, inputs)
+            reply = {"run_id": called.run_id, "truncated": called.truncated, "failure": called.failure}
+            await self._pipe.send(frames.pack_json(reply), frames.pack(frames.BYTES, called.output_json))
+        except RequestError as error:
+            await self._pipe.send(frames.pack_json({"error": str(error)}))
 
     async def _query(self, message: dict[str, Any], sink: Sink) -> None:
         rows = sink.query(

@@ -1,4 +1,4 @@
-"""Calls of tools that a step's model makes, as the worker's own program tells of them."""
+"""Calls of tools that a step's model makes: what the worker's own program tells of them, and what components answer."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -40,6 +40,18 @@ class ToolCall:
         """The same in short."""
         omitted = self.arguments_omitted or self.arguments is not None
         return replace(self, arguments=None, arguments_omitted=omitted)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What became of a call of a component: a run of its own."""
+
+    run_id: str
+    output_json: bytes
+    """The component's output; of a large one how it begins, and `truncated`."""
+    truncated: bool = False
+    failure: str = ""
+    """Why it did not succeed; empty when it did."""
 
 
 def read(message: dict[str, Any], arguments_json: bytes) -> ToolCall:

@@ -1,11 +1,14 @@
 """A sink that remembers when it last heard something: signs of life of a step's code."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from worker.cells.attempt import Shape, Sink
-from worker.cells.calls import ToolCall
+from worker.cells.calls import Called, ToolCall
+
+_BREATH: Final = 0.2
 
 
 class Heard:
@@ -67,6 +70,19 @@ class Heard:
         count = await self._sink.write(source, table, self._heard(chunks), replace=replace)
         self.at = time.monotonic()
         return count
+
+    async def call(self, tool: str, inputs: bytes) -> Called:
+        """Calls a component: while it runs, the step is not silent."""
+        breathing = asyncio.create_task(self._breathe())
+        try:
+            return await self._sink.call(tool, inputs)
+        finally:
+            breathing.cancel()
+
+    async def _breathe(self) -> None:
+        while True:
+            self.at = time.monotonic()
+            await asyncio.sleep(_BREATH)
 
     async def query(
         self, source: str, sql: str, params: Any, max_rows: int

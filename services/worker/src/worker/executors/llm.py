@@ -1,6 +1,7 @@
 """LLM prompt agents and AI assistants: a program for each provider, so that a cell imports one SDK and no other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from chassis import jsonvalue
@@ -40,13 +41,24 @@ def read_assistant(version: component_pb2.Version) -> Program:
     config = version.ai_assistant
     linked = {link.name for link in version.data_sources}
     for tool in config.tools:
-        if tool.data_source not in linked:
+        if tool.WhichOneof("tool") == "data_source" and tool.data_source not in linked:
             raise BadComponentError(
                 f"the assistant's tool asks the data source '{tool.data_source}', which the version does not link; "
                 "add it to dataSourceIds"
             )
-    more = {"task": "assistant", "tools": [{"data_source": one.data_source} for one in config.tools]}
-    return _program(version, config, {**more, **_set(config, _LIMITS)})
+    queries = [
+        {"data_source": one.data_source} for one in config.tools if one.WhichOneof("tool") == "data_source"
+    ]
+    more = {"task": "assistant", "tools": [*queries, *map(_component, version.tools)]}
+    program = _program(version, config, {**more, **_set(config, _LIMITS)})
+    return replace(program, tools={one.name: one.version_id for one in version.tools})
+
+
+def _component(tool: component_pb2.ComponentTool) -> dict[str, Any]:
+    """What a program is told of a component that it may call."""
+    schema = jsonvalue.from_struct(tool.input_schema) if tool.HasField("input_schema") else {"type": "object"}
+    described = tool.description or f"The component {tool.component}."
+    return {"component": tool.name, "description": described, "schema": schema}
 
 
 def _program(version: component_pb2.Version, config: Config, more: Mapping[str, Any]) -> Program:

@@ -50,5 +50,7 @@ class Program:
     """The ids of the linked data sources by the names the step uses."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """The ids of the linked secrets by the names the step asks for."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the component versions that an assistant may call, by the names its model calls them."""
     network_hosts: tuple[str, ...] = ()
     """The hosts its steps may reach, as `chassis.hosts` writes them. Every type has them from its version."""

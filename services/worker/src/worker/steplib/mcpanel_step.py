@@ -247,6 +247,19 @@ def _tool_call(told: "dict[str, _Any]", arguments: bytes) -> None:
     _send({"t": "tool_call", **told}, arguments)
 
 
+def _call(tool: str, inputs: "dict[str, _Any]") -> "tuple[dict[str, _Any], _Any]":
+    """Calls a component that is one of an assistant's tools; for the worker's own programs only.
+
+    What became of it: `{run_id, truncated, failure}`, and the component's output. Raises StepError.
+    """
+    with _exclusive():
+        _send({"t": "call", "tool": tool}, _json.dumps(inputs).encode())
+        _, reply = _receive()
+        called = _answer(reply, StepError)
+        _, output = _receive()
+    return called, _json.loads(output)
+
+
 def datasource(name: str) -> "DataSource":
     """The data source with this name. Only those linked to the component version can be queried."""
     return DataSource(name)

@@ -144,14 +144,15 @@ class _Talk:
             return _nothing(call, record, error)
         told.allowed(record["arguments"])
         try:
-            result = as_text(tool.call(record["arguments"]))
+            found = tool.call(record["arguments"])
+            result = as_text(found.value)
         except RefusedError as error:
-            told.failed(str(error))
+            told.failed(str(error), error.run_id)
             return _nothing(call, record, error)
         except Exception as error:
             told.failed(f"{type(error).__name__}: {error}")
             raise
-        told.answered(f"{len(result):,} characters")
+        told.answered(f"{len(result):,} characters", found.run_id)
         return ToolResult(call.id, call.name, result)
 
 

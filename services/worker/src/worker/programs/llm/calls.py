@@ -29,16 +29,25 @@ class Told:
         """It is not made."""
         self._tell("REFUSED", why, arguments=arguments)
 
-    def answered(self, what: str) -> None:
-        """The tool has answered, in short."""
-        self._tell("SUCCESS", what, seconds=time.monotonic() - self._began)
+    def answered(self, what: str, run_id: str) -> None:
+        """The tool has answered, in short; `run_id` is the run that it started, if any."""
+        self._ended("SUCCESS", what, run_id)
 
-    def failed(self, why: str) -> None:
+    def failed(self, why: str, run_id: str = "") -> None:
         """The tool was called and came to nothing."""
-        self._tell("FAILED", why, seconds=time.monotonic() - self._began)
+        self._ended("FAILED", why, run_id)
+
+    def _ended(self, status: str, message: str, run_id: str) -> None:
+        self._tell(status, message, seconds=time.monotonic() - self._began, run_id=run_id)
 
     def _tell(
-        self, status: str, message: str = "", *, arguments: Any = None, seconds: float | None = None
+        self,
+        status: str,
+        message: str = "",
+        *,
+        arguments: Any = None,
+        seconds: float | None = None,
+        run_id: str = "",
     ) -> None:
         data = b"" if arguments is None else _bounded(arguments)
         told = {
@@ -48,7 +57,7 @@ class Told:
             "message": message[:1000],
             "seconds": seconds,
             "omitted": arguments is not None and not data,
-            "started_run_id": "",
+            "started_run_id": run_id,
         }
         mcpanel_step._tool_call(told, data)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jsonschema
@@ -20,6 +21,19 @@ _LONGEST_NAME = 64
 
 class RefusedError(Exception):
     """A call is not made, or came to nothing; the message says why, to the model."""
+
+    def __init__(self, message: str, run_id: str = "") -> None:
+        """`run_id`: the run that the call had started."""
+        super().__init__(message)
+        self.run_id = run_id
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a tool has answered, a JSON value, and the run that it started, if any."""
+
+    value: Any
+    run_id: str = ""
 
 
 class Tool(Protocol):
@@ -40,8 +54,8 @@ class Tool(Protocol):
         """The JSON Schema of its arguments."""
         ...
 
-    def call(self, arguments: Mapping[str, Any]) -> Any:
-        """The result, a JSON value. Raises RefusedError."""
+    def call(self, arguments: Mapping[str, Any]) -> Found:
+        """The result. Raises RefusedError."""
         ...
 
 
@@ -66,7 +80,7 @@ class Query:
             "Its tables and columns are found in information_schema."
         )
 
-    def call(self, arguments: Mapping[str, Any]) -> Any:
+    def call(self, arguments: Mapping[str, Any]) -> Found:
         """The rows, bounded. Raises RefusedError with the database's words."""
         try:
             rows = mcpanel_step.datasource(self._source).query(
@@ -74,11 +88,35 @@ class Query:
             )
         except mcpanel_step.StepError as error:
             raise RefusedError(str(error)) from None
-        return {
-            "columns": rows.columns,
-            "rows": [[_short(value) for value in row.values()] for row in rows],
-            "truncated": rows.truncated,
-        }
+        return Found(
+            {
+                "columns": rows.columns,
+                "rows": [[_short(value) for value in row.values()] for row in rows],
+                "truncated": rows.truncated,
+            }
+        )
+
+
+class Component:
+    """Another component, whose call is a run of its own."""
+
+    def __init__(self, name: str, description: str, schema: Mapping[str, Any]) -> None:
+        self.name = name
+        self.description = description
+        self.schema = schema
+
+    def call(self, arguments: Mapping[str, Any]) -> Found:
+        """The component's output. Raises RefusedError with what its run failed with."""
+        try:
+            called, output = mcpanel_step._call(self.name, dict(arguments))
+        except mcpanel_step.StepError as error:
+            raise RefusedError(str(error)) from None
+        run_id = called["run_id"]
+        if called["failure"]:
+            raise RefusedError(called["failure"], run_id)
+        if called["truncated"]:
+            output = {"beginning": output, "note": "the output is too large to be read here; ask for less"}
+        return Found(output, run_id)
 
 
 class Policy:
@@ -115,7 +153,12 @@ class Policy:
 
 def make(config: Mapping[str, Any]) -> list[Tool]:
     """The tools that the config names."""
-    return [Query(one["data_source"]) for one in config.get("tools", ())]
+    return [
+        Query(one["data_source"])
+        if "data_source" in one
+        else Component(one["component"], one["description"], one["schema"])
+        for one in config.get("tools", ())
+    ]
 
 
 def as_text(value: Any) -> str:

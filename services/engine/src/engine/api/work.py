@@ -7,12 +7,15 @@ from typing import Any, Final
 
 import grpc.aio
 
+from chassis import jsonvalue
 from chassis.context import current
 from chassis.database import Database
-from chassis.errors import Conflict, Invalid, NotFound
+from chassis.errors import Invalid, NotFound
 from chassis.ids import is_uuid, uuid7
+from chassis.jsonvalue import Json
 from engine import failpoints
 from engine.artifacts import MAX_BYTES, ArtifactStore, Stored
+from engine.calling import Calls, ComponentCall, stale
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.sessions import Session
 from engine.dispatch.tunnels import Tunnels
@@ -38,9 +41,12 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         dispatcher: Dispatcher,
         files: ArtifactStore,
         max_output_bytes: int,
+        *,
         tunnels: Tunnels,
+        calls: Calls,
     ) -> None:
         self.tunnels = tunnels
+        self.calls = calls
         self.db = db
         self.dispatcher = dispatcher
         self.files = files
@@ -88,7 +94,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         ref = _ref(header.ref)
         async with self.db.read() as tx:
             if not await store.is_current(tx, ref):
-                raise _stale(ref)
+                raise stale(ref)
         begins = b""
         async with self.files.upload(self.max_output_bytes if header.is_output else MAX_BYTES) as upload:
             async for message in requests:
@@ -105,7 +111,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
             failpoints.reach("upload.before")
         failpoints.reach("upload.after")
         if record is None:
-            raise _stale(ref)
+            raise stale(ref)
         return worker_pb2.UploadArtifactResponse(artifact=run_wire.artifact(record))
 
     async def ReadInput(
@@ -115,7 +121,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         async with self.db.read() as tx:
             inputs = await store.inputs_of(tx, ref)
         if inputs is None:
-            raise _stale(ref)
+            raise stale(ref)
         if request.sha256 not in {reference.sha256 for _, reference in inputs.references}:
             raise NotFound(
                 "ARTIFACT_NOT_FOUND",
@@ -134,7 +140,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         ref = _ref(request.ref)
         async with self.db.read() as tx:
             if not await store.is_current(tx, ref):
-                raise _stale(ref)
+                raise stale(ref)
             record = await store.of_run(tx, ref.run_id, request.artifact_id)
         sent = 0
         async for chunk in self.files.read(record.sha256, size=_INPUT_CHUNK):
@@ -143,6 +149,25 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         yield worker_pb2.ReadStepArtifactResponse(
             end=worker_pb2.ReadStepArtifactResponse.End(size_bytes=sent)
         )
+
+    async def CallComponent(
+        self, request: worker_pb2.CallComponentRequest, context: Context
+    ) -> AsyncIterator[worker_pb2.CallComponentResponse]:
+        draining = current().draining
+        call = ComponentCall(
+            _ref(request.ref), request.number, request.version_id, _inputs(request.inputs_json)
+        )
+        run_id = await self.calls.begin(call)
+        yield worker_pb2.CallComponentResponse(
+            started=worker_pb2.CallComponentResponse.Started(run_id=run_id)
+        )
+        async for ended in self.calls.follow(run_id, draining):
+            if ended is None:
+                yield worker_pb2.CallComponentResponse(
+                    keep_alive=worker_pb2.CallComponentResponse.KeepAlive()
+                )
+            else:
+                yield worker_pb2.CallComponentResponse(end=work.call_end(ended))
 
     async def CarryTunnel(
         self, requests: AsyncIterator[worker_pb2.CarryTunnelRequest], context: Context
@@ -202,13 +227,13 @@ def _ref(message: worker_pb2.AttemptRef) -> Ref:
     """The attempt that is named; what no run is called by is as stale as one that is gone."""
     ref = work.ref(message)
     if not is_uuid(ref.run_id):
-        raise _stale(ref)
+        raise stale(ref)
     return ref
 
 
-def _stale(ref: Ref) -> Conflict:
-    return Conflict(
-        "STALE_EPOCH",
-        f"attempt {ref.attempt} at step '{ref.step_id}' of run '{ref.run_id}' does not run any more",
-        metadata={"epoch": str(ref.epoch)},
-    )
+def _inputs(given: bytes) -> dict[str, Json]:
+    """The inputs of a call. Raises Invalid RUN_INPUT_INVALID."""
+    try:
+        return jsonvalue.parse_object(given or b"{}")
+    except (ValueError, RecursionError):
+        raise Invalid("RUN_INPUT_INVALID", "the inputs of a component are a JSON object") from None

@@ -1,0 +1,281 @@
+"""Calls of components by attempts that run: runs of their own, with the rights and for the sake of the run that calls."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from mcpanel.engine.v1 import engine_pb2, run_pb2, worker_pb2, worker_pb2_grpc
+from mcpanel.registry.v1 import component_pb2
+from tests.engine.conftest import Engine
+from tests.engine.support.calls import Gate, rerun, start, until
+from tests.engine.support.errors import refused
+from tests.engine.support.peers import Peers
+from tests.engine.support.worker import Attempt, FakeWorker, StepFailed
+from tests.support.callers import EDITOR, OTHER_EDITOR, WORKER, as_caller
+
+Run = run_pb2.Run
+Message = worker_pb2.WorkerMessage
+
+
+def assistant(peers: Peers, *tools: component_pb2.Version) -> component_pb2.Version:
+    """A component that may call these, by their names."""
+    named = [component_pb2.ComponentTool(name=one.definition_name, version_id=one.id) for one in tools]
+    return peers.registry.component("assistant", tools=named)
+
+
+class Caller:
+    """What code of a step calls components with."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._stub: Any = worker_pb2_grpc.WorkerServiceStub(engine.channel)
+        self.runs: list[str] = []
+
+    async def __call__(
+        self, ref: worker_pb2.AttemptRef, version_id: str, inputs: Any, number: int = 1
+    ) -> worker_pb2.CallComponentResponse.End:
+        request = worker_pb2.CallComponentRequest(
+            ref=ref, version_id=version_id, inputs_json=json.dumps(inputs).encode(), number=number
+        )
+        async for response in self._stub.CallComponent(request, metadata=as_caller(WORKER)):
+            if response.HasField("started"):
+                self.runs.append(response.started.run_id)
+            if response.HasField("end"):
+                return response.end
+        raise AssertionError("the stream ended without an end")
+
+
+@pytest.fixture
+def call(engine: Engine) -> Caller:
+    return Caller(engine)
+
+
+def waits(attempt: Attempt, *, waits: bool) -> None:
+    attempt.worker.send(Message(waiting=Message.Waiting(ref=attempt.ref, waits=waits)))
+
+
+async def test_a_step_calls_a_component_and_is_told_its_output(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> Any:
+        end = await call(attempt.ref, tool.id, {"n": 21})
+        return {"status": Run.Status.Name(end.status), "output": json.loads(end.output_json)}
+
+    async def double(attempt: Attempt) -> Any:
+        return attempt.inputs["n"] * 2
+
+    worker.code |= {"ask": ask, "test": double}
+    run = await engine.ended((await start(engine)).id)
+    called = await engine.get(call.runs[0])
+    await until(lambda: "COMPONENT_CALLED" in {one.action for one in peers.audit.records.values()})
+
+    assert run.status == Run.SUCCESS
+    [step] = (await engine.steps(run.id)).values()
+    assert dict(step.output.struct_value) == {"status": "SUCCESS", "output": 42}
+    assert (called.status, called.started_by) == (Run.SUCCESS, run.started_by)
+    assert called.triggered_by == f"tool:{run.id}/ask"
+    [record] = [one for one in peers.audit.records.values() if one.action == "COMPONENT_CALLED"]
+    assert (record.entity_id, record.actor.id) == (called.id, EDITOR.id)
+
+
+async def test_only_whoever_may_see_the_run_sees_its_calls(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    peers.registry.workflow(
+        {"id": "ask", "component": assistant(peers, tool)}, visibility=component_pb2.Definition.PRIVATE
+    )
+
+    async def ask(attempt: Attempt) -> None:
+        await call(attempt.ref, tool.id, {"n": 21})
+
+    worker.code |= {"ask": ask}
+    await engine.ended((await start(engine)).id)
+    request = engine_pb2.GetRunRequest(run_id=call.runs[0])
+    hidden = await refused(engine.stub.GetRun(request, metadata=as_caller(OTHER_EDITOR)))
+
+    assert hidden.reason == "RUN_NOT_FOUND"
+
+
+async def test_why_a_component_failed_is_told(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("break")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> Any:
+        end = await call(attempt.ref, tool.id, {})
+        return [Run.Status.Name(end.status), end.error.message]
+
+    async def fail(_: Attempt) -> Any:
+        raise StepFailed(message="no such city")
+
+    worker.code |= {"ask": ask, "test": fail}
+    run = await engine.ended((await start(engine)).id)
+    [step] = (await engine.steps(run.id)).values()
+
+    assert [one.string_value for one in step.output.list_value.values][0] == "FAILED"
+    assert "no such city" in step.output.list_value.values[1].string_value
+
+
+async def test_a_repeated_call_is_the_same_run(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> None:
+        await asyncio.gather(*(call(attempt.ref, tool.id, {"n": 1}, number=1) for _ in range(4)))
+        await call(attempt.ref, tool.id, {"n": 1}, number=1)
+        await call(attempt.ref, tool.id, {"n": 1}, number=2)
+
+    worker.code |= {"ask": ask}
+    run = await engine.ended((await start(engine)).id)
+
+    assert run.status == Run.SUCCESS
+    assert len(call.runs) == 6
+    assert len(set(call.runs[:5])) == 1
+    assert call.runs[5] not in call.runs[:5]
+
+
+async def test_what_is_no_tool_is_not_called(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool, other = peers.registry.component("double"), peers.registry.component("other")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+    refusals: list[str] = []
+
+    async def ask(attempt: Attempt) -> None:
+        refusals.append((await refused(call(attempt.ref, other.id, {}))).reason)
+        refusals.append((await refused(call(attempt.ref, tool.id, ["no object"]))).reason)
+        stale = worker_pb2.AttemptRef()
+        stale.CopyFrom(attempt.ref)
+        stale.epoch += 1
+        refusals.append((await refused(call(stale, tool.id, {}))).reason)
+
+    worker.code |= {"ask": ask}
+    run = await engine.ended((await start(engine)).id)
+
+    assert run.status == Run.SUCCESS
+    assert refusals == ["NOT_A_TOOL", "RUN_INPUT_INVALID", "STALE_EPOCH"]
+    assert call.runs == []
+
+
+async def test_while_a_step_waits_its_slot_serves_the_component_it_calls(
+    engine: Engine, peers: Peers, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    nested = assistant(peers, tool)
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, nested)})
+
+    async def ask(attempt: Attempt) -> Any:
+        waits(attempt, waits=True)
+        end = await call(attempt.ref, nested.id, {"deeper": True})
+        waits(attempt, waits=False)
+        return json.loads(end.output_json)
+
+    async def answer(attempt: Attempt) -> Any:
+        if not attempt.inputs.get("deeper"):
+            return "at the bottom"
+        waits(attempt, waits=True)
+        end = await call(attempt.ref, tool.id, {})
+        waits(attempt, waits=False)
+        return json.loads(end.output_json)
+
+    async with FakeWorker(engine.address, slots=1) as single:
+        single.code |= {"ask": ask, "test": answer}
+        run = await engine.ended((await start(engine)).id)
+        after = await engine.ended((await start(engine)).id)
+
+    assert (run.status, after.status) == (Run.SUCCESS, Run.SUCCESS)
+    assert {run_id for run_id in call.runs}.isdisjoint({run.id, after.id})
+    assert len(call.runs) == 4
+
+
+async def test_a_call_ends_with_the_attempt_that_made_it(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("slow")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> None:
+        asking = asyncio.create_task(call(attempt.ref, tool.id, {}))
+        try:
+            await attempt.hang()
+        finally:
+            asking.cancel()
+
+    worker.code |= {"ask": ask, "test": Attempt.hang}
+    run = await start(engine)
+    await until(lambda: call.runs and any(one.ref.step_id == "test" for one in worker.assignments))
+    request = engine_pb2.CancelRunRequest(run_id=run.id)
+    await engine.stub.CancelRun(request, metadata=as_caller(EDITOR))
+    called = await engine.ended(call.runs[0])
+
+    assert called.status == Run.ABORTED
+    assert (await engine.ended(run.id)).status == Run.ABORTED
+
+
+async def test_a_call_whose_stream_broke_goes_on_and_is_found_again(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("slow")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+    gate = Gate()
+
+    async def ask(attempt: Attempt) -> Any:
+        first = asyncio.create_task(call(attempt.ref, tool.id, {}))
+        await until(lambda: gate.entered)
+        first.cancel()
+        again = asyncio.create_task(call(attempt.ref, tool.id, {}))
+        await until(lambda: len(call.runs) == 2)
+        gate.open.set()
+        return Run.Status.Name((await again).status)
+
+    worker.code |= {"ask": ask, "test": gate}
+    run = await engine.ended((await start(engine)).id)
+    [step] = (await engine.steps(run.id)).values()
+
+    assert step.output.string_value == "SUCCESS"
+    assert call.runs[0] == call.runs[1]
+    assert gate.entered == 1
+
+
+async def test_a_large_output_is_told_by_how_it_begins(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("large")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> Any:
+        end = await call(attempt.ref, tool.id, {})
+        return [end.truncated, len(end.output_json) < 1000]
+
+    async def large(_: Attempt) -> Any:
+        return "x" * 400_000
+
+    worker.code |= {"ask": ask, "test": large}
+    run = await engine.ended((await start(engine)).id)
+    [step] = (await engine.steps(run.id)).values()
+
+    assert [one.bool_value for one in step.output.list_value.values] == [True, True]
+
+
+async def test_a_calls_run_repeated_by_hand_runs_the_same_component(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> None:
+        await call(attempt.ref, tool.id, {"n": 1})
+
+    worker.code |= {"ask": ask}
+    await engine.ended((await start(engine)).id)
+    again = await engine.ended((await rerun(engine, call.runs[0], from_start=True)).id)
+
+    assert (again.status, again.triggered_by) == (Run.SUCCESS, f"test:{tool.id}")
