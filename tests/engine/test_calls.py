@@ -1,4 +1,4 @@
-"""Calls of components by attempts that run: runs of their own, with the rights and for the sake of the run that calls."""
+"""Calls of components by attempts that run: runs of their own, for the sake and with the rights of the one that calls."""
 
 import asyncio
 import json
@@ -42,7 +42,8 @@ class Caller:
             if response.HasField("started"):
                 self.runs.append(response.started.run_id)
             if response.HasField("end"):
-                return response.end
+                end: worker_pb2.CallComponentResponse.End = response.end
+                return end
         raise AssertionError("the stream ended without an end")
 
 
@@ -118,7 +119,7 @@ async def test_why_a_component_failed_is_told(
     run = await engine.ended((await start(engine)).id)
     [step] = (await engine.steps(run.id)).values()
 
-    assert [one.string_value for one in step.output.list_value.values][0] == "FAILED"
+    assert next(one.string_value for one in step.output.list_value.values) == "FAILED"
     assert "no such city" in step.output.list_value.values[1].string_value
 
 
@@ -192,7 +193,7 @@ async def test_while_a_step_waits_its_slot_serves_the_component_it_calls(
         after = await engine.ended((await start(engine)).id)
 
     assert (run.status, after.status) == (Run.SUCCESS, Run.SUCCESS)
-    assert {run_id for run_id in call.runs}.isdisjoint({run.id, after.id})
+    assert set(call.runs).isdisjoint({run.id, after.id})
     assert len(call.runs) == 4
 
 

@@ -9,9 +9,16 @@ from tests.support.fake_models import INPUT_TOKENS, OUTPUT_TOKENS, FakeModels, R
 from tests.worker.programs.conftest import PROVIDERS, Asking
 from tests.worker.support.cells import Bench
 from worker.cells.attempt import Outcome
+from worker.cells.calls import Called
 
 TOOLS = [{"data_source": "sales"}]
 SQL = "select id, name from people"
+RUN = "01900000-0000-7000-8000-000000000001"
+COMPONENT = {
+    "component": "exchange-rate",
+    "description": "The rate between two currencies.",
+    "schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]},
+}
 QUERY = ("query_sales", json.dumps({"sql": SQL}))
 
 
@@ -231,3 +238,52 @@ async def test_a_repair_that_calls_a_tool_is_none(models: FakeModels, asking: As
     message = message_of(await ask(bench, config(models, response_schema={"type": "object"})))
 
     assert "instead of one it calls" in message
+
+
+async def test_a_component_is_called_with_arguments_that_fit_and_its_output_is_what_the_model_is_told(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    bench.sink.answers["exchange-rate"] = Called(RUN, b'{"rate":1.07}')
+    wrong, right = ("exchange-rate", '{"from": 1}'), ("exchange-rate", '{"to": "USD"}')
+    models.script = [Reply(calls=[wrong]), Reply(calls=[right]), Reply(["It is 1.07."])]
+
+    found = output(await ask(bench, config(models, tools=[*TOOLS, COMPONENT])))
+
+    [first, *_] = models.heard
+    offered = {one["function"]["name"]: one["function"] for one in first.body["tools"]}
+    assert offered["exchange-rate"]["description"] == "The rate between two currencies."
+    assert offered["exchange-rate"]["parameters"] == COMPONENT["schema"]
+    assert bench.sink.called == [("exchange-rate", {"to": "USD"})], bench.sink.calls
+    told = [(one.call, one.status, one.started_run_id) for one in bench.sink.calls]
+    assert told == [(1, "REFUSED", ""), (2, "ALLOWED", ""), (2, "SUCCESS", RUN)]
+    assert '{\\"rate\\": 1.07}' in last_request(models)
+    assert found["tool_calls"][1] == {"tool": "exchange-rate", "arguments": {"to": "USD"}}
+
+
+async def test_the_model_is_told_why_a_component_failed_and_goes_on(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    bench.sink.answers["exchange-rate"] = Called(RUN, b"null", failure="no such currency")
+    call = ("exchange-rate", '{"to": "XXX"}')
+    models.script = [Reply(calls=[call]), Reply(["There is none."])]
+
+    found = output(await ask(bench, config(models, tools=[COMPONENT])))
+
+    assert found["completion"] == "There is none."
+    assert found["tool_calls"][0]["error"] == "no such currency"
+    last = bench.sink.calls[-1]
+    assert (last.status, last.message, last.started_run_id) == ("FAILED", "no such currency", RUN)
+    assert "error: no such currency" in last_request(models)
+
+
+async def test_of_a_large_output_the_model_reads_how_it_begins(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    bench.sink.answers["exchange-rate"] = Called(RUN, b'"[1, 2, 3"', truncated=True)
+    models.script = [Reply(calls=[("exchange-rate", '{"to": "USD"}')]), Reply(["Many."])]
+
+    output(await ask(bench, config(models, tools=[COMPONENT])))
+
+    assert "the output is too large to be read here" in last_request(models)
+    assert "[1, 2, 3" in last_request(models)

@@ -12,7 +12,7 @@ import deno  # type: ignore[import-untyped]  # ships no types
 
 from worker.cells.attempt import Job, Outcome, Shape
 from worker.cells.bubblewrap import Sandbox, compile_inside
-from worker.cells.calls import ToolCall
+from worker.cells.calls import Called, ToolCall
 from worker.cells.cell import Cell
 from worker.cells.limits import MIB, Limits
 from worker.cells.pipes import RequestError
@@ -46,6 +46,9 @@ class Remembering:
     """The values of secrets by their names; others have one made of the name."""
     written: list[tuple[str, str, bool, list[Any]]] = field(default_factory=list)
     """Source, table, whether replaced, and the parts of the rows."""
+    answers: dict[str, Called] = field(default_factory=dict)
+    """What components answer that are called, by their names."""
+    called: list[tuple[str, Any]] = field(default_factory=list)
     outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
 
     def log(self, stream: str, level: str, message: str) -> None:
@@ -96,6 +99,13 @@ class Remembering:
         if self.refuse:
             raise RequestError(self.refuse)
         return self.secrets.get(name, f"value-of-{name}")
+
+    async def call(self, tool: str, inputs: bytes) -> Called:
+        """Answers for a component, unless there is none such."""
+        if tool not in self.answers:
+            raise RequestError(f"there is no component '{tool}' among the tools")
+        self.called.append((tool, json.loads(inputs)))
+        return self.answers[tool]
 
     async def write(self, source: str, table: str, chunks: AsyncIterator[bytes], *, replace: bool) -> int:
         """Keeps the rows, unless told to refuse."""
@@ -172,6 +182,7 @@ class Bench:
         before = self.sink
         self.sink = Remembering(
             names=self.sink.names,
+            answers=self.sink.answers,
             rows=before.rows,
             types=before.types,
             refuse=before.refuse,

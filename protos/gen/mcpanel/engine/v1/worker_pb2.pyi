@@ -28,9 +28,9 @@ class AttemptRef(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., step_id: _Optional[str] = ..., attempt: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class WorkerMessage(_message.Message):
-    __slots__ = ("hello", "heartbeat", "logs", "progress", "preview", "result", "draining", "also")
+    __slots__ = ("hello", "heartbeat", "logs", "progress", "preview", "result", "draining", "waiting", "also")
     class Hello(_message.Message):
-        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host", "pool", "labels", "cpus", "memory_bytes", "version")
+        __slots__ = ("worker_id", "types", "slots", "holding", "isolation", "host", "pool", "labels", "cpus", "memory_bytes", "version", "waiting")
         WORKER_ID_FIELD_NUMBER: _ClassVar[int]
         TYPES_FIELD_NUMBER: _ClassVar[int]
         SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class WorkerMessage(_message.Message):
         CPUS_FIELD_NUMBER: _ClassVar[int]
         MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
         VERSION_FIELD_NUMBER: _ClassVar[int]
+        WAITING_FIELD_NUMBER: _ClassVar[int]
         worker_id: str
         types: _containers.RepeatedScalarFieldContainer[_component_pb2.Definition.Type]
         slots: int
@@ -53,7 +54,8 @@ class WorkerMessage(_message.Message):
         cpus: float
         memory_bytes: int
         version: str
-        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+        waiting: _containers.RepeatedCompositeFieldContainer[AttemptRef]
+        def __init__(self, worker_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_component_pb2.Definition.Type, str]]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ..., isolation: _Optional[str] = ..., host: _Optional[str] = ..., pool: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., version: _Optional[str] = ..., waiting: _Optional[_Iterable[_Union[AttemptRef, _Mapping]]] = ...) -> None: ...
     class Heartbeat(_message.Message):
         __slots__ = ("holding", "assignments")
         HOLDING_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +125,13 @@ class WorkerMessage(_message.Message):
     class Draining(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
+    class Waiting(_message.Message):
+        __slots__ = ("ref", "waits")
+        REF_FIELD_NUMBER: _ClassVar[int]
+        WAITS_FIELD_NUMBER: _ClassVar[int]
+        ref: AttemptRef
+        waits: bool
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., waits: _Optional[bool] = ...) -> None: ...
     HELLO_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +139,7 @@ class WorkerMessage(_message.Message):
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     ALSO_FIELD_NUMBER: _ClassVar[int]
     hello: WorkerMessage.Hello
     heartbeat: WorkerMessage.Heartbeat
@@ -138,8 +148,9 @@ class WorkerMessage(_message.Message):
     preview: WorkerMessage.PreviewReport
     result: WorkerMessage.Result
     draining: WorkerMessage.Draining
+    waiting: WorkerMessage.Waiting
     also: _containers.RepeatedCompositeFieldContainer[WorkerMessage]
-    def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ..., also: _Optional[_Iterable[_Union[WorkerMessage, _Mapping]]] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[WorkerMessage.Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[WorkerMessage.Heartbeat, _Mapping]] = ..., logs: _Optional[_Union[WorkerMessage.Logs, _Mapping]] = ..., progress: _Optional[_Union[WorkerMessage.ProgressReport, _Mapping]] = ..., preview: _Optional[_Union[WorkerMessage.PreviewReport, _Mapping]] = ..., result: _Optional[_Union[WorkerMessage.Result, _Mapping]] = ..., draining: _Optional[_Union[WorkerMessage.Draining, _Mapping]] = ..., waiting: _Optional[_Union[WorkerMessage.Waiting, _Mapping]] = ..., also: _Optional[_Iterable[_Union[WorkerMessage, _Mapping]]] = ...) -> None: ...
 
 class EngineMessage(_message.Message):
     __slots__ = ("welcome", "component", "assignment", "cancel", "result_ack", "logs_ack", "open_tunnel", "also")
@@ -333,6 +344,49 @@ class ReadStepArtifactResponse(_message.Message):
     end: ReadStepArtifactResponse.End
     error: _status_pb2.Status
     def __init__(self, chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadStepArtifactResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class CallComponentRequest(_message.Message):
+    __slots__ = ("ref", "version_id", "inputs_json", "number")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ref: AttemptRef
+    version_id: str
+    inputs_json: bytes
+    number: int
+    def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
+
+class CallComponentResponse(_message.Message):
+    __slots__ = ("started", "keep_alive", "end", "error")
+    class Started(_message.Message):
+        __slots__ = ("run_id",)
+        RUN_ID_FIELD_NUMBER: _ClassVar[int]
+        run_id: str
+        def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+    class KeepAlive(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    class End(_message.Message):
+        __slots__ = ("status", "output_json", "truncated", "error")
+        STATUS_FIELD_NUMBER: _ClassVar[int]
+        OUTPUT_JSON_FIELD_NUMBER: _ClassVar[int]
+        TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        status: _run_pb2.Run.Status
+        output_json: bytes
+        truncated: bool
+        error: _run_pb2.RunError
+        def __init__(self, status: _Optional[_Union[_run_pb2.Run.Status, str]] = ..., output_json: _Optional[bytes] = ..., truncated: _Optional[bool] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ...) -> None: ...
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    started: CallComponentResponse.Started
+    keep_alive: CallComponentResponse.KeepAlive
+    end: CallComponentResponse.End
+    error: _status_pb2.Status
+    def __init__(self, started: _Optional[_Union[CallComponentResponse.Started, _Mapping]] = ..., keep_alive: _Optional[_Union[CallComponentResponse.KeepAlive, _Mapping]] = ..., end: _Optional[_Union[CallComponentResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class CarryTunnelRequest(_message.Message):
     __slots__ = ("open", "chunk")

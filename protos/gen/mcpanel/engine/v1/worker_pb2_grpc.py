@@ -55,6 +55,11 @@ class WorkerServiceStub:
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.SerializeToString,
                 response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.FromString,
                 _registered_method=True)
+        self.CallComponent = channel.unary_stream(
+                '/mcpanel.engine.v1.WorkerService/CallComponent',
+                request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CallComponentRequest.SerializeToString,
+                response_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CallComponentResponse.FromString,
+                _registered_method=True)
         self.CarryTunnel = channel.stream_stream(
                 '/mcpanel.engine.v1.WorkerService/CarryTunnel',
                 request_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CarryTunnelRequest.SerializeToString,
@@ -99,6 +104,16 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CallComponent(self, request, context):
+        """Calls a component that the version which an attempt runs names as a tool, and answers with what became of it. The call is a
+        run of its own, with the rights that the attempt's run has; it is cancelled when the attempt ends before it. A call
+        that is repeated, with the same `number`, is answered with the same run. Errors: STALE_EPOCH, NOT_A_TOOL,
+        RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CarryTunnel(self, request_iterator, context):
         """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
         first request is `open`. A replica that did not ask answers APP_ELSEWHERE: the worker calls again, until it reaches
@@ -130,6 +145,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.ReadStepArtifact,
                     request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.FromString,
                     response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.SerializeToString,
+            ),
+            'CallComponent': grpc.unary_stream_rpc_method_handler(
+                    servicer.CallComponent,
+                    request_deserializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CallComponentRequest.FromString,
+                    response_serializer=mcpanel_dot_engine_dot_v1_dot_worker__pb2.CallComponentResponse.SerializeToString,
             ),
             'CarryTunnel': grpc.stream_stream_rpc_method_handler(
                     servicer.CarryTunnel,
@@ -246,6 +266,33 @@ class WorkerService:
             '/mcpanel.engine.v1.WorkerService/ReadStepArtifact',
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactRequest.SerializeToString,
             mcpanel_dot_engine_dot_v1_dot_worker__pb2.ReadStepArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CallComponent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mcpanel.engine.v1.WorkerService/CallComponent',
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.CallComponentRequest.SerializeToString,
+            mcpanel_dot_engine_dot_v1_dot_worker__pb2.CallComponentResponse.FromString,
             options,
             channel_credentials,
             insecure,

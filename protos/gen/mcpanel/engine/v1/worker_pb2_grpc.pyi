@@ -50,6 +50,12 @@ class WorkerServiceStub:
     """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
     ARTIFACT_NOT_FOUND.
     """
+    CallComponent: _grpc.UnaryStreamMultiCallable[_worker_pb2.CallComponentRequest, _worker_pb2.CallComponentResponse]
+    """Calls a component that the version which an attempt runs names as a tool, and answers with what became of it. The call is a
+    run of its own, with the rights that the attempt's run has; it is cancelled when the attempt ends before it. A call
+    that is repeated, with the same `number`, is answered with the same run. Errors: STALE_EPOCH, NOT_A_TOOL,
+    RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
+    """
     CarryTunnel: _grpc.StreamStreamMultiCallable[_worker_pb2.CarryTunnelRequest, _worker_pb2.CarryTunnelResponse]
     """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
     first request is `open`. A replica that did not ask answers APP_ELSEWHERE: the worker calls again, until it reaches
@@ -77,6 +83,12 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     ReadStepArtifact: _aio.UnaryStreamMultiCallable[_worker_pb2.ReadStepArtifactRequest, _worker_pb2.ReadStepArtifactResponse]  # type: ignore[assignment]
     """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
     ARTIFACT_NOT_FOUND.
+    """
+    CallComponent: _aio.UnaryStreamMultiCallable[_worker_pb2.CallComponentRequest, _worker_pb2.CallComponentResponse]  # type: ignore[assignment]
+    """Calls a component that the version which an attempt runs names as a tool, and answers with what became of it. The call is a
+    run of its own, with the rights that the attempt's run has; it is cancelled when the attempt ends before it. A call
+    that is repeated, with the same `number`, is answered with the same run. Errors: STALE_EPOCH, NOT_A_TOOL,
+    RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
     """
     CarryTunnel: _aio.StreamStreamMultiCallable[_worker_pb2.CarryTunnelRequest, _worker_pb2.CarryTunnelResponse]  # type: ignore[assignment]
     """Carries one connection to an app, both ways, until either end closes. A worker calls it when `open_tunnel` asks for it; the
@@ -126,6 +138,18 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_worker_pb2.ReadStepArtifactResponse], _abc.AsyncIterator[_worker_pb2.ReadStepArtifactResponse]]:
         """Streams a file that a step of the same run has stored, to an attempt that runs. Errors: STALE_EPOCH,
         ARTIFACT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CallComponent(
+        self,
+        request: _worker_pb2.CallComponentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.CallComponentResponse], _abc.AsyncIterator[_worker_pb2.CallComponentResponse]]:
+        """Calls a component that the version which an attempt runs names as a tool, and answers with what became of it. The call is a
+        run of its own, with the rights that the attempt's run has; it is cancelled when the attempt ends before it. A call
+        that is repeated, with the same `number`, is answered with the same run. Errors: STALE_EPOCH, NOT_A_TOOL,
+        RUN_INPUT_INVALID, NO_WORKER_FOR_TYPE, PARTS_NOT_SHARED.
         """
 
     @_abc_1.abstractmethod

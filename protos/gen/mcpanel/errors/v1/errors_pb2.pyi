@@ -81,6 +81,7 @@ class Error(_message.Message):
         NOT_A_WEBHOOK: _ClassVar[Error.Reason]
         RUN_QUOTA_EXCEEDED: _ClassVar[Error.Reason]
         PARTS_NOT_SHARED: _ClassVar[Error.Reason]
+        NOT_A_TOOL: _ClassVar[Error.Reason]
         WORKER_NOT_FOUND: _ClassVar[Error.Reason]
         INVALID_CURSOR: _ClassVar[Error.Reason]
         FILTER_TOO_BROAD: _ClassVar[Error.Reason]
@@ -207,6 +208,7 @@ class Error(_message.Message):
     NOT_A_WEBHOOK: Error.Reason
     RUN_QUOTA_EXCEEDED: Error.Reason
     PARTS_NOT_SHARED: Error.Reason
+    NOT_A_TOOL: Error.Reason
     WORKER_NOT_FOUND: Error.Reason
     INVALID_CURSOR: Error.Reason
     FILTER_TOO_BROAD: Error.Reason
