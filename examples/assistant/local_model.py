@@ -1,7 +1,8 @@
 """A tiny local model for trying this out: it turns simple questions about one table into SQL, and rows into a sentence.
 
 It speaks OpenAI's chat completions (streamed) and computes its answers: it asks for the table's columns, finds those
-that the question names, and writes the query. It understands "Which fruit had the highest total kilos in 2022?".
+that the question names, and writes the query; what comes of it goes to the other tools that the question names. It
+understands "Which fruit had the highest total kilos in 2022, and how many crates of 24 is that?".
 """
 
 import json
@@ -50,27 +51,56 @@ def query(question: str, rows: list[list[str]]) -> str:
 
 
 def respond(messages: list[dict], tools: list[dict]) -> dict:
-    """The model's next message: a call of its tool, or its answer."""
+    """The model's next message: a call of a tool, or its answer."""
     question = next(one["content"] for one in reversed(messages) if one["role"] == "user")
-    results = [
-        json.loads(one["content"]) for one in messages if one["role"] == "tool" and one["content"][0] == "{"
-    ]
-    name = next((one["function"]["name"] for one in tools if "query" in one["function"]["name"]), "")
+    found = {one["tool_call_id"]: one["content"] for one in messages if one["role"] == "tool"}
+    functions = [one["function"] for one in tools]
+    name = next((one["name"] for one in functions if one["name"].startswith("query_")), "")
     if not name:
         return {"content": "I have no table to look into."}
-    if not results:
-        return call(name, {"sql": COLUMNS, "max_rows": 200})
-    if len(results) == 1:
-        sql = query(question, results[0]["rows"])
-        return call(name, {"sql": sql}) if sql else {"content": "I do not understand which columns you mean."}
-    rows = results[-1]["rows"]
-    return {"content": f"It is {rows[0][0]}, with {rows[0][1]}." if rows else "There is nothing like that."}
+    if "columns" not in found:
+        return call("columns", name, {"sql": COLUMNS, "max_rows": 200})
+    if "rows" not in found:
+        sql = query(question, json.loads(found["columns"])["rows"])
+        return (
+            call("rows", name, {"sql": sql})
+            if sql
+            else {"content": "I do not understand which columns you mean."}
+        )
+    rows = json.loads(found["rows"])["rows"]
+    if not rows:
+        return {"content": "There is nothing like that."}
+    answer = f"It is {rows[0][0]}, with {rows[0][1]}"
+    for one in functions:
+        word = one["name"].rpartition("-")[2]
+        if word not in words(question):
+            continue
+        if word not in found:
+            return call(word, one["name"], arguments(one["parameters"], question, rows[0][1]))
+        answer += f"; {word}: {number(json.loads(found[word]))}"
+    return {"content": f"{answer}."}
 
 
-def call(name: str, arguments: dict) -> dict:
+def arguments(schema: dict, question: str, value: float) -> dict:
+    """What a tool is called with: the number that was found, and the question's own ones that are no years."""
+    own = [int(word) for word in words(question) if word.isdigit() and not re.fullmatch(r"(19|20)\d\d", word)]
+    required = schema.get("required", [])
+    names = [*required, *(name for name in schema["properties"] if name not in required)]
+    return dict(zip(names, [value, *own], strict=False))
+
+
+def number(value: object) -> object:
+    """The first number in a tool's result."""
+    if isinstance(value, dict):
+        parts = [value["structured"]] if value.get("structured") else list(value.values())
+        return next((found for one in parts if (found := number(one)) is not None), None)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def call(id_: str, name: str, given: dict) -> dict:
     """A message that calls a tool."""
-    function = {"name": name, "arguments": json.dumps(arguments)}
-    return {"tool_calls": [{"index": 0, "id": "call", "type": "function", "function": function}]}
+    function = {"name": name, "arguments": json.dumps(given)}
+    return {"tool_calls": [{"index": 0, "id": id_, "type": "function", "function": function}]}
 
 
 class Model(BaseHTTPRequestHandler):

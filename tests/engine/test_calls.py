@@ -1,4 +1,4 @@
-"""Calls of components by attempts that run: runs of their own, for the sake and with the rights of the one that calls."""
+"""Calls of components by attempts that run: runs of their own, for the sake and with the rights of the caller's."""
 
 import asyncio
 import json
