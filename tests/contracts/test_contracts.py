@@ -29,9 +29,10 @@ ONLY_LOOKS = {
 AUDITED_READS = {
     "AuditService.ExportActionLogs": "what is carried off in one piece is on record",
     "SecretService.RevealSecret": "who was told a secret is on record",
+    "WorkerService.CallComponent": "workers alone send it; the run that it starts is on record",
     "DataSourceService.WriteRows": "what it changes is not the suite's, and is on record all the same",
 }
-"""RPCs that change nothing of the suite's own and are recorded all the same."""
+"""RPCs that are no mutations as REST sees them, and are recorded all the same."""
 WITHOUT_REQUEST_ID = ONLY_LOOKS | {
     "IdentityService.Login": "every login is one of its own; the password proves it again",
     "IdentityService.RefreshSession": "the refresh token is used up, which is its own idempotency",
