@@ -230,7 +230,7 @@ async def test_a_call_whose_stream_broke_goes_on_and_is_found_again(
 
     async def ask(attempt: Attempt) -> Any:
         first = asyncio.create_task(call(attempt.ref, tool.id, {}))
-        await until(lambda: gate.entered)
+        await until(lambda: gate.entered and call.runs)
         first.cancel()
         again = asyncio.create_task(call(attempt.ref, tool.id, {}))
         await until(lambda: len(call.runs) == 2)
