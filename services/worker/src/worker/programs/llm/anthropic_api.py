@@ -5,13 +5,13 @@ only, and the answer is checked as everybody's is.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 
 from .failing import connection_error, status_error
-from .models import Answer, Message, ModelError, Request, Server, ToolCall, reason
+from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
 from .start import starter
 
 _NO_KEY = "none"
@@ -35,11 +35,11 @@ class Anthropic:
             timeout=server.silence,
         )
 
-    def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+    def ask(self, request: Request, listener: Listener) -> Answer:
         """The answer, streamed. Raises ModelError."""
         try:
             with self._client.messages.create(**_arguments(request)) as stream:
-                return _gather(stream, request, on_text)
+                return _gather(stream, request, listener)
         except anthropic.APIStatusError as error:
             # What goes wrong in the midst of a stream comes with the status of its beginning.
             status = error.status_code if error.status_code >= 400 else 500
@@ -94,7 +94,7 @@ def _object(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> Answer:
+def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
     """The whole answer. Raises ModelError where the stream ends before it."""
     answer = Answer(model=request.model)
     blocks: dict[int, dict[str, str]] = {}
@@ -103,6 +103,7 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
         if event.type == "message_start":
             answer.model = event.message.model or answer.model
             answer.input_tokens = event.message.usage.input_tokens or 0
+            listener.used(answer)
         elif event.type == "content_block_start" and event.content_block.type == "tool_use":
             blocks[event.index] = {
                 "id": event.content_block.id,
@@ -111,7 +112,7 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
             }
         elif event.type == "content_block_delta" and event.delta.type == "text_delta":
             answer.text += event.delta.text
-            on_text(event.delta.text)
+            listener.said(event.delta.text)
         elif (
             event.type == "content_block_delta"
             and event.delta.type == "input_json_delta"
@@ -121,6 +122,7 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
         elif event.type == "message_delta":
             answer.finish_reason = reason(event.delta.stop_reason, _REASONS)
             answer.output_tokens = event.usage.output_tokens or 0
+            listener.used(answer)
         elif event.type == "message_stop":
             ended = True
     if not ended:

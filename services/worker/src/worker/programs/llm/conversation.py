@@ -1,18 +1,21 @@
 """Asking a model: what it says is shown as it comes, what it costs is counted, what may pass is tried again."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mcpanel_step
 
+from .. import harmless  # noqa: TID252, RUF100  # programs are found from their own folder
 from .failing import failed, patiently
 from .models import Answer, Message, Model, ModelError, Request, ToolSpec
 
 _PREVIEW_EVERY = 0.15
 """Seconds between two previews of an answer that comes in pieces."""
-_LONGEST_PREVIEW = 16_000
+_LONGEST_PREVIEW = 10_000
+_MOST_TOKENS = 10**9
+"""Of one answer."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +96,60 @@ class Conversation:
             answer = patiently(lambda: self._asked(request), settings.max_retries)
         except ModelError as error:
             raise failed(error, settings.model, settings.secret) from None
-        self.input_tokens += answer.input_tokens
-        self.output_tokens += answer.output_tokens
-        mcpanel_step._usage(answer.model[:200], self.input_tokens, self.output_tokens, self.cost)
         return answer
 
     def _asked(self, request: Request) -> Answer:
-        shown = _Shown()
-        answer = self._model.ask(request, shown.add)
-        shown.finish()
-        return answer
+        before = self.input_tokens, self.output_tokens
+
+        def count(answer: Answer) -> None:
+            """Says what all requests have used, this one's part of it so far: it counts whatever becomes of it."""
+            self.input_tokens = before[0] + _count(answer.input_tokens)
+            self.output_tokens = before[1] + _count(answer.output_tokens)
+            model = harmless.text(answer.model)[:200]
+            mcpanel_step._usage(model, self.input_tokens, self.output_tokens, self.cost)
+
+        heard = _Heard(count)
+        answer = self._model.ask(request, heard)
+        count(answer)
+        heard.finish()
+        return _harmless(answer)
 
 
-class _Shown:
-    """The text so far, shown now and then: each preview replaces the one before."""
+def _count(tokens: object) -> int:
+    """What a server says of tokens; 0 for what cannot be."""
+    return tokens if isinstance(tokens, int) and 0 <= tokens <= _MOST_TOKENS else 0
 
-    def __init__(self) -> None:
+
+def _harmless(answer: Answer) -> Answer:
+    """The answer with texts that a step can pass on."""
+    calls = [
+        replace(
+            one,
+            id=harmless.text(one.id),
+            name=harmless.text(one.name),
+            arguments=harmless.text(one.arguments),
+        )
+        for one in answer.calls
+    ]
+    return replace(
+        answer,
+        text=harmless.text(answer.text),
+        calls=calls,
+        finish_reason=harmless.text(answer.finish_reason),
+        model=harmless.text(answer.model),
+    )
+
+
+class _Heard:
+    """Shows the text so far now and then, each preview in place of the one before, and has what it used counted."""
+
+    def __init__(self, count: Callable[[Answer], None]) -> None:
+        self.used = count
         self._parts: list[str] = []
         self._last = 0.0
         self._pending = False
 
-    def add(self, text: str) -> None:
+    def said(self, text: str) -> None:
         """Takes the next piece."""
         self._parts.append(text)
         self._pending = True
@@ -130,6 +166,6 @@ class _Shown:
         self._parts = [text]
         if len(text) > _LONGEST_PREVIEW:
             text = f"… {text[-_LONGEST_PREVIEW:]}"
-        mcpanel_step.preview({"completion": text})
+        mcpanel_step.preview({"completion": harmless.text(text)})
         self._last = time.monotonic()
         self._pending = False

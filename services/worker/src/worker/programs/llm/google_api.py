@@ -1,14 +1,14 @@
 """Google's Gemini API."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from google import genai
 from google.genai import errors, types
 
 from .failing import connection_error, status_error
-from .models import Answer, Message, ModelError, Request, Server, ToolCall, reason
+from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
 from .start import starter
 
 _NO_KEY = "none"
@@ -29,7 +29,7 @@ class Google:
             ),
         )
 
-    def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+    def ask(self, request: Request, listener: Listener) -> Answer:
         """The answer, streamed. Raises ModelError."""
         try:
             stream = self._client.models.generate_content_stream(
@@ -37,7 +37,7 @@ class Google:
                 contents=[_content(one) for one in request.messages],
                 config=_settings(request),
             )
-            return _gather(stream, request, on_text)
+            return _gather(stream, request, listener)
         except errors.APIError as error:
             headers = getattr(error.response, "headers", None) or {}
             raise status_error(error.code or 500, {"message": error.message}, headers) from None
@@ -93,7 +93,7 @@ def _object(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> Answer:
+def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
     """The whole answer. Raises ModelError where the stream ends before it."""
     answer = Answer(model=request.model)
     for chunk in stream:
@@ -101,9 +101,10 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
         if usage := chunk.usage_metadata:
             answer.input_tokens = usage.prompt_token_count or 0
             answer.output_tokens = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+            listener.used(answer)
         for candidate in (chunk.candidates or ())[:1]:
             for part in (candidate.content.parts or ()) if candidate.content else ():
-                _take(part, answer, on_text)
+                _take(part, answer, listener)
             if candidate.finish_reason:
                 answer.finish_reason = reason(candidate.finish_reason, _REASONS)
     if not answer.finish_reason:
@@ -113,10 +114,10 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
     return answer
 
 
-def _take(part: Any, answer: Answer, on_text: Callable[[str], None]) -> None:
+def _take(part: Any, answer: Answer, listener: Listener) -> None:
     if part.text and not part.thought:
         answer.text += part.text
-        on_text(part.text)
+        listener.said(part.text)
     if part.function_call:
         call = part.function_call
         name = call.name or ""

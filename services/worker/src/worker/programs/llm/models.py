@@ -1,6 +1,6 @@
 """A conversation with a model, the same for every provider."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -92,11 +92,23 @@ class SilenceError(ModelError):
     """The model's server said nothing for longer than it may."""
 
 
+class Listener(Protocol):
+    """Who hears an answer while it comes."""
+
+    def said(self, text: str) -> None:
+        """Takes the next piece of its text."""
+        ...
+
+    def used(self, answer: Answer) -> None:
+        """Takes what the answer has used so far, whenever its server says more of it."""
+        ...
+
+
 class Model(Protocol):
     """A provider's protocol, by its SDK."""
 
-    def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
-        """The answer; `on_text` gets its text in pieces, as they come. Raises ModelError."""
+    def ask(self, request: Request, listener: Listener) -> Answer:
+        """The answer, which the listener hears as it comes. Raises ModelError."""
         ...
 
 

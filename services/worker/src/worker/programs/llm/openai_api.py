@@ -1,12 +1,12 @@
 """OpenAI's chat completions, and the many servers that are compatible with them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import openai
 
 from .failing import connection_error, status_error
-from .models import Answer, Message, ModelError, Request, Server, ToolCall
+from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall
 from .start import starter
 
 _NO_KEY = "none"
@@ -25,17 +25,17 @@ class OpenAi:
             timeout=server.silence,
         )
 
-    def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+    def ask(self, request: Request, listener: Listener) -> Answer:
         """The answer, streamed. Raises ModelError."""
         try:
             with self._client.chat.completions.create(**self._arguments(request)) as stream:
-                return _gather(stream, request, on_text)
+                return _gather(stream, request, listener)
         except openai.APIStatusError as error:
             raise status_error(error.status_code, error.body, error.response.headers) from None
         except openai.APIConnectionError as error:
             raise connection_error(error.__cause__ or error) from None
         except openai.APIError as error:  # an error in the midst of the stream
-            raise ModelError(f"the model's server failed: {error.message}", 500) from None
+            raise status_error(500, error.message, {}) from None
         except Exception as error:
             raise connection_error(error) from None
 
@@ -92,7 +92,7 @@ def _message(message: Message) -> Iterator[dict[str, Any]]:
         yield {"role": message.role, "content": message.text}
 
 
-def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> Answer:
+def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
     """The whole answer. Raises ModelError where the stream ends before it."""
     answer = Answer(model=request.model)
     calls: dict[int, dict[str, str]] = {}
@@ -101,11 +101,12 @@ def _gather(stream: Any, request: Request, on_text: Callable[[str], None]) -> An
         if chunk.usage is not None:
             answer.input_tokens = chunk.usage.prompt_tokens or 0
             answer.output_tokens = chunk.usage.completion_tokens or 0
+            listener.used(answer)
         for choice in chunk.choices or ():
             delta = choice.delta
             if delta is not None and delta.content:
                 answer.text += delta.content
-                on_text(delta.content)
+                listener.said(delta.content)
             for part in (delta.tool_calls or ()) if delta is not None else ():
                 _add(calls.setdefault(part.index or 0, {"id": "", "name": "", "arguments": ""}), part)
             answer.finish_reason = choice.finish_reason or answer.finish_reason

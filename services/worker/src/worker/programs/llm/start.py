@@ -8,7 +8,7 @@ import mcpanel_step
 from ..failures import Failed  # noqa: TID252, RUF100
 from . import assistant, prompt
 from .conversation import Conversation, Prices, Settings
-from .models import Answer, Model, ModelError, Request, Server
+from .models import Answer, Listener, Model, ModelError, Request, Server
 
 _TASKS = {"prompt": prompt.run, "assistant": assistant.run}
 
@@ -20,9 +20,9 @@ class _Discreet:
         self._model = model
         self._key = key
 
-    def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+    def ask(self, request: Request, listener: Listener) -> Answer:
         try:
-            return self._model.ask(request, on_text)
+            return self._model.ask(request, listener)
         except ModelError as error:
             if self._key:
                 error.args = (str(error).replace(self._key, "•••"),)

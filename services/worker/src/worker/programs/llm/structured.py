@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 import mcpanel_step
 
+from .. import harmless  # noqa: TID252, RUF100
 from ..failures import Failed  # noqa: TID252, RUF100
 from .models import Answer, Message
 
@@ -31,7 +32,7 @@ def read(text: str, schema: Mapping[str, Any]) -> Any:
     """The answer's value. Raises UnfitError."""
     fenced = _FENCED.match(text)
     try:
-        value = json.loads(fenced.group(1) if fenced else text)
+        value = harmless.value(json.loads(fenced.group(1) if fenced else text, parse_constant=_no_number))
     except ValueError as error:
         raise UnfitError(f"it is not JSON: {error}") from None
     except RecursionError:
@@ -41,6 +42,10 @@ def read(text: str, schema: Mapping[str, Any]) -> Any:
     if problem is not None:
         raise UnfitError(f"at {problem.json_path}: {problem.message[:_SHOWN]}")
     return value
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number there")
 
 
 def check(schema: Mapping[str, Any]) -> None:
