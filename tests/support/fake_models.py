@@ -28,6 +28,8 @@ class Reply:
     retry_after: str = ""
     message: str = "as the test says"
     """What an error says."""
+    page: str = ""
+    """HTML in place of the protocol's error."""
     cut: bool = False
     """Whether the connection ends after the pieces, in the midst of the answer."""
     garbled: bool = False
@@ -126,9 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, reply: Reply) -> None:
         error = {"type": "fake_error", "message": reply.message, "code": reply.status, "status": "FAKE"}
-        data = json.dumps({"type": "error", "error": error}).encode()
+        data = reply.page.encode() or json.dumps({"type": "error", "error": error}).encode()
         self.send_response(reply.status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", "text/html" if reply.page else "application/json")
         self.send_header("content-length", str(len(data)))
         if reply.retry_after:
             self.send_header("retry-after", reply.retry_after)

@@ -196,8 +196,38 @@ async def test_an_assistant_stops_when_its_money_is_spent(models: FakeModels, as
         await ask(bench, config(models, max_cost=0.5, input_price=30_000, output_price=30_000))
     )
 
-    assert "budget of $0.5 is used up ($0.5400)" in message
+    assert "budget of $0.50 is used up ($0.54)" in message
     assert len(models.heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [(0.05, "budget of $0.000001 is used up ($0.00000125)"), (300, "is used up ($0.0075)")],
+)
+async def test_a_small_budget_is_told_with_its_digits(
+    models: FakeModels, asking: Asking, price: float, words: str
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[QUERY])]
+
+    message = message_of(
+        await ask(bench, config(models, max_cost=0.000001, input_price=price * 25 / INPUT_TOKENS))
+    )
+
+    assert words in message
+
+
+async def test_an_argument_that_is_no_text_is_made_harmless(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [
+        Reply(calls=[("query_sales", '{"sql": "select \'\\ud800\\u0000\'"}')]),
+        Reply(["Nothing."]),
+    ]
+
+    found = output(await ask(bench, config(models)))
+
+    assert found["tool_calls"] == [{"tool": "query_sales", "arguments": {"sql": "select '\ufffd\ufffd'"}}]
+    assert bench.sink.queries[0][1] == "select '\ufffd\ufffd'"
 
 
 async def test_an_assistants_structured_answer_is_checked(models: FakeModels, asking: Asking) -> None:
@@ -216,7 +246,7 @@ async def test_an_assistants_structured_answer_is_checked(models: FakeModels, as
     [
         ({"max_turns": 1}, "no answer after 1 turns"),
         ({"max_tokens_total": INPUT_TOKENS + OUTPUT_TOKENS}, "tokens is used up"),
-        ({"max_cost": 0.5, "input_price": 30_000, "output_price": 30_000}, "budget of $0.5 is used up"),
+        ({"max_cost": 0.5, "input_price": 30_000, "output_price": 30_000}, "budget of $0.50 is used up"),
     ],
 )
 async def test_a_repair_is_a_turn_within_the_budget(

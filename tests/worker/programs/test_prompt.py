@@ -139,6 +139,24 @@ async def test_a_key_that_is_not_accepted_is_said_at_once_without_the_key(
     assert len(models.heard) == 1
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_page_instead_of_an_answer_is_told_in_its_first_words(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    page = (
+        "<!DOCTYPE html><html><head><title>x</title><style>p {color: red}</style></head><body><h1>Keys &amp; locks"
+        f"</h1>\n<p class='a'>Your key expired.</p><script>alert(1)</script>{'<p>more of it</p>' * 5000}</body></html>"
+    )
+    models.script = [Reply(status=401, page=page)]
+
+    found = failure(await ask(bench, config(models, provider)))
+
+    assert "does not accept the key (401): Keys & locks Your key expired. more of it" in found.message
+    assert len(found.message) < 500
+    assert not [word for word in ("<", "color", "alert") if word in found.message]
+
+
 async def test_a_server_that_may_not_be_reached_says_what_to_declare(
     models: FakeModels, asking: Asking
 ) -> None:
@@ -166,7 +184,9 @@ async def test_a_server_that_stays_away_is_asked_as_often_as_allowed(
 
     found = failure(await ask(bench, config(models, max_retries=2)))
 
-    assert found == Failure("USER_ERROR", "out of order; it was asked 3 times")
+    assert found == Failure(
+        "USER_ERROR", "the model's server fails (500): out of order; it was asked 3 times"
+    )
     assert len(models.heard) == 3
 
 
@@ -205,6 +225,73 @@ async def test_a_cancelled_step_closes_its_connection(models: FakeModels, asking
 
     assert found.kind == "CANCELLED"
     assert await asyncio.to_thread(models.left.wait, 5)
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "google"])  # they say what they used while they answer
+async def test_what_an_answer_has_used_counts_when_the_step_is_cancelled_in_its_midst(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(["thinking"], hang=True)]
+    cell = await bench.ready()
+
+    running = asyncio.create_task(ask(bench, config(models, provider, input_price=1)))
+    async with asyncio.timeout(10):
+        while not bench.sink.previews:
+            await asyncio.sleep(0.01)
+    cell.cancel()
+    outcome = await running
+
+    assert failure(outcome).kind == "CANCELLED"
+    assert outcome.usage is not None
+    assert outcome.usage.input_tokens == INPUT_TOKENS
+    assert outcome.usage.cost == INPUT_TOKENS / 1_000_000
+
+
+async def test_what_a_repeated_request_has_used_counts_as_well(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("anthropic")
+    models.script = [Reply(["half an"], cut=True), Reply(["a whole answer"])]
+
+    outcome = await ask(bench, config(models, "anthropic"))
+
+    assert output(outcome)["usage"]["input_tokens"] == 2 * INPUT_TOKENS
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_what_is_no_text_in_an_answer_is_made_harmless(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(["nul\0 ", "lone \ud800 ", "pair \ud83d", "\ude00"])]
+
+    outcome = await ask(bench, config(models, provider))
+
+    assert output(outcome)["completion"] == "nul\ufffd lone \ufffd pair \U0001f600"
+    assert bench.sink.previews[-1] == {"completion": "nul\ufffd lone \ufffd pair \U0001f600"}
+    assert outcome.usage is not None
+    assert outcome.usage.output_tokens == OUTPUT_TOKENS
+
+
+async def test_what_is_no_text_in_a_structured_answer_is_made_harmless(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    schema = {"type": "object", "properties": {"word": {"type": "string"}}}
+    models.script = [Reply(['{"word": "\\u0000 \\ud800", "\\udfff": 1}'])]
+
+    found = output(await ask(bench, config(models, response_schema=schema)))
+
+    assert found["data"] == {"word": "\ufffd \ufffd", "\ufffd": 1}
+
+
+async def test_a_number_that_json_has_not_is_to_be_repaired(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(['{"days": NaN}']), Reply(['{"days": 3}'])]
+
+    found = output(await ask(bench, config(models, response_schema={"type": "object"})))
+
+    assert found["data"] == {"days": 3}
+    assert "NaN is no number there" in prompt_of(models)
 
 
 async def test_a_structured_answer_is_parsed(models: FakeModels, asking: Asking) -> None:
@@ -252,6 +339,6 @@ async def test_an_input_that_the_prompt_needs_and_does_not_get_is_named(
     found = failure(await ask(bench, config(models), {"city": "Oslo"}))
 
     assert found == Failure(
-        "INVALID_INPUT", "the user prompt needs an input: 'rows' is undefined (given: city)"
+        "INVALID_INPUT", "userPromptTemplate needs an input: 'rows' is undefined (given: city)"
     )
     assert models.heard == []

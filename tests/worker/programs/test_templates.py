@@ -3,7 +3,7 @@
 import pytest
 
 from worker.programs.failures import Failed
-from worker.programs.llm.templates import render
+from worker.programs.llm.templates import render, user_prompt
 
 
 @pytest.mark.parametrize(
@@ -20,27 +20,46 @@ from worker.programs.llm.templates import render
 def test_a_name_stands_for_the_input_of_that_name(template: str, text: str) -> None:
     inputs = {"name": "Ada", "rows": [{"day": 1, "sunny": True}]}
 
-    assert render("user prompt", template, inputs) == text
+    assert render("userPromptTemplate", template, inputs) == text
 
 
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{ town }}", "the user prompt needs an input: 'town' is undefined (given: city, rows)"),
-        ("{{ city.size }}", "the user prompt needs an input: 'str object' has no attribute 'size'"),
+        ("{{ town }}", "userPromptTemplate needs an input: 'town' is undefined (given: city, rows)"),
+        ("{{ city.size }}", "userPromptTemplate needs an input: 'str object' has no attribute 'size'"),
     ],
 )
 def test_an_input_that_was_not_given_is_named(template: str, message: str) -> None:
     with pytest.raises(Failed) as caught:
-        render("user prompt", template, {"rows": [], "city": "Oslo"})
+        render("userPromptTemplate", template, {"rows": [], "city": "Oslo"})
 
     assert caught.value.kind == "INVALID_INPUT"
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("template", "kind", "message"),
+    [
+        (" \n", "USER_ERROR", "userPromptTemplate is empty; write what is asked, e.g. {{ question }}"),
+        (
+            "{% if rows %}{{ rows }}{% endif %}",
+            "INVALID_INPUT",
+            "userPromptTemplate comes to no text with these inputs (given: rows): {% if rows %}",
+        ),
+    ],
+)
+def test_a_prompt_without_text_names_its_field(template: str, kind: str, message: str) -> None:
+    with pytest.raises(Failed) as caught:
+        user_prompt(template, {"rows": []})
+
+    assert caught.value.kind == kind
+    assert str(caught.value).startswith(message)
+
+
 def test_a_template_with_a_mistake_says_in_which_line() -> None:
-    with pytest.raises(Failed, match="no template: line 2"):
-        render("user prompt", "one\n{{ two", {})
+    with pytest.raises(Failed, match="userPromptTemplate is no template: line 2"):
+        render("userPromptTemplate", "one\n{{ two", {})
 
 
 @pytest.mark.parametrize(
@@ -58,4 +77,4 @@ def test_a_template_with_a_mistake_says_in_which_line() -> None:
 )
 def test_a_template_reaches_nothing_but_its_inputs(template: str) -> None:
     with pytest.raises(Failed):
-        render("user prompt", template, {"rows": [1]})
+        render("userPromptTemplate", template, {"rows": [1]})

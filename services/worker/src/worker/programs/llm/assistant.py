@@ -1,5 +1,6 @@
 """An assistant: asked, it calls its tools until it has an answer, within its turns and its budget."""
 
+import math
 from typing import Any
 
 import mcpanel_step
@@ -22,13 +23,11 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
     schema = config.get("response_schema")
     if schema is not None:
         structured.check(schema)
-    system = templates.render("system prompt", config.get("system_prompt", ""), inputs)
+    system = templates.render("systemPrompt", config.get("system_prompt", ""), inputs)
     system = structured.instruction(system, schema)
-    text = templates.render("user prompt", config.get("user_prompt_template") or "{{ message }}", inputs)
+    text = templates.user_prompt(config.get("user_prompt_template") or "{{ message }}", inputs)
     messages = [*_before(inputs), Message("user", text)]
     policy = Policy(make(config))
-    if not text.strip():
-        raise Failed("the message is empty; give the input 'message'", "INVALID_INPUT")
     talk = _Talk(config, conversation, policy, system)
     answer = talk.go_on(messages)
     output: dict[str, Any] = {}
@@ -43,6 +42,13 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
         "model": answer.model,
         "finish_reason": answer.finish_reason,
     }
+
+
+def _dollars(amount: float) -> str:
+    """An amount of money, however small: `$0.54`, `$0.00000123`."""
+    digits = 2 if amount <= 0 else max(2, 3 - math.floor(math.log10(amount)))
+    whole, _, part = f"{amount:.{digits}f}".partition(".")
+    return f"${whole}.{part[:2]}{part[2:].rstrip('0')}"
 
 
 def _before(inputs: dict[str, Any]) -> list[Message]:
@@ -118,7 +124,7 @@ class _Talk:
         cost = self._conversation.cost
         if self._most_cost and cost is not None and cost >= self._most_cost:
             raise Failed(
-                f"the assistant's budget of ${self._most_cost:g} is used up (${cost:.4f}); raise maxCost"
+                f"the assistant's budget of {_dollars(self._most_cost)} is used up ({_dollars(cost)}); raise maxCost"
             )
         if not self._most_tokens:
             return 0

@@ -1,6 +1,8 @@
 """What went wrong with a model's server, whichever SDK says it, and what is done about it."""
 
+import html
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -9,7 +11,8 @@ from typing import Any, TypeVar
 
 import mcpanel_step
 
-from ..failures import Failed  # noqa: TID252, RUF100  # programs are found from their own folder
+from .. import harmless  # noqa: TID252, RUF100  # programs are found from their own folder
+from ..failures import Failed  # noqa: TID252, RUF100
 from .models import ModelError, SilenceError
 
 _FOR_THE_MOMENT = frozenset({0, 408, 409, 425, 429})
@@ -18,12 +21,21 @@ _LONGEST_WAIT = 60.0
 _LONGEST_PAUSE = 8.0
 _TRANSPORTS = frozenset({"h11", "httpcore", "httpcore2", "httpx", "httpx2"})
 
+_SHOWN = 300
+"""Characters of what a server says that are shown."""
+_READ = 100_000
+_IS_PAGE = re.compile(r"<(?:!doctype|html|head|body|title|h1|p|div|center|pre)\b", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"<!--.*?(?:-->|$)|<(head|script|style|svg)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL
+)
+_TAG = re.compile(r"<[^>]*(?:>|$)")
+
 T = TypeVar("T")
 
 
 def status_error(status: int, body: Any, headers: Mapping[str, str]) -> ModelError:
     """The error of an answer that is none."""
-    return ModelError(_message(body) or f"HTTP status {status}", status, _retry_after(headers))
+    return ModelError(words(body) or f"HTTP status {status}", status, _retry_after(headers))
 
 
 def connection_error(error: BaseException) -> ModelError:
@@ -37,10 +49,10 @@ def connection_error(error: BaseException) -> ModelError:
         raise error
     if "Timeout" in name:
         return SilenceError("the model's server said nothing for too long")
-    text = str(error).strip().splitlines()
-    if name == "ProxyError" and text and text[0].startswith("403 "):
-        return ModelError(text[0].removeprefix("403 "), 403)
-    return ModelError(f"the connection to the model's server failed: {text[0] if text else name}")
+    text = (str(error).strip().splitlines() or [name])[0]
+    if name == "ProxyError" and text.startswith("403 "):
+        return ModelError(text.removeprefix("403 "), 403)
+    return ModelError(f"the connection to the model's server failed: {words(text)}")
 
 
 def patiently(ask: Callable[[], T], max_retries: int) -> T:
@@ -74,7 +86,11 @@ def failed(error: ModelError, model: str, secret: str) -> Failed:
     if error.status == 429:
         asked = "" if error.retry_after is None else f"; it asks to wait {error.retry_after:g} s"
         return Failed(f"the model's server refuses for now (429): {error}{asked}")
-    if error.status in (0, 408) or error.status >= 500:
+    if error.status >= 500:
+        return Failed(
+            f"the model's server fails ({error.status}): {error}; it was asked {_times(error.asked)}"
+        )
+    if error.status in (0, 408):
         return Failed(f"{error}; it was asked {_times(error.asked)}")
     return Failed(f"the model's server refuses the request ({error.status}): {error}")
 
@@ -83,11 +99,18 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _message(body: Any) -> str:
-    """What the server says, in every shape servers say it."""
-    while isinstance(body, dict):
-        body = body.get("error", body.get("message", body.get("detail", "")))
-    return str(body or "")[:500].strip()
+def words(body: Any) -> str:
+    """The first words of what the server says, in every shape servers say it: a field of JSON, text, a page of HTML."""
+    while isinstance(body, dict | list):
+        if isinstance(body, list):
+            body = body[0] if body else ""
+        else:
+            body = body.get("error", body.get("message", body.get("detail", "")))
+    text = str(body or "")[:_READ]
+    if _IS_PAGE.search(text):
+        text = html.unescape(_TAG.sub(" ", _UNSEEN.sub(" ", text)))
+    text = harmless.text(" ".join(text.split()))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN].rstrip()}…"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ..failures import Failed  # noqa: TID252, RUF100
 from . import structured, templates
 from .conversation import Conversation
 from .models import Answer, Message
@@ -13,12 +12,8 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
     schema = config.get("response_schema")
     if schema is not None:
         structured.check(schema)
-    system = templates.render("system prompt", config.get("system_prompt", ""), inputs)
-    text = templates.render("user prompt", config.get("user_prompt_template", ""), inputs)
-    if not text.strip():
-        raise Failed(
-            "the user prompt is empty; write userPromptTemplate, e.g. {{ question }}", "INVALID_INPUT"
-        )
+    system = templates.render("systemPrompt", config.get("system_prompt", ""), inputs)
+    text = templates.user_prompt(config.get("user_prompt_template", ""), inputs)
     system = structured.instruction(system, schema)
     messages = [Message("user", text)]
 
