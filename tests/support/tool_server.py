@@ -53,6 +53,11 @@ def die(status: int) -> str:
     os._exit(status)
 
 
+def odd(how: str) -> str:
+    """A word that is no text."""
+    return {"nul": "a \0 b", "lone": "a \ud800 b"}[how]
+
+
 def picture(size: int) -> Image:
     """Bytes that are called a picture."""
     return Image(data=bytes(size), format="png")
@@ -66,7 +71,7 @@ def header(name: str, context: Context) -> str:
 def made() -> MCPServer:
     """The server."""
     server = MCPServer("tools", log_level="ERROR")
-    for tool in (add, told, slowly, hang, fail, die, picture, header):
+    for tool in (add, told, slowly, hang, fail, die, odd, picture, header):
         server.add_tool(tool)
     return server
 

@@ -176,6 +176,39 @@ async def test_a_server_that_prints_between_its_messages_is_understood(protocol:
     ]
 
 
+@pytest.mark.parametrize("how", ["nul", "lone"])
+async def test_a_word_that_is_no_text_is_made_harmless_at_once(protocol: Bench, how: str) -> None:
+    answered = await output(protocol, config(), call("odd", how=how))
+
+    assert answered["content"] == [{"type": "text", "text": "a \ufffd b"}]
+    assert answered["structured"] == {"result": "a \ufffd b"}
+
+
+ANSWER = '{"content": [{"type": "text", "text": __file__}]}'
+
+
+@pytest.mark.parametrize(
+    ("instead", "words"),
+    [
+        ('{"content": [{"type": "text", "text": "a \\ud800 b \\0"}]}', "a \ufffd b \ufffd"),
+        (
+            '"nothing"',
+            "broke the protocol when it was to answer the call of 'where': its answer is no message",
+        ),
+    ],
+    ids=["lone", "nonsense"],
+)
+async def test_what_a_server_without_the_sdk_answers_ends_the_call(
+    protocol: Bench, instead: str, words: str
+) -> None:
+    code = f"{PLAIN.replace(ANSWER, instead)}\nmain()\n"
+
+    outcome = await protocol.run("", call("where"), config=config(code))
+
+    said = outcome.failure.message if outcome.failure else json.loads(outcome.output_json or b"")
+    assert words in (said if isinstance(said, str) else said["content"][0]["text"])
+
+
 async def test_nothing_is_left_of_a_server_that_does_not_end(protocol: Bench) -> None:
     stubborn = (
         "import signal, subprocess, time\n"
@@ -308,6 +341,20 @@ async def test_a_server_elsewhere_is_called_over_http_with_headers_that_hold_sec
     assert added["structured"] == {"sum": 3.0}
     assert told["structured"] == {"result": "value-of-key"}
     assert bench.sink.progressed == [(0.5, "part 1"), (1.0, "part 2")]
+
+
+async def test_a_word_that_is_no_text_ends_a_call_over_http(remote: tuple[Bench, str]) -> None:
+    bench, url = remote
+    given = {"server": {"name": "far", "url": url}, "call_timeout": 10.0}
+
+    answered = await output(bench, given, call("odd", how="nul"))
+    kind, message = await failure(bench, given, call("odd", how="lone"))
+
+    assert answered["structured"] == {"result": "a \ufffd b"}
+    assert kind == "USER_ERROR"
+    assert message == (
+        "the server 'far' broke the protocol when it was to answer the call of 'odd': Failed to parse JSON response"
+    )
 
 
 async def test_a_server_that_may_not_be_reached_is_named_with_the_reason(remote: tuple[Bench, str]) -> None:

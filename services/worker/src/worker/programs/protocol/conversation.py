@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, Implementation, Tool
 from programs.failures import Failed
-from programs.protocol import results, stdio
+from programs.protocol import messages, results, stdio
 from programs.protocol.servers import Server
 
 _CALL_TIMEOUT = 60.0
@@ -24,6 +25,7 @@ _END_TIMEOUT = 5.0
 _MOST_PAGES = 100
 _REFUSED = 400
 _MOST_CHARACTERS = 2000
+_DETAILS = re.compile(r": \d+ validation errors? for .*", re.DOTALL)
 _LEVELS = {"debug": "debug", "info": "info", "notice": "info", "warning": "warning"}
 
 _Answer = TypeVar("_Answer")
@@ -112,6 +114,9 @@ class Conversation:
                 ends = process.ends_within(1.0) and not process.stopped
                 did = f"ended with {_said(process.status)}" if ends else process.complaint
                 return Failed(f"the server '{name}' {did} instead of going on to {what}")
+            if error.code == messages.BROKEN:
+                said = _DETAILS.sub("", error.message).strip()[:_MOST_CHARACTERS]
+                return Failed(f"the server '{name}' broke the protocol when it was to {what}: {said}")
             reason = self._server.answered or f"{error.message[:_MOST_CHARACTERS]} ({error.code})"
             return Failed(f"the server '{name}' refused to {what}: {reason}")
         if isinstance(error, httpx2.HTTPError):

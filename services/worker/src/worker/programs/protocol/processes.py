@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from programs.failures import Failed
+from programs.protocol import messages
 from programs.protocol.commands import Start
 
 _MOST_DESCRIPTORS = 4096
@@ -133,6 +134,7 @@ def _become(what: Start, environment: Mapping[str, str], its_in: int, its_out: i
         at = what.arguments.index(next(one for one in what.arguments[1:] if not one.startswith("-")))
         sys.argv = list(what.arguments[at:])
         sys.path.insert(0, os.path.dirname(what.script))  # noqa: PTH120
+        messages.write_harmless()
         runpy.run_path(what.script, run_name="__main__")
         code = 0
     except SystemExit as end:

@@ -8,6 +8,7 @@ from typing import Any
 
 import mcpanel_step as step
 from mcp.types import CallToolResult
+from programs import harmless
 
 _INLINE = 64 * 1024
 _BINARY = {"image": "data", "audio": "data"}
@@ -21,14 +22,17 @@ def text(answer: CallToolResult) -> str:
 
 def output(tool: str, answer: CallToolResult) -> dict[str, Any]:
     """`content`, a list of what was answered; `structured`, an object or null; `is_error`, which is false."""
-    content = [one.model_dump(by_alias=True, mode="json", exclude_none=True) for one in answer.content]
+    content = [
+        harmless.value(one.model_dump(by_alias=True, mode="json", exclude_none=True))
+        for one in answer.content
+    ]
     for number, one in enumerate(content, 1):
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', tool)}-{number}"
         if one["type"] in _BINARY:
             _outside(one, "data", name)
         elif one["type"] == "resource" and "blob" in one["resource"]:
             _outside(one["resource"], "blob", name)
-    return {"content": content, "structured": answer.structured_content, "is_error": False}
+    return {"content": content, "structured": harmless.value(answer.structured_content), "is_error": False}
 
 
 def _outside(one: dict[str, Any], field: str, name: str) -> None:

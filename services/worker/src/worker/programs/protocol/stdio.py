@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import mcpanel_step as step
 from mcp.shared.message import SessionMessage
-from mcp.types import jsonrpc_message_adapter
+from programs.protocol import messages
 from programs.protocol.processes import Process
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a message
@@ -33,14 +33,14 @@ async def transport(process: Process) -> AsyncIterator[tuple[Any, Any]]:
     incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
     outgoing, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sink)
     writer = asyncio.StreamWriter(outgoing, protocol, None, loop)
-    received, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    received, to_read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     sending, to_send = anyio.create_memory_object_stream[SessionMessage](0)
     tasks = [
         asyncio.create_task(_read(reader, received, process)),
         asyncio.create_task(_write(to_send, writer)),
     ]
     try:
-        yield messages, sending
+        yield to_read, sending
     finally:
         sending.close()
         with contextlib.suppress(TimeoutError):  # for what is on its way, such as that a call is abandoned
@@ -51,7 +51,7 @@ async def transport(process: Process) -> AsyncIterator[tuple[Any, Any]]:
         for task in tasks:
             task.cancel()
         incoming.close()
-        for stream in (received, messages, to_send):
+        for stream in (received, to_read, to_send):
             stream.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -64,9 +64,8 @@ async def _read(reader: asyncio.StreamReader, received: Any, process: Process) -
             while line := await _line(reader, process):
                 if not line.strip():
                     continue
-                try:
-                    message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValueError:
+                message = messages.read(line)
+                if message is None:
                     garbage += 1
                     if garbage == _MOST_GARBAGE:
                         process.complaint = f"wrote {garbage:,} lines that are no messages"

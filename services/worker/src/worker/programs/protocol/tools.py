@@ -11,6 +11,7 @@ from jsonschema import SchemaError
 from jsonschema.exceptions import best_match
 from jsonschema.validators import Draft202012Validator, validator_for
 from mcp.types import Tool
+from programs import harmless
 from programs.failures import Failed
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -29,7 +30,10 @@ def digest(tool: Tool) -> str:
 def listing(found: Sequence[Tool]) -> dict[str, Any]:
     """The output of a step that lists them; it is kept as `tools.json`, too."""
     described = [
-        {**one.model_dump(by_alias=True, mode="json", exclude_none=True), "digest": digest(one)}
+        {
+            **harmless.value(one.model_dump(by_alias=True, mode="json", exclude_none=True)),
+            "digest": digest(one),
+        }
         for one in found
     ]
     step.preview({"tools": [one.name for one in found[:_PREVIEWED]]})
