@@ -78,6 +78,14 @@ async def test_a_chart_is_drawn_of_rows_as_svg_and_png(writer: Bench) -> None:
     assert "image/svg+xml" in writer.sink.previews[-1]
 
 
+async def test_a_row_may_have_a_width_of_any_size(writer: Bench) -> None:
+    spec = {"mark": "point", "encoding": {"x": {"field": "width", "type": "quantitative"}}}
+
+    await output(writer, {"chart": {"vega_lite": spec}}, {"rows": [{"width": 1e9}]})
+
+    assert writer.sink.artifacts["chart.svg"][1].startswith(b"<svg")
+
+
 async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Bench) -> None:
     await output(writer, {"file": {"name": "a.txt"}}, {"content": "hello"})
     text = writer.sink.artifacts["a.txt"]
@@ -106,6 +114,21 @@ async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Benc
             ".data.url",
         ),
         ({"chart": {"vega_lite": {"mark": {"nonsense": 1}}}}, {"rows": ROWS}, "cannot be drawn: TypeError"),
+        (
+            {"chart": {"vega_lite": {**SPEC, "width": 100_000, "height": 100_000}, "format": "png"}},
+            {"rows": ROWS},
+            "the chart's width is 100,000; a side has 20,000 pixels at most",
+        ),
+        (
+            {"chart": {"vega_lite": {"hconcat": [SPEC, {**SPEC, "height": {"step": 1e9}}]}}},
+            {"rows": ROWS},
+            "the chart's hconcat[1].height is 1,000,000,000.0 a step; a side has 20,000 pixels at most",
+        ),
+        (
+            {"chart": {"vega_lite": {**SPEC, "width": {"step": 10_000}, "height": 1000}, "format": "both"}},
+            {"rows": ROWS},
+            "pixels (scale 2), more than 50,000,000; make it smaller, lower the scale, or take the format svg",
+        ),
         ({"file": {"name": "a.txt"}}, {}, "'content'"),
     ],
 )

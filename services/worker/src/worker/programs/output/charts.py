@@ -1,12 +1,21 @@
 """Charts by Vega-Lite, drawn without a browser and without a network."""
 
 import copy
+import re
 from typing import Any
 
 import mcpanel_step as step
 from programs.failures import Failed
 
 _MOST_ROWS = 100_000
+_LONGEST_SIDE = 20_000
+"""Of a view, as the specification says it, in pixels before scaling."""
+_MOST_PIXELS = 50_000_000
+"""Of a PNG, after scaling: about 350 MiB to draw it."""
+_SIDES = frozenset(
+    {"width", "height", "continuousWidth", "continuousHeight", "discreteWidth", "discreteHeight"}
+)
+_SIZE = re.compile(r'<svg\b[^>]*? width="([\d.]+)" height="([\d.]+)"')
 
 
 def write(settings: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -14,16 +23,20 @@ def write(settings: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     import vl_convert  # noqa: PLC0415  # large; reports do without
 
     name, wanted = settings.get("name") or "chart", settings.get("format") or "svg"
+    scale = settings.get("scale", 2.0)
     spec = _with_data(settings["vega_lite"], inputs)
+    _check_sides(spec)
     stored = []
     try:
+        svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+        if wanted in ("png", "both"):
+            _check_pixels(svg, scale)
         if wanted in ("svg", "both"):
-            svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
             stored.append(step.artifact(f"{name}.svg", svg.encode(), "image/svg+xml"))
             if len(svg) < 48 * 1024:
                 step.preview({"image/svg+xml": svg})
         if wanted in ("png", "both"):
-            png = vl_convert.vegalite_to_png(spec, scale=settings.get("scale", 2.0), allowed_base_urls=[])
+            png = vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[])
             stored.append(step.artifact(f"{name}.png", png, "image/png"))
     except ValueError as error:
         _, _, reason = str(error).strip().partition("\n")  # the first line says only that it failed
@@ -47,6 +60,38 @@ def _with_data(given: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
             raise Failed(f"the chart has {len(rows):,} rows, more than {_MOST_ROWS:,}; aggregate them first")
         spec["data"] = {**named, "values": rows}
     return spec
+
+
+def _check_sides(value: Any, path: str = "") -> None:
+    """Raises Failed for a side that would take all memory to draw. What is data, and no view, is not looked at."""
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            _check_sides(one, f"{path}[{number}]")
+    if not isinstance(value, dict):
+        return
+    for key, one in value.items():
+        if key in ("data", "datasets", "values"):
+            continue
+        place = f"{path}.{key}" if path else str(key)
+        step = one.get("step") if isinstance(one, dict) else None
+        size = one if step is None else step
+        if key in _SIDES and isinstance(size, int | float) and not 0 <= size <= _LONGEST_SIDE:
+            raise Failed(
+                f"the chart's {place} is {size:,}{'' if step is None else ' a step'}; a side has "
+                f"{_LONGEST_SIDE:,} pixels at most"
+            )
+        _check_sides(one, place)
+
+
+def _check_pixels(svg: str, scale: float) -> None:
+    """Raises Failed where the picture of the chart, as it came out, would be too large."""
+    if found := _SIZE.search(svg[:2000]):
+        width, height = (round(float(one) * scale) for one in found.groups())
+        if width * height > _MOST_PIXELS:
+            raise Failed(
+                f"the chart's PNG would have {width:,} × {height:,} pixels (scale {scale:g}), more than "
+                f"{_MOST_PIXELS:,}; make it smaller, lower the scale, or take the format svg"
+            )
 
 
 def _remote(value: Any, path: str = "") -> str:
