@@ -130,6 +130,38 @@ async def test_types_are_those_of_the_database_and_what_would_lose_something_sta
         ),
         ({"file": {"content": "a;b\n1;2\n3;4;5\n"}}, {}, "INVALID_INPUT", "line 3 of the CSV file has"),
         ({"file": {"content": CSV}, "sql": "SELECT 'infinity'::DATE AS d"}, {}, "USER_ERROR", "column 'd'"),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT INTERVAL 3 DAY AS late"},
+            {},
+            "USER_ERROR",
+            "the column 'late' is INTERVAL, which neither JSON nor Parquet has; in `sql` take epoch(\"late\") for its "
+            'seconds, or "late"::VARCHAR',
+        ),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT {'late': [INTERVAL 3 DAY]} AS \"A b\""},
+            {},
+            "USER_ERROR",
+            "the column 'A b' is STRUCT(late INTERVAL[]), with INTERVAL, which neither JSON nor Parquet has; in `sql` "
+            'take "A b"::VARCHAR',
+        ),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT 2::UHUGEINT ** 127 AS n, 3::UHUGEINT AS u"},
+            {},
+            "USER_ERROR",
+            "the column 'u' is UHUGEINT",
+        ),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT TIMESTAMP_NS '2020-01-01 00:00:00.123456789' AS t"},
+            {},
+            "USER_ERROR",
+            "the column 't' (TIMESTAMP_NS) cannot be shown: it has nanoseconds; in `sql` take \"t\"::TIMESTAMP",
+        ),
+        (
+            {"file": {"content": CSV}, "sql": "SELECT 'x' || chr(0) AS t"},
+            {},
+            "USER_ERROR",
+            "the column 't' (VARCHAR) cannot be shown: it holds a NUL character; in `sql` take replace(\"t\",",
+        ),
         ({"sql": "SELECT 1"}, {}, "INVALID_INPUT", "'rows' has to be a list of objects"),
         ({"file": {"content": CSV}, "sql": "SELECT nothing FROM data"}, {}, "USER_ERROR", "nothing"),
         ({"file": {"content": CSV}, "sql": "SELECT $city"}, {}, "INVALID_INPUT", "the input 'city'"),

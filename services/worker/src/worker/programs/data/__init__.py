@@ -31,7 +31,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
             {"name": name, "type": kind} for name, kind in zip(table.column_names, engine.types, strict=True)
         ]
     most = config.get("max_rows", _MAX_ROWS)
-    rows = values.rows_of(table.slice(0, most))
+    rows = values.rows_of(table.slice(0, most), columns)
     step.preview(
         {"columns": columns, "row_count": table.num_rows, "rows": values.fitting(rows[:_PREVIEW_ROWS])}
     )

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import mcpanel_step as step
 import pyarrow
+from programs.data import kinds
 from programs.failures import Failed
 from programs.place import PLACE
 
@@ -85,7 +86,7 @@ class Engine:
             wanted = _TYPES.get(word.lower().partition("(")[0].strip())
             if wanted is None:
                 continue
-            column = '"' + name.replace('"', '""') + '"'
+            column = kinds.quoted(name)
             misfits = f"{column} IS NOT NULL AND TRY_CAST({column} AS {wanted}) IS NULL"
             if wanted in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
                 misfits += f" OR NOT isfinite(TRY_CAST({column} AS {wanted}))"
@@ -123,8 +124,10 @@ class Engine:
         step.log.debug("selected", sql=text[:200])
 
     def table(self) -> pyarrow.Table:
-        """The table, in Arrow's form."""
-        return self._db.table(self._name).to_arrow_table()
+        """The table, in Arrow's form. Raises Failed for a type that has none there that could be kept."""
+        found = self._db.table(self._name)
+        kinds.check(found.columns, found.types)
+        return found.to_arrow_table()
 
     @property
     def types(self) -> list[str]:

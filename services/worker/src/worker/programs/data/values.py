@@ -7,29 +7,49 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow
+from programs.data.kinds import quoted
 from programs.failures import Failed
 
 _ROOM = 48 * 1024
 _LONGEST = 200
+_NUL = "it holds a NUL character"
 
 
-def rows_of(table: pyarrow.Table) -> list[dict[str, Any]]:
-    """The table's rows as JSON takes them. Raises Failed naming the column whose values have no place there."""
-    columns = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
+def rows_of(table: pyarrow.Table, columns: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """The table's rows as JSON takes them; `columns` have their `type`.
+
+    Raises Failed naming the column whose values have no place there.
+    """
+    found = []
+    for column, about in zip(table.columns, columns, strict=True):
         try:
-            columns.append([plain(value) for value in column.to_pylist()])
+            found.append([plain(value) for value in column.to_pylist()])
         except (OverflowError, ValueError, pyarrow.ArrowException) as error:
-            raise Failed(f"the column '{name}' cannot be shown: {error}; make it text in `sql`") from None
-    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+            raise Failed(_unshown(about["name"], about["type"], str(error))) from None
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*found, strict=True)]
+
+
+def _unshown(name: str, kind: str, error: str) -> str:
+    """What to do about a column whose values JSON does not take."""
+    column = quoted(name)
+    instead, why = f"{column}::VARCHAR", error[:_LONGEST]
+    if "Nanosecond" in error:
+        instead, why = f"{column}::TIMESTAMP, or {instead}", "it has nanoseconds"
+    elif "out of range" in error:
+        why = "it holds a date beyond the years 1 to 9999, or an infinite one"
+    elif error == _NUL:
+        instead = f"replace({column}, chr(0), '')"
+    return f"the column '{name}' ({kind}) cannot be shown: {why}; in `sql` take {instead}"
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON takes it: bytes as base64, durations in seconds, what is no number as null."""
+    """The value as JSON takes it: bytes as base64, durations in seconds, no number as null. Raises ValueError."""
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list):
         return [plain(one) for one in value]
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError(_NUL)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, timedelta):
