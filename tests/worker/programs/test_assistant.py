@@ -165,6 +165,29 @@ async def test_what_was_said_before_is_part_of_the_conversation(models: FakeMode
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("", "the input 'message' is missing or empty; give what is asked"),
+        (
+            "{{ message }}{{ more }}",
+            "userPromptTemplate comes to no text with these inputs (given: message, more)",
+        ),
+    ],
+)
+async def test_an_assistant_that_is_asked_nothing_says_where_the_question_was_to_be(
+    models: FakeModels, asking: Asking, template: str, words: str
+) -> None:
+    bench = await asking("openai")
+
+    outcome = await ask(bench, config(models, user_prompt_template=template), message=" ", more="")
+
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "INVALID_INPUT"
+    assert words in outcome.failure.message
+    assert models.heard == []
+
+
 async def test_an_assistant_that_only_calls_stops_after_its_turns(models: FakeModels, asking: Asking) -> None:
     bench = await asking("openai")
     models.script = [Reply(calls=[QUERY])]

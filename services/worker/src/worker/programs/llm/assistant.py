@@ -25,7 +25,10 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
         structured.check(schema)
     system = templates.render("systemPrompt", config.get("system_prompt", ""), inputs)
     system = structured.instruction(system, schema)
-    text = templates.user_prompt(config.get("user_prompt_template") or "{{ message }}", inputs)
+    template = config.get("user_prompt_template", "")
+    if not template and not str(inputs.get("message", "")).strip():
+        raise Failed("the input 'message' is missing or empty; give what is asked", "INVALID_INPUT")
+    text = templates.user_prompt(template or "{{ message }}", inputs)
     messages = [*_before(inputs), Message("user", text)]
     policy = Policy(make(config))
     talk = _Talk(config, conversation, policy, system)
