@@ -240,19 +240,6 @@ async def test_a_small_budget_is_told_with_its_digits(
     assert words in message
 
 
-async def test_an_argument_that_is_no_text_is_made_harmless(models: FakeModels, asking: Asking) -> None:
-    bench = await asking("openai")
-    models.script = [
-        Reply(calls=[("query_sales", '{"sql": "select \'\\ud800\\u0000\'"}')]),
-        Reply(["Nothing."]),
-    ]
-
-    found = output(await ask(bench, config(models)))
-
-    assert found["tool_calls"] == [{"tool": "query_sales", "arguments": {"sql": "select '\ufffd\ufffd'"}}]
-    assert bench.sink.queries[0][1] == "select '\ufffd\ufffd'"
-
-
 async def test_an_assistants_structured_answer_is_checked(models: FakeModels, asking: Asking) -> None:
     bench = await asking("openai")
     schema = {"type": "object", "properties": {"names": {"type": "array"}}, "required": ["names"]}
