@@ -280,3 +280,38 @@ async def test_a_calls_run_repeated_by_hand_runs_the_same_component(
     again = await engine.ended((await rerun(engine, call.runs[0], from_start=True)).id)
 
     assert (again.status, again.triggered_by) == (Run.SUCCESS, f"test:{tool.id}")
+
+
+@pytest.mark.usefixtures("brief_lease")
+async def test_the_call_of_a_lost_attempt_is_cancelled_and_the_next_attempt_makes_its_own(
+    engine: Engine, peers: Peers, call: Caller
+) -> None:
+    tool = peers.registry.component("slow")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+    asking: set[asyncio.Task[Any]] = set()
+
+    async def ask(attempt: Attempt) -> Any:
+        waits(attempt, waits=True)
+        asking.add(task := asyncio.create_task(call(attempt.ref, tool.id, {"attempt": attempt.number})))
+        end = await task
+        return Run.Status.Name(end.status)
+
+    async def slow(attempt: Attempt) -> Any:
+        return await attempt.hang() if attempt.inputs["attempt"] == 1 else "done"
+
+    doomed = FakeWorker(engine.address)
+    doomed.code |= {"ask": ask, "test": slow}
+    await doomed.connect()
+    run = await start(engine)
+    await until(lambda: any(one.ref.step_id == "test" for one in doomed.assignments))
+    await doomed.close()
+    for task in asking:
+        task.cancel()
+    async with FakeWorker(engine.address) as other:
+        other.code |= {"ask": ask, "test": slow}
+        ended = await engine.ended(run.id, seconds=20)
+    first, second = await engine.get(call.runs[0]), await engine.get(call.runs[-1])
+
+    assert ended.status == Run.SUCCESS
+    assert (first.status, second.status) == (Run.ABORTED, Run.SUCCESS)
+    assert len(set(call.runs)) == 2
