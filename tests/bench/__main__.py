@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.memory import weight
-from tests.bench import dependencies, workloads
+from tests.bench import dependencies, processor, workloads
 from tests.support.stack import Stack
 from tests.system.console import Console
 
@@ -108,11 +108,14 @@ class Bench:
         """W3."""
         workflow = await workloads.diamond(self._client)
         await workloads.timed(self._client, workflow)
+        before = processor.used(self._stack)
         seconds, each = await workloads.flood(self._client, workflow, runs)
+        used = sum(processor.used(self._stack).values()) - sum(before.values())
         other = bare(self._stack, "diamonds", runs)[0]
         rate, limit = runs * 4 / seconds, runs * 4 / other
         row(f"W3 {runs} diamonds, steps a second", f"{rate:.0f}", f"{limit:.0f}", times(rate / limit))
         row("W3 runs a second", f"{runs / seconds:.1f}")
+        row("W3 a step's processor time, of all there is", ms(used / runs / 4, 2))
         row("W3 a run's latency, p50", f"{percentile(each, 0.5):.2f} s")
         row("W3 a run's latency, p99", f"{percentile(each, 0.99):.2f} s")
 

@@ -9,13 +9,12 @@ is the same however busy the machine is.
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +24,7 @@ from chassis import ids
 from chassis.client import channel
 from chassis.config import Address
 from mcpanel.audit.v1 import audit_pb2, audit_pb2_grpc
-from stack.memory import descendants
-from tests.bench import workloads
+from tests.bench import processor, workloads
 from tests.bench.__main__ import ms, percentile, row, running, times
 from tests.support.stack import Stack
 from tests.system.console import Console
@@ -101,32 +99,18 @@ async def lags(console: Console, first: int) -> list[float]:
     return found
 
 
-def processor(stack: Stack) -> dict[str, float]:
-    """The seconds of processor that each process of the stack has used, its children's with it."""
-    tick = os.sysconf("SC_CLK_TCK")
-    found = {}
-    for name, pid in stack.pids().items():
-        ticks = 0
-        for member in (pid, *descendants(pid)):
-            with suppress(OSError):
-                fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-                ticks += sum(map(int, fields[11:15]))  # its own, and that of children which have ended
-        found[name] = ticks / tick
-    return found
-
-
 @dataclass
 class Cost:
     """What floods took."""
 
     seconds: float = 0.0
-    processor: Counter[str] = field(default_factory=Counter)
+    used: Counter[str] = field(default_factory=Counter)
 
     async def flood(self, stack: Stack, client: workloads.Client, workflow: str, runs: int) -> None:
         """Adds one."""
-        before = processor(stack)
+        before = processor.used(stack)
         self.seconds += (await workloads.flood(client, workflow, runs))[0]
-        self.processor.update({name: used - before.get(name, 0.0) for name, used in processor(stack).items()})
+        self.used.update({name: used - before.get(name, 0.0) for name, used in processor.used(stack).items()})
 
 
 async def measure(stack: Stack, runs: int) -> None:
@@ -158,10 +142,10 @@ async def measure(stack: Stack, runs: int) -> None:
             f"{steps / without.seconds:.0f}",
             times(ours.seconds / without.seconds),
         )
-        whole = [sum(one.processor.values()) / steps for one in (ours, without)]
+        whole = [sum(one.used.values()) / steps for one in (ours, without)]
         row("a step's processor time", ms(whole[0], 2), ms(whole[1], 2), times(whole[0] / whole[1]))
-        for name in sorted(ours.processor, key=ours.processor.__getitem__, reverse=True)[:5]:
-            each = [one.processor[name] / steps for one in (ours, without)]
+        for name in sorted(ours.used, key=ours.used.__getitem__, reverse=True)[:5]:
+            each = [one.used[name] / steps for one in (ours, without)]
             row(f"- of it {name}", ms(each[0], 2), ms(each[1], 2))
         row("an entry is behind what happened, p50", ms(percentile(behind, 0.5)))
         row("an entry is behind what happened, p99", ms(percentile(behind, 0.99)))
