@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 
 from chassis.errors import Invalid
-from engine.inputs import Declared, resolve
+from engine.inputs import Declared, Taker, resolve
 from engine.wire import plans
 
 
@@ -96,6 +96,19 @@ def test_every_problem_is_named_at_once() -> None:
         "inputs.b": "WRONG_TYPE",
         "inputs.c": "UNKNOWN",
     }
+
+
+def test_an_unknown_input_is_told_all_that_there_are_and_the_nearest() -> None:
+    declared = {"days": Declared("integer", True, 3), "city": Declared("string")}
+
+    with pytest.raises(Invalid) as caught:
+        resolve(declared, {"city": "Bergen", "citty": "Oslo", "zzz": 1}, Taker("component", ("unit",)))
+
+    near, far = (one.description for one in caught.value.fields)
+    assert near == (
+        "the component has no such input; did you mean 'city'? It takes: city (required), days, unit"
+    )
+    assert far == "the component has no such input; it takes: city (required), days, unit"
 
 
 def test_inputs_beyond_the_limit_are_refused() -> None:

@@ -69,7 +69,9 @@ async def test_inputs_are_checked_against_what_the_version_takes(
     fine = await engine.ended((await try_out(engine, version.id, {"n": "9007199254740993"})).id)
 
     assert (wrong.reason, sorted(wrong.fields)) == ("RUN_INPUT_INVALID", ["inputs.n", "inputs.note"])
-    assert list(unknown.fields) == ["inputs.else"]
+    assert unknown.fields == {
+        "inputs.else": "the component has no such input; it takes: n (required), any, note"
+    }
     assert list(missing.fields) == ["inputs.n"]
     assert large.reason == "RUN_INPUT_INVALID"
     assert worker.assignments[-1].inputs_json == b'{"n":9007199254740993}'

@@ -16,7 +16,7 @@ from chassis.sharing import Shared
 from engine.components import Components
 from engine.concurrency import Concurrency
 from engine.dispatch.plans import PlanCache
-from engine.inputs import Declared
+from engine.inputs import WORKFLOW, Declared, Taker
 from engine.plan import Plan
 from engine.wire import plans as wire
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
@@ -44,6 +44,8 @@ class Prepared:
     versions: tuple[component_pb2.Version, ...]
     priority: int = 0
     concurrency: Concurrency | None = None
+    taker: Taker = WORKFLOW
+    """What its inputs are told to be the inputs of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,10 @@ class Catalogue:
         body = wire.document(workflow, parts)
         plan = self._plans.compiled(body, hashlib.sha256(body).digest())
         versions = tuple(parts.versions.values())
-        return Prepared("", version.definition_name, 0, "", False, plan, body, declared, versions)
+        taker = Taker("component", wire.optional_of(version))
+        return Prepared(
+            "", version.definition_name, 0, "", False, plan, body, declared, versions, taker=taker
+        )
 
     async def _current(self, workflow: str) -> workflow_pb2.Workflow:
         """The workflow as it is now, without its content. Calls of one caller share what they ask at one time."""

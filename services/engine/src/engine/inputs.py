@@ -1,8 +1,9 @@
-"""What a run is given, against what its workflow declares."""
+"""What a run is given, against what its workflow or component declares."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from chassis import jsonvalue
@@ -10,6 +11,8 @@ from chassis.errors import FieldViolation, Invalid
 from chassis.jsonvalue import MAX_EXACT, Json
 from engine.domain import MAX_PAYLOAD, Payload, Reference
 
+_NEAR: Final = 0.6
+_SHOWN: Final = 50
 _INTEGER: Final = re.compile(r"-?[0-9]{1,40}")
 _WORDS: Final = {
     "string": "a string",
@@ -32,17 +35,26 @@ class Declared:
     """The values it may have; empty: any of its type."""
 
 
-def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payload:
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """What takes the inputs, in words, and what else it takes beside those that are declared here."""
+
+    word: str = "workflow"
+    optional: tuple[str, ...] = ()
+
+
+WORKFLOW: Final = Taker()
+
+
+def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json], taker: Taker = WORKFLOW) -> Payload:
     """The run's inputs: every given value in its declared type, and the defaults of the others.
 
     Raises Invalid RUN_INPUT_INVALID naming every unknown, missing or wrong one, or all when they are too large.
     """
-    problems: list[FieldViolation] = []
+    problems = [
+        _problem(name, _unknown(name, declared, taker), "UNKNOWN") for name in given if name not in declared
+    ]
     resolved: dict[str, Json] = {}
-    for name in given:
-        if name not in declared:
-            known = ", ".join(sorted(declared)) or "none"
-            problems.append(_problem(name, f"the workflow has no such input; it takes: {known}", "UNKNOWN"))
     for name, one in declared.items():
         if name not in given:
             if one.has_default:
@@ -75,6 +87,19 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json]) -> Payl
         )
         raise _refused([FieldViolation("inputs", text, "TOO_LARGE")])
     return payload
+
+
+def _unknown(name: str, declared: Mapping[str, Declared], taker: Taker) -> str:
+    """Why there is no such input, what may have been meant, and all there are: those that have to be given first."""
+    required = sorted(one for one, what in declared.items() if not what.has_default)
+    optional = sorted({one for one in declared if one not in required} | set(taker.optional) - set(required))
+    names = [*required, *optional]
+    near = next(iter(get_close_matches(name, names, n=1, cutoff=_NEAR)), "")
+    shown = ", ".join([*(f"{one} (required)" for one in required), *optional][:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    takes = f"takes: {shown}{more}" if names else "takes none"
+    meant = f"did you mean {near!r}? It {takes}" if near else f"it {takes}"
+    return f"the {taker.word} has no such input; {meant}"
 
 
 def _is_one_of(value: object, allowed: tuple[Json, ...]) -> bool:

@@ -55,6 +55,14 @@ def declared_by(version: component_pb2.Version, given: Collection[str]) -> dict[
     return {name: _declared_as(_followed(known.get(name), definitions)) for name in names}
 
 
+def optional_of(version: component_pb2.Version) -> tuple[str, ...]:
+    """The names of the inputs that a component's version knows and does without."""
+    schema = jsonvalue.from_struct(version.input_schema) if version.HasField("input_schema") else {}
+    properties, required = schema.get("properties"), schema.get("required")
+    demanded = required if isinstance(required, list) else []
+    return tuple(name for name in properties if name not in demanded) if isinstance(properties, dict) else ()
+
+
 def _declared_as(schema: Json) -> Declared:
     allowed = schema.get("enum") if isinstance(schema, dict) else None
     return Declared(_word(schema), allowed=tuple(allowed) if isinstance(allowed, list) else ())
