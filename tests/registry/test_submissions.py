@@ -22,6 +22,7 @@ PROMPT = {
     "topK": 40,
 }
 APP = {"gitRepoUrl": "https://example.com/app.git", "mainScriptPath": "app.py", "requirements": "pandas"}
+TYPESCRIPT = "export function main() {}"
 SERVER = '{"mcpServers": {"clock": {"command": "clock"}}}'
 CONSOLE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     (
@@ -30,7 +31,7 @@ CONSOLE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         "python_script",
         {"code_content": "def main(): pass"},
     ),
-    ("TypeScript Script", {"codeContent": "x"}, "typescript_script", {"code_content": "x"}),
+    ("TypeScript Script", {"codeContent": TYPESCRIPT}, "typescript_script", {"code_content": TYPESCRIPT}),
     (
         "Jupyter Notebook",
         {"notebookCells": [{"id": "a", "type": "code", "content": "1"}]},

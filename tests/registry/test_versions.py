@@ -217,6 +217,18 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "in the script's metadata block, line 3: 'a b' is no requirement",
     ),
     (
+        "TYPESCRIPT_SCRIPT",
+        {"typescriptScript": {"codeContent": "export function main() {\n  return 1 +;\n}"}},
+        "code_content",
+        "line 2, column 13: a value is missing here",
+    ),
+    (
+        "TYPESCRIPT_SCRIPT",
+        {"typescriptScript": {"codeContent": "function main() {}"}},
+        "code_content",
+        "main is not exported",
+    ),
+    (
         "JUPYTER_NOTEBOOK",
         {"jupyterNotebook": {"notebookCells": [{"type": "code", "content": " "}, {"type": "markdown"}]}},
         "notebook_cells",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import schemas
-from registry.inference import DIALECT, NONE
+from registry.inference import DIALECT, NONE, ScriptError
 from registry.inference.typescript import infer
 
 DECLARED = """
@@ -249,20 +249,11 @@ def test_what_is_not_typed_takes_anything(code: str, schema: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     "code",
     [
-        "",
-        "const x = 1;",
-        "function main(inputs: { a: string }) {}",
         "export class main {}",
-        "export default function main(inputs: { a: string }) {}",
         'export { main } from "./other.ts";',
         "export function main(a: string): void;\nexport function main(a: number): void;\nexport function main(a) {}",
         "export const main = wrap((inputs: { a: string }) => 1);",
         "export function main<T>(inputs: T) {}",
-        "export function main(inputs: { a: ",
-        "(" * 16_000,
-        "type A = " + "(A | " * 3_000,
-        "export function main(i: " + "{ a: " * 3_000,
-        "a\0b",
         "export function main(i: " + "[" * 3_000 + "string" + "]" * 3_000 + ") {}",
     ],
 )
@@ -270,6 +261,73 @@ def test_a_script_that_does_not_say_is_no_error(code: str) -> None:
     found = infer(code)
 
     assert found == NONE or found.input_schema in (None, {"$schema": DIALECT, "type": "object"})
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("", "line 1, column 1: no main is exported; write export function main(inputs)"),
+        ("import x from 'x';\nfunction main() {}", "line 2, column 1: main is not exported"),
+        ("\nexport default function main() {}", "line 2, column 1: a default export is not what the step calls"),
+        ("export interface main {}", "no main is exported"),
+        ("const a = 1;\nexport { a };", "no main is exported"),
+        ("export function main(inputs: { a: ", "line 1, column 30: this '{' is never closed with '}'"),
+        ("export function main() {\n  const é = ;\n}", "line 2, column 11: unexpected '='"),
+        ("export function main() {\n  if (x {\n  }\n}", "line 2, column 8: ')' is missing here"),
+        ("export function main(i) {\n  return i.a +;\n}", "line 2, column 15: a value is missing here"),
+        ("def main(a):\n    return a", "line 1, column 1: unexpected 'def main(a):'"),
+        ("export function main() {} }", "line 1, column 27: unexpected '}'"),
+        ("(" * 16_000, "is never closed"),
+        ("type A = " + "(A | " * 3_000, "line 1"),
+        ("export function main(i: " + "{ a: " * 3_000, "is never closed"),
+        ("a\0b", "line 1, column 2"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_refused_where_it_is_wrong(code: str, told: str) -> None:
+    with pytest.raises(ScriptError) as caught:
+        infer(code)
+
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "await using x = f();",
+        "type A<in out T> = { x: T }; interface B<out T extends string> { x: T }",
+        'export type * from "./x.ts";',
+        'type A = readonly import("./x.ts").B<string>[];',
+        'import defer * as later from "./x.ts";',
+        'import x from "./x.json" with { type: "json" };',
+        "const a = String.raw`\\u${1}`, b = sql<{ a: 1 }>`x`;",
+        "@dec class A { @dec accessor x = 1; static { } #y = 2; override toString() { return '' } }",
+        "const enum E { A = 1 } namespace N.M { export const a = 1 } declare global { interface W { x: 1 } }",
+        "const a = <T,>(x: T) => x satisfies T, b = <number>(1 as unknown), c = f<string[]>;",
+        "let type = 1, of = 2, as = 3, module = 4, get = 5, infer = 6, async = 7, using = 8;",
+        "const r = /[/]\\/(?<a>x)/dgimsuy, s = /[\\p{L}--[a-z]]/v, n = 1_000n; a ??= 1; a >>>= 1;",
+        "for await (const x of []) { label: { break label } }\nlet x = 1\n++x\n;[1].map(String)",
+        "type F = abstract new () => void; type I<T> = T extends (infer V extends string)[] ? V : never;",
+    ],
+)
+@pytest.mark.parametrize("main", ["export function main() {}", "const f = () => 1; export { f as main };"])
+def test_what_the_language_has_is_not_refused(code: str, main: str) -> None:
+    assert infer(f"{code}\n{main}").input_schema is not None or infer(f"{code}\n{main}") == NONE
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'export * from "./other.ts";',
+        'export * as main from "./other.ts";',
+        "export const { main } = { main() {} };",
+        "export let main: unknown = 1, other = 2;",
+        'function f() {}\nexport { f as "main" };',
+        "export async function* main() {}",
+        "import main = N.f;\nexport { main };",
+    ],
+)
+def test_what_may_export_a_main_is_not_refused(code: str) -> None:
+    infer(code)
 
 
 def test_types_that_unfold_into_very_much_are_anything() -> None:
@@ -281,6 +339,9 @@ def test_types_that_unfold_into_very_much_are_anything() -> None:
 @given(st.text(max_size=60))
 def test_no_text_brings_it_down(text: str) -> None:
     for code in (text, f"export function main(inputs: {{ a: {text} }}): {text} {{}}", f"{DECLARED}{text}"):
-        found = infer(code)
+        try:
+            found = infer(code)
+        except ScriptError:
+            continue
         if found.input_schema is not None:
             assert schemas.problems(found.input_schema) == []

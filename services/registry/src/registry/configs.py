@@ -43,7 +43,7 @@ def check(kind: str, config: Mapping[str, Any]) -> Checked:
     if kind == "python_script":
         return _python_script(config)
     if kind == "typescript_script":
-        return Checked((), typescript.infer(config.get("code_content", "")))
+        return _typescript_script(config)
     if kind == "utility":
         return _utility(config)
     checker = _CHECKERS.get(kind)
@@ -62,6 +62,13 @@ def _python_script(config: Mapping[str, Any]) -> Checked:
     except ScriptError as error:
         problems.insert(0, ConfigProblem("code_content", str(error)))
     return Checked(tuple(problems), found)
+
+
+def _typescript_script(config: Mapping[str, Any]) -> Checked:
+    try:
+        return Checked((), typescript.infer(config.get("code_content", "")))
+    except ScriptError as error:
+        return Checked((ConfigProblem("code_content", str(error)),))
 
 
 def _utility(config: Mapping[str, Any]) -> Checked:

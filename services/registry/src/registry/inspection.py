@@ -75,7 +75,7 @@ class Inspector:
 
 
 def _too_much(kind: str, what: str) -> Checked:
-    if kind == "typescript_script":  # its schemas are all that is read of it
+    if kind == "typescript_script":  # what is wrong with it, the step says
         return Checked(())
     return Checked((ConfigProblem("code_content", f"reading the script {what}; make it shorter"),))
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tree_sitter import Node
 
-from registry.inference import jsdoc, syntax
+from registry.inference import jsdoc, modules, syntax
 from registry.inference.constants import UNKNOWN
 from registry.inference.schema import DIALECT, NONE, Schema, Signature, TooMuchError, described
 from registry.inference.syntax import Declarations, text
@@ -17,13 +17,16 @@ _MAX_SOURCE: Final = 256 * 1024
 
 
 def infer(code: str) -> Signature:
-    """The schemas of the function that the script exports as `main`; NONE when there is none that can be read.
+    """The schemas of the function that the script exports as `main`; NONE when it cannot be read.
 
-    What is no TypeScript is no error here: the step says it. Scripts over 256 Ki characters are not read.
+    Raises ScriptError where it surely is no TypeScript, or exports no `main`. Scripts over 256 Ki characters are not
+    read.
     """
     if len(code) > _MAX_SOURCE:
         return NONE
-    declared = Declarations.of(syntax.parse(code))
+    root = syntax.parse(code)
+    modules.check(code, root)
+    declared = Declarations.of(root)
     named = declared.functions.get(declared.exported.get("main", ""), [])
     if len(named) != 1 or named[0][0].type == "function_signature":
         return NONE
