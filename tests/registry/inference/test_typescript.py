@@ -306,6 +306,7 @@ def test_what_cannot_run_is_refused_where_it_is_wrong(code: str, told: str) -> N
         "let type = 1, of = 2, as = 3, module = 4, get = 5, infer = 6, async = 7, using = 8;",
         "const r = /[/]\\/(?<a>x)/dgimsuy, s = /[\\p{L}--[a-z]]/v, n = 1_000n; a ??= 1; a >>>= 1;",
         "for await (const x of []) { label: { break label } }\nlet x = 1\n++x\n;[1].map(String)",
+        "interface F {\n  a(): A<1>\n  // and\n  <T>(x: T): A<T>\n  in: 1\n}",
         "type F = abstract new () => void; type I<T> = T extends (infer V extends string)[] ? V : never;",
     ],
 )

@@ -16,10 +16,12 @@ from registry.inference.syntax import text
 _NOT_KNOWN: Final = re.compile(
     r"""@|\\[ux]|>\s*`|`\s*\\|\bimport\s*\(|\bimport\s+(?:defer|source)\b|\bexport\s+(?:type\s*\*|import\b|=|as\b)
     |\b(?:using|accessor|asserts|unique|abstract|infer|out|override|declare|module|namespace|readonly|global)\b
-    |\b(?:in|const)\s+[A-Z]|\btypeof\s+import\b|\bstatic\b|<!--|-->|[\u2028\u2029\ufeff]""",
+    |\b(?:in|const)\s+[A-Z]|\b(?:in|instanceof)\s*\??:|\btypeof\s+import\b|\bstatic\b|<!--|-->|[\u2028\u2029\ufeff]""",
     re.VERBOSE,
 )
 """What stands near an error that may be the parser's: syntax of which it does not read everything that there is."""
+_SIGNATURE: Final = re.compile(r"^\s*<", re.MULTILINE)
+"""A signature on a line of its own, which the parser takes for what goes on from the line above, wherever it says so."""
 _CLOSERS: Final = {"{": "}", "(": ")", "[": "]", "${": "}"}
 _SHOWN: Final = 40
 _WRITE: Final = "write export function main(inputs) { … }, which the step calls with its inputs"
@@ -39,7 +41,7 @@ def _check_syntax(code: str, root: Node) -> None:
         return
     lines = code.split("\n")
     first, last = found.start_point[0], found.end_point[0]
-    if _NOT_KNOWN.search("\n".join(lines[max(first - 2, 0) : last + 2])):
+    if _NOT_KNOWN.search("\n".join(lines[max(first - 2, 0) : last + 2])) or _SIGNATURE.search(code):
         return
     node, message = _explained(found)
     row, column = node.start_point
