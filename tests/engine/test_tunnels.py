@@ -119,8 +119,9 @@ async def test_what_the_app_said_last_arrives_before_the_end(app: App, talk: Cal
         await writer.drain()
         writer.close()
 
+    cookie = await app.cookie()
     app.worker.port = await talk(farewell)
-    call = await app.connect(await app.cookie())
+    call = await app.connect(cookie)
 
     received = 0
     while (message := await call.read()).WhichOneof("item") == "chunk":
@@ -138,8 +139,9 @@ async def test_an_app_learns_that_its_visitor_has_gone(app: App, talk: Callable[
         gone.set()
         writer.close()
 
+    cookie = await app.cookie()
     app.worker.port = await talk(wait)
-    call = await app.connect(await app.cookie())
+    call = await app.connect(cookie)
 
     call.cancel()
 
@@ -238,11 +240,48 @@ async def test_an_app_that_was_stopped_is_reached_no_more(app: App) -> None:
 
 
 async def test_an_app_that_does_not_listen_does_not_answer(app: App) -> None:
+    cookie = await app.cookie()
     app.worker.port = 1
 
-    refusal = await refused(app.connect(await app.cookie()))
+    refusal = await refused(app.connect(cookie))
 
     assert refusal.reason == "APP_NOT_ANSWERING"
+
+
+async def test_a_ticket_is_not_spent_on_an_app_that_does_not_answer_yet(app: App) -> None:
+    listens, app.worker.port = app.worker.port, 1
+    ticket = await app.ticket()
+
+    refusals = [await refused(app.redeem(ticket)) for _ in range(2)]
+    app.worker.port = listens
+    call = await app.connect(await app.redeem(ticket))
+
+    assert [one.reason for one in refusals] == ["APP_NOT_ANSWERING"] * 2
+    assert (await refused(app.redeem(ticket))).reason == "APP_TICKET_INVALID"
+    call.cancel()
+
+
+async def test_a_ticket_for_an_app_that_ended_says_that_it_ended(app: App) -> None:
+    ticket = await app.ticket()
+    await app.engine.cancel(app.run.id)
+    await app.engine.ended(app.run.id)
+
+    refusal = await refused(app.redeem(ticket))
+
+    assert refusal.reason == "APP_NOT_RUNNING"
+
+
+async def test_a_ticket_shown_to_a_replica_without_the_worker_is_shown_to_the_next(
+    app: App, engines: Engines
+) -> None:
+    other = app_pb2_grpc.AppServiceStub((await engines.start()).channel)
+    ticket = await app.ticket()
+    request = app_pb2.RedeemAppTicketRequest(ticket=ticket, app=app.name)
+
+    refusal = await refused(other.RedeemAppTicket(request, metadata=as_caller(GATEWAY)))
+
+    assert refusal.reason == "APP_ELSEWHERE"
+    assert await app.redeem(ticket)
 
 
 async def test_a_replica_without_the_worker_says_to_ask_the_next(app: App, engines: Engines) -> None:

@@ -39,6 +39,8 @@ class ScriptedApps(app_pb2_grpc.AppServiceServicer):
         self.told = b""
         self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
         self.echoes = False
+        self.starting = 0
+        """How often the app is asked for before it answers."""
         self.elsewhere = 0
         """How many connections another replica has to be asked for."""
         self.gone = asyncio.Event()
@@ -48,6 +50,12 @@ class ScriptedApps(app_pb2_grpc.AppServiceServicer):
     ) -> app_pb2.RedeemAppTicketResponse:
         if (request.ticket, request.app) != ("good", APP):
             await refuse(context, Unauthenticated("APP_TICKET_INVALID", "no"))
+        if self.elsewhere:
+            self.elsewhere -= 1
+            await refuse(context, Unavailable("APP_ELSEWHERE", "ask the next"))
+        if self.starting:
+            self.starting -= 1
+            await refuse(context, Unavailable("APP_NOT_ANSWERING", "nothing listens"))
         answer = app_pb2.RedeemAppTicketResponse(cookie="mcp_a_cookie")
         answer.expires_at.seconds, answer.issued_at.seconds = 1100, 100
         return answer
@@ -122,6 +130,21 @@ async def test_a_ticket_becomes_a_cookie_for_this_app_alone(gateway: Gateway) ->
     assert "good" not in answer.text
     assert PREFIX in answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_while_an_app_starts_a_page_says_so_and_asks_again_with_the_same_ticket(
+    gateway: Gateway,
+) -> None:
+    gateway.engine.starting, gateway.engine.elsewhere = 1, 2
+
+    first = await gateway.http.get(PREFIX, params={"ticket": "good"})
+    second = await gateway.http.get(PREFIX, params={"ticket": "good"})
+
+    assert (first.status_code, first.headers["retry-after"]) == (503, "2")
+    assert "The app is starting" in first.text
+    assert '<meta http-equiv="refresh" content="2">' in first.text
+    assert "set-cookie" not in first.headers
+    assert (second.status_code, "set-cookie" in second.headers) == (200, True)
 
 
 async def test_over_https_the_cookie_is_bound_to_the_host(gateway: Gateway) -> None:

@@ -13,12 +13,14 @@ from chassis.authentication.credentials import same_origin
 from chassis.client import ServiceChannel
 from chassis.errors import ServiceError, Unauthenticated, Unavailable
 from gateway.apps import headers as rules
-from gateway.apps.tunnel import Tunnel
+from gateway.apps.tunnel import Tunnel, at_the_right_replica
 from gateway.problems import http_status
 from mcpanel.engine.v1 import app_pb2, app_pb2_grpc
 
 _CHUNK: Final = 65536
 _MOST_HEADERS: Final = 64 * 1024
+_AGAIN: Final = 2
+"""Seconds after which a page asks again for an app that does not answer yet."""
 _PAGE: Final = "<!doctype html><meta charset=utf-8><title>{title}</title>{head}<p>{text}</p>\n"
 
 
@@ -36,6 +38,10 @@ class Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Starting(Refused):
+    """The app does not answer yet; the page asks again by itself, with the address it has."""
 
 
 class Exchange:
@@ -92,7 +98,7 @@ class Exchange:
         """
         stub: Any = app_pb2_grpc.AppServiceStub(self._setting.engine)
         wanted = app_pb2.RedeemAppTicketRequest(ticket=ticket[:256], app=where.app)
-        answer = await stub.RedeemAppTicket(wanted)
+        answer = await at_the_right_replica(lambda: stub.RedeemAppTicket(wanted))
         name = rules.cookie_name(where.app, secure=secure)
         place = "/; Secure" if secure else where.prefix
         seconds = max(0, answer.expires_at.seconds - answer.issued_at.seconds)
@@ -108,6 +114,11 @@ class Exchange:
         if self._browser.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return  # the answer has begun: that it breaks off is all that can be said
         text = html.escape(str(refused))
+        if isinstance(refused, Starting):
+            head = f'<meta http-equiv="refresh" content="{_AGAIN}">'
+            page = _PAGE.format(title="The app is starting", head=head, text=text)
+            await self._page(refused.status, page, [(b"retry-after", str(_AGAIN).encode())])
+            return
         await self._page(refused.status, _PAGE.format(title=f"{refused.status}", head="", text=text), [])
 
     async def _page(self, status: int, page: str, more: list[tuple[bytes, bytes]]) -> None:
@@ -269,4 +280,6 @@ def _refusal(error: ServiceError) -> Refused:
     """What people are told of an error."""
     if isinstance(error, Unauthenticated):
         return Refused(401, "The visit is over, or its ticket was used. Open the app from the console again.")
+    if error.reason == "APP_NOT_ANSWERING":
+        return Starting(503, "The app is starting. This page opens it as soon as it answers.")
     return Refused(http_status(error), f"{error.message[:1].upper()}{error.message[1:]}.")

@@ -2,17 +2,37 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from chassis.client import EOF, ServiceChannel
 from chassis.errors import Unavailable
 from mcpanel.engine.v1 import app_pb2, app_pb2_grpc
 
+T = TypeVar("T")
+
 Request = app_pb2.ConnectAppRequest
 _PATIENCE: Final = 10.0
 """Seconds in which some replica of the engine has to know the app's worker."""
 _CHUNK: Final = 65536
+
+
+async def at_the_right_replica(call: Callable[[], Awaitable[T]]) -> T:
+    """What a call answers, made again while the replica of the engine that it reached says to ask the next.
+
+    Raises ServiceError.
+    """
+    pause = 0.0
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        try:
+            return await call()
+        except Unavailable as error:
+            if error.reason != "APP_ELSEWHERE" or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+        pause = min(0.5, pause * 1.5 + 0.005)
 
 
 class Tunnel:
@@ -26,18 +46,8 @@ class Tunnel:
 
     async def __aenter__(self) -> "Tunnel":
         """Connects, asking one replica after the other. Raises ServiceError."""
-        pause = 0.0
-        deadline = asyncio.get_running_loop().time() + _PATIENCE
-        while True:
-            try:
-                await self._connect()
-            except Unavailable as error:
-                if error.reason != "APP_ELSEWHERE" or asyncio.get_running_loop().time() > deadline:
-                    raise
-            else:
-                return self
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
-            pause = min(0.5, pause * 1.5 + 0.005)
+        await at_the_right_replica(self._connect)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -55,6 +55,11 @@ class RunningApp:
         """Whether it is an app that runs."""
         return self.kind == KIND and self.status == "RUNNING" and bool(self.worker_id)
 
+    @property
+    def is_to_come(self) -> bool:
+        """Whether it is an app that is going to run."""
+        return self.kind == KIND and self.status in ("PENDING", "READY", "WAITING_APPROVAL", "RUNNING")
+
 
 def secret(random: bytes) -> str:
     """A ticket, or what a cookie holds, made of RANDOM_BYTES random bytes."""

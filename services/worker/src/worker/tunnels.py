@@ -46,7 +46,7 @@ class Tunnels:
         app = self._find(wanted.ref)
         try:
             if app is None:
-                raise ConnectionRefusedError("it does not run any more")
+                raise ConnectionRefusedError("it is not there yet, or not any more")
             async with app.connection() as (reader, writer):
                 call = await self._call(wanted.tunnel_token)
                 try:

@@ -57,15 +57,16 @@ class AppServiceServicer:
     """
 
     def OpenApp(self, request, context):
-        """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-        as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+        """Opens an app for a browser: the answer's address is good once, within thirty seconds (shown while the app is starting, it
+        stays good for another thirty), and leads to the app for as long as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RedeemAppTicket(self, request, context):
-        """Exchanges an app's ticket for what a browser shows from then on. Errors: APP_TICKET_INVALID.
+        """Exchanges an app's ticket for what a browser shows from then on, once the app answers; until then the ticket stays good.
+        Errors: APP_TICKET_INVALID, APP_NOT_RUNNING, APP_ELSEWHERE, APP_NOT_ANSWERING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,11 +34,13 @@ class AppServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AppServiceAsyncStub: ...
     OpenApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.OpenAppRequest, _app_pb2.OpenAppResponse]
-    """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-    as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+    """Opens an app for a browser: the answer's address is good once, within thirty seconds (shown while the app is starting, it
+    stays good for another thirty), and leads to the app for as long as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
     """
     RedeemAppTicket: _grpc.UnaryUnaryMultiCallable[_app_pb2.RedeemAppTicketRequest, _app_pb2.RedeemAppTicketResponse]
-    """Exchanges an app's ticket for what a browser shows from then on. Errors: APP_TICKET_INVALID."""
+    """Exchanges an app's ticket for what a browser shows from then on, once the app answers; until then the ticket stays good.
+    Errors: APP_TICKET_INVALID, APP_NOT_RUNNING, APP_ELSEWHERE, APP_NOT_ANSWERING.
+    """
     ConnectApp: _grpc.StreamStreamMultiCallable[_app_pb2.ConnectAppRequest, _app_pb2.ConnectAppResponse]
     """Connects to an app and carries bytes both ways until either end closes. The first request is `open`, the first answer
     `opened`. Errors: APP_TICKET_INVALID, APP_NOT_RUNNING, APP_ELSEWHERE, APP_NOT_ANSWERING.
@@ -50,11 +52,13 @@ class AppServiceAsyncStub(AppServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     OpenApp: _aio.UnaryUnaryMultiCallable[_app_pb2.OpenAppRequest, _app_pb2.OpenAppResponse]  # type: ignore[assignment]
-    """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-    as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+    """Opens an app for a browser: the answer's address is good once, within thirty seconds (shown while the app is starting, it
+    stays good for another thirty), and leads to the app for as long as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
     """
     RedeemAppTicket: _aio.UnaryUnaryMultiCallable[_app_pb2.RedeemAppTicketRequest, _app_pb2.RedeemAppTicketResponse]  # type: ignore[assignment]
-    """Exchanges an app's ticket for what a browser shows from then on. Errors: APP_TICKET_INVALID."""
+    """Exchanges an app's ticket for what a browser shows from then on, once the app answers; until then the ticket stays good.
+    Errors: APP_TICKET_INVALID, APP_NOT_RUNNING, APP_ELSEWHERE, APP_NOT_ANSWERING.
+    """
     ConnectApp: _aio.StreamStreamMultiCallable[_app_pb2.ConnectAppRequest, _app_pb2.ConnectAppResponse]  # type: ignore[assignment]
     """Connects to an app and carries bytes both ways until either end closes. The first request is `open`, the first answer
     `opened`. Errors: APP_TICKET_INVALID, APP_NOT_RUNNING, APP_ELSEWHERE, APP_NOT_ANSWERING.
@@ -69,8 +73,8 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.OpenAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.OpenAppResponse, _abc.Awaitable[_app_pb2.OpenAppResponse]]:
-        """Opens an app for a browser: the answer's address is good once, within thirty seconds, and leads to the app for as long
-        as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
+        """Opens an app for a browser: the answer's address is good once, within thirty seconds (shown while the app is starting, it
+        stays good for another thirty), and leads to the app for as long as its attempt runs and the caller's login session lasts, at most twelve hours; with an API key, at most one. Errors: RUN_NOT_FOUND, STEP_NOT_FOUND, APP_NOT_RUNNING.
         """
 
     @_abc_1.abstractmethod
@@ -79,7 +83,9 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.RedeemAppTicketRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.RedeemAppTicketResponse, _abc.Awaitable[_app_pb2.RedeemAppTicketResponse]]:
-        """Exchanges an app's ticket for what a browser shows from then on. Errors: APP_TICKET_INVALID."""
+        """Exchanges an app's ticket for what a browser shows from then on, once the app answers; until then the ticket stays good.
+        Errors: APP_TICKET_INVALID, APP_NOT_RUNNING, APP_ELSEWHERE, APP_NOT_ANSWERING.
+        """
 
     @_abc_1.abstractmethod
     def ConnectApp(

@@ -24,6 +24,8 @@ from mcpanel.engine.v1 import app_pb2, app_pb2_grpc
 
 _LOOK_EVERY: Final = 4.0
 """Seconds between two looks at whether a connection may go on."""
+_PATIENCE: Final = 5.0
+"""Seconds an app has to answer somebody who shows a ticket."""
 
 
 class Apps(app_pb2_grpc.AppServiceServicer):
@@ -71,6 +73,7 @@ class Apps(app_pb2_grpc.AppServiceServicer):
     async def RedeemAppTicket(
         self, request: app_pb2.RedeemAppTicketRequest, context: Context
     ) -> app_pb2.RedeemAppTicketResponse:
+        await self._require_answering(visits.digest(request.ticket), request.app)
         cookie = visits.secret(secrets.token_bytes(visits.RANDOM_BYTES))
         async with self._db.begin(idempotent=False, audited=False) as tx:
             ticket = await store.take(tx, visits.digest(request.ticket))
@@ -96,6 +99,34 @@ class Apps(app_pb2_grpc.AppServiceServicer):
             expires_at=_time(visit.expires_at),
             issued_at=_time(tx.now),
         )
+
+    async def _require_answering(self, digest: bytes, name: str) -> None:
+        """Returns where a ticket leads to an app that answers, or nowhere. While there is no answer it stays good.
+
+        Whether its visitor may still see the run is looked at when they connect.
+
+        Raises Unauthenticated APP_TICKET_INVALID, Precondition APP_NOT_RUNNING, Unavailable APP_ELSEWHERE and
+        APP_NOT_ANSWERING.
+        """
+        async with self._db.read() as tx:
+            ticket = await store.get(tx, digest, is_ticket=True)
+        if ticket is None or visits.name(ticket.run_id, ticket.step_id) != name:
+            return  # it is used up, whatever it was
+        async with self._db.read() as tx:
+            app = await _running(tx, ticket, runs_store.Reader(None, only=ticket.run_id))
+        ref = Ref(ticket.run_id, ticket.step_id, app.attempt, app.epoch)
+        try:
+            async with asyncio.timeout(_PATIENCE), self._tunnels.open(ref, app.worker_id):
+                return
+        except (TimeoutError, Unavailable) as error:
+            if isinstance(error, Unavailable) and error.reason != "APP_NOT_ANSWERING":
+                raise
+            async with self._db.begin(idempotent=False, audited=False) as tx:
+                await store.prolong(tx, digest, tx.now + visits.TICKET_LIFE)
+            if isinstance(error, Unavailable):
+                raise
+            what = f"the app of step '{ticket.step_id}' does not answer yet"
+            raise Unavailable("APP_NOT_ANSWERING", what) from None
 
     async def ConnectApp(
         self, requests: AsyncIterator[app_pb2.ConnectAppRequest], context: Context
@@ -165,7 +196,8 @@ async def _running(tx: Transaction, visit: Visit, reader: runs_store.Reader) -> 
 def _require_running(app: RunningApp, step_id: str) -> None:
     if not app.is_there:
         what = f"is {app.status}" if app.kind == visits.KIND else "is no app"
-        raise Precondition("APP_NOT_RUNNING", f"step '{step_id}' {what}; only an app that runs can be opened")
+        then = "ask again once it runs" if app.is_to_come else "only an app that runs can be opened"
+        raise Precondition("APP_NOT_RUNNING", f"step '{step_id}' {what}; {then}")
 
 
 def _time(moment: datetime) -> Timestamp:

@@ -1,8 +1,9 @@
 """Apps: which attempt runs one, and what people were given to reach it."""
 
 from dataclasses import asdict
+from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from chassis.database import Transaction
 from engine.store.runs import Reader
@@ -32,10 +33,18 @@ async def take(tx: Transaction, digest: bytes) -> Visit | None:
     return None if row is None or row.expires_at <= tx.now else Visit(**row._mapping)
 
 
-async def get(tx: Transaction, digest: bytes) -> Visit | None:
-    """The visit that goes on; None when there is none."""
+async def prolong(tx: Transaction, digest: bytes, expires_at: datetime) -> None:
+    """Lets a ticket be good until then, unless it is gone."""
+    statement = update(app_visits).where(app_visits.c.digest == digest, app_visits.c.is_ticket)
+    await tx.execute(statement.values(expires_at=expires_at))
+
+
+async def get(tx: Transaction, digest: bytes, *, is_ticket: bool = False) -> Visit | None:
+    """The visit that goes on, or the ticket that is good; None when there is none."""
     query = select(app_visits).where(
-        app_visits.c.digest == digest, ~app_visits.c.is_ticket, app_visits.c.expires_at > tx.now
+        app_visits.c.digest == digest,
+        app_visits.c.is_ticket == is_ticket,
+        app_visits.c.expires_at > tx.now,
     )
     row = (await tx.execute(query)).one_or_none()
     return None if row is None else Visit(**row._mapping)

@@ -21,7 +21,7 @@ _NOT_KNOWN: Final = re.compile(
 )
 """What stands near an error that may be the parser's: syntax of which it does not read everything that there is."""
 _SIGNATURE: Final = re.compile(r"^\s*<", re.MULTILINE)
-"""A signature on a line of its own, which the parser takes for what goes on from the line above, wherever it says so."""
+"""A signature on a line of its own, which the parser takes for what goes on from the line above it."""
 _CLOSERS: Final = {"{": "}", "(": ")", "[": "]", "${": "}"}
 _SHOWN: Final = 40
 _WRITE: Final = "write export function main(inputs) { … }, which the step calls with its inputs"
