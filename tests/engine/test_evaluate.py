@@ -113,6 +113,15 @@ def test_the_engine_computes_values_and_expressions() -> None:
         made.evaluator.compute(1, EMPTY)
 
 
+def test_a_step_whose_expression_would_hold_everybody_up_fails_and_says_what_to_do() -> None:
+    made = plan(
+        {"id": "grow", "type": "UTILITY", "expression": "inputs.n.map(i, inputs.text + inputs.text).size()"}
+    )
+
+    with pytest.raises(EvaluationFailed, match=r"too much work for these values: .*let a script do it"):
+        made.evaluator.compute(0, Payload.of({"n": [1] * 2000, "text": "a" * 200_000}))
+
+
 @pytest.mark.parametrize(
     ("config", "in_engine"),
     [

@@ -9,9 +9,9 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 from google.protobuf.message import DecodeError
 
-from chassis.expressions import functions, loops, results
+from chassis.expressions import functions, loops, results, work
 from chassis.expressions.errors import EvaluationError, ExpressionError
-from chassis.expressions.syntax import Path, certain, only_tested, plain_path, references
+from chassis.expressions.syntax import Path, certain, compiled, only_tested, plain_path, references
 from chassis.jsonvalue import Json, Opaque
 
 DEFAULT_ROOTS: Final = ("inputs", "steps", "item", "index", "run", "env", "trigger")
@@ -51,7 +51,17 @@ _JSON_TYPES: Final = {
 class Expression:
     """A compiled expression; immutable, and safe to share."""
 
-    __slots__ = ("_loop", "_plain_path", "_program", "_read", "_tested", "certain", "references", "source")
+    __slots__ = (
+        "_loop",
+        "_plain_path",
+        "_program",
+        "_read",
+        "_tested",
+        "_tree",
+        "certain",
+        "references",
+        "source",
+    )
 
     def __init__(self, source: str, program: Any) -> None:
         serialized = program.serialize()
@@ -61,6 +71,7 @@ class Expression:
         self.certain: frozenset[Path] = certain(serialized)
         """Those of the paths without which it has no value."""
         self._program = program
+        self._tree = compiled(serialized)
         self._loop = loops.loop(serialized)
         self._plain_path = plain_path(serialized)
         self._tested = only_tested(serialized)
@@ -78,8 +89,10 @@ class Expression:
         """The JSON type of its value where the expression alone decides it, as in `size(x) > 0`; else None."""
         return _JSON_TYPES.get(str(self._program.return_type().name()).partition("<")[0])
 
-    def evaluate(self, variables: Mapping[str, Json]) -> Json:
+    def evaluate(self, variables: Mapping[str, Json], meter: work.Meter | None = None) -> Json:
         """The value for these variables: integers stay int, timestamps and durations become their JSON text.
+
+        What it takes is taken off the `meter`, which others share; without one it has a whole one to itself.
 
         The value of a plain path such as `inputs.rows` is the variable's own, not a copy. Raises EvaluationError;
         a missing key is named together with the keys there are.
@@ -91,7 +104,9 @@ class Expression:
         functions.restart()
         try:
             parts = None if self._loop is None else self._loop.parts(data)
-        except OverflowError as error:
+            apart = () if parts is None or self._loop is None else self._loop.path
+            (meter or work.Meter()).check(self._tree, data, apart, loops.PART if parts is not None else 0)
+        except (OverflowError, work.TooMuchError) as error:
             raise EvaluationError(str(error), self.source) from None
         left = results.Left()
         if parts is None:

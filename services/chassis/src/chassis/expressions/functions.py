@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 
-MAX_WORK: Final = 250_000
-"""How many values `merge` and `select` may take in and give back while one expression is evaluated."""
+MAX_WORK: Final = 100_000
+"""How many values `merge` and `select` may take in and give back while one expression is evaluated. Reckoning with
+numbers of two kinds counts as one."""
 _CHARACTERS: Final = 64
 """How many characters of a string count as one more value."""
 
@@ -34,8 +35,12 @@ def _mixed_arithmetic() -> list[Any]:
     """CEL refuses `double + int`, and nobody who writes 2 beside 1.5 means to be refused."""
 
     def overloads(symbol: str, name: str, apply: Any) -> Any:
+        def counted(a: float, b: float) -> Any:
+            _take(1)
+            return apply(a, b)
+
         def one(left: Any, right: Any, kinds: str) -> Any:
-            return _overload(f"{name}_{kinds}", cel.Type.DOUBLE, [left, right], apply)
+            return _overload(f"{name}_{kinds}", cel.Type.DOUBLE, [left, right], counted)
 
         double, integer = cel.Type.DOUBLE, cel.Type.INT
         return cel.FunctionDecl(
@@ -83,13 +88,19 @@ def _count(value: Any) -> None:
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        _METER.left -= 1 + (len(one) // _CHARACTERS if isinstance(one, (str, bytes)) else 0)
-        if _METER.left < 0:
-            raise RuntimeError(f"merge and select handle more than {MAX_WORK:,} values")
+        _take(1 + (len(one) // _CHARACTERS if isinstance(one, (str, bytes)) else 0))
         if isinstance(one, dict):
             waiting += one.values()
         elif isinstance(one, (list, tuple)):
             waiting += one
+
+
+def _take(values: int) -> None:
+    _METER.left -= values
+    if _METER.left < 0:
+        raise RuntimeError(
+            f"merge, select and arithmetic of mixed numbers handle more than {MAX_WORK:,} values"
+        )
 
 
 def _overload(name: str, answers: Any, takes: list[Any], apply: Callable[..., Any]) -> Any:

@@ -13,7 +13,8 @@ from chassis.expressions.syntax import Path, compiled, constant_path, paths
 MAX_ITERATIONS: Final = 9_999
 """How many items one evaluation goes through, as CEL counts."""
 TOO_MANY: Final = "the expression takes too many iterations"
-_PART: Final = 256
+PART: Final = 256
+"""How many items of a long list are handed over at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,13 @@ class Loop:
         items: Any = data
         for key in self.path:
             items = items.get(key) if isinstance(items, Mapping) else None
-        if not isinstance(items, list) or len(items) <= _PART:
+        if not isinstance(items, list) or len(items) <= PART:
             return None
         if len(items) > MAX_ITERATIONS:
             raise OverflowError(TOO_MANY)
         if len(items) * self.times > MAX_ITERATIONS:
             return None
-        return (_with(data, self.path, items[start : start + _PART]) for start in range(0, len(items), _PART))
+        return (_with(data, self.path, items[start : start + PART]) for start in range(0, len(items), PART))
 
 
 def loop(serialized: bytes) -> Loop | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chassis.jsonvalue import Json
 
-MAX_VALUES: Final = 500_000
+MAX_VALUES: Final = 150_000
 """How many values a result may hold; eight characters count as one more."""
 _CHARACTERS: Final = 8
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from chassis import jsonvalue
+from chassis.expressions import work
 from chassis.expressions.compiled import DEFAULT_ROOTS, Expression
 from chassis.expressions.errors import EvaluationError, ExpressionError
 from chassis.expressions.syntax import Path
@@ -65,7 +66,7 @@ class Template:
 
     def evaluate(self, variables: Mapping[str, Json]) -> Json:
         """The value with every expression replaced by its result. Raises EvaluationError with its `path` set."""
-        value = _evaluate(self._node, variables, ())
+        value = _evaluate(self._node, variables, (), work.Meter())
         if self._expressions and len(jsonvalue.canonical(value, _nothing)) > MAX_RESULT:
             raise EvaluationError(
                 f"the result is larger than {MAX_RESULT} bytes", self._expressions[0][1].source
@@ -150,29 +151,30 @@ def _parse_text(text: str, roots: tuple[str, ...], path: Path, found: list[tuple
     return _Text(parts)
 
 
-def _evaluate(node: _Node, variables: Mapping[str, Json], path: Path) -> Json:
+def _evaluate(node: _Node, variables: Mapping[str, Json], path: Path, meter: work.Meter) -> Json:
     if isinstance(node, Expression):
-        return _value(node, variables, path)
+        return _value(node, variables, path, meter)
     if isinstance(node, _Text):
         return "".join(
-            _text(part, variables, path) if isinstance(part, Expression) else part for part in node.parts
+            _text(part, variables, path, meter) if isinstance(part, Expression) else part
+            for part in node.parts
         )
     if isinstance(node, list):
-        return [_evaluate(item, variables, (*path, str(index))) for index, item in enumerate(node)]
+        return [_evaluate(item, variables, (*path, str(index)), meter) for index, item in enumerate(node)]
     if isinstance(node, dict):
-        return {key: _evaluate(item, variables, (*path, key)) for key, item in node.items()}
+        return {key: _evaluate(item, variables, (*path, key), meter) for key, item in node.items()}
     return node
 
 
-def _value(expression: Expression, variables: Mapping[str, Json], path: Path) -> Json:
+def _value(expression: Expression, variables: Mapping[str, Json], path: Path, meter: work.Meter) -> Json:
     try:
-        return expression.evaluate(variables)
+        return expression.evaluate(variables, meter)
     except EvaluationError as error:
         raise error.at(path) from None
 
 
-def _text(expression: Expression, variables: Mapping[str, Json], path: Path) -> str:
-    value = _value(expression, variables, path)
+def _text(expression: Expression, variables: Mapping[str, Json], path: Path, meter: work.Meter) -> str:
+    value = _value(expression, variables, path, meter)
     if isinstance(value, Opaque):
         raise EvaluationError(value.refusal, expression.source, path=path)
     return as_text(value)
