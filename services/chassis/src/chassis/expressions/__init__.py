@@ -3,8 +3,8 @@
 A string that is nothing but one expression keeps the value's type; otherwise each expression's value becomes
 text. The text around expressions is taken as it is; a literal `${{` is written `${{ '${{' }}`.
 
-Evaluation holds the interpreter: what would be too much work is refused before it is begun (`work`), sizes are capped here,
-and CEL itself stops a comprehension that runs away.
+Evaluation holds the interpreter: what would be too much work is refused before it is begun (`work`), sizes are capped
+here, and CEL itself stops a comprehension that runs away.
 """
 
 from chassis.expressions.compiled import DEFAULT_ROOTS, Expression

@@ -58,6 +58,7 @@ class Expression:
         "_read",
         "_tested",
         "_tree",
+        "_weight",
         "certain",
         "references",
         "source",
@@ -72,6 +73,7 @@ class Expression:
         """Those of the paths without which it has no value."""
         self._program = program
         self._tree = compiled(serialized)
+        self._weight = work.weight(self._tree)
         self._loop = loops.loop(serialized)
         self._plain_path = plain_path(serialized)
         self._tested = only_tested(serialized)
@@ -105,7 +107,9 @@ class Expression:
         try:
             parts = None if self._loop is None else self._loop.parts(data)
             apart = () if parts is None or self._loop is None else self._loop.path
-            (meter or work.Meter()).check(self._tree, data, apart, loops.PART if parts is not None else 0)
+            part = loops.PART if parts is not None else 0
+            if meter is not None or self._weight:
+                (meter or work.Meter()).check(self._tree, self._weight, data, apart, part)
         except (OverflowError, work.TooMuchError) as error:
             raise EvaluationError(str(error), self.source) from None
         left = results.Left()

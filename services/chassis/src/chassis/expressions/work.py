@@ -4,11 +4,12 @@ An upper bound, in bytes that are handled: about a nanosecond and at most a byte
 item by item counts as much as all of the items together; what stands beside the items counts once for each.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from chassis import jsonvalue
 from chassis.expressions.syntax import Path, constant_path
 from chassis.jsonvalue import Json, Opaque
 
@@ -18,6 +19,7 @@ TOO_MUCH: Final = (
     "the expression is too much work for these values: it may handle {handled:,} MB, more than {most:,}; go "
     "through fewer or smaller values at once, or let a script do it"
 )
+_FEW: Final = 100
 _VALUE: Final = 16
 _STEP: Final = 150
 """What the evaluation of one part of an expression takes."""
@@ -27,6 +29,36 @@ _SPLIT: Final = 80
 _PATTERN: Final = 4
 _COMPILED: Final = 20_000
 _MERGED: Final = 1000
+
+
+_HEAVY: Final = frozenset(
+    {"contains", "indexOf", "lastIndexOf", "replace", "matches", "split", "join", "format", "merge", "select"}
+)
+
+
+class Weight(IntEnum):
+    """What kind of work an expression is."""
+
+    LIGHT = 0
+    """Everything is handled about once."""
+    LOOP = 1
+    """Something is done with each item of a list."""
+    HEAVY = 2
+    """Something is done again and again with what is in the items."""
+
+
+def weight(expr: Any) -> Weight:
+    """What kind of work a compiled expression is."""
+    loops, heavy = 0, False
+    waiting = [expr]
+    while waiting:
+        one = waiting.pop()
+        loops += one.DESCRIPTOR.name == "Comprehension"
+        heavy = heavy or (one.DESCRIPTOR.name == "Call" and one.function in _HEAVY)
+        for described, value in one.ListFields():
+            if described.message_type is not None:
+                waiting += value if described.is_repeated else [value]
+    return Weight.HEAVY if heavy or loops > 1 else Weight.LOOP if loops else Weight.LIGHT
 
 
 class TooMuchError(Exception):
@@ -57,18 +89,21 @@ class Meter:
     left: int = MOST
     _known: dict[int, tuple[object, Size]] = field(default_factory=dict)
 
-    def check(self, expr: Any, data: Mapping[str, Json], apart: Path = (), part: int = 0) -> None:
+    def check(
+        self, expr: Any, kind: Weight, data: Mapping[str, Json], apart: Path = (), part: int = 0
+    ) -> None:
         """Takes an expression's work off what is left. Raises TooMuchError before it is done.
 
         Where the list at `apart` is handed over in parts of so many items, what is beside it is handed over each time.
         """
-        estimate = _Estimate(data, self._known, part)
-        given = sum(estimate.measured(one).most for one in data.values())
+        estimate = _Estimate(data, self._known, part, looks_into_items=kind is Weight.HEAVY)
+        given = sum(estimate.given(one) for one in data.values())
         if part:
             items = estimate.at(apart)
             given += max(0, given - items.most) * (items.items // part)
         estimate.handled += given
-        estimate.of(expr, {}, 1)
+        if kind is not Weight.LIGHT:
+            estimate.of(expr, {}, 1)
         if estimate.handled > self.left:
             handled, most = estimate.handled // 1_000_000, self.left // 1_000_000
             raise TooMuchError(TOO_MUCH.format(handled=handled, most=most))
@@ -78,11 +113,25 @@ class Meter:
 class _Estimate:
     """The work of one expression."""
 
-    def __init__(self, data: Mapping[str, Json], known: dict[int, tuple[object, Size]], part: int) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Json],
+        known: dict[int, tuple[object, Size]],
+        part: int,
+        *,
+        looks_into_items: bool,
+    ) -> None:
         self.handled = 0
+        self._looks_into_items = looks_into_items
         self._part = part
         self._data = data
         self._known = known
+
+    def given(self, value: Json) -> int:
+        """How large a variable is: an object that was made of what is read, or that itself."""
+        if isinstance(value, dict) and len(value) <= _FEW:
+            return _VALUE + sum(self.measured(one).most for one in value.values())
+        return self.measured(value).most
 
     def measured(self, value: Json) -> Size:
         """The size of a value that is there."""
@@ -92,7 +141,7 @@ class _Estimate:
             return Size(_VALUE + len(value), _VALUE + len(value), 0, 0)
         known = self._known.get(id(value))
         if known is None:
-            if isinstance(value, list):
+            if isinstance(value, list) and self._looks_into_items:
                 sizes = [_bytes(one) for one in value]
                 size, largest = _VALUE + sum(sizes), max(sizes, default=0)
             else:
@@ -219,9 +268,9 @@ def _bytes(value: Json) -> int:
         return _VALUE + len(value)
     if not isinstance(value, (list, dict)):
         return _VALUE
-    raw = jsonvalue.canonical(value, lambda _: None)
+    raw = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=lambda _: None)
     # Every value is followed by a comma or the end of what it is in.
-    return len(raw) + _VALUE * (raw.count(b",") + raw.count(b"}") + raw.count(b"]") + 1)
+    return len(raw) + _VALUE * (raw.count(",") + raw.count("}") + raw.count("]") + 1)
 
 
 def _repeated(size: Size, times: int) -> Size:
