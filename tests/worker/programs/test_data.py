@@ -7,7 +7,10 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
 
+from mcpanel.registry.v1.component_pb2 import DataConfig
+from registry.component_types import EXAMPLES
 from tests.worker.programs.conftest import Open
 from tests.worker.support.cells import Bench
 
@@ -42,6 +45,14 @@ async def test_a_file_becomes_a_table_with_types_a_count_and_a_preview(data: Ben
     media, content = data.sink.artifacts["table.parquet"]
     assert media == "application/vnd.apache.parquet"
     assert pyarrow.parquet.read_table(io.BytesIO(content)).num_rows == 3
+
+
+async def test_the_example_that_forms_show_makes_a_table(data: Bench) -> None:
+    config = MessageToDict(ParseDict(EXAMPLES["DATA"], DataConfig()), preserving_proto_field_name=True)
+
+    answer = await output(data, config)
+
+    assert answer["rows"] == [{"day": "2024-07-03", "high": 33.2}, {"day": "2024-07-02", "high": 31.0}]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
 
+from mcpanel.registry.v1.component_pb2 import OutputConfig
+from registry.component_types import EXAMPLES
 from tests.worker.programs.conftest import Open
 from tests.worker.support.cells import Bench
 
@@ -51,6 +54,17 @@ async def test_a_report_is_kept_as_markdown_and_as_a_page_that_cannot_run_anythi
     assert "<script" not in body
     assert "<img" not in body
     assert 'href="javascript' not in body
+
+
+async def test_the_example_that_forms_show_makes_a_report(writer: Bench) -> None:
+    config = MessageToDict(ParseDict(EXAMPLES["OUTPUT"], OutputConfig()), preserving_proto_field_name=True)
+    rows = [{"day": "2024-07-03", "high": 33.2}, {"day": "2024-07-02", "high": 31.0}]
+
+    await output(writer, config, {"title": "July", "rows": rows})
+
+    text = writer.sink.artifacts["report.md"][1].decode()
+    assert text.startswith("# July\n\nThere were **2** hot days.")
+    assert "| 2024-07-03 | 33.2 |" in text
 
 
 async def test_an_html_report_escapes_what_it_inserts_and_loses_what_would_run(writer: Bench) -> None:

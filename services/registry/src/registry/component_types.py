@@ -90,9 +90,18 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
         "maxTurns": 6,
         "maxTokensTotal": 20000,
     },
-    "DATA": {"value": {"station": "USW00024233", "unit": "celsius"}},
+    "DATA": {
+        "file": {"content": "day,high\n2024-07-01,24.5\n2024-07-02,31.0\n2024-07-03,33.2\n", "format": "csv"},
+        "sql": "SELECT day, high FROM data WHERE high > 30 ORDER BY high DESC",
+    },
     "UTILITY": {"expression": "inputs.rows.filter(row, row.temp_max > 30.0)"},
-    "OUTPUT": {},
+    "OUTPUT": {
+        "report": {
+            "template": (
+                "# {{ title }}\n\nThere were **{{ rows | length }}** hot days.\n\n{{ rows | table(['day', 'high']) }}\n"
+            ),
+        }
+    },
 }
 """A config of each type that is valid and shows the idea."""
 
