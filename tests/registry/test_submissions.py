@@ -239,6 +239,27 @@ async def test_a_versions_document_says_nothing_else_of_its_definition(
     assert said in refused.message
 
 
+@pytest.mark.parametrize(
+    ("rest", "field", "told"),
+    [
+        ("typeSpecificData: {}", "model", "line 3, column 19: ai_assistant.model is required (add ai_assistant:"),
+        ("typeSpecificData: {systemPrompt: hi}", "model", "or typeSpecificData: {model: …})"),
+        ("ai_assistant: {model: m, max_turns: 0}", "max_turns", "line 3, column 37: ai_assistant.max_turns must be"),
+        ("version: 1.0.0", "", "is required: add ai_assistant, or typeSpecificData to a document"),
+    ],
+)  # fmt: skip
+async def test_a_config_that_lacks_something_names_it_and_says_what_to_add(
+    world: World, rest: str, field: str, told: str
+) -> None:
+    source = f"name: {world.name('helper')}\ntype: AI Assistant\n{rest}"
+
+    refused = await world.refused("CreateDefinition", pb.CreateDefinitionRequest(source=source))
+
+    assert refused.fields[0].field == f"source.ai_assistant.{field}".rstrip(".")
+    assert told in refused.fields[0].description
+    assert "ai_assistant" in refused.message
+
+
 async def test_a_document_tells_nothing_of_what_its_sender_may_not_see(world: World) -> None:
     made = await world.definition()
     request = pb.CreateVersionRequest(definition_id=made.id, source="version: 1.0.0")

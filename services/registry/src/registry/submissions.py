@@ -108,6 +108,7 @@ class _Component:
                 path, node, "means nothing without a type", "add type: Python Script, or another"
             )
         name = kinds.CONFIG_FIELDS[self.type]
+        reader.places.setdefault(name, (node.line, node.column))
         config = component_pb2.Version.DESCRIPTOR.fields_by_name[name].message_type
         inside: dict[str, Any] = {}
 
@@ -148,7 +149,7 @@ class _Parsed:
         except json_format.ParseError as error:
             self.refuse([Problem("", "", str(error))])
         except Invalid as error:
-            self.refuse([Problem("", one.field, one.description) for one in error.fields])
+            self.refuse([_breach(one) for one in error.fields])
         return made
 
     def refuse(self, problems: list[Problem]) -> None:
@@ -157,6 +158,17 @@ class _Parsed:
             placed = [one if one.line else _placed(self.reader, one) for one in problems]
             placed.sort(key=lambda one: (one.line, one.column))
             raise invalid(placed, "source", "INVALID_DOCUMENT", rest="")
+
+
+def _breach(violation: FieldViolation) -> Problem:
+    """What breaks a rule, by the name of its field: the place alone says little where the field is missing."""
+    name = violation.field
+    if violation.reason == "STRING_MIN_LEN":
+        around, _, own = name.rpartition(".")
+        written = f"{around}: {{{own}: …}}" if around else f"{own}: …"
+        console = f", or typeSpecificData: {{{own}: …}}" if around in _CONFIGS else ""
+        return Problem("", name, f"{name} is required", f"add {written}{console}")
+    return Problem("", name, f"{name} {violation.description}")
 
 
 def _placed(reader: Reader, problem: Problem) -> Problem:

@@ -280,11 +280,14 @@ def _check_config_type(definition: Definition, sent: Sent, path: str) -> None:
         return
     shown = f"{DISPLAY_NAMES[definition.type]} ({definition.type})"
     if not sent.config_field:
-        text = f"a version of {definition.name!r}, which is of type {shown}, needs the config {wanted}"
+        what = f"add {wanted}, or typeSpecificData to a document; ListComponentTypes has an example"
+        text = (
+            f"a version of {definition.name!r}, which is of type {shown}, needs the config {wanted}: {what}"
+        )
         raise Invalid(
             "CONFIG_TYPE_MISMATCH",
             text,
-            fields=[FieldViolation(f"{path}.{wanted}", "is required", "REQUIRED")],
+            fields=[FieldViolation(f"{path}.{wanted}", f"is required: {what}", "REQUIRED")],
         )
     text = f"definition {definition.name!r} is of type {shown} and takes {wanted}, not {sent.config_field}"
     raise Invalid(
