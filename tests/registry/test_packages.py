@@ -243,6 +243,21 @@ async def test_what_somebody_may_not_see_cannot_be_packed(world: World) -> None:
     assert f"there is no component '{made.name}'" in error.message
 
 
+async def test_what_somebody_may_not_see_is_not_suggested_to_them(world: World) -> None:
+    hidden = world.name("unseen-by-others")
+    await world.definition(OTHER_EDITOR, name=hidden, visibility="PRIVATE")
+    seen = await script(world, LOAD, stem="seen-by-others")
+    near = f"{hidden[:-1]}x"
+    source = f"name: {world.name('flow')}\nsteps:\n  - {{id: a, component: {near}}}\n"
+
+    told = await refused(world, {"components": [{"id": "a", "name": near}]})
+    also = await refused(world, {"components": [{"id": "a", "name": f"{seen}x"}]})
+    error = await world.refused("CreateWorkflow", pb.CreateWorkflowRequest(source=source))
+
+    assert hidden not in " ".join([*told, error.message, *(one.description for one in error.fields)])
+    assert f"did you mean {seen}?" in also[0]
+
+
 async def test_what_a_package_is_made_of_cannot_be_deleted_before_it(world: World) -> None:
     document = await two(world)
     found = await package(world, document)
