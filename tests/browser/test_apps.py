@@ -27,6 +27,17 @@ class Apps:
 
     def start(self, name: str, code: str = CODE) -> tuple[str, str]:
         """The run of a new app that answers, and its path."""
+        run_id, path = self.begin(name, code)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            lines = self._http.get(f"{_RUNS}/{run_id}/logs").raise_for_status().json().get("lines", [])
+            if any("the app is running" in line["message"] for line in lines):
+                return run_id, path
+            time.sleep(0.1)
+        raise AssertionError(f"the app did not start: {lines}")
+
+    def begin(self, name: str, code: str = CODE) -> tuple[str, str]:
+        """The run of a new app that begins, and its path."""
         files = [{"path": "app.py", "content": code}]
         version = {"version": "1.0.0", "streamlitApp": {"files": files, "mainScriptPath": "app.py"}}
         self._call(
@@ -36,13 +47,17 @@ class Apps:
         source = f"name: {name}\nsteps:\n  - {{id: show, component: {name}@1}}\n"
         self._call("/api/v1/workflows", {"source": source})
         run_id = str(self._call(_RUNS, {"workflow": name, "inputs": {}})["run"]["id"])
-        end = time.monotonic() + 60
+        return run_id, f"/apps/{run_id}/show/"
+
+    def first_address(self, run_id: str) -> str:
+        """A link with a ticket, as soon as there is one."""
+        end = time.monotonic() + 30
         while time.monotonic() < end:
-            lines = self._http.get(f"{_RUNS}/{run_id}/logs").raise_for_status().json().get("lines", [])
-            if any("the app is running" in line["message"] for line in lines):
-                return run_id, f"/apps/{run_id}/show/"
-            time.sleep(0.1)
-        raise AssertionError(f"the app did not start: {lines}")
+            answer = self._http.post(f"{_RUNS}/{run_id}/steps/show:openApp", json={})
+            if answer.status_code == 200:
+                return str(answer.json()["url"])
+            time.sleep(0.02)
+        raise AssertionError(answer.text)
 
     def address(self, run_id: str) -> str:
         """A link with a ticket."""
@@ -84,6 +99,19 @@ def test_a_moved_slider_is_answered(tab: Tab, apps: Apps, square: tuple[str, str
     expect(page.get_by_text("its square is 16")).to_be_visible(timeout=30_000)
     assert page.url.endswith(square[1])
     assert "ticket" not in page.url
+
+
+def test_an_app_that_is_opened_while_it_starts_shows_itself_once_it_answers(tab: Tab, apps: Apps) -> None:
+    run_id, path = apps.begin("early")
+    page = tab.context.new_page()
+
+    answer = page.goto(apps.first_address(run_id))
+
+    assert answer is not None
+    assert answer.status == 503
+    expect(page.get_by_text("The app is starting")).to_be_visible()
+    expect(page.get_by_text("its square is 9")).to_be_visible(timeout=60_000)
+    assert page.url.endswith(path)
 
 
 def test_an_app_sees_no_cookie_and_reaches_neither_console_nor_another_app(
