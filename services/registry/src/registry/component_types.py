@@ -73,12 +73,23 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
     },
     "MCP": {
         "mcpConfiguration": (
-            "mcpServers:\n"
-            "  clock:\n"
-            "    command: uvx\n"
-            '    args: ["mcp-server-time", "--local-timezone", "UTC"]\n'
+            "mcpServers:\n  thermometer:\n    command: python\n    args: [thermometer.py]\n"
         ),
-        "tool": "get_current_time",
+        "files": [
+            {
+                "path": "thermometer.py",
+                "content": (
+                    "from mcp.server.mcpserver import MCPServer\n\n"
+                    'server = MCPServer("thermometer")\n\n\n'
+                    "@server.tool()\n"
+                    "def fahrenheit(celsius: float) -> float:\n"
+                    '    """Converts degrees Celsius to degrees Fahrenheit."""\n'
+                    "    return celsius * 1.8 + 32\n\n\n"
+                    "server.run()\n"
+                ),
+            }
+        ],
+        "tool": "fahrenheit",
         "timeout": "300s",
         "callTimeout": "30s",
     },
@@ -100,10 +111,11 @@ EXAMPLES: Final[dict[str, dict[str, Json]]] = {
             "template": (
                 "# {{ title }}\n\nThere were **{{ rows | length }}** hot days.\n\n{{ rows | table(['day', 'high']) }}\n"
             ),
+            "name": "hot-days",
         }
     },
 }
-"""A config of each type that is valid and shows the idea."""
+"""A config of each type that is valid, shows the idea, and runs as it is. (Where a model is asked, at its URL.)"""
 
 
 @cache
