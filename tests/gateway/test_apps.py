@@ -1,6 +1,7 @@
 """Apps through the gateway: what of a request reaches them, what of their answers reaches a browser."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -323,3 +324,88 @@ async def test_the_end_of_a_websocket_at_the_app_is_the_browsers_too(gateway: Ga
     writer.close()
 
     assert rest == b""
+
+
+NASTY_ANSWERS = [
+    b"HTTP/1.1 302 Found\r\nlocation: //[\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 302 Found\r\nlocation: \xff\xfe\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n",
+    b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\nok",
+    b"HTTP/1.1 304 Not Modified\r\ncontent-length: 2\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 1000 Odd\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 \xff\xff\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-type: \xe4\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\netag: a\r\n b\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n" + b"etag: " + b"x" * 70_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+    b"\0" * 100,
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("said", NASTY_ANSWERS, ids=range(len(NASTY_ANSWERS)))
+async def test_whatever_an_app_says_is_an_answer_and_no_failure_here(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture, said: bytes, method: str
+) -> None:
+    gateway.engine.answer = said
+    cookie = f"{headers.cookie_name(APP, secure=False)}=mcp_a_cookie"
+
+    status = 0
+    with contextlib.suppress(
+        httpx.RemoteProtocolError
+    ):  # where the answer breaks off, so does what is passed on
+        status = (await gateway.http.request(method, PREFIX, headers={"cookie": cookie})).status_code
+
+    assert [one for one in caplog.records if one.name.startswith("gateway")] == []
+    assert status < 500 or status == 502
+
+
+NASTY_REQUESTS = [
+    b"GET //[ HTTP/1.1\r\nhost: apps\r\n\r\n",
+    b"GET http://[/ HTTP/1.1\r\nhost: apps\r\n\r\n",
+    b"GET " + PREFIX.encode() + b"\xff%ff%00?ticket=%00%ff HTTP/1.1\r\nhost: apps\r\n\r\n",
+    b"GET " + PREFIX.encode() + b"?ticket=%ff%fe HTTP/1.1\r\nhost: apps\r\n\r\n",
+    b"GET " + PREFIX.encode() + b"?" + b"a=b&" * 10_000 + b" HTTP/1.1\r\nhost: apps\r\n\r\n",
+    b"CONNECT apps:80 HTTP/1.1\r\nhost: apps\r\nCOOKIE\r\n\r\n",
+    b"CONNECT PREFIX HTTP/1.1\r\nhost: apps\r\nCOOKIE\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nhost: apps\r\n\r\n",
+    b"GET PREFIX HTTP/1.1\r\nCOOKIE\r\n\r\n",
+    b"GET PREFIX HTTP/1.0\r\nCOOKIE\r\n\r\n",
+    b"GET PREFIX HTTP/1.0\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\nCOOKIE\r\n\r\n",
+    b"GET PREFIX HTTP/1.1\r\nhost: \xff\r\nCOOKIE\r\n\r\n",
+    b"GET PREFIX HTTP/1.1\r\nhost: a\r\norigin: //[\r\nupgrade: websocket\r\nconnection: upgrade\r\nCOOKIE\r\n\r\n",
+    b"GET PREFIX HTTP/1.1\r\nhost: a\r\norigin: \xff\r\nupgrade: websocket\r\nconnection: upgrade\r\nCOOKIE\r\n\r\n",
+    b"POST PREFIX HTTP/1.1\r\nhost: a\r\norigin: http://[\r\ncontent-length: 0\r\nCOOKIE\r\n\r\n",
+    b"POST PREFIX HTTP/1.1\r\nhost: a\r\norigin: http://a:99999\r\ncontent-length: 0\r\nCOOKIE\r\n\r\n",
+    b"POST PREFIX HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nCOOKIE\r\n\r\nzz\r\n",
+    b"POST PREFIX HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\nCOOKIE\r\n\r\n0\r\n\r\n",
+    b"POST PREFIX HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\nCOOKIE\r\n\r\nhello",
+    b"GET PREFIX HTTP/1.1\r\nhost: a\r\ncookie: " + b"x=1; " * 5_000 + b"\r\n\r\n",
+    b'GET PREFIX HTTP/1.1\r\nhost: a\r\ncookie: a="\\777; b=\xff\r\n\r\n',
+    b"GET PREFIX HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 100_000 + b"\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("asked", NASTY_REQUESTS, ids=range(len(NASTY_REQUESTS)))
+async def test_whatever_is_asked_is_answered_and_no_failure_here(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture, asked: bytes
+) -> None:
+    cookie = f"cookie: {headers.cookie_name(APP, secure=False)}=mcp_a_cookie".encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.server.port)
+
+    writer.write(asked.replace(b"COOKIE", cookie).replace(b" PREFIX ", f" {PREFIX} ".encode()))
+    async with asyncio.timeout(10):
+        line = await reader.readline()
+    writer.close()
+
+    assert [one for one in caplog.records if one.name.startswith("gateway")] == []
+    assert line.split()[1] in {b"200", b"308", b"400", b"401", b"403", b"404", b"405", b"411", b"431"}

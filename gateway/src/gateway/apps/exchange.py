@@ -52,6 +52,7 @@ class Exchange:
         self._reader = reader
         self._writer = writer
         self._browser = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEADERS)
+        self._is_head = False
 
     async def run(self) -> None:
         """Answers one request. Raises OSError when the browser has gone."""
@@ -61,14 +62,22 @@ class Exchange:
                 return
             await self._answer(request)
         except h11.RemoteProtocolError as error:
-            await self._refuse(Refused(error.error_status_hint, "the request is not well-formed HTTP"))
+            await self._refuse(Refused(error.error_status_hint, "The request is not well-formed HTTP."))
+        except h11.LocalProtocolError:
+            await self._refuse(Refused(502, "The app's answer is none that can be passed on."))
         except Refused as refused:
             await self._refuse(refused)
         except ServiceError as error:
             await self._refuse(_refusal(error))
 
     async def _answer(self, request: h11.Request) -> None:
-        url = urlsplit(request.target.decode("latin-1"))
+        self._is_head = request.method == b"HEAD"
+        if request.method == b"CONNECT":
+            raise Refused(405, "An app is no proxy.")
+        try:
+            url = urlsplit(request.target.decode("latin-1"))
+        except ValueError:
+            raise Refused(400, "The address is not well-formed.") from None
         where = rules.target(url.path)
         if where is None or b".." in unquote_to_bytes(url.path).split(b"/"):
             raise Refused(404, "There is no such app. The console leads to those that run.")
@@ -134,7 +143,8 @@ class Exchange:
             *more,
         ]
         await self.send(h11.Response(status_code=status, headers=own))
-        await self.send(h11.Data(data=content))
+        if not self._is_head:
+            await self.send(h11.Data(data=content))
         await self.send(h11.EndOfMessage())
 
     async def send(self, event: Any) -> None:
@@ -163,6 +173,8 @@ class Exchange:
     async def _heard(self) -> Any:
         while (event := self._browser.next_event()) is h11.NEED_DATA:
             self._browser.receive_data(await self._reader.read(_CHUNK))
+        if event is h11.PAUSED:
+            raise Refused(400, "The request goes on as something that is no HTTP.")
         return event
 
 
@@ -205,7 +217,10 @@ class _Relay:
 
     async def _ask(self) -> None:
         head = rules.to_app(list(self._request.headers), upgrades=self._upgrades)
-        event: Any = h11.Request(method=self._request.method, target=self._request.target, headers=head)
+        try:
+            event: Any = h11.Request(method=self._request.method, target=self._request.target, headers=head)
+        except h11.LocalProtocolError:
+            raise Refused(400, "The request names no host.") from None
         while True:
             data = self._app.send(event)
             try:
@@ -262,6 +277,8 @@ class _Relay:
             ) from None
         if isinstance(event, h11.ConnectionClosed):
             raise Refused(502, "The app closed the connection without an answer.")
+        if event is h11.PAUSED:
+            raise Refused(502, "The app answered with something that is no HTTP.")
         return event
 
 

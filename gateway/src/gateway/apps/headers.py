@@ -83,8 +83,7 @@ def from_app(headers: Sequence[tuple[bytes, bytes]], where: Target) -> Headers:
     kept = [(name, value) for name, value in headers if name in _FROM_APP]
     location = get(headers, b"location")
     if location:
-        path = urlsplit(location).path
-        is_own = location.startswith(where.prefix) and ".." not in path and "//" not in path
+        is_own = location.startswith(where.prefix) and not re.search(r"\.\.|//", urlsplit(location).path)
         kept.append((b"location", location.encode("latin-1") if is_own else where.prefix.encode()))
     return kept
 
