@@ -310,7 +310,7 @@ async def test_the_call_of_a_lost_attempt_is_cancelled_and_the_next_attempt_make
     async with FakeWorker(engine.address) as other:
         other.code |= {"ask": ask, "test": slow}
         ended = await engine.ended(run.id, seconds=20)
-    first, second = await engine.get(call.runs[0]), await engine.get(call.runs[-1])
+    first, second = await engine.ended(call.runs[0], seconds=20), await engine.get(call.runs[-1])
 
     assert ended.status == Run.SUCCESS
     assert (first.status, second.status) == (Run.ABORTED, Run.SUCCESS)

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 
 from chassis.errors import Invalid
-from engine.inputs import Declared, Taker, resolve
+from engine.inputs import Declared, resolve
 from engine.wire import plans
 
 
@@ -99,10 +99,14 @@ def test_every_problem_is_named_at_once() -> None:
 
 
 def test_an_unknown_input_is_told_all_that_there_are_and_the_nearest() -> None:
-    declared = {"days": Declared("integer", True, 3), "city": Declared("string")}
+    declared = {
+        "days": Declared("integer", True, 3),
+        "city": Declared("string"),
+        "unit": Declared(optional=True),
+    }
 
     with pytest.raises(Invalid) as caught:
-        resolve(declared, {"city": "Bergen", "citty": "Oslo", "zzz": 1}, Taker("component", ("unit",)))
+        resolve(declared, {"city": "Bergen", "citty": "Oslo", "zzz": 1}, "component")
 
     near, far = (one.description for one in caught.value.fields)
     assert near == (

@@ -78,6 +78,36 @@ async def test_inputs_are_checked_against_what_the_version_takes(
     assert fine.status == Run.SUCCESS
 
 
+async def test_an_unknown_input_is_told_with_all_that_there_are(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    version = peers.registry.component("count", input_schema=jsonvalue.to_struct(SCHEMA))
+
+    wrong = await refused(try_out(engine, version.id, {"n": 1, "nn": 2}))
+    fine = await engine.ended((await try_out(engine, version.id, {"n": 1})).id)
+
+    why = "the component has no such input; did you mean 'n'? It takes: n (required), any, note"
+    assert wrong.fields == {"inputs.nn": why}
+    assert (fine.status, worker.assignments[-1].inputs_json) == (Run.SUCCESS, b'{"n":1}')
+
+
+async def test_more_inputs_than_a_step_takes_are_refused_with_their_number(
+    engine: Engine, peers: Peers, worker: FakeWorker
+) -> None:
+    version = peers.registry.component("anything")
+
+    many = await refused(try_out(engine, version.id, {f"n{number}": 1 for number in range(1001)}))
+    most = await engine.ended((await try_out(engine, version.id, {f"n{n}": 1 for n in range(1000)})).id)
+
+    assert (many.code, many.reason, list(many.fields)) == (
+        "INVALID_ARGUMENT",
+        "RUN_INPUT_INVALID",
+        ["inputs"],
+    )
+    assert "1,001 names; at most 1,000" in many.fields["inputs"]
+    assert most.status == Run.SUCCESS
+
+
 async def test_an_input_that_is_none_of_its_values_is_refused_before_anything_starts(
     engine: Engine, peers: Peers, worker: FakeWorker
 ) -> None:

@@ -10,13 +10,13 @@ from typing import Final
 
 from chassis.client import ServiceChannel
 from chassis.context import ANONYMOUS, current, use
-from chassis.errors import Precondition
-from chassis.expressions import ExpressionError
+from chassis.errors import FieldViolation, Invalid, Precondition
+from chassis.expressions import MAX_EXPRESSIONS, ExpressionError
 from chassis.sharing import Shared
 from engine.components import Components
 from engine.concurrency import Concurrency
 from engine.dispatch.plans import PlanCache
-from engine.inputs import WORKFLOW, Declared, Taker
+from engine.inputs import Declared
 from engine.plan import Plan
 from engine.wire import plans as wire
 from mcpanel.registry.v1 import component_pb2, registry_pb2, registry_pb2_grpc, workflow_pb2
@@ -44,8 +44,8 @@ class Prepared:
     versions: tuple[component_pb2.Version, ...]
     priority: int = 0
     concurrency: Concurrency | None = None
-    taker: Taker = WORKFLOW
-    """What its inputs are told to be the inputs of."""
+    kind: str = "workflow"
+    """What whoever gives inputs takes it for: `workflow` or `component`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,8 @@ class Catalogue:
         """One version of a component as a workflow of one step, that passes the `given` inputs on and may run up to
         a `limit`.
 
-        Raises NotFound VERSION_NOT_FOUND for whoever may not see it, Unavailable naming the registry.
+        Raises NotFound VERSION_NOT_FOUND for whoever may not see it, Invalid RUN_INPUT_INVALID when there are too many
+        of them, Unavailable naming the registry.
         """
         request = registry_pb2.GetVersionRequest(version_id=version_id)
         version, _ = self._taken(await self._stub.GetVersion(request))
@@ -134,14 +135,19 @@ class Catalogue:
     ) -> Prepared:
         """A version as a workflow of one step, nobody's and private."""
         declared = wire.declared_by(version, given)
-        workflow = wire.workflow_of_one(version, declared, limit)
+        passed = [name for name, one in declared.items() if name in given or not one.optional]
+        if len(passed) > MAX_EXPRESSIONS:
+            text = (
+                f"{len(passed):,} names; at most {MAX_EXPRESSIONS:,}. Give many values as one object or list"
+            )
+            raise Invalid("RUN_INPUT_INVALID", f"inputs: {text}", fields=[FieldViolation("inputs", text)])
+        workflow = wire.workflow_of_one(version, passed, limit)
         parts = await self._parts([workflow], {})
         body = wire.document(workflow, parts)
         plan = self._plans.compiled(body, hashlib.sha256(body).digest())
         versions = tuple(parts.versions.values())
-        taker = Taker("component", wire.optional_of(version))
         return Prepared(
-            "", version.definition_name, 0, "", False, plan, body, declared, versions, taker=taker
+            "", version.definition_name, 0, "", False, plan, body, declared, versions, kind="component"
         )
 
     async def _current(self, workflow: str) -> workflow_pb2.Workflow:

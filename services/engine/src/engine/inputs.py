@@ -1,7 +1,7 @@
 """What a run is given, against what its workflow or component declares."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, cast
@@ -26,40 +26,30 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An input as the workflow declares it. An empty type takes any value."""
+    """An input as it is declared. An empty type takes any value."""
 
     type: str = ""
     has_default: bool = False
     default: Json = None
     allowed: tuple[Json, ...] = ()
     """The values it may have; empty: any of its type."""
+    optional: bool = False
+    """Whether it may be left out though it has no default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taker:
-    """What takes the inputs, in words, and what else it takes beside those that are declared here."""
-
-    word: str = "workflow"
-    optional: tuple[str, ...] = ()
-
-
-WORKFLOW: Final = Taker()
-
-
-def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json], taker: Taker = WORKFLOW) -> Payload:
-    """The run's inputs: every given value in its declared type, and the defaults of the others.
+def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json], kind: str = "workflow") -> Payload:
+    """The run's inputs: every given value in its declared type, and the defaults of the others. `kind` is what declares
+    them, `workflow` or `component`.
 
     Raises Invalid RUN_INPUT_INVALID naming every unknown, missing or wrong one, or all when they are too large.
     """
-    problems = [
-        _problem(name, _unknown(name, declared, taker), "UNKNOWN") for name in given if name not in declared
-    ]
+    problems = list(_unknown([name for name in given if name not in declared], declared, kind))
     resolved: dict[str, Json] = {}
     for name, one in declared.items():
         if name not in given:
             if one.has_default:
                 resolved[name] = _convert(one.type, one.default)
-            else:
+            elif not one.optional:
                 problems.append(_problem(name, "is required", "REQUIRED"))
             continue
         if one.type != "number" and (problem := _inexact(given[name], f"inputs.{name}")) is not None:
@@ -89,17 +79,18 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json], taker: 
     return payload
 
 
-def _unknown(name: str, declared: Mapping[str, Declared], taker: Taker) -> str:
-    """Why there is no such input, what may have been meant, and all there are: those that have to be given first."""
-    required = sorted(one for one, what in declared.items() if not what.has_default)
-    optional = sorted({one for one in declared if one not in required} | set(taker.optional) - set(required))
-    names = [*required, *optional]
-    near = next(iter(get_close_matches(name, names, n=1, cutoff=_NEAR)), "")
+def _unknown(names: Sequence[str], declared: Mapping[str, Declared], kind: str) -> Iterator[FieldViolation]:
+    """That there are no such inputs, what may have been meant, and all there are: those that have to be given first."""
+    required = sorted(name for name, one in declared.items() if not (one.has_default or one.optional))
+    optional = sorted(declared.keys() - set(required))
+    known = [*required, *optional]
     shown = ", ".join([*(f"{one} (required)" for one in required), *optional][:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    takes = f"takes: {shown}{more}" if names else "takes none"
-    meant = f"did you mean {near!r}? It {takes}" if near else f"it {takes}"
-    return f"the {taker.word} has no such input; {meant}"
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    takes = f"takes: {shown}{more}" if known else "takes none"
+    for number, name in enumerate(names):
+        near = get_close_matches(name, known, n=1, cutoff=_NEAR) if number < _SHOWN else []
+        meant = f"did you mean {near[0]!r}? It {takes}" if near else f"it {takes}"
+        yield _problem(name, f"the {kind} has no such input; {meant}", "UNKNOWN")
 
 
 def _is_one_of(value: object, allowed: tuple[Json, ...]) -> bool:

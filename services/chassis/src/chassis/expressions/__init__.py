@@ -9,6 +9,13 @@ here, and CEL itself stops a comprehension that runs away.
 
 from chassis.expressions.compiled import DEFAULT_ROOTS, Expression
 from chassis.expressions.errors import EvaluationError, ExpressionError
-from chassis.expressions.template import Template
+from chassis.expressions.template import MAX_EXPRESSIONS, Template
 
-__all__ = ["DEFAULT_ROOTS", "EvaluationError", "Expression", "ExpressionError", "Template"]
+__all__ = [
+    "DEFAULT_ROOTS",
+    "MAX_EXPRESSIONS",
+    "EvaluationError",
+    "Expression",
+    "ExpressionError",
+    "Template",
+]

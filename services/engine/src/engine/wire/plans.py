@@ -43,29 +43,23 @@ def declared(workflow: workflow_pb2.Workflow) -> dict[str, Declared]:
 
 
 def declared_by(version: component_pb2.Version, given: Collection[str]) -> dict[str, Declared]:
-    """What a component's version takes: what it requires, and what else it knows among the `given` names."""
+    """What a component's version takes: what it names itself, and where it is open to others, the `given` ones."""
     schema = jsonvalue.from_struct(version.input_schema) if version.HasField("input_schema") else {}
     properties, required = schema.get("properties"), schema.get("required")
     known = properties if isinstance(properties, dict) else {}
     demanded = {str(name) for name in required} if isinstance(required, list) else set[str]()
-    open_ended = schema.get("additionalProperties") is not False
-    names = [*(name for name in known if name in given or name in demanded), *sorted(demanded - known.keys())]
-    names += [name for name in sorted(given) if open_ended and name not in names]
+    others = demanded.union(given) if schema.get("additionalProperties") is not False else demanded
     definitions = schema.get("$defs")
-    return {name: _declared_as(_followed(known.get(name), definitions)) for name in names}
+    return {
+        name: _declared_as(_followed(known.get(name), definitions), optional=name not in demanded)
+        for name in (*known, *sorted(others - known.keys()))
+    }
 
 
-def optional_of(version: component_pb2.Version) -> tuple[str, ...]:
-    """The names of the inputs that a component's version knows and does without."""
-    schema = jsonvalue.from_struct(version.input_schema) if version.HasField("input_schema") else {}
-    properties, required = schema.get("properties"), schema.get("required")
-    demanded = required if isinstance(required, list) else []
-    return tuple(name for name in properties if name not in demanded) if isinstance(properties, dict) else ()
-
-
-def _declared_as(schema: Json) -> Declared:
+def _declared_as(schema: Json, *, optional: bool) -> Declared:
     allowed = schema.get("enum") if isinstance(schema, dict) else None
-    return Declared(_word(schema), allowed=tuple(allowed) if isinstance(allowed, list) else ())
+    values = tuple(allowed) if isinstance(allowed, list) else ()
+    return Declared(_word(schema), allowed=values, optional=optional)
 
 
 def _followed(schema: Json, definitions: Json) -> Json:
