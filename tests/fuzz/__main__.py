@@ -1,8 +1,8 @@
 """`make fuzz`: a stack of its own, asked by chance for some minutes: no failure of its own, no hang, flat memory.
 
-The first half asks every RPC with messages made from the contracts, at the services; the second every REST operation,
-with schemathesis, through the edge. The same seed makes the same requests. The exit status is 1 when something is
-found.
+First the apps' listener is asked, with bytes that are nearly HTTP; then every RPC at the services, with messages made
+from the contracts; then every REST operation, with schemathesis, through the edge. The same seed makes the same
+requests. The exit status is 1 when something is found.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from stack.memory import weight
-from tests.fuzz import rest, world
+from stack.memory import alone, weight
+from tests.fuzz import apps, rest, world
 from tests.fuzz.rpc import HANG_SECONDS, Fuzzer
 from tests.support.stack import Stack
 
@@ -29,9 +29,10 @@ def say(line: str = "") -> None:
 
 
 def megabytes(stack: Stack) -> dict[str, float]:
-    """What each process weighs with its children."""
+    """What each process weighs with its children; the worker without, whose cells depend on what ran."""
     pids = stack.pids()
     weights = weight(list(pids.values()))
+    weights[pids["worker"]] = alone(pids["worker"])
     return {name: weights[pid] / 1e6 for name, pid in pids.items()}
 
 
@@ -39,15 +40,17 @@ async def storm(stack: Stack, folder: Path, seed: int, seconds: float) -> list[s
     """Asks for so long; what was found."""
     await world.prepare(stack)
     pids = stack.pids()
+    app = await apps.start(stack)
+    statuses, found_in_apps = await apps.run(stack, app, seed, seconds * 0.1, HANG_SECONDS)
     fuzzer = Fuzzer(stack, seed)
     await fuzzer.run(seconds * 0.2)
     before = megabytes(stack)
     await fuzzer.run(seconds * 0.3)
     middle = megabytes(stack)
-    code, report = await rest.run(stack, folder, seed, seconds * 0.5, HANG_SECONDS)
+    code, report = await rest.run(stack, folder, seed, seconds * 0.4, HANG_SECONDS)
     after = megabytes(stack)
 
-    found = [str(one) for one in fuzzer.tally.findings.values()]
+    found = [*map(str, fuzzer.tally.findings.values()), *found_in_apps]
     if code:
         found.append(report)
     found += [f"{name} died" for name, pid in stack.pids().items() if pids.get(name) != pid]
@@ -62,6 +65,7 @@ async def storm(stack: Stack, folder: Path, seed: int, seconds: float) -> list[s
         say(f"| {name:<14} | {before[name]:>5.0f} MB | {middle[name]:>7.0f} MB | {after[name]:>7.0f} MB |")
     codes = ", ".join(f"{count} {code}" for code, count in fuzzer.tally.codes.most_common())
     say(f"\ngRPC: {sum(fuzzer.tally.calls.values())} calls to {len(fuzzer.tally.calls)} methods: {codes}")
+    say(f"apps: {', '.join(f'{count} {status}' for status, count in statuses.most_common())}")
     say(f"REST: {next((line for line in report.splitlines() if 'generated' in line), '').strip()}")
     return found
 

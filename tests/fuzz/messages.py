@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
 from chassis import contracts
+from tests.fuzz import documents
 
 _DEEP: Final = 6
 _KEPT: Final = 40
@@ -90,14 +91,43 @@ class Maker:
         self.forbidden: set[str] = set()
         """What no request may name, such as the fuzzer's own account."""
 
-    def request(self, kind: str) -> bytes:
-        """A request of a message type as bytes: polite, partly or wholly nasty, or not even a message."""
+    def request(self, kind: str, part: Any = None) -> bytes:
+        """A request of a message type as bytes: polite, partly or wholly nasty, or not even a message.
+
+        With a `part`, a field of its oneof, that one is set.
+        """
         nastiness = self.random.choice((0.0, 0.0, 0.05, 0.3, 1.0))
         message: Message = contracts.message_class(kind)()
         self._left = _MOST_FIELDS
-        self._fill(message, nastiness, 0)
+        if part is not None:
+            self._set(message, part, nastiness, 0)
+        else:
+            self._fill(message, nastiness, 0)
+            self._match(message)
         content = message.SerializeToString()
         return self._damaged(content) if self.random.random() < 0.1 else content
+
+    def _match(self, message: Any) -> None:
+        """Gives a new component the type of its config, more often than chance would."""
+        if message.DESCRIPTOR.name == "CreateDefinitionRequest" and self._chance(0.9):
+            config = message.initial_version.WhichOneof("config")
+            if config is not None:
+                kinds = message.definition.DESCRIPTOR.enum_types_by_name["Type"].values_by_name
+                message.definition.type = kinds[config.upper()].number
+                message.ClearField("source")
+
+    def stream(self, kind: str) -> list[bytes]:
+        """The requests of a client's stream: by chance, or as the contract wants them: head, parts, end."""
+        count = self.random.choice((0, 1, 5))
+        shape: Message = contracts.message_class(kind)()
+        (parts,) = shape.DESCRIPTOR.oneofs
+        if self._chance(0.3):
+            return [self.request(kind) for _ in range(1 + count)]
+        first, *more = parts.fields
+        last = [one for one in more if one.name == "end"]
+        middle = [one for one in more if one not in last]
+        wanted = [first, *(self.random.choice(middle) for _ in range(count if middle else 0)), *last]
+        return [self.request(kind, one) for one in wanted]
 
     def remember(self, message: Message, depth: int = 0) -> None:
         """Keeps the strings of an answer by their fields' names; an `id` by its message's, too."""
@@ -195,6 +225,8 @@ class Maker:
 
     def _text(self, field: Any) -> str:
         """A word that the field may well take: one the suite has said under this name, or one of its form."""
+        if field.name in documents.NAMES and self._chance(0.8):
+            return documents.make(self.random, field.name, self._known)
         known = self.known.get(field.name) or self.known.get(_singular(field.name)) or []
         if known and self.random.random() < 0.8:
             return self.random.choice(known)
@@ -221,6 +253,9 @@ class Maker:
         if rules.uuid or field.name.endswith("_id"):
             return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
         return f"fuzz-{number}"
+
+    def _known(self, name: str) -> str:
+        return self.random.choice(self.known.get(name) or ["fuzz-1"])
 
     def _damaged(self, content: bytes) -> bytes:
         broken = bytearray(content or b"\n")

@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
+import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import grpc.aio
 from google.rpc import status_pb2
 
 from chassis import contracts
+from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from tests.contracts import walk
 from tests.contracts.walk import Rpc, Rule
 from tests.fuzz.messages import Maker
@@ -28,6 +30,8 @@ _FAILURES: Final = {
     grpc.StatusCode.DATA_LOSS,
     grpc.StatusCode.UNAVAILABLE,
 }
+_OF_RUNS: Final = {"datasources.write", "secrets.reveal"}
+"""What only a run's token permits."""
 _ENDED: Final = "Internal error from Core"
 """What grpcio says of a message to a stream that has ended in the meantime."""
 
@@ -82,10 +86,12 @@ class Fuzzer:
         self.maker = Maker(seed)
         self.tally = Tally()
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._run_token = ""
 
     async def run(self, seconds: float, *, at_once: int = 8) -> None:
         """Asks every RPC in turn, `at_once` at a time, for so long; each at least once."""
         await self._spare_own_keys()
+        self._run_token = await self._a_run_token()
         end = time.monotonic() + seconds
         turns = self._turns(end)
         try:
@@ -102,6 +108,27 @@ class Fuzzer:
         async with self.stack.http() as http:
             keys = (await http.get("/api/v1/api-keys", params={"pageSize": 1000})).json()["apiKeys"]
         self.maker.forbidden |= {key[name] for key in keys for name in ("id", "ownerId")}
+
+    async def _a_run_token(self) -> str:
+        """What a step shows when it writes rows and asks for secrets; empty when there is nothing of either."""
+        async with self.stack.http() as http:
+            found = [
+                [
+                    one["id"]
+                    for one in (await http.get(f"/api/v1/{path}", params={"pageSize": 50})).json()[key]
+                ]
+                for path, key in (("external-db-configs", "dataSources"), ("secrets", "secrets"))
+            ]
+            admin = (await http.get("/auth/me")).json()["principal"]["id"]
+        if not any(found):
+            return ""
+        sources, secrets = found
+        wanted = identity_pb2.IssueRunTokenRequest(
+            run_id=str(uuid.uuid4()), subject_id=admin, data_source_ids=sources, secret_ids=secrets
+        )
+        stub: Any = identity_pb2_grpc.IdentityServiceStub(self._channel("identity"))
+        answer = await stub.IssueRunToken(wanted, metadata=self.stack.metadata(self.stack.key("engine")))
+        return str(answer.token)
 
     async def _turns(self, end: float) -> AsyncIterator[Rpc]:
         order = list(self._rpcs)
@@ -123,11 +150,12 @@ class Fuzzer:
     async def ask(self, rpc: Rpc) -> None:
         """Asks one RPC once."""
         kind = rpc.method.input_type[1:]
-        request = self.maker.request(kind)
+        requests = self.maker.stream(kind) if rpc.method.client_streaming else [self.maker.request(kind)]
+        request = requests[0]
         self.tally.calls[rpc.name] += 1
         try:
             async with asyncio.timeout(HANG_SECONDS):
-                await self._send(rpc, kind, request)
+                await self._send(rpc, requests)
         except TimeoutError:
             self.tally.add(Finding(rpc.name, "HANG", f"no answer in {HANG_SECONDS:.0f} s", request, kind))
         except grpc.aio.AioRpcError as error:
@@ -139,13 +167,13 @@ class Fuzzer:
         else:
             self.tally.codes["OK"] += 1
 
-    async def _send(self, rpc: Rpc, kind: str, request: bytes) -> None:
+    async def _send(self, rpc: Rpc, requests: Sequence[bytes]) -> None:
         service, _, name = rpc.full_name.rpartition(".")
         channel = self._channel(service.split(".")[1])
         path, metadata = f"/{service}/{name}", self._metadata(rpc)
         raw: Any = {"request_serializer": bytes, "response_deserializer": bytes}
         streamed, answered = rpc.method.client_streaming, rpc.method.server_streaming
-        content: Any = self._several(kind, request) if streamed else request
+        content: Any = _several(requests) if streamed else requests[0]
         call: Any
         if not answered:
             unary = channel.stream_unary if streamed else channel.unary_unary
@@ -167,11 +195,6 @@ class Fuzzer:
         finally:
             call.cancel()
 
-    async def _several(self, kind: str, request: bytes) -> AsyncIterator[bytes]:
-        yield request
-        for _ in range(self.maker.random.choice((0, 1, 5))):
-            yield self.maker.request(kind)
-
     def _learn(self, rpc: Rpc, answer: bytes) -> None:
         kind: Any = contracts.message_class(rpc.method.output_type[1:])
         self.maker.remember(kind.FromString(answer))
@@ -180,6 +203,8 @@ class Fuzzer:
         if self.maker.random.random() < 0.02:
             return []
         accounts = ["admin"]
+        if rpc.rule.permission in _OF_RUNS and self._run_token:
+            return [("authorization", f"Bearer {self._run_token}")]
         if rpc.rule.access == Rule.INTERNAL:
             accounts = [Rule.Service.Name(one).lower() for one in rpc.rule.callers] or ["worker"]
         return [("authorization", f"Bearer {self.stack.key(self.maker.random.choice(accounts))}")]
@@ -189,6 +214,11 @@ class Fuzzer:
             address = f"127.0.0.1:{self.stack.ports.port(service)}"
             self._channels[service] = grpc.aio.insecure_channel(address)
         return self._channels[service]
+
+
+async def _several(requests: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for one in requests:
+        yield one
 
 
 def _expected(error: grpc.aio.AioRpcError) -> bool:

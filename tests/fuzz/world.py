@@ -17,7 +17,7 @@ outputs: {said: "${{ steps.say.output }}"}
 
 
 async def prepare(stack: Stack) -> None:
-    """A component, a workflow, runs, a schedule, a trigger, a data source, a user and a key."""
+    """A component, a workflow, runs, a schedule, a trigger, a data source to write to, a secret, a user and a key."""
     async with stack.http() as http:
         admin = Console(http)
         component = await admin.python("def main(word: str) -> str:\n    return word.upper()\n")
@@ -36,8 +36,14 @@ async def prepare(stack: Stack) -> None:
             "database": "registry",
             "username": "registry",
             "secretValue": stack.postgres.password("registry"),
+            "allowWrites": True,
         }
+        with stack.superuser("registry") as database:
+            database.execute("CREATE TABLE fuzzed (id bigint, name text)")
+            database.execute("ALTER TABLE fuzzed OWNER TO registry")
         await admin.call("POST", "/api/v1/external-db-configs", json={"dataSource": source})
+        secret = {"name": fresh("secret"), "secretValue": "correct horse battery staple"}
+        await admin.call("POST", "/api/v1/secrets", json={"secret": secret})
         person = {"email": f"{fresh('fuzz')}@example.com", "password": "a long enough password"}
         await admin.call("POST", "/auth/register", json=person | {"roleName": "Editor"})
         await admin.call("POST", "/api/v1/api-keys", json={"name": fresh("key"), "roleName": "Viewer"})

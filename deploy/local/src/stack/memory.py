@@ -10,7 +10,7 @@ def weight(pids: list[int]) -> dict[int, int]:
     PSS shares a page's weight among the processes that map it, so sums over processes are true.
     """
     children = _children()
-    return {pid: sum(_pss(member) for member in _tree(pid, children)) for pid in pids}
+    return {pid: sum(alone(member) for member in _tree(pid, children)) for pid in pids}
 
 
 def descendants(pid: int) -> list[int]:
@@ -23,6 +23,15 @@ def is_alive(pid: int) -> bool:
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     return False
+
+
+def alone(pid: int) -> int:
+    """Bytes of PSS of one process without its descendants; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _tree(root: int, children: dict[int, list[int]]) -> list[int]:
@@ -42,11 +51,3 @@ def _children() -> dict[int, list[int]]:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             found.setdefault(parent, []).append(int(entry.name))
     return found
-
-
-def _pss(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
