@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 _DEFINITION: Final = """
 name: NAME
@@ -172,9 +172,21 @@ def make(chance: random.Random, name: str, known: Callable[[str], str]) -> str:
     text = chance.choice(_SEEDS[name])
     while "NAME" in text:
         text = text.replace("NAME", known("name"), 1)
+    if name == "ipynb" and chance.random() < 0.5:
+        return json.dumps(_bent(chance, json.loads(text)))
     for _ in range(chance.choice((0, 0, 0, 1, 1, 2, 5))):
         text = _damaged(chance, text)
     return text
+
+
+def _bent(chance: random.Random, value: Any) -> Any:
+    """The value with one thing in it, more or less deep, that is of another kind."""
+    places = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    if not places or chance.random() < 0.2:
+        return chance.choice((None, True, -1, 1e300, "", "x", [], [1], {}, {"x": {}}))
+    place = chance.choice(places)
+    value[place] = _bent(chance, value[place])
+    return value
 
 
 def _damaged(chance: random.Random, text: str) -> str:

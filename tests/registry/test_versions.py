@@ -246,6 +246,12 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "ipynb",
         "no code cell",
     ),
+    (
+        "JUPYTER_NOTEBOOK",
+        {"jupyterNotebook": {"ipynb": '{"nbformat": 4, "cells": [{"cell_type": "code"}], "metadata": [1]}'}},
+        "ipynb",
+        "nbformat 4",
+    ),
     ("JUPYTER_NOTEBOOK", {"jupyterNotebook": {"ipynb": "{"}}, "ipynb", "not a notebook file"),
     (
         "JUPYTER_NOTEBOOK",
@@ -278,6 +284,12 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         {"streamlitApp": {"gitRepoUrl": "https://me:token@example.com/a.git", "mainScriptPath": "a.py"}},
         "git_repo_url",
         "everybody who sees the version",
+    ),
+    (
+        "STREAMLIT_APP",
+        {"streamlitApp": {"gitRepoUrl": "https://a]b.example.com/a.git", "mainScriptPath": "a.py"}},
+        "git_repo_url",
+        "URI",
     ),
     (
         "JUPYTER_NOTEBOOK",

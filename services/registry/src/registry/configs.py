@@ -168,16 +168,22 @@ def _ipynb(text: str) -> Iterator[ConfigProblem]:
     except (ValueError, RecursionError) as error:
         yield ConfigProblem("ipynb", f"is not a notebook file: {error}")
         return
-    version = document.get("nbformat") if isinstance(document, dict) else None
-    cells = document.get("cells") if isinstance(document, dict) else None
-    kernel = document.get("metadata", {}).get("kernelspec", {}) if isinstance(document, dict) else {}
-    language = kernel.get("language", "python") if isinstance(kernel, dict) else "python"
-    if version != 4 or not isinstance(cells, list):
+    version, cells = _at(document, "nbformat"), _at(document, "cells")
+    metadata = _at(document, "metadata") or {}
+    language = _at(metadata, "kernelspec", "language") or "python"
+    if version != 4 or not isinstance(cells, list) or not isinstance(metadata, dict):
         yield ConfigProblem("ipynb", "is not a notebook file of nbformat 4; save it with Jupyter 3 or newer")
     elif not any(isinstance(cell, dict) and cell.get("cell_type") == "code" for cell in cells):
         yield ConfigProblem("ipynb", "there is no code cell in it")
     elif str(language).lower() != "python":
         yield ConfigProblem("ipynb", f"is for a kernel of {language!r}; notebooks run Python")
+
+
+def _at(value: Any, *names: str) -> Any:
+    """What is at that place of a document; None where there is no such place."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _data(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
