@@ -109,9 +109,11 @@ def test_a_sound_schema_has_no_problems(schema: dict[str, Any]) -> None:
     assert schemas.problems(schema) == []
 
 
-def test_a_schema_that_unfolds_without_end_is_refused() -> None:
+@pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])
+def test_a_schema_that_unfolds_without_end_is_refused(keyword: str) -> None:
     doubling: dict[str, Any] = {
-        f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]} for n in range(40)
+        f"d{n}": {"allOf": [{keyword: f"#/$defs/d{n + 1}"}, {keyword: f"#/$defs/d{n + 1}"}]}
+        for n in range(40)
     }
     schema: dict[str, Any] = {"$ref": "#/$defs/d0", "$defs": doubling | {"d40": {"type": "string"}}}
 
@@ -136,8 +138,9 @@ def test_a_value_is_checked_against_references_and_without_regular_expressions()
     assert evil == []
 
 
-def test_a_recursive_schema_is_left_to_the_run() -> None:
-    tree: dict[str, Any] = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+@pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])
+def test_a_recursive_schema_is_left_to_the_run(keyword: str) -> None:
+    tree: dict[str, Any] = {"type": "object", "properties": {"next": {keyword: "#"}}}
 
     assert schemas.is_recursive(tree)
     assert list(schemas.Values(tree).problems(3, tree)) == []

@@ -35,6 +35,7 @@ _SUBSCHEMAS: Final = (
 _SUBSCHEMAS_LATER: Final = ("unevaluatedItems", "unevaluatedProperties", "contentSchema")
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs")
+_REFERENCES: Final = ("$ref", "$dynamicRef")
 _MAX_ERRORS: Final = 10
 
 
@@ -76,7 +77,7 @@ _META: Final = Draft202012Validator(
 
 def _unresolved(schema: Schema) -> Iterator[tuple[Path, str]]:
     for path, one in walk(schema):
-        for keyword in ("$ref", "$dynamicRef"):
+        for keyword in _REFERENCES:
             reference = one.get(keyword)
             if isinstance(reference, str) and not isinstance(resolve(one, schema, keyword), dict | bool):
                 known = "" if reference.startswith("#") else "; references lead to #/$defs/… only"
@@ -127,6 +128,12 @@ def resolve(schema: Schema, root: Schema, keyword: str = "$ref") -> "Json | Sche
     return found if plausible and isinstance(found, (Mapping, bool)) else None
 
 
+def _targets(schema: Schema, root: Schema) -> list["Json | Schema"]:
+    """The object schemas that a schema's references stand for. (Without anchors, a dynamic one is like any other.)"""
+    found = [resolve(schema, root, keyword) for keyword in _REFERENCES if keyword in schema]
+    return [one for one in found if isinstance(one, Mapping)]
+
+
 def weight(schema: Schema) -> int:
     """How many subschemas the schema unfolds to; a reference back into what is being unfolded counts as one."""
     known: dict[int, int] = {}
@@ -140,9 +147,7 @@ def weight(schema: Schema) -> int:
             return known.get(key, 1)
         active.add(key)
         total = 1 + sum(of(child) for _, child in _children(one))
-        target = resolve(one, schema)
-        if isinstance(target, Mapping):
-            total += of(target)
+        total += sum(of(target) for target in _targets(one, schema))
         active.discard(key)
         known[key] = total = min(total, MAX_WEIGHT * 10)
         return total
@@ -160,8 +165,7 @@ def is_recursive(schema: Schema) -> bool:
         if id(one) in active:
             return True
         inside = active | {id(one)}
-        target = resolve(one, schema)
-        ahead = [child for _, child in _children(one)] + ([target] if isinstance(target, Mapping) else [])
+        ahead = [child for _, child in _children(one)] + _targets(one, schema)
         if any(returns(child, inside) for child in ahead):
             return True
         done.add(id(one))
