@@ -123,7 +123,7 @@ async def test_the_report_of_the_output_example_can_be_read(
     made = (await admin.steps(run))["test"]["output"]["artifacts"]
     page = await admin.http.get(f"/api/v1/artifacts/{made[0]['artifact_id']}")
 
-    assert [one["name"] for one in made] == ["warm-days.md", "warm-days.html"]
+    assert [one["name"] for one in made] == ["hot-days.md", "hot-days.html"]
     assert "| monday | 35.6 |" in page.text
 
 

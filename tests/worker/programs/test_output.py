@@ -67,6 +67,25 @@ async def test_the_example_that_forms_show_makes_a_report(writer: Bench) -> None
     assert "| 2024-07-03 | 33.2 |" in text
 
 
+async def test_a_table_is_made_of_a_list_of_objects_however_it_was_chosen(writer: Bench) -> None:
+    template = "{{ rows | selectattr('high', 'gt', 10) | table }}"
+
+    await output(writer, {"report": {"template": template}}, {"rows": ROWS})
+
+    assert writer.sink.artifacts["report.md"][1] == b"| month | high |\n| --- | --- |\n| 7 | 26.0 |"
+
+
+@pytest.mark.parametrize("rows", ["abc", [1, 2], 5, None, {"month": 1}])
+async def test_a_table_of_something_else_is_refused_with_what_it_was(writer: Bench, rows: Any) -> None:
+    config = {"report": {"template": "{{ rows | table }}"}}
+
+    outcome = await writer.run("", {"rows": rows}, config=config)
+
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "INVALID_INPUT"
+    assert "`table` takes a list of objects, not" in outcome.failure.message
+
+
 async def test_an_html_report_escapes_what_it_inserts_and_loses_what_would_run(writer: Bench) -> None:
     template = '<h1 onclick="x()">{{ name }}</h1><script>x()</script><iframe src="/"></iframe><p>end</p>'
 

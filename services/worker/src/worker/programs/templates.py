@@ -1,7 +1,7 @@
 """Templates that see a step's inputs and nothing else."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -30,14 +30,19 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Any] = ()) -> str:
+def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Any] = ()) -> str:
     """A list of objects as a Markdown table: of these columns (names, or what DATA says of them), or of all."""
+    listed = list(rows) if isinstance(rows, Iterable) else [rows]
+    if not all(isinstance(row, Mapping) for row in listed) or isinstance(rows, Mapping):
+        found = _json(listed if isinstance(rows, Iterator) else rows)
+        text = f"the template's `table` takes a list of objects, not {found[:100]}"
+        raise Failed(text, "INVALID_INPUT")
     wanted = [one["name"] if isinstance(one, dict) else str(one) for one in columns]
-    names = wanted or list(dict.fromkeys(name for row in rows for name in row))
+    names = wanted or list(dict.fromkeys(name for row in listed for name in row))
     if not names:
         return ""
     lines = [_line(names), _line(["---"] * len(names))]
-    lines += [_line([_cell(row.get(name)) for name in names]) for row in rows]
+    lines += [_line([_cell(row.get(name)) for name in names]) for row in listed]
     return "\n".join(lines)
 
 
