@@ -16,6 +16,7 @@ from tests.support.stack import NO_TLS, Stack
 from tests.system.console import Console, Json, fresh
 
 MODELS = ("LLM_PROMPT_AGENT", "AI_ASSISTANT")
+DAYS = [{"day": "monday", "high": 35.6}]
 ROWS = [{"day": "monday", "temp_max": 35.6}, {"day": "tuesday", "temp_max": 28.1}]
 
 
@@ -46,13 +47,18 @@ TRIALS = {
     "AI_ASSISTANT": Trial(
         {"message": "How warm?"}, {"turns": 1}, {"massage": "How warm?"}, "'message' is undefined"
     ),
-    "DATA": Trial({}, {"station": "USW00024233", "unit": "celsius"}, {}, ""),
+    "DATA": Trial(
+        {},
+        {"rows": [{"day": "2024-07-03", "high": 33.2}, {"day": "2024-07-02", "high": 31}]},
+        {},
+        "",
+    ),
     "UTILITY": Trial({"rows": ROWS}, ROWS[:1], {"row": ROWS}, "inputs.rows"),
-    "OUTPUT": Trial({"rows": ROWS}, {}, {"row": ROWS}, "'rows' is undefined"),
+    "OUTPUT": Trial({"title": "July", "rows": DAYS}, {}, {"title": "July"}, "'rows' is undefined"),
 }
 """By type. An app takes any inputs and has no output: it has a test of its own."""
 TAKES_ANYTHING = {"DATA", "STREAMLIT_APP"}
-"""A constant is what it is, and an app reads what it likes: no input of theirs is wrong."""
+"""A file is what it is, and an app reads what it likes: no input of theirs is wrong."""
 
 
 @pytest.fixture(scope="module")
