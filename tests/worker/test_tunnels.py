@@ -119,7 +119,7 @@ async def test_a_visitors_bytes_reach_the_app_by_the_replica_that_asked(
     assert served.received == b"X" * 200_000 + b"BYE"
 
 
-async def test_an_app_that_does_not_run_is_said_to_be_gone(engine: tuple[Engine, Any]) -> None:
+async def test_an_app_that_does_not_run_is_said_not_to_be_there(engine: tuple[Engine, Any]) -> None:
     served, stub = engine
     tunnels = Tunnels(stub, lambda _: None)
 
@@ -128,7 +128,7 @@ async def test_an_app_that_does_not_run_is_said_to_be_gone(engine: tuple[Engine,
         await served.ended.wait()
     await tunnels.close()
 
-    assert served.opened[0].refused == "it does not run any more"
+    assert served.opened[0].refused == "it is not there yet, or not any more"
 
 
 async def test_a_visitor_who_goes_is_gone_at_the_app(engine: tuple[Engine, Any], app: App) -> None:

@@ -61,8 +61,8 @@ ENDINGS: Final = (
     Ending(
         "a fork bomb that gives up",
         "while True:\n    os.fork() or signal.pause()",
-        "USER_ERROR",
-        r"a step may have \d+ processes and threads at once",
+        "USER_ERROR|OUT_OF_MEMORY",  # whichever limit it reaches first: its processes are looked at now and then
+        r"a step may have \d+ processes and threads at once|used more than \d+ MiB of memory",
     ),
     Ending(
         "a thread bomb",

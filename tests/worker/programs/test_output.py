@@ -62,7 +62,7 @@ async def test_the_example_that_forms_show_makes_a_report(writer: Bench) -> None
 
     await output(writer, config, {"title": "July", "rows": rows})
 
-    text = writer.sink.artifacts["report.md"][1].decode()
+    text = writer.sink.artifacts["hot-days.md"][1].decode()
     assert text.startswith("# July\n\nThere were **2** hot days.")
     assert "| 2024-07-03 | 33.2 |" in text
 
