@@ -7,8 +7,9 @@ from typing import Any
 
 from engine import machine
 from engine.domain import EMPTY, ErrorKind, Failure, Payload, Ref
+from engine.effects import Effect
 from engine.plan import EvaluationFailed, Plan, PlannedStep, Scope
-from engine.state import Begin, Claim, Effect, Event, Failed, RunState, Succeeded
+from engine.state import Begin, Claim, Event, Failed, RunState, Succeeded
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "0197f000-0000-7000-8000-000000000001"

@@ -11,14 +11,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from engine import machine
 from engine.domain import EMPTY, ErrorKind, Failure, Join, Payload, Ref, Retry, SideEffect, StepStatus
+from engine.effects import (
+    AttemptClosed,
+    AttemptOpened,
+    Effect,
+    GivenBack,
+    Rejected,
+    StepChanged,
+    Taken,
+    Touched,
+)
 from engine.machine import rebuild
 from engine.machine.draft import Draft
 from engine.plan import APPROVAL, WORKFLOW, Approval, Plan, PlannedStep, Rate
 from engine.state import (
     NEVER_RUN,
     Admit,
-    AttemptClosed,
-    AttemptOpened,
     Begin,
     CacheHit,
     CancelRequested,
@@ -26,25 +34,19 @@ from engine.state import (
     Copy,
     Decided,
     Decision,
-    Effect,
     Event,
     Failed,
     GateOpened,
-    GivenBack,
     Items,
     Level,
     Lost,
     PauseRequested,
-    Rejected,
     ResumeRequested,
     RunState,
-    StepChanged,
     Steps,
     StepState,
     Succeeded,
-    Taken,
     Tick,
-    Touched,
 )
 from tests.engine.machine.plans import NOW, RUN, Fake
 

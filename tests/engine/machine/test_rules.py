@@ -7,19 +7,9 @@ import pytest
 
 from engine import machine
 from engine.domain import EMPTY, ErrorKind, Failure, Payload, Retry, RunStatus, StepStatus
+from engine.effects import Rejected, RunChanged, StepChanged, StopAttempt
 from engine.plan import Plan, PlannedStep, Rate
-from engine.state import (
-    Begin,
-    CancelRequested,
-    Lost,
-    PauseRequested,
-    Rejected,
-    RunChanged,
-    RunState,
-    StepChanged,
-    StopAttempt,
-    Tick,
-)
+from engine.state import Begin, CancelRequested, Lost, PauseRequested, RunState, Tick
 from engine.waiting import named
 from tests.engine.machine.plans import NOW, RUN, advance, bad, begun, claim, ok, plan, ref
 

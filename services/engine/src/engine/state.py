@@ -1,4 +1,4 @@
-"""What a run is at one moment, what may happen to it, and what follows. Frozen values, no behaviour.
+"""What a run is at one moment, and what may happen to it. Frozen values, no behaviour. What follows is in `effects`.
 
 A step is named by its path in the run: `load`, an item of a `for_each` step `resize[3]`, a step of a sub-workflow
 `load/parse`, and so on inward.
@@ -6,12 +6,12 @@ A step is named by its path in the run: `load`, an item of a `for_each` step `re
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from engine.blocks import Blocks
 from engine.domain import Failure, Payload, Ref, RunStatus, StepStatus, Usage
-from engine.plan import Plan, PlannedStep
+from engine.plan import Plan
 
 StopCause: TypeAlias = Literal["", "failure", "cancel"]
 CACHE: Final = "cache:"
@@ -294,154 +294,3 @@ Event: TypeAlias = (
     | CancelRequested
     | Tick
 )
-
-
-# What follows.
-
-
-@dataclass(frozen=True, slots=True)
-class RunChanged:
-    """The run has this status now, or something new to say about it."""
-
-    status: RunStatus
-    failure: Failure | None = None
-    waiting_for: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepChanged:
-    """The step has this status now."""
-
-    step_id: str
-    status: StepStatus
-    attempt: int
-    failure: Failure | None = None
-    next_attempt_at: datetime | None = None
-    copied_from: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalAsked:
-    """The step waits for a decision; `decision` once there is one."""
-
-    step_id: str
-    message: str
-    approvers: tuple[str, ...] = ()
-    expires_at: datetime | None = None
-    decision: Decision | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptOpened:
-    """An attempt begins; with a worker, it is to be sent there."""
-
-    step_id: str
-    planned: PlannedStep
-    attempt: int
-    epoch: int
-    worker_id: str
-    isolation: str
-    deadline_at: datetime | None
-    inputs: Payload
-    queued_at: datetime | None = None
-    """Since when it might have begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptClosed:
-    """An attempt's outcome is decided."""
-
-    step_id: str
-    attempt: int
-    status: StepStatus
-    failure: Failure | None
-    limits: bytes = b""
-    usage: Usage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StopAttempt:
-    """The worker is to stop an attempt."""
-
-    step_id: str
-    attempt: int
-    epoch: int
-    worker_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gated:
-    """A READY step waits for a gate, and is not to run before a moment."""
-
-    step_id: str
-    planned: PlannedStep
-    gate: str
-    not_before: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A step was given a moment under a rate limit, or begins in it: nothing else may there for an `interval`."""
-
-    gate: str
-    at: datetime
-    interval: timedelta
-    used_at: datetime | None = None
-    """When the attempt began; None while the moment is only given."""
-
-
-@dataclass(frozen=True, slots=True)
-class GivenBack:
-    """A step does not need the moment that a rate limit gave it."""
-
-    gate: str
-    at: datetime
-    interval: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """What came of a step whose output may be reused for `ttl`; None: nothing."""
-
-    step_id: str
-    digest: str
-    output: Payload | None
-    ttl: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """The step is to be written: as it was (None: it has no row) and as it is."""
-
-    step_id: str
-    planned: PlannedStep
-    before: StepState | None
-    after: StepState
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The event changes nothing. `duplicate`: because it was applied before."""
-
-    reason: str
-    duplicate: bool = False
-
-
-Effect: TypeAlias = (
-    RunChanged
-    | StepChanged
-    | ApprovalAsked
-    | AttemptOpened
-    | AttemptClosed
-    | StopAttempt
-    | Gated
-    | Taken
-    | GivenBack
-    | Cached
-    | Touched
-    | Rejected
-)
-
-Said: TypeAlias = RunChanged | StepChanged | ApprovalAsked
-"""The effects that watchers see."""

@@ -11,7 +11,8 @@ from engine.components import Components
 from engine.dispatch.sessions import Session
 from engine.dispatch.unit import Unit
 from engine.domain import ErrorKind, Failure, Ref
-from engine.state import AttemptOpened, Failed
+from engine.effects import AttemptOpened
+from engine.state import Failed
 from engine.tokens import Tokens
 from engine.wire import work
 

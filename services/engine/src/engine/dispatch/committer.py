@@ -23,8 +23,9 @@ from engine.dispatch.inbox import Inbox
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Ref
+from engine.effects import Rejected
 from engine.link import Link, away
-from engine.state import Event, Failed, Rejected, Succeeded
+from engine.state import Event, Failed, Succeeded
 from engine.store import hot, leases, loading
 
 log = logging.getLogger(__name__)

@@ -14,18 +14,9 @@ from engine.dispatch.cache import Cache
 from engine.dispatch.sessions import Session, Sessions
 from engine.dispatch.unit import Unit
 from engine.domain import Ref
+from engine.effects import AttemptClosed, AttemptOpened, Cached, Gated, GivenBack, StopAttempt, Taken
 from engine.events import Publisher
-from engine.state import (
-    CACHE,
-    AttemptClosed,
-    AttemptOpened,
-    Cached,
-    Claim,
-    Gated,
-    GivenBack,
-    StopAttempt,
-    Taken,
-)
+from engine.state import CACHE, Claim
 from engine.tokens import Tokens
 from engine.wire import events as wire
 from engine.wire import work

@@ -31,6 +31,7 @@ from engine.dispatch.recovery import Recovery
 from engine.dispatch.sessions import Session, Sessions, serves
 from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Payload, Ref, Reference, StepStatus
+from engine.effects import Rejected
 from engine.events import Listener, Publisher
 from engine.explaining import Facts
 from engine.hub import Hub
@@ -39,7 +40,7 @@ from engine.link import Link
 from engine.plan import Plan
 from engine.reads import Reads
 from engine.records import RunRecord, StepRecord, WorkerRecord
-from engine.state import RATE, CancelRequested, Failed, Rejected, Succeeded, Tick
+from engine.state import RATE, CancelRequested, Failed, Succeeded, Tick
 from engine.store import artifacts as artifacts_store
 from engine.store import hot, leases, limits, loading, rates
 from engine.store import recovery as recovery_store

@@ -5,24 +5,22 @@ from datetime import datetime, timedelta
 
 from engine import machine
 from engine.domain import Ref, RunStatus, StepStatus
-from engine.lanes import lane_of
-from engine.records import RunInfo
-from engine.state import (
+from engine.effects import (
     ApprovalAsked,
     AttemptOpened,
-    Begin,
     Cached,
     Effect,
-    Event,
     GivenBack,
     Rejected,
     RunChanged,
-    RunState,
     Said,
     StepChanged,
     Taken,
     Touched,
 )
+from engine.lanes import lane_of
+from engine.records import RunInfo
+from engine.state import Begin, Event, RunState
 from engine.store import hot, rates
 from engine.wire import events as wire
 

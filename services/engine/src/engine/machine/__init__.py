@@ -32,6 +32,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from engine.domain import Payload, Ref
+from engine.effects import Effect, Rejected
 from engine.machine import flow, running, steering
 from engine.machine.draft import Draft
 from engine.machine.flow import waiting_for
@@ -46,13 +47,11 @@ from engine.state import (
     Claim,
     Copy,
     Decided,
-    Effect,
     Event,
     Failed,
     GateOpened,
     Lost,
     PauseRequested,
-    Rejected,
     ResumeRequested,
     RunState,
     Steps,

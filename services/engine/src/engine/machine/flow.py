@@ -6,11 +6,13 @@ from typing import Any
 
 from engine import lanes, waiting
 from engine.domain import ErrorKind, Failure, Payload, RunStatus, StepStatus
+from engine.effects import RunChanged
 from engine.machine import starting
-from engine.machine.draft import Draft, ItemsDraft, LevelDraft, Slot, StepsDraft
+from engine.machine.draft import Draft
+from engine.machine.levels import ItemsDraft, LevelDraft, Slot, StepsDraft
 from engine.machine.stopping import stop
 from engine.plan import EvaluationFailed
-from engine.state import RunChanged, RunState, StepState
+from engine.state import RunState, StepState
 
 
 def settle(draft: Draft) -> None:

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.domain import ErrorKind, Failure, Payload, SideEffect, StepStatus, Usage
+from engine.effects import Cached
 from engine.machine import starting
-from engine.machine.draft import Draft, Slot
+from engine.machine.draft import Draft
+from engine.machine.levels import Slot
 from engine.plan import EvaluationFailed
-from engine.state import CACHE, Cached, CacheHit, Claim, GateOpened, Lost, Succeeded
+from engine.state import CACHE, CacheHit, Claim, GateOpened, Lost, Succeeded
 
 SUITE_ATTEMPTS: Final = 5
 """How many attempts a step gets when the suite lost them, at least."""

@@ -7,9 +7,11 @@ from typing import Any, Final, cast
 
 from engine.blocks import Blocks
 from engine.domain import ErrorKind, Failure, Join, Payload, Reference, StepStatus
-from engine.machine.draft import Draft, ItemsDraft, Slot, StepsDraft
+from engine.effects import ApprovalAsked, AttemptOpened, Gated
+from engine.machine.draft import Draft
+from engine.machine.levels import ItemsDraft, Slot, StepsDraft
 from engine.plan import APPROVAL, EvaluationFailed, Plan, PlannedStep
-from engine.state import CACHE, NEVER_RUN, RATE, ApprovalAsked, AttemptOpened, Gated, Items, Steps
+from engine.state import CACHE, NEVER_RUN, RATE, Items, Steps
 
 MAX_ITEMS: Final = 100_000
 

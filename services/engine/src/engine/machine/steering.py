@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 
 from engine import durations, lanes, waiting
 from engine.domain import ErrorKind, Failure, RunStatus, StepStatus
+from engine.effects import ApprovalAsked, RunChanged, StopAttempt
 from engine.machine import flow, running, starting
-from engine.machine.draft import Draft, ItemsDraft, Slot
+from engine.machine.draft import Draft
+from engine.machine.levels import ItemsDraft, Slot
 from engine.machine.stopping import stop
-from engine.state import RATE, ApprovalAsked, CancelRequested, Decided, RunChanged, StopAttempt
+from engine.state import RATE, CancelRequested, Decided
 
 
 def accept(draft: Draft) -> None:

@@ -1,8 +1,10 @@
 """Stopping what runs and giving up what does not, as far inward as a workflow goes."""
 
 from engine.domain import ErrorKind, Failure, StepStatus
-from engine.machine.draft import Draft, LevelDraft
-from engine.state import StopAttempt, StopCause
+from engine.effects import StopAttempt
+from engine.machine.draft import Draft
+from engine.machine.levels import LevelDraft
+from engine.state import StopCause
 
 
 def stop(

@@ -10,19 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from engine.domain import Failure, Payload, Usage
+from engine.effects import ApprovalAsked, AttemptClosed, AttemptOpened, Cached, Effect, Touched
 from engine.lanes import lane_of
 from engine.records import RunInfo, to_decision_document, to_document
-from engine.state import (
-    NEVER_RUN,
-    ApprovalAsked,
-    AttemptClosed,
-    AttemptOpened,
-    Cached,
-    Effect,
-    RunState,
-    StepState,
-    Touched,
-)
+from engine.state import NEVER_RUN, RunState, StepState
 from engine.store.pipeline import Command, Connection, Rows, run
 
 BEGIN: Final[Command] = ("BEGIN", ())

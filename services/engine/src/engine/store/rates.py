@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 
 from chassis.database import Transaction
-from engine.state import RATE, GivenBack, Taken
+from engine.effects import GivenBack, Taken
+from engine.state import RATE
 from engine.store.pipeline import Command
 
 AHEAD: Final = timedelta(seconds=0.25)

@@ -7,8 +7,9 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from chassis import jsonvalue
 from engine.domain import LEVELS, ErrorKind, Failure, Payload
+from engine.effects import ApprovalAsked, RunChanged, StepChanged
 from engine.records import EventRecord
-from engine.state import ApprovalAsked, Decision, RunChanged, RunState, StepChanged
+from engine.state import Decision, RunState
 from mcpanel.engine.v1 import run_pb2
 
 Event = run_pb2.RunEvent
