@@ -62,6 +62,26 @@ async def refused(
     return [(one.field.removeprefix("version.ai_assistant."), one.description) for one in error.fields]
 
 
+async def test_an_assistant_with_an_effectful_tool_is_effectful_unless_it_says_otherwise(
+    world: World,
+) -> None:
+    pays = await world.definition(name=world.name("pays"))
+    await world.version(pays.name, effect="effectful")
+    outer = await world.definition(name=world.name("outer"), type="AI_ASSISTANT")
+    harmless = creating(outer.name, pays.name)
+    harmless.version.effect = "idempotent"
+
+    inner = await assistant(world, pays.name)
+    nested = await assistant(world, inner.version.definition_name)
+    said = (await world.call("CreateVersion", harmless)).version
+
+    assert (inner.version.effect, nested.version.effect, said.effect) == (
+        "effectful",
+        "effectful",
+        "idempotent",
+    )
+
+
 async def test_a_component_becomes_a_tool_with_its_name_its_words_and_its_inputs(world: World) -> None:
     made = await world.definition(name=world.name("forecast"), description="Tells tomorrow's weather.")
     version = await world.version(made.name, "1.2.0")

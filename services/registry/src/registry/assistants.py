@@ -19,6 +19,8 @@ from registry.validation import Catalog, running
 _ENDLESS: Final = "STREAMLIT_APP"
 """The type of components that a call would wait for until nobody has them open."""
 _FIELD: Final = "tools"
+_EFFECTFUL: Final = "effectful"
+"""An assistant that is begun anew calls its tools anew: it is as effectful as they are, unless it says otherwise."""
 
 
 async def check(
@@ -49,7 +51,8 @@ async def check(
     if tools.size(found) > tools.MAX_SCHEMA_BYTES:
         message = f"their input schemas have more than {tools.MAX_SCHEMA_BYTES:,} bytes together; use fewer"
         return _refused(checked, [ConfigProblem(_FIELD, message)])
-    return Made(checked, content, found)
+    effectful = any(catalog.interface(step).effect == _EFFECTFUL for step in content.steps)
+    return Made(checked, content, found, effect=_EFFECTFUL if effectful else "")
 
 
 def _refused(checked: Checked, problems: list[ConfigProblem]) -> Made:

@@ -64,6 +64,8 @@ class Made:
     parts: Content | None = None
     """Of a package what it runs as, of an assistant with components as tools a step for each; all pinned."""
     tools: tuple[Tool, ...] = ()
+    effect: str = ""
+    """What running it again does where its author does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ def create(
         secrets=links.secrets,
         tags=tuple(dict.fromkeys(sent.tags)),
         changelog=sent.changelog,
-        effect=sent.effect,
+        effect=sent.effect or made.effect,
         draft=sent.draft,
         network_hosts=reachable,
         created_at=now,
