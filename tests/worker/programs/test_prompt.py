@@ -116,6 +116,19 @@ async def test_an_answer_that_is_cut_off_or_garbled_is_asked_for_again(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_answer_of_another_shape_is_its_servers_failure_and_asked_for_again(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply([5]), Reply(["a whole answer"])]  # type: ignore[list-item]  # no text
+
+    outcome = await ask(bench, config(models, provider))
+
+    assert output(outcome)["completion"] == "a whole answer"
+    assert len(models.heard) == 2
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_the_key_is_a_linked_secrets_value(models: FakeModels, asking: Asking, provider: str) -> None:
     bench = await asking(provider)
 

@@ -209,6 +209,20 @@ async def test_what_a_server_without_the_sdk_answers_ends_the_call(
     assert words in (said if isinstance(said, str) else said["content"][0]["text"])
 
 
+async def test_an_error_of_the_code_for_closed_connections_is_told_in_the_servers_words(
+    protocol: Bench,
+) -> None:
+    code = PLAIN.replace(
+        "            print(",
+        '            if request["method"] == "tools/call":\n'
+        '                said = {"error": {"code": -32000, "message": "out of paper"}}\n            print(',
+    )
+
+    _, message = await failure(protocol, config(f"{code}\nmain()\n"), call("where"))
+
+    assert message == "the server 'tools' refused to answer the call of 'where': out of paper (-32000)"
+
+
 async def test_nothing_is_left_of_a_server_that_does_not_end(protocol: Bench) -> None:
     stubborn = (
         "import signal, subprocess, time\n"

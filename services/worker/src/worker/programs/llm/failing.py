@@ -43,6 +43,10 @@ def connection_error(error: BaseException) -> ModelError:
     if isinstance(error, ModelError):
         return error
     name = type(error).__name__
+    if isinstance(
+        error, AttributeError | KeyError | TypeError
+    ):  # the SDKs take answers of any shape for theirs
+        return ModelError(f"the model's server does not keep to its protocol: {words(str(error))}")
     if type(error).__module__.partition(".")[0] not in _TRANSPORTS and not isinstance(
         error, OSError | ValueError
     ):

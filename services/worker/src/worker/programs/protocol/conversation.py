@@ -113,7 +113,8 @@ class Conversation:
             if error.code == CONNECTION_CLOSED and process is not None:
                 ends = process.ends_within(1.0) and not process.stopped
                 did = f"ended with {_said(process.status)}" if ends else process.complaint
-                return Failed(f"the server '{name}' {did} instead of going on to {what}")
+                if did:  # else it goes on: the code is one that servers use themselves, for whatever fails
+                    return Failed(f"the server '{name}' {did} instead of going on to {what}")
             if error.code == messages.BROKEN:
                 said = _DETAILS.sub("", error.message).strip()[:_MOST_CHARACTERS]
                 return Failed(f"the server '{name}' broke the protocol when it was to {what}: {said}")
