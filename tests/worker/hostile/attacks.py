@@ -81,6 +81,22 @@ ATTACKS: Final = (
         "return [tried(os.kill, 1, one) for one in (signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP, signal.SIGHUP)]",
         (["done"] * 4, ["EPERM"] * 4),
     ),
+    Attack(
+        "its keeper's limits and priority, which the next step inherits",
+        "return [\n"
+        "    tried(resource.prlimit, 1, resource.RLIMIT_NOFILE, (64, 64)),\n"
+        "    *(tried(os.setpriority, kind, kind == 0, 19) for kind in range(3)),\n"
+        "    tried(os.sched_setaffinity, 1, {0}),\n"
+        "    tried(os.sched_setscheduler, 1, os.SCHED_IDLE, os.sched_param(0)),\n"
+        "    call(251, 30, 1, 1, 7 | 3 << 13),\n"
+        "]",
+        (["EPERM"] * 7,),
+    ),
+    Attack(
+        "memory in a file without a folder",
+        "return [call(319, 279, 0, 0), call(447, 447, 0)]",
+        (["EPERM"] * 2,),
+    ),
     Attack("a better priority", "return tried(os.nice, -5)", ("EPERM", "EACCES")),
     Attack(
         "real time", "return tried(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1))", ("EPERM",)

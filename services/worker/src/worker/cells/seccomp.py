@@ -73,6 +73,9 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "request_key": (249, 218),
     "vmsplice": (278, 75),
     "fanotify_init": (300, 262),
+    # memory that nobody counts: files without a folder
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     # memory that outlives its process
     "shmget": (29, 194),
     "semget": (64, 190),
@@ -104,6 +107,18 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "uselib": (134, None),
     "vhangup": (153, 58),
 }
+# What the cell's first process may use, and how soon it runs, is inherited by the steps after this one: these calls may
+# not name it, nor a group or a user that it belongs to. Name: both numbers, which argument names the process, and which
+# one says what is named, with its value for a process.
+_KEEPER: Final[dict[str, tuple[int, int, int, tuple[int, int] | None]]] = {
+    "prlimit64": (302, 261, 0, None),
+    "sched_setparam": (142, 118, 0, None),
+    "sched_setscheduler": (144, 119, 0, None),
+    "sched_setaffinity": (203, 122, 0, None),
+    "sched_setattr": (314, 274, 0, None),
+    "setpriority": (141, 140, 1, (0, 0)),
+    "ioprio_set": (251, 30, 1, (0, 1)),
+}
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
 _CLONE3: Final = 435
 _SOCKET: Final = {"x86_64": 41, "aarch64": 198}
@@ -133,6 +148,11 @@ def program(machine: str | None = None) -> bytes:
         number = numbers[column]
         if number is not None:
             code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]
+    refuse = _step(_RETURN, _ERRNO | errno.EPERM)
+    for *both, process, kind in _KEEPER.values():
+        if kind is not None:
+            code += _on(both[column], _ARG0 + 8 * kind[0], [_step(_EQUAL, kind[1], 1, 0), refuse])
+        code += _on(both[column], _ARG0 + 8 * process, [_step(_EQUAL, 1, 0, 1), refuse])
     # The flags of clone3 are behind a pointer a filter cannot follow; with ENOSYS the C library uses clone.
     code += [_step(_EQUAL, _CLONE3, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
     code += _on(
