@@ -86,6 +86,19 @@ async def test_output_without_end_is_cut_and_counted(benches: Open) -> None:
     assert max(len(line) for _, _, line in bench.sink.lines) <= 16 * 1024
 
 
+async def test_short_lines_without_end_are_cut_and_counted(benches: Open) -> None:
+    python = KINDS[0]
+    bench = await benches(python)
+    body = "for _ in range(20):\n    os.write(1, b'y\\n' * 10000)\nreturn 'done'"
+
+    code, config = python.component(source(body, {}))
+    output = await run_all(bench, code, config)
+
+    assert output == "done"
+    assert len(bench.sink.lines) == 20_001
+    assert "bytes of output were dropped" in bench.sink.lines[-1][2]
+
+
 async def test_ignoring_sigterm_only_delays_the_end(benches: Open) -> None:
     python = KINDS[0]
     bench = await benches(python)

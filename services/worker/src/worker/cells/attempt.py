@@ -25,6 +25,9 @@ _MOST_WRITTEN: Final = 256 * 1024 * 1024
 """Bytes of JSON that a step writes into a table at once."""
 _PARTS: Final = frozenset({"", "object", "list", "string", "number", "boolean", "null"})
 
+_LOG_LINES: Final = 20_000
+"""How many lines of output are kept: each is an event, however short, and the engine has other runs to look after."""
+
 
 class Shape(NamedTuple):
     """What is known of a large output, as its step says: by JSON Pointer, the lengths of lists, and what parts are."""
@@ -175,6 +178,7 @@ class Attempt:
         self._limits = limits
         self._outputs: list[Lines] = []
         self._log_bytes = 0
+        self._log_lines = 0
         self._dropped = 0
         self._calls = 0
         self._sink: Sink | None = None
@@ -373,12 +377,17 @@ class Attempt:
             self.heap_exhausted = True
         if stream == "stderr" and line == "error: Top-level await promise never resolved":
             self.waited_for_nothing = True
-        if self._sink:
+        self._log_lines += 1
+        if self._log_lines > _LOG_LINES:  # those of a part that was taken before
+            self._dropped += len(line) + 1
+        elif self._sink:
             self._sink.log(stream, level, line)
 
     def _take(self, size: int) -> int:
         """How many of `size` bytes of logs may still be kept."""
         allowed = max(0, min(size, self._limits.log_bytes - self._log_bytes))
+        if self._log_lines >= _LOG_LINES:
+            allowed = 0
         self._log_bytes += allowed
         self._dropped += size - allowed
         return allowed
