@@ -90,6 +90,16 @@ ENDINGS: Final = (
         everywhere=True,
     ),
     Ending(
+        "a memory hog of shared memory",
+        "import mmap\n"
+        "kept = mmap.mmap(-1, GIVEN['memory'] * 2)\n"
+        "for place in range(0, len(kept), 4096):\n"
+        "    kept[place] = 1\n"
+        "signal.pause()",
+        "OUT_OF_MEMORY",
+        r"used more than \d+ MiB of memory and was killed",
+    ),
+    Ending(
         "a full disk",
         "with open('/work/x', 'wb') as one, open('/work/y', 'wb') as other:\n"
         "    while True:\n"

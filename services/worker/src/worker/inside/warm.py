@@ -36,6 +36,7 @@ _MEMORY_PERIOD = 0.1
 _CONNECT_PATIENCE = 0.5  # seconds; only a server with a full queue takes any
 _INODE = 1024  # bytes, about
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_MUCH_SHARED = 32 * 1024 * 1024  # bytes; libraries are below
 
 
 def main() -> None:
@@ -260,7 +261,7 @@ def kill_descendants() -> None:
 
 def _memory_used(scratch: list[str]) -> int:
     """Bytes held by the processes below, without what they share with files, and by the scratch folders."""
-    total = 0
+    total = together = folders = 0
     for pid, _, _ in _processes():
         try:
             with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123
@@ -269,12 +270,26 @@ def _memory_used(scratch: list[str]) -> int:
             continue
         else:
             total += (int(resident) - int(shared)) * _PAGE
+            if int(shared) * _PAGE > _MUCH_SHARED:
+                together += _shared_memory(pid, int(shared) * _PAGE)
     if os.getpid() == 1:
         for folder in scratch:
             space = os.statvfs(folder)
-            total += (space.f_blocks - space.f_bfree) * space.f_frsize
-            total += (space.f_files - space.f_ffree) * _INODE  # empty files are memory of the kernel
-    return total
+            folders += (space.f_blocks - space.f_bfree) * space.f_frsize
+            folders += (space.f_files - space.f_ffree) * _INODE  # empty files are memory of the kernel
+    return total + max(together, folders)  # what is mapped of the folders' files is in both
+
+
+def _shared_memory(pid: int, at_most: int) -> int:
+    """The process's part of the memory that processes share without a file; `at_most` bytes where it hides that."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("Pss_Shmem:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return at_most
 
 
 def _empty(folder: str) -> bool:
