@@ -29,8 +29,6 @@ from engine.watch import Watcher
 
 log = logging.getLogger(__name__)
 
-KIND: Final = "tool"
-"""What `triggered_by` begins with in runs that are calls of components."""
 _ALL: Final = Reader(None)
 _HIGHEST: Final = 2**31 - 1
 _KINDS: Final[Mapping[str, Kind]] = {"user": "user", "api_key": "api_key", "service": "service"}
@@ -89,7 +87,7 @@ class Calls:
             inputs,
             # Before the caller's equals: they wait for slots that it may have given up for this.
             priority=min(run.priority + 1, _HIGHEST),
-            triggered_by=f"{KIND}:{call.ref.run_id}/{call.ref.step_id}",
+            triggered_by=f"{store.STARTED}{call.ref.run_id}/{call.ref.step_id}",
             counts=False,
         )
         with use(_on_behalf_of(run)):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, cast, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
@@ -16,7 +16,7 @@ from engine.tables import artifacts, run_steps, runs, step_cache
 
 async def is_current(tx: Transaction, ref: Ref, worker_id: str | None = None) -> bool:
     """Whether `ref` is the step's running attempt."""
-    query = select(run_steps.c.worker_id).where(*_current(ref))
+    query = select(run_steps.c.worker_id).where(*current(ref))
     found = await tx.scalar(query)
     return found is not None and worker_id in (None, found)
 
@@ -26,7 +26,7 @@ async def put(tx: Transaction, ref: Ref, record: ArtifactRecord) -> ArtifactReco
 
     A file of the same name in the same step is replaced, and keeps its id.
     """
-    fence = select(run_steps.c.run_id).where(*_current(ref)).with_for_update(read=True).cte("fence")
+    fence = select(run_steps.c.run_id).where(*current(ref)).with_for_update(read=True).cte("fence")
     columns = (
         "id",
         "run_id",
@@ -81,7 +81,7 @@ async def output(tx: Transaction, artifact_id: str, ref: Ref) -> ArtifactRecord 
 
 async def inputs_of(tx: Transaction, ref: Ref) -> Payload | None:
     """The inputs of the attempt, if it is the step's running one."""
-    row = (await tx.execute(select(run_steps.c.inputs).where(*_current(ref)))).one_or_none()
+    row = (await tx.execute(select(run_steps.c.inputs).where(*current(ref)))).one_or_none()
     return None if row is None else Payload(row.inputs or b"{}")
 
 
@@ -134,7 +134,8 @@ async def page_after(
     ]
 
 
-def _current(ref: Ref) -> tuple[Any, ...]:
+def current(ref: Ref) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for a row of `run_steps` to be the running attempt."""
     return (
         run_steps.c.run_id == ref.run_id,
         run_steps.c.step_id == ref.step_id,

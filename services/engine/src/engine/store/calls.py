@@ -8,9 +8,12 @@ from sqlalchemy.dialects import postgresql
 
 from chassis.database import Transaction
 from engine.domain import Ref
+from engine.store.artifacts import current
 from engine.store.pipeline import Command
 from engine.tables import component_calls, run_steps, runs
 
+STARTED: Final = "tool:"
+"""How `triggered_by` begins in runs that are calls."""
 _LIMIT: Final = 200
 _OPEN: Final = """
 SELECT c.started_run_id::text, r.status IN ('PENDING', 'RUNNING', 'PAUSED')
@@ -44,7 +47,11 @@ class CallingRun:
 async def calling(tx: Transaction, ref: Ref) -> CallingRun | None:
     """The run of an attempt that runs, and is not about to be stopped; None when there is none such."""
     columns = [runs.c[name] for name in CallingRun.__slots__]
-    query = select(*columns).join(run_steps, run_steps.c.run_id == runs.c.id).where(*_current(ref))
+    query = (
+        select(*columns)
+        .join(run_steps, run_steps.c.run_id == runs.c.id)
+        .where(*current(ref), ~run_steps.c.stopping)
+    )
     row = (await tx.execute(query)).one_or_none()
     return None if row is None else CallingRun(**row._mapping)
 
@@ -59,8 +66,8 @@ async def claim(tx: Transaction, ref: Ref, number: int) -> bool:
     """Whether it is this transaction that makes the call; not when it was made before, or the attempt runs no more."""
     columns = ["run_id", "step_id", "epoch", "number"]
     row = select(run_steps.c.run_id, run_steps.c.step_id, run_steps.c.epoch, literal(number))
-    current = row.where(*_current(ref)).with_for_update(read=True)
-    made = postgresql.insert(component_calls).from_select(columns, current).on_conflict_do_nothing()
+    locked = row.where(*current(ref), ~run_steps.c.stopping).with_for_update(read=True)
+    made = postgresql.insert(component_calls).from_select(columns, locked).on_conflict_do_nothing()
     return await tx.scalar(made.returning(component_calls.c.number)) is not None
 
 
@@ -75,17 +82,6 @@ async def close(tx: Transaction, run_ids: list[str]) -> None:
     """Notes that these runs have ended: nobody has to look after them any more."""
     await tx.execute(
         update(component_calls).where(component_calls.c.started_run_id.in_(run_ids)).values(is_open=False)
-    )
-
-
-def _current(ref: Ref) -> tuple[ColumnElement[bool], ...]:
-    return (
-        run_steps.c.run_id == ref.run_id,
-        run_steps.c.step_id == ref.step_id,
-        run_steps.c.attempt == ref.attempt,
-        run_steps.c.epoch == ref.epoch,
-        run_steps.c.status == "RUNNING",
-        ~run_steps.c.stopping,
     )
 
 

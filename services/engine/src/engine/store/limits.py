@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import func, literal_column, or_, select, text
 
 from chassis.database import Transaction
+from engine.store.calls import STARTED
 from engine.store.runs import Reader
 from engine.tables import runs
 
@@ -16,7 +17,7 @@ _LIVE_HERE: Final = runs.c.status.in_(
     [literal_column(f"'{one}'") for one in ("PENDING", "RUNNING", "PAUSED")]
 )
 """The same in the words of the index of live runs."""
-_OWN: Final = ~runs.c.triggered_by.startswith("tool:")
+_OWN: Final = ~runs.c.triggered_by.startswith(STARTED)
 """Calls of components count as part of the run that makes them."""
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _MOST: Final = 1000
