@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import cast
 
 import grpc.aio
 import pytest
@@ -17,6 +19,7 @@ from audit.witness import Keeper, Place, PlaceInvalid, git, keeper, places
 from audit.witness.places import PlaceUnreachable
 from chassis import errors
 from chassis.config import secrets
+from chassis.database import Database, Transaction
 from chassis.masking import Masker
 from mcpanel.audit.v1 import audit_pb2 as pb
 from tests.audit.conftest import ORIGIN, Start, World, record, records
@@ -268,6 +271,42 @@ async def test_a_log_that_is_put_back_under_a_running_service_gets_no_signature_
     await refused(world, "keeps a checkpoint of 7 entries, but the log has 3")
 
     assert (await world.checkpoint()).tree_size == 3
+
+
+class PutBack:
+    """A database whose log is put back before it is read for the `nth` time."""
+
+    def __init__(self, world: World, nth: int) -> None:
+        self._world = world
+        self._left = nth
+
+    def read(self) -> AbstractAsyncContextManager[Transaction]:
+        """As a Database does."""
+        self._left -= 1
+        if not self._left:
+            self._world.restore()
+        return self._world.db.read()
+
+
+async def test_what_a_witness_was_seen_to_have_is_not_forgotten_when_the_log_is_put_back_meanwhile(
+    start: Start, tmp_path: Path
+) -> None:
+    world = await start()
+    await world.append(records(0, 3))
+    world.save()
+    await world.append(records(3, 7))
+    await keeping(world, tmp_path).carry()
+    kept = Keeper(
+        cast("Database", PutBack(world, nth=2)),
+        lambda: world.signer.verifier,
+        places(str(tmp_path), ORIGIN, tmp_path),
+    )
+
+    await kept.carry()  # compares with the whole log, then finds an older one to carry
+
+    with pytest.raises(errors.DataLoss, match="keeps a checkpoint of 7 entries, but the log has 3"):
+        kept.require_agreement(3)
+    assert names(tmp_path / "test.local%2Faudit") == [f"{7:012d}.note"]
 
 
 async def health(world: World) -> tuple[int, int]:

@@ -188,8 +188,8 @@ class Keeper:
             return
         async with self._db.read() as tx:
             newest = await store.newest_checkpoint(tx)
-        if newest is None or newest.tree_size == self._kept[place].tree_size:
-            return
+        if newest is None or newest.tree_size <= self._kept[place].tree_size:
+            return  # a smaller one than the witness has: the log was put back since, which the next comparison says
         try:
             there = await place.keep(newest.tree_size, newest.note)
         except PlaceUnreachable as error:
