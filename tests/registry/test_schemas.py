@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chassis.jsonschema import is_recursive
 from registry import schemas
 from registry.schemas import Unknown
 
@@ -101,12 +102,39 @@ def test_a_mismatch_is_only_what_can_never_fit(
     [
         {},
         {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": True}},
-        {"$ref": "#"},
+        {"items": {"$ref": "#"}},
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "format": "date"},
     ],
 )
 def test_a_sound_schema_has_no_problems(schema: dict[str, Any]) -> None:
     assert schemas.problems(schema) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"$ref": "#"}, "refers to itself for the same value"),
+        ({"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}, "refers to itself for the same value"),
+    ],
+)
+def test_a_schema_that_no_value_can_be_matched_with_is_refused(schema: dict[str, Any], why: str) -> None:
+    ((path, message),) = schemas.problems(schema)
+
+    assert path == ""
+    assert why in message
+
+
+@pytest.mark.parametrize("schema", [{"type": "array"}, {"anyOf": [{"type": "string"}, {"type": "null"}]}])
+def test_inputs_are_an_object(schema: dict[str, Any]) -> None:
+    ((path, message),) = schemas.input_problems(schema)
+
+    assert path == ".type"
+    assert "inputs are an object" in message
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": ["object", "null"]}, {"properties": {"a": {}}}])
+def test_what_inputs_may_be_is_an_object(schema: dict[str, Any]) -> None:
+    assert schemas.input_problems(schema) == []
 
 
 @pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])
@@ -142,6 +170,6 @@ def test_a_value_is_checked_against_references_and_without_regular_expressions()
 def test_a_recursive_schema_is_left_to_the_run(keyword: str) -> None:
     tree: dict[str, Any] = {"type": "object", "properties": {"next": {keyword: "#"}}}
 
-    assert schemas.is_recursive(tree)
+    assert is_recursive(tree)
     assert list(schemas.Values(tree).problems(3, tree)) == []
-    assert not schemas.is_recursive(ROWS)
+    assert not is_recursive(ROWS)

@@ -12,6 +12,7 @@ from chassis.client import ServiceChannel
 from chassis.context import ANONYMOUS, current, use
 from chassis.errors import FieldViolation, Invalid, Precondition
 from chassis.expressions import MAX_EXPRESSIONS, ExpressionError
+from chassis.jsonschema import Schema
 from chassis.sharing import Shared
 from engine.components import Components
 from engine.concurrency import Concurrency
@@ -46,6 +47,8 @@ class Prepared:
     concurrency: Concurrency | None = None
     kind: str = "workflow"
     """What whoever gives inputs takes it for: `workflow` or `component`."""
+    takes: Schema | None = None
+    """What its inputs have to be beside what is declared of each; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,17 @@ class Catalogue:
         plan = self._plans.compiled(body, hashlib.sha256(body).digest())
         versions = tuple(parts.versions.values())
         return Prepared(
-            "", version.definition_name, 0, "", False, plan, body, declared, versions, kind="component"
+            "",
+            version.definition_name,
+            0,
+            "",
+            False,
+            plan,
+            body,
+            declared,
+            versions,
+            kind="component",
+            takes=wire.taken_by(version),
         )
 
     async def _current(self, workflow: str) -> workflow_pb2.Workflow:

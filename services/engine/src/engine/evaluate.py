@@ -11,6 +11,7 @@ from typing import Any, Final
 from chassis import jsonvalue
 from chassis.errors import Invalid
 from chassis.expressions import EvaluationError, Expression, ExpressionError, Template
+from chassis.jsonschema import Schema, SchemaError
 from chassis.jsonvalue import Json
 from engine.domain import (
     MAX_PAYLOAD,
@@ -26,6 +27,7 @@ from engine.domain import (
 from engine.inputs import Declared, resolve
 from engine.plan import (
     APPROVAL,
+    IN_ENGINE,
     WORKFLOW,
     Approval,
     EvaluationFailed,
@@ -38,8 +40,6 @@ from engine.plan import (
 )
 
 _MAX_TEXT: Final = 10_000
-IN_ENGINE: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
-"""The component types that the engine runs itself."""
 _ROOTS: Final = ("inputs", "steps", "run")
 _ITEM_ROOTS: Final = (*_ROOTS, "item", "index")
 
@@ -55,7 +55,8 @@ def _plan(document: Mapping[str, Any], digest: bytes) -> Plan:
     planned = tuple(_planned(step, index) for step in steps)
     compiled = tuple(_compile(step) for step in steps)
     outputs = {name: Template.parse(value, _ROOTS) for name, value in document["outputs"].items()}
-    return Plan(planned, CelEvaluator(planned, compiled, outputs), digest, _seconds(document.get("timeout")))
+    evaluator = CelEvaluator(planned, compiled, outputs, _schema(document, "gives"))
+    return Plan(planned, evaluator, digest, _seconds(document.get("timeout")))
 
 
 def _planned(step: Mapping[str, Any], index: Mapping[str, int]) -> PlannedStep:
@@ -125,6 +126,10 @@ class _Compiled:
     expression: Expression | None
     declared: Mapping[str, Declared] | None
     """What the workflow takes that the step is."""
+    takes: Schema | None
+    """What the inputs of a component that the engine runs, or of a package, have to be."""
+    gives: Schema | None
+    """What the output of a component that the engine runs has to be."""
 
     @property
     def references(self) -> list[tuple[str, ...]]:
@@ -155,7 +160,16 @@ def _compile(step: Mapping[str, Any]) -> _Compiled:
         declared=None
         if "declared" not in step
         else {name: Declared(**one) for name, one in step["declared"].items()},
+        takes=_schema(step, "takes"),
+        gives=_schema(step, "gives"),
     )
+
+
+def _schema(document: Mapping[str, Any], name: str) -> Schema | None:
+    try:
+        return Schema(document[name]) if name in document else None
+    except SchemaError as error:
+        raise ExpressionError(f"nothing can be matched with a component's schema: {error}", "") from None
 
 
 def _template(value: Json, roots: tuple[str, ...]) -> Template | None:
@@ -170,11 +184,17 @@ class CelEvaluator:
     """Evaluates a plan's expressions with CEL."""
 
     def __init__(
-        self, steps: tuple[PlannedStep, ...], compiled: tuple[_Compiled, ...], outputs: Mapping[str, Template]
+        self,
+        steps: tuple[PlannedStep, ...],
+        compiled: tuple[_Compiled, ...],
+        outputs: Mapping[str, Template],
+        gives: Schema | None = None,
     ) -> None:
+        """`gives` is what the outputs have to be, of a package."""
         self._steps = steps
         self._compiled = compiled
         self._outputs = outputs
+        self._gives = gives
 
     def condition(self, index: int, scope: Scope) -> bool:
         """Whether step `index` is to run."""
@@ -231,15 +251,23 @@ class CelEvaluator:
         compiled = self._compiled[index]
         value = _evaluate("its inputs", compiled.inputs, scope)
         if compiled.declared is None or not isinstance(value, dict):
-            return _payload("its inputs", value, MAX_STEP_INPUTS)
-        try:
-            return resolve(compiled.declared, value)
-        except Invalid as error:
-            raise EvaluationFailed(f"the workflow does not take its inputs: {error.message}") from None
+            inputs = _payload("its inputs", value, MAX_STEP_INPUTS)
+        else:
+            try:
+                inputs = resolve(compiled.declared, value)
+            except Invalid as error:
+                raise EvaluationFailed(f"the workflow does not take its inputs: {error.message}") from None
+        _match("inputs", compiled.takes, inputs, ErrorKind.INVALID_INPUT)
+        return inputs
 
     def compute(self, index: int, inputs: Payload) -> Payload:
         """DATA: its value; UTILITY: its expression over the inputs; otherwise, and without either, the inputs."""
         compiled = self._compiled[index]
+        output = self._computed(compiled, inputs)
+        _match("output", compiled.gives, output, ErrorKind.INVALID_OUTPUT)
+        return output
+
+    def _computed(self, compiled: _Compiled, inputs: Payload) -> Payload:
         if compiled.constant is not None:
             return compiled.constant
         if compiled.expression is None:
@@ -261,7 +289,9 @@ class CelEvaluator:
                 if all(view is not None and view.output is not None for view in views):
                     raise
                 found[name] = None
-        return _payload("the run's output", found, MAX_PAYLOAD)
+        outputs = _payload("the run's output", found, MAX_PAYLOAD)
+        _match("output", self._gives, outputs, ErrorKind.INVALID_OUTPUT)
+        return outputs
 
 
 def _evaluate(what: str, template: Template, scope: Scope) -> Json:
@@ -295,6 +325,22 @@ def _shown(view: StepView | None) -> Json:
         "status": view.status.value,
         "error": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
     }
+
+
+def _match(what: str, schema: Schema | None, payload: Payload, kind: ErrorKind) -> None:
+    """Raises EvaluationFailed where a value is not what a schema says. A value with large parts is not looked into."""
+    if schema is None or not payload.is_inline:
+        return
+    if not schema.is_cheap(len(payload.raw)):
+        raise EvaluationFailed(
+            f"matching its {what} of {len(payload.raw):,} bytes with the component's schema takes the engine too long; "
+            "simplify the schema, or have a component with code do this",
+            kind,
+        )
+    found = schema.mismatch(payload.raw)
+    if found is not None:
+        which = "input" if kind is ErrorKind.INVALID_INPUT else "output"
+        raise EvaluationFailed(f"{what}{found.place} {found.why}, by the component's {which} schema", kind)
 
 
 def _payload(what: str, value: Json, limit: int) -> Payload:

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from chassis import jsonvalue
 from chassis.errors import FieldViolation, Invalid
+from chassis.jsonschema import Schema
 from chassis.jsonvalue import MAX_EXACT, Json
 from engine.domain import MAX_PAYLOAD, Payload, Reference
 
@@ -37,9 +38,14 @@ class Declared:
     """Whether it may be left out though it has no default."""
 
 
-def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json], kind: str = "workflow") -> Payload:
+def resolve(
+    declared: Mapping[str, Declared],
+    given: Mapping[str, Json],
+    kind: str = "workflow",
+    takes: Schema | None = None,
+) -> Payload:
     """The run's inputs: every given value in its declared type, and the defaults of the others. `kind` is what declares
-    them, `workflow` or `component`.
+    them, `workflow` or `component`; `takes` is what they have to be together, which a step tells where that costs much.
 
     Raises Invalid RUN_INPUT_INVALID naming every unknown, missing or wrong one, or all when they are too large.
     """
@@ -76,6 +82,10 @@ def resolve(declared: Mapping[str, Declared], given: Mapping[str, Json], kind: s
             "address of the data, and let its first step read it: the output of a step may be larger"
         )
         raise _refused([FieldViolation("inputs", text, "TOO_LARGE")])
+    if takes is not None and payload.is_inline and takes.is_cheap(len(payload.raw)):
+        wrong = takes.mismatch(payload.raw)
+        if wrong is not None:
+            raise _refused([FieldViolation(f"inputs{wrong.place}", wrong.why, "MISMATCH")])
     return payload
 
 

@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from chassis.jsonvalue import Json
-from engine.domain import ONCE, Failure, Join, Payload, Retry, SideEffect, StepStatus
+from engine.domain import ONCE, ErrorKind, Failure, Join, Payload, Retry, SideEffect, StepStatus
 
 DEFAULT_TIMEOUT: Final = timedelta(minutes=10)
 """How long an attempt may run when neither the step nor its component says."""
+IN_ENGINE: Final = frozenset({"DATA", "UTILITY", "OUTPUT"})
+"""The component types that the engine runs itself, where they have no program."""
 WORKFLOW: Final = "WORKFLOW"
 """The kind of a step that is a workflow itself."""
 APPROVAL: Final = "APPROVAL"
@@ -18,7 +20,11 @@ APPROVAL: Final = "APPROVAL"
 
 
 class EvaluationFailed(Exception):
-    """An expression, or what it yielded, is not usable; the message is for people."""
+    """An expression, or what it yielded, is not usable; the message is for people, `kind` what failure that is."""
+
+    def __init__(self, message: str, kind: ErrorKind = ErrorKind.INVALID_INPUT) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class Starter:
 
     async def runnable(self, prepared: Prepared, given: Mapping[str, Json]) -> tuple[Prepared, Payload]:
         """What was `described`, and a run's inputs. Raises like `prepare`."""
-        payload = inputs.resolve(prepared.declared, given, prepared.kind)
+        payload = inputs.resolve(prepared.declared, given, prepared.kind, prepared.takes)
         await self._lending.check(prepared)
         kinds = {
             step.kind
@@ -132,7 +132,7 @@ class Starter:
     ) -> tuple[Prepared, Payload]:
         """Like `prepare`, for a run that is to start later: no worker need be there yet."""
         prepared = await self.described(workflow, version)
-        payload = inputs.resolve(prepared.declared, given, prepared.kind)
+        payload = inputs.resolve(prepared.declared, given, prepared.kind, prepared.takes)
         await self._lending.check(prepared)
         return prepared, payload
 

@@ -9,6 +9,8 @@ from typing import Any, Final, TypeAlias
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from chassis.jsonschema import MAX_WEIGHT, SchemaError, is_recursive, resolve, structure, walk, weight
+from chassis.jsonschema import Schema as Matchable
 from chassis.jsonvalue import Json
 
 Schema: TypeAlias = Mapping[str, Json]
@@ -18,24 +20,8 @@ Typed: TypeAlias = tuple[Schema, Schema]
 
 ANY: Final[Schema] = {}
 TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
-MAX_WEIGHT: Final = 10_000
-"""How many subschemas a schema may unfold to, its references followed: `allOf` of `allOf` doubles quickly."""
 _DEPTH: Final = 20
 _DIALECT: Final = re.compile(r"https?://json-schema\.org/draft/2020-12/schema#?")
-_SUBSCHEMAS: Final = (
-    "items",
-    "additionalProperties",
-    "contains",
-    "propertyNames",
-    "not",
-    "if",
-    "then",
-    "else",
-)
-_SUBSCHEMAS_LATER: Final = ("unevaluatedItems", "unevaluatedProperties", "contentSchema")
-_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs")
-_REFERENCES: Final = ("$ref", "$dynamicRef")
 _MAX_ERRORS: Final = 10
 
 
@@ -65,9 +51,21 @@ def problems(schema: Schema) -> list[tuple[str, str]]:
             return found[:_MAX_ERRORS]
         if weight(schema) > MAX_WEIGHT:
             return [("", f"the schema unfolds to more than {MAX_WEIGHT} subschemas; simplify it")]
+        Matchable(schema)
     except RecursionError:
         return [("", "the schema is nested too deeply")]
+    except SchemaError as error:
+        return [("", f"no value can be matched with the schema: {error}")]
     return []
+
+
+def input_problems(schema: Schema) -> list[tuple[str, str]]:
+    """What is wrong with a schema of inputs: the same, and whether it takes any, which are an object's fields."""
+    found = problems(schema)
+    kinds = None if found else types(schema, schema)
+    if kinds is not None and "object" not in kinds:
+        return [(".type", f"inputs are an object, with a field for each: {words(kinds)} takes none")]
+    return found
 
 
 _META: Final = Draft202012Validator(
@@ -77,7 +75,7 @@ _META: Final = Draft202012Validator(
 
 def _unresolved(schema: Schema) -> Iterator[tuple[Path, str]]:
     for path, one in walk(schema):
-        for keyword in _REFERENCES:
+        for keyword in structure.REFERENCES:
             reference = one.get(keyword)
             if isinstance(reference, str) and not isinstance(resolve(one, schema, keyword), dict | bool):
                 known = "" if reference.startswith("#") else "; references lead to #/$defs/… only"
@@ -85,93 +83,6 @@ def _unresolved(schema: Schema) -> Iterator[tuple[Path, str]]:
         for keyword in ("$id", "$anchor", "$dynamicAnchor"):
             if keyword in one and path:
                 yield (*path, keyword), f"{keyword} is not supported; refer by #/$defs/…"
-
-
-def walk(schema: "Json | Schema", path: Path = ()) -> Iterator[tuple[Path, Schema]]:
-    """Every object schema in `schema`, itself included, with its path; references are not followed."""
-    if not isinstance(schema, Mapping):
-        return
-    yield path, schema
-    for step, child in _children(schema):
-        yield from walk(child, (*path, *step))
-
-
-def _children(schema: Schema) -> Iterator[tuple[Path, Json]]:
-    for keyword in (*_SUBSCHEMAS, *_SUBSCHEMAS_LATER):
-        if keyword in schema:
-            yield (keyword,), schema[keyword]
-    for keyword in _LISTS:
-        listed = schema.get(keyword)
-        for index, child in enumerate(listed if isinstance(listed, list) else ()):
-            yield (keyword, index), child
-    for keyword in _MAPS:
-        mapped = schema.get(keyword)
-        for name, child in mapped.items() if isinstance(mapped, Mapping) else ():
-            yield (keyword, name), child
-
-
-def resolve(schema: Schema, root: Schema, keyword: str = "$ref") -> "Json | Schema":
-    """What a schema's reference stands for, None when that is nowhere in `root`."""
-    reference = schema.get(keyword)
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return None
-    found: Any = root
-    for part in reference[1:].split("/")[1:] if reference != "#" else ():
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and key.isdigit() and int(key) < len(found):
-            found = found[int(key)]
-        elif isinstance(found, Mapping) and key in found:
-            found = found[key]
-        else:
-            return None
-    plausible = reference == "#" or reference.startswith("#/")
-    return found if plausible and isinstance(found, (Mapping, bool)) else None
-
-
-def _targets(schema: Schema, root: Schema) -> list["Json | Schema"]:
-    """The object schemas that a schema's references stand for. (Without anchors, a dynamic one is like any other.)"""
-    found = [resolve(schema, root, keyword) for keyword in _REFERENCES if keyword in schema]
-    return [one for one in found if isinstance(one, Mapping)]
-
-
-def weight(schema: Schema) -> int:
-    """How many subschemas the schema unfolds to; a reference back into what is being unfolded counts as one."""
-    known: dict[int, int] = {}
-    active: set[int] = set()
-
-    def of(one: "Json | Schema") -> int:
-        if not isinstance(one, Mapping):
-            return 1
-        key = id(one)
-        if key in known or key in active:
-            return known.get(key, 1)
-        active.add(key)
-        total = 1 + sum(of(child) for _, child in _children(one))
-        total += sum(of(target) for target in _targets(one, schema))
-        active.discard(key)
-        known[key] = total = min(total, MAX_WEIGHT * 10)
-        return total
-
-    return of(schema)
-
-
-def is_recursive(schema: Schema) -> bool:
-    """Whether following the schema's references comes back to where it was."""
-    done: set[int] = set()
-
-    def returns(one: "Json | Schema", active: frozenset[int]) -> bool:
-        if not isinstance(one, Mapping) or id(one) in done:
-            return False
-        if id(one) in active:
-            return True
-        inside = active | {id(one)}
-        ahead = [child for _, child in _children(one)] + _targets(one, schema)
-        if any(returns(child, inside) for child in ahead):
-            return True
-        done.add(id(one))
-        return False
-
-    return returns(schema, frozenset())
 
 
 def followed(schema: "Json | Schema", root: Schema) -> Schema:
@@ -359,11 +270,11 @@ def _tame(schema: Schema) -> Schema:
     for key, value in schema.items():
         if key in dropped:
             continue
-        if key in (*_SUBSCHEMAS, *_SUBSCHEMAS_LATER) and isinstance(value, Mapping):
+        if key in (*structure.SUBSCHEMAS, *structure.SUBSCHEMAS_LATER) and isinstance(value, Mapping):
             tame[key] = _tame(value)
-        elif key in _LISTS and isinstance(value, list):
+        elif key in structure.LISTS and isinstance(value, list):
             tame[key] = [_tame(one) if isinstance(one, Mapping) else one for one in value]
-        elif key in _MAPS and isinstance(value, Mapping):
+        elif key in structure.MAPS and isinstance(value, Mapping):
             tame[key] = {name: _tame(one) if isinstance(one, Mapping) else one for name, one in value.items()}
         else:
             tame[key] = value

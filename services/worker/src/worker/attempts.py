@@ -13,7 +13,7 @@ from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
-from worker import executors, failpoints, metrics
+from worker import executors, failpoints, fitting, metrics
 from worker.apps import App
 from worker.bounds import bounds, duration
 from worker.cells.attempt import Failure, Job, Outcome
@@ -265,7 +265,13 @@ class Attempts:
         except ValueUnavailableError as error:
             return _failed(error.kind, str(error))
         try:
+            parts = [one.part for one in large]
+            if wrong := await fitting.of_inputs(program.takes, assignment.inputs_json or b"{}", parts):
+                return _failed(wrong.kind, wrong.message)
             outcome = await self._run(held, assignment, program, profile, sink=sink, large=large)
+            if outcome.output_json is not None:
+                wrong = await fitting.of_output(program.gives, outcome.output_json)
+                outcome = outcome if wrong is None else replace(outcome, output_json=None, failure=wrong)
             return sink.hide(outcome)
         finally:
             for one in large:

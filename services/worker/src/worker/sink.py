@@ -17,7 +17,7 @@ from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker import failpoints, rows
+from worker import failpoints, fitting, rows
 from worker.cells.attempt import Outcome, Shape
 from worker.cells.calls import Called, ToolCall
 from worker.cells.pipes import RequestError
@@ -112,6 +112,8 @@ class AttemptSink:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
             async for chunk in chunks:
                 file.write(chunk)
+            if why := await fitting.of_large_output(self._program.gives, file):
+                raise RequestError(why)
             try:
                 response = await patiently(lambda: self._engine.UploadArtifact(_upload(header, file)))
             except errors.TooLarge as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from chassis import errors
+from chassis.jsonschema.aside import Part
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from worker import parts
@@ -37,6 +38,11 @@ class Value:
     path: tuple[str, ...]
     _fd: int
     _span: parts.Span
+
+    @property
+    def part(self) -> Part:
+        """Where it lies."""
+        return Part(self.path, self._fd, self._span)
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, in parts of at most 256 KiB."""

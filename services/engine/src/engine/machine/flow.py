@@ -96,7 +96,7 @@ def _finish_workflow(owner: Slot, level: StepsDraft) -> None:
     try:
         outputs = level.plan.evaluator.outputs(level.scope())
     except EvaluationFailed as error:
-        failure = Failure(ErrorKind.INVALID_INPUT, str(error), step_id=owner.path)
+        failure = Failure(error.kind, str(error), step_id=owner.path)
         _close(owner, StepStatus.FAILED, failure=failure)
         return
     _close(owner, StepStatus.SUCCESS, output=outputs, failure=None)
@@ -112,7 +112,7 @@ def _finish_run(draft: Draft) -> None:
         try:
             outputs = draft.root.plan.evaluator.outputs(draft.root.scope())
         except EvaluationFailed as error:
-            cause, failure = "failure", Failure(ErrorKind.INVALID_INPUT, str(error))
+            cause, failure = "failure", Failure(error.kind, str(error))
     status = {"": RunStatus.SUCCESS, "failure": RunStatus.FAILED, "cancel": RunStatus.ABORTED}[cause]
     if draft.is_paused:  # the last decision was about something that a pause does not hold back
         draft.note_pause()

@@ -104,7 +104,7 @@ def begin(draft: Draft, slot: Slot) -> None:
 
 def unusable(slot: Slot, error: EvaluationFailed) -> None:
     """Fails a step whose expressions yield nothing usable."""
-    slot.end(StepStatus.FAILED, failure=Failure(ErrorKind.INVALID_INPUT, str(error), step_id=slot.path))
+    slot.end(StepStatus.FAILED, failure=Failure(error.kind, str(error), step_id=slot.path))
 
 
 def _begin_items(draft: Draft, slot: Slot, items: Payload) -> None:
@@ -199,7 +199,7 @@ def _compute(draft: Draft, slot: Slot, inputs: Payload) -> None:
     try:
         output = slot.level.plan.evaluator.compute(slot.level.number(slot.key), inputs)
     except EvaluationFailed as error:
-        failure = Failure(ErrorKind.INVALID_INPUT, str(error), step_id=slot.path)
+        failure = Failure(error.kind, str(error), step_id=slot.path)
         draft.close(slot, StepStatus.FAILED, failure)
         slot.end(StepStatus.FAILED, failure=failure)
         return

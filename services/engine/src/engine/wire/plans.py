@@ -10,11 +10,12 @@ from google.protobuf import duration_pb2, struct_pb2
 
 from chassis import jsonvalue
 from chassis.expressions import Template
+from chassis.jsonschema import Schema, SchemaError
 from chassis.jsonvalue import Json
 from engine.concurrency import Concurrency
 from engine.evaluate import needed
 from engine.inputs import Declared
-from engine.plan import APPROVAL, DEFAULT_TIMEOUT, WORKFLOW
+from engine.plan import APPROVAL, DEFAULT_TIMEOUT, IN_ENGINE, WORKFLOW
 from mcpanel.registry.v1 import component_pb2, workflow_pb2
 
 _TIMEOUTS: Final = {"jupyter_notebook": timedelta(hours=1), "streamlit_app": timedelta(hours=1)}
@@ -54,6 +55,15 @@ def declared_by(version: component_pb2.Version, given: Collection[str]) -> dict[
         name: _declared_as(_followed(known.get(name), definitions), optional=name not in demanded)
         for name in (*known, *sorted(others - known.keys()))
     }
+
+
+def taken_by(version: component_pb2.Version) -> Schema | None:
+    """What the inputs of a component's version have to be; None where that is said when it runs."""
+    document = jsonvalue.from_struct(version.input_schema)
+    try:
+        return Schema(document) if document else None
+    except SchemaError:
+        return None
 
 
 def _declared_as(schema: Json, *, optional: bool) -> Declared:
@@ -143,13 +153,15 @@ def _what_runs(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
     if step.workflow_id:
         sub = parts.workflows[step.workflow_id, step.workflow_version]
         what = (f"{sub.name}@{sub.version}", f"{step.workflow_id}@{step.workflow_version}")
-        return _sub_workflow(step, *what, sub, parts)
+        return _sub_workflow(step, *what, sub, _document(sub, parts))
     if not step.component_version_id:
         return {"type": APPROVAL, "component": "", "version_id": "", "timeout": None}
     version = parts.versions[step.component_version_id]
     name = f"{version.definition_name}@{version.version}"
     if version.id in parts.packages:
-        return _sub_workflow(step, name, version.id, parts.packages[version.id], parts)
+        sub = parts.packages[version.id]
+        plan = _document(sub, parts) | _schemas(version, gives="output_schema")
+        return _sub_workflow(step, name, version.id, sub, plan) | _schemas(version, takes="input_schema")
     one: dict[str, Json] = {
         "type": kind(version.type),
         "component": name,
@@ -165,7 +177,15 @@ def _what_runs(step: workflow_pb2.Step, parts: Parts) -> dict[str, Json]:
         one["expression"] = version.utility.expression
     if _has_program(version):
         one["has_program"] = True
+    elif one["type"] in IN_ENGINE:
+        one |= _schemas(version, takes="input_schema", gives="output_schema")
     return one
+
+
+def _schemas(version: component_pb2.Version, **fields: str) -> dict[str, Json]:
+    """What the engine itself has to match of a version's schemas; workers match those of what they run."""
+    schemas = {name: jsonvalue.from_struct(getattr(version, field)) for name, field in fields.items()}
+    return {name: one for name, one in schemas.items() if one}
 
 
 def _has_program(version: component_pb2.Version) -> bool:
@@ -178,14 +198,18 @@ def _has_program(version: component_pb2.Version) -> bool:
 
 
 def _sub_workflow(
-    step: workflow_pb2.Step, component: str, version_id: str, sub: workflow_pb2.Workflow, parts: Parts
+    step: workflow_pb2.Step,
+    component: str,
+    version_id: str,
+    sub: workflow_pb2.Workflow,
+    plan: dict[str, Json],
 ) -> dict[str, Json]:
     return {
         "type": WORKFLOW,
         "component": component,
         "version_id": version_id,
         "timeout": _seconds(step.timeout) if step.HasField("timeout") else None,
-        "plan": _document(sub, parts),
+        "plan": plan,
         "declared": {name: _declared(one) for name, one in declared(sub).items()},
     }
 

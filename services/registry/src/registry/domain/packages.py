@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from chassis import jsonschema
 from chassis.jsonvalue import Json, canonical
 from registry import schemas
 from registry.domain.content import ABSENT, Absent, Content, Input, Step
@@ -271,7 +272,7 @@ def _kind(schema: Schema, whole: Schema | None) -> str:
 
 def _embedded(schema: Schema) -> dict[str, Json]:
     """The schema as a part of another; any value where it refers to what is around it."""
-    if any("$ref" in one or "$dynamicRef" in one for _, one in schemas.walk(schema)):
+    if any("$ref" in one or "$dynamicRef" in one for _, one in jsonschema.walk(schema)):
         return {}
     return {key: value for key, value in schema.items() if key not in ("$schema", "$id", "$defs")}
 

@@ -175,11 +175,14 @@ def create(
         FieldViolation(f"{path}.{sent.config_field}.{one.field}".rstrip("."), one.message, "INVALID_CONFIG")
         for one in made.checked.problems
     ]
-    for name, schema in (("input_schema", sent.input_schema), ("output_schema", sent.output_schema)):
+    for name, schema, problems in (
+        ("input_schema", sent.input_schema, schemas.input_problems),
+        ("output_schema", sent.output_schema, schemas.problems),
+    ):
         if schema is not None:
             violations += [
                 FieldViolation(f"{path}.{name}{where}", message, "INVALID_SCHEMA")
-                for where, message in schemas.problems(schema)
+                for where, message in problems(schema)
             ]
     reachable, unreadable = _hosts(sent.network_hosts, definition.type, path)
     violations += unreadable

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from chassis import jsonvalue
+from chassis.jsonschema import Schema, SchemaError
 from mcpanel.registry.v1 import component_pb2
 from worker.executors import llm, notebook, protocol, python, streamlit, table, typescript
 from worker.executors.program import BadComponentError, Program
@@ -29,7 +31,25 @@ def read(version: component_pb2.Version) -> Program:
     if reader is None:
         name = component_pb2.Definition.Type.Name(version.type)
         raise BadComponentError(f"this worker does not run components of type {name}")
-    return replace(reader(version), network_hosts=tuple(version.network_hosts))
+    return replace(
+        reader(version),
+        network_hosts=tuple(version.network_hosts),
+        takes=_schema(version, "input_schema"),
+        gives=_schema(version, "output_schema"),
+    )
+
+
+def _schema(version: component_pb2.Version, field: str) -> Schema | None:
+    """One of the version's schemas, None where it says nothing. Raises BadComponentError."""
+    document = jsonvalue.from_struct(getattr(version, field))
+    if not document:
+        return None
+    try:
+        return Schema(document)
+    except SchemaError as error:
+        raise BadComponentError(
+            f"nothing can be matched with the component's {field}: {error}; make a version with another"
+        ) from None
 
 
 __all__ = ["TYPES", "BadComponentError", "Program", "read"]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chassis.jsonschema import Schema
+
 
 class BadComponentError(Exception):
     """The version cannot be run; the message says why, to its author."""
@@ -52,5 +54,9 @@ class Program:
     """The ids of the linked secrets by the names the step asks for."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """The ids of the component versions that an assistant may call, by the names its model calls them."""
+    takes: Schema | None = None
+    """What its inputs have to be; None: anything."""
+    gives: Schema | None = None
+    """What its output has to be; None: anything."""
     network_hosts: tuple[str, ...] = ()
     """The hosts its steps may reach, as `chassis.hosts` writes them. Every type has them from its version."""
