@@ -315,3 +315,52 @@ async def test_the_call_of_a_lost_attempt_is_cancelled_and_the_next_attempt_make
     assert ended.status == Run.SUCCESS
     assert (first.status, second.status) == (Run.ABORTED, Run.SUCCESS)
     assert len(set(call.runs)) == 2
+
+
+async def test_what_a_component_used_is_told_to_its_caller_and_counts_in_what_that_cost(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("sub-assistant")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> str:
+        end = await call(attempt.ref, tool.id, {})
+        used = run_pb2.ModelUsage(model="small", input_tokens=1, output_tokens=2, cost_usd=0.25)
+        used.called.CopyFrom(end.usage)
+        attempt.usage = used
+        return Run.Status.Name(end.status)
+
+    async def answer(attempt: Attempt) -> None:
+        deeper = run_pb2.CalledUsage(input_tokens=1_000, output_tokens=2_000, cost_usd=1)
+        attempt.usage = run_pb2.ModelUsage(
+            model="large", input_tokens=10, output_tokens=20, cost_usd=0.5, called=deeper
+        )
+        raise StepFailed(message="nothing found")
+
+    worker.code |= {"ask": ask, "test": answer}
+    run = await engine.ended((await start(engine)).id)
+    called = await engine.get(call.runs[0])
+
+    [step] = (await engine.steps(run.id)).values()
+    theirs = run_pb2.CalledUsage(input_tokens=1_010, output_tokens=2_020, cost_usd=1.5)
+    assert step.output.string_value == "FAILED"
+    assert step.usage == run_pb2.ModelUsage(
+        model="small", input_tokens=1, output_tokens=2, cost_usd=0.25, called=theirs
+    )
+    assert (run.cost, called.cost) == ("$1.75", "$1.50")
+
+
+async def test_of_a_component_that_asked_no_model_no_usage_is_told(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+
+    async def ask(attempt: Attempt) -> bool:
+        return (await call(attempt.ref, tool.id, {})).HasField("usage")
+
+    worker.code |= {"ask": ask}
+    run = await engine.ended((await start(engine)).id)
+
+    [step] = (await engine.steps(run.id)).values()
+    assert (step.output.bool_value, step.HasField("usage"), run.cost) == (False, False, "")

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.fake_models import FakeModels, Reply
+from tests.support.fake_models import INPUT_TOKENS, OUTPUT_TOKENS, FakeModels, Reply
 from tests.support.stack import Stack
 from tests.system.console import Console, fresh
 from tests.system.test_example import run_example
@@ -56,3 +56,31 @@ async def test_every_call_is_shown_as_it_is_decided_about_and_as_it_ends(
         (3, "query_sample", "ALLOWED"),
         (3, "query_sample", "FAILED"),
     ]
+
+
+async def test_what_an_assistant_costs_that_is_called_is_part_of_what_the_run_costs(admin: Console) -> None:
+    inner, outer = fresh("inner"), fresh("outer")
+    ask = json.dumps({"message": "Which fruit?"})
+    models = FakeModels([Reply(calls=[(inner, ask)]), Reply(["A pear."]), Reply(calls=[(inner, ask)])])
+    config = {"model": "m", "baseUrl": f"{models.url}/v1", "inputPrice": 1000, "outputPrice": 1000}
+    each = (INPUT_TOKENS + OUTPUT_TOKENS) / 1000
+    limited = {**config, "tools": [{"component": inner}], "maxCost": 2.5 * each}
+    try:
+        for name, one in ((inner, config), (outer, limited)):
+            body = {
+                "definition": {"name": name, "type": "AI_ASSISTANT"},
+                "initialVersion": {"version": "1.0.0", "aiAssistant": one},
+            }
+            await admin.call("POST", "/api/v1/mcp-definitions", json=body)
+        workflow = await admin.workflow("name: NAME\nsteps:\n  - " + STEP.replace("ANALYST", outer))
+        run = await admin.start(workflow["name"])
+        ended = await admin.finish(run)
+    finally:
+        models.close()
+    [step] = (await admin.steps(run)).values()
+
+    assert ended["cost"] == f"${3 * each:.2f}"
+    assert "is used up ($0.054, $0.018 of it by components that it called)" in ended["error"]["message"]
+    assert (step["usage"]["costUsd"], step["usage"]["called"]["costUsd"]) == (2 * each, each)
+    assert await calls(admin, run) == [(1, inner, "ALLOWED"), (1, inner, "SUCCESS"), (2, inner, "REFUSED")]
+    assert len(models.heard) == 3

@@ -10,6 +10,7 @@ from tests.worker.programs.conftest import PROVIDERS, Asking
 from tests.worker.support.cells import Bench
 from worker.cells.attempt import Outcome
 from worker.cells.calls import Called
+from worker.cells.usage import CalledUsage, Usage
 
 TOOLS = [{"data_source": "sales"}]
 SQL = "select id, name from people"
@@ -316,6 +317,65 @@ async def test_the_model_is_told_why_a_component_failed_and_goes_on(
     last = bench.sink.calls[-1]
     assert (last.status, last.message, last.started_run_id) == ("FAILED", "no such currency", RUN)
     assert "error: no such currency" in last_request(models)
+
+
+USED = {"input_tokens": 1_000, "output_tokens": 200}
+RATE = ("exchange-rate", '{"to": "USD"}')
+
+
+async def test_what_called_components_used_is_told_apart_from_what_the_assistant_itself_did(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    bench.sink.answers["exchange-rate"] = Called(RUN, b"1.07", usage=CalledUsage(**USED, cost=0.25))
+    models.script = [Reply(calls=[RATE, RATE]), Reply(["It is 1.07."])]
+
+    outcome = await ask(bench, config(models, tools=[COMPONENT], input_price=1_000))
+
+    own: dict[str, Any] = {
+        "input_tokens": 2 * INPUT_TOKENS,
+        "output_tokens": 2 * OUTPUT_TOKENS,
+        "cost": 0.022,
+    }
+    called: dict[str, Any] = {"input_tokens": 2_000, "output_tokens": 400, "cost": 0.5}
+    assert output(outcome)["usage"] == {**own, "called": called}
+    assert outcome.usage == Usage("small", **own, called=CalledUsage(**called))
+
+
+@pytest.mark.parametrize("failure", ["", "no such currency"])
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (
+            {"max_cost": 0.3, "input_price": 1_000, "output_price": 0},
+            "budget of $0.30 is used up ($0.411, $0.40 of it by components that it called); raise maxCost",
+        ),
+        (
+            {"max_tokens_total": 1_000},
+            "budget of 1,000 tokens is used up (1,218, 1,200 of them by components that it called); raise maxT",
+        ),
+    ],
+)
+async def test_nothing_more_is_called_or_asked_once_called_components_have_used_up_the_budget(
+    models: FakeModels, asking: Asking, limit: dict[str, Any], words: str, failure: str
+) -> None:
+    bench = await asking("openai")
+    spent = CalledUsage(**USED, cost=0.4)
+    bench.sink.answers["exchange-rate"] = Called(RUN, b"1.07", failure=failure, usage=spent)
+    models.script = [Reply(calls=[RATE, RATE])]
+
+    outcome = await ask(bench, config(models, tools=[COMPONENT], **limit))
+
+    assert words in message_of(outcome)
+    assert len(models.heard) == 1
+    assert bench.sink.called == [("exchange-rate", {"to": "USD"})]
+    assert [(one.call, one.status) for one in bench.sink.calls] == [
+        (1, "ALLOWED"),
+        (1, "FAILED" if failure else "SUCCESS"),
+        (2, "REFUSED"),
+    ]
+    assert outcome.usage is not None
+    assert outcome.usage.called == spent
 
 
 async def test_of_a_large_output_the_model_reads_how_it_begins(models: FakeModels, asking: Asking) -> None:

@@ -9,7 +9,8 @@ import pytest
 from tests.support.fake_models import INPUT_TOKENS, OUTPUT_TOKENS, FakeModels, Reply
 from tests.worker.programs.conftest import PROVIDERS, Asking
 from tests.worker.support.cells import Bench
-from worker.cells.attempt import Failure, Outcome, Usage
+from worker.cells.attempt import Failure, Outcome
+from worker.cells.usage import Usage
 
 SCHEMA = {
     "type": "object",

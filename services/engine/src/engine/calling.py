@@ -16,7 +16,7 @@ from chassis.errors import Conflict, Denied, ServiceError
 from chassis.jsonvalue import Json
 from engine import failpoints
 from engine.dispatch.dispatcher import Dispatcher
-from engine.domain import Ref
+from engine.domain import CalledUsage, Ref
 from engine.firing import run_of
 from engine.reads import Reads
 from engine.records import RunRecord
@@ -43,6 +43,14 @@ class ComponentCall:
     """Among the attempt's calls, from 1."""
     version_id: str
     inputs: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call's run that has ended, and what it used of language models; None when it asked none."""
+
+    run: RunRecord
+    used: CalledUsage | None
 
 
 class Calls:
@@ -93,7 +101,7 @@ class Calls:
         with use(_on_behalf_of(run)):
             return await self._start(call, wish)
 
-    async def follow(self, run_id: str, draining: asyncio.Event) -> AsyncIterator[RunRecord | None]:
+    async def follow(self, run_id: str, draining: asyncio.Event) -> AsyncIterator[Ended | None]:
         """The call's run once it has ended; before that None, now and then, for as long as it goes on.
 
         Raises Unavailable when this process is stopping: the call goes on, and whoever repeats it follows it.
@@ -103,7 +111,8 @@ class Calls:
                 yield None
         async with self._db.read() as tx:
             record = await runs_store.get(tx, run_id, _ALL)
-        yield record
+            used = await store.used(tx, run_id)
+        yield Ended(record, used)
 
     async def run(self) -> None:
         """Looks after calls for ever."""

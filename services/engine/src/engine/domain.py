@@ -103,6 +103,15 @@ class Join(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CalledUsage:
+    """What called components used of language models, with those they called; `cost` in US dollars, None unpriced."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What an attempt used of a language model; `cost` in US dollars, None without a price."""
 
@@ -110,6 +119,8 @@ class Usage:
     input_tokens: int
     output_tokens: int
     cost: float | None = None
+    called: CalledUsage | None = None
+    """What the components that it called have used besides."""
 
 
 @dataclass(frozen=True, slots=True)

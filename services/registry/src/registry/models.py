@@ -43,16 +43,14 @@ def renamed(config: Mapping[str, Any], name: Callable[[str], str]) -> dict[str, 
 def output_schema(field: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON Schema of what a step with this config answers."""
     count = {"type": "integer", "minimum": 0}
-    usage = {
-        "type": "object",
-        "properties": {"input_tokens": count, "output_tokens": count, "cost": {"type": ["number", "null"]}},
-        "required": ["input_tokens", "output_tokens", "cost"],
-    }
+    counts = {"input_tokens": count, "output_tokens": count, "cost": {"type": ["number", "null"]}}
+    usage: dict[str, Any] = {"type": "object", "properties": counts, "required": list(counts)}
     text = {"type": "string"}
     properties: dict[str, Any] = {"completion": text, "usage": usage, "model": text, "finish_reason": text}
     wanted = config.get("response_schema")
     if wanted is not None:
         properties["data"] = {} if "$ref" in json.dumps(wanted) else wanted  # which is from another root here
     if field == "ai_assistant":
+        properties["usage"] = {**usage, "properties": {**counts, "called": usage}}
         properties |= {"turns": count, "tool_calls": {"type": "array", "items": {"type": "object"}}}
     return {"type": "object", "properties": properties, "required": sorted(properties)}

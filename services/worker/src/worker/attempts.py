@@ -13,7 +13,7 @@ from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
 from mcpanel.registry.v1 import component_pb2
-from worker import executors, failpoints, fitting, metrics
+from worker import executors, failpoints, fitting, metrics, used
 from worker.apps import App
 from worker.bounds import bounds, duration
 from worker.cells.attempt import Failure, Job, Outcome
@@ -377,15 +377,8 @@ def _result(held: Held, outcome: Outcome) -> pb.WorkerMessage.Result:
         peak_memory_bytes=outcome.peak_memory,
         limits=held.limits,
     )
-    if used := outcome.usage:
-        result.usage.CopyFrom(
-            run_pb2.ModelUsage(
-                model=plain(used.model),
-                input_tokens=used.input_tokens,
-                output_tokens=used.output_tokens,
-                cost_usd=used.cost,
-            )
-        )
+    if spent := outcome.usage:
+        result.usage.CopyFrom(used.message(spent))
     failure = outcome.failure
     if failure is None:
         if outcome.output_artifact:

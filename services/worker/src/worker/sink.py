@@ -17,7 +17,7 @@ from mcpanel.datasources.v1 import secrets_pb2_grpc as secrets_grpc
 from mcpanel.engine.v1 import run_pb2
 from mcpanel.engine.v1 import worker_pb2 as pb
 from mcpanel.engine.v1 import worker_pb2_grpc as pb_grpc
-from worker import failpoints, fitting, rows
+from worker import failpoints, fitting, rows, used
 from worker.cells.attempt import Outcome, Shape
 from worker.cells.calls import Called, ToolCall
 from worker.cells.pipes import RequestError
@@ -316,10 +316,11 @@ def _part(response: ds.ExecuteQueryResponse) -> dict[str, Any] | list[Any]:
 
 def _ended(run_id: str, end: pb.CallComponentResponse.End) -> Called:
     """What a call came to."""
+    spent = used.called(end.usage) if end.HasField("usage") else None
     if end.status == run_pb2.Run.SUCCESS:
-        return Called(run_id, end.output_json, truncated=end.truncated)
+        return Called(run_id, end.output_json, truncated=end.truncated, usage=spent)
     status = run_pb2.Run.Status.Name(end.status)
-    return Called(run_id, b"null", failure=end.error.message or f"its run ended as {status}")
+    return Called(run_id, b"null", failure=end.error.message or f"its run ended as {status}", usage=spent)
 
 
 async def _upload(

@@ -368,16 +368,18 @@ class CallComponentResponse(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
     class End(_message.Message):
-        __slots__ = ("status", "output_json", "truncated", "error")
+        __slots__ = ("status", "output_json", "truncated", "error", "usage")
         STATUS_FIELD_NUMBER: _ClassVar[int]
         OUTPUT_JSON_FIELD_NUMBER: _ClassVar[int]
         TRUNCATED_FIELD_NUMBER: _ClassVar[int]
         ERROR_FIELD_NUMBER: _ClassVar[int]
+        USAGE_FIELD_NUMBER: _ClassVar[int]
         status: _run_pb2.Run.Status
         output_json: bytes
         truncated: bool
         error: _run_pb2.RunError
-        def __init__(self, status: _Optional[_Union[_run_pb2.Run.Status, str]] = ..., output_json: _Optional[bytes] = ..., truncated: _Optional[bool] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ...) -> None: ...
+        usage: _run_pb2.CalledUsage
+        def __init__(self, status: _Optional[_Union[_run_pb2.Run.Status, str]] = ..., output_json: _Optional[bytes] = ..., truncated: _Optional[bool] = ..., error: _Optional[_Union[_run_pb2.RunError, _Mapping]] = ..., usage: _Optional[_Union[_run_pb2.CalledUsage, _Mapping]] = ...) -> None: ...
     STARTED_FIELD_NUMBER: _ClassVar[int]
     KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]

@@ -167,7 +167,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
                     keep_alive=worker_pb2.CallComponentResponse.KeepAlive()
                 )
             else:
-                yield worker_pb2.CallComponentResponse(end=work.call_end(ended))
+                yield worker_pb2.CallComponentResponse(end=work.call_end(ended.run, ended.used))
 
     async def CarryTunnel(
         self, requests: AsyncIterator[worker_pb2.CarryTunnelRequest], context: Context

@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, literal, select, update
 from sqlalchemy.dialects import postgresql
 
 from chassis.database import Transaction
-from engine.domain import Ref
+from engine.domain import CalledUsage, Ref
 from engine.store.artifacts import current
 from engine.store.pipeline import Command
-from engine.tables import component_calls, run_steps, runs
+from engine.tables import attempts, component_calls, run_steps, runs
 
 STARTED: Final = "tool:"
 """How `triggered_by` begins in runs that are calls."""
@@ -82,6 +82,22 @@ async def close(tx: Transaction, run_ids: list[str]) -> None:
     """Notes that these runs have ended: nobody has to look after them any more."""
     await tx.execute(
         update(component_calls).where(component_calls.c.started_run_id.in_(run_ids)).values(is_open=False)
+    )
+
+
+async def used(tx: Transaction, run_id: str) -> CalledUsage | None:
+    """What the attempts of a call's run used of language models, and the components they called; None when nothing."""
+    column = attempts.c.usage
+    query = select(column).where(attempts.c.run_id == run_id, column.is_not(None))
+    own = [row.usage for row in await tx.execute(query)]
+    found = own + [one["called"] for one in own if one.get("called") is not None]
+    costs = [one["cost"] for one in found if one["cost"] is not None]
+    if not found:
+        return None
+    return CalledUsage(
+        sum(one["input_tokens"] for one in found),
+        sum(one["output_tokens"] for one in found),
+        sum(costs) if costs else None,
     )
 
 

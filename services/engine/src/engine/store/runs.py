@@ -305,13 +305,18 @@ async def first_queued(tx: Transaction, run_id: str) -> datetime | None:
 
 
 async def costs(tx: Transaction, run_ids: Sequence[str]) -> dict[str, float]:
-    """What the runs' attempts have cost in US dollars, of those that have a price."""
-    cost = func.sum(attempts.c.usage["cost"].as_float())
-    query = select(attempts.c.run_id, cost.label("cost")).where(
+    """What the runs' attempts and the components that they called have cost in US dollars, where there is a price."""
+    own = func.sum(attempts.c.usage["cost"].as_float())
+    called = func.sum(attempts.c.usage[("called", "cost")].as_float())
+    query = select(attempts.c.run_id, own.label("own"), called.label("called")).where(
         attempts.c.run_id.in_(run_ids), attempts.c.usage.is_not(None)
     )
     rows = await tx.execute(query.group_by(attempts.c.run_id))
-    return {row.run_id: row.cost for row in rows if row.cost is not None}
+    return {
+        row.run_id: (row.own or 0.0) + (row.called or 0.0)
+        for row in rows
+        if row.own is not None or row.called is not None
+    }
 
 
 async def attempts_of(

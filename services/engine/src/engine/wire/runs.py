@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from google.protobuf import struct_pb2
 
@@ -206,13 +206,26 @@ def _usage(attempts: Sequence[AttemptRecord]) -> run_pb2.ModelUsage | None:
     found = [one.usage for one in attempts if one.usage is not None]
     if not found:
         return None
-    costs = [one["cost"] for one in found if one["cost"] is not None]
+    called = [one["called"] for one in found if one.get("called") is not None]
     return run_pb2.ModelUsage(
         model=found[-1]["model"],
         input_tokens=sum(one["input_tokens"] for one in found),
         output_tokens=sum(one["output_tokens"] for one in found),
-        cost_usd=sum(costs) if costs else None,
+        cost_usd=_cost(found),
+        called=run_pb2.CalledUsage(
+            input_tokens=sum(one["input_tokens"] for one in called),
+            output_tokens=sum(one["output_tokens"] for one in called),
+            cost_usd=_cost(called),
+        )
+        if called
+        else None,
     )
+
+
+def _cost(used: Iterable[Mapping[str, Any]]) -> float | None:
+    """What they cost together; None where none has a price."""
+    known = [one["cost"] for one in used if one["cost"] is not None]
+    return sum(known) if known else None
 
 
 def dollars(cost: float | None) -> str:

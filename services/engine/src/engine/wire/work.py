@@ -8,7 +8,7 @@ from google.protobuf import duration_pb2
 from chassis import jsonvalue
 from chassis.ids import is_uuid
 from engine import visits
-from engine.domain import Failure, Payload, Ref, RunStatus, Usage
+from engine.domain import CalledUsage, Failure, Payload, Ref, RunStatus, Usage
 from engine.plan import DEFAULT_TIMEOUT, PlannedStep
 from engine.records import RunInfo, RunRecord, WorkerRecord, to_failure
 from engine.wire import events
@@ -65,8 +65,15 @@ def usage(result: worker_pb2.WorkerMessage.Result) -> Usage | None:
     if not result.HasField("usage"):
         return None
     used = result.usage
-    cost = used.cost_usd if used.HasField("cost_usd") else None
-    return Usage(used.model, used.input_tokens, used.output_tokens, cost)
+    called = None
+    if used.HasField("called"):
+        inner = used.called
+        called = CalledUsage(inner.input_tokens, inner.output_tokens, _cost(inner))
+    return Usage(used.model, used.input_tokens, used.output_tokens, _cost(used), called)
+
+
+def _cost(used: run_pb2.ModelUsage | run_pb2.CalledUsage) -> float | None:
+    return used.cost_usd if used.HasField("cost_usd") else None
 
 
 def failure(error: run_pb2.RunError) -> Failure:
@@ -136,8 +143,8 @@ def lines_ack(one: Ref, number: int) -> EngineMessage:
     return EngineMessage(logs_ack=EngineMessage.LogsAck(ref=_ref(one), number=number))
 
 
-def call_end(record: RunRecord) -> worker_pb2.CallComponentResponse.End:
-    """How a call's run ended, and what its component's output is."""
+def call_end(record: RunRecord, used: CalledUsage | None) -> worker_pb2.CallComponentResponse.End:
+    """How a call's run ended, what its component's output is, and what it used of language models."""
     end = worker_pb2.CallComponentResponse.End(
         status=record.status, error=events.error(to_failure(record.error))
     )
@@ -146,6 +153,12 @@ def call_end(record: RunRecord) -> worker_pb2.CallComponentResponse.End:
         payload = Payload.of(found["output"] if isinstance(found, dict) else None)
         end.truncated = not payload.is_inline
         end.output_json = payload.raw if payload.is_inline else _beginning(payload)
+    if used is not None:
+        end.usage.CopyFrom(
+            run_pb2.CalledUsage(
+                input_tokens=used.input_tokens, output_tokens=used.output_tokens, cost_usd=used.cost
+            )
+        )
     return end
 
 

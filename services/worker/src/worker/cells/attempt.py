@@ -1,15 +1,15 @@
 """One attempt as the worker sees it: its pipes, what it says on them, and what became of it."""
 
 import json
-import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.cells import calls
 from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
+from worker.cells.usage import Usage, counted, with_called
 from worker.inside import frames
 from worker.network import Reach
 
@@ -20,7 +20,6 @@ _KINDS: Final = frozenset(
 _LONGEST_KEY: Final = 401
 _MOST_COUNTED: Final = 100
 _MOST_ITEMS: Final = 2**31
-_MOST_TOKENS: Final = 2**53
 _MOST_WRITTEN: Final = 256 * 1024 * 1024
 """Bytes of JSON that a step writes into a table at once."""
 _PARTS: Final = frozenset({"", "object", "list", "string", "number", "boolean", "null"})
@@ -84,16 +83,6 @@ class Failure:
     kind: str
     message: str
     traceback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What an attempt used of a language model; `cost` is in US dollars, None without a price."""
-
-    model: str
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +257,7 @@ class Attempt:
         elif kind == "call" and self._counts:
             await self._call(str(message["tool"]), await self._payload(), sink)
         elif kind == "usage" and self._counts:
-            self.usage = _usage(message)
+            self.usage = counted(self.usage, message)
         elif kind == "tool_call" and self._counts:
             self._note(calls.read(message, await self._payload()), sink)
         elif kind == "artifact":
@@ -353,7 +342,10 @@ class Attempt:
     async def _call(self, tool: str, inputs: bytes, sink: Sink) -> None:
         try:
             called = await sink.call(tool, inputs)
+            self.usage = with_called(self.usage, called.usage)
             reply = {"run_id": called.run_id, "truncated": called.truncated, "failure": called.failure}
+            if called.usage is not None:
+                reply["usage"] = asdict(called.usage)
             await self._pipe.send(frames.pack_json(reply), frames.pack(frames.BYTES, called.output_json))
         except RequestError as error:
             await self._pipe.send(frames.pack_json({"error": str(error)}))
@@ -411,13 +403,3 @@ class Attempt:
         for fd in self._descriptors:
             os.close(fd)
         self._descriptors = []
-
-
-def _usage(message: dict[str, Any]) -> Usage:
-    cost = None if message["cost"] is None else float(message["cost"])
-    if cost is not None and not 0 <= cost < math.inf:
-        raise ProtocolError("a cost that there cannot be")
-    used = Usage(str(message["model"])[:200], int(message["input"]), int(message["output"]), cost)
-    if not (0 <= used.input_tokens < _MOST_TOKENS and 0 <= used.output_tokens < _MOST_TOKENS):
-        raise ProtocolError("tokens that there cannot be")
-    return used

@@ -7,6 +7,7 @@ from chassis import jsonvalue
 from chassis.ids import is_uuid
 from chassis.jsonvalue import Json
 from worker.cells.pipes import ProtocolError
+from worker.cells.usage import CalledUsage
 from worker.inside.jsonvalues import is_deeper
 
 MOST: Final = 10_000
@@ -52,6 +53,8 @@ class Called:
     truncated: bool = False
     failure: str = ""
     """Why it did not succeed; empty when it did."""
+    usage: CalledUsage | None = None
+    """What the run used of language models; None when it asked none."""
 
 
 def read(message: dict[str, Any], arguments_json: bytes) -> ToolCall:

@@ -250,7 +250,8 @@ def _tool_call(told: "dict[str, _Any]", arguments: bytes) -> None:
 def _call(tool: str, inputs: "dict[str, _Any]") -> "tuple[dict[str, _Any], _Any]":
     """Calls a component that is one of an assistant's tools; for the worker's own programs only.
 
-    What became of it: `{run_id, truncated, failure}`, and the component's output. Raises StepError.
+    What became of it: `{run_id, truncated, failure}`, with what it used of models, if it did: `usage`, which is
+    `{input_tokens, output_tokens, cost}`; and the component's output. Raises StepError.
     """
     with _exclusive():
         _send({"t": "call", "tool": tool}, _json.dumps(inputs).encode())

@@ -1,6 +1,8 @@
 """An assistant: asked, it calls its tools until it has an answer, within its turns and its budget."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import mcpanel_step
@@ -41,7 +43,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
         **output,
         "turns": talk.turns,
         "tool_calls": talk.made,
-        "usage": conversation.usage(),
+        "usage": {**conversation.usage(), "called": asdict(conversation.called)},
         "model": answer.model,
         "finish_reason": answer.finish_reason,
     }
@@ -124,18 +126,24 @@ class _Talk:
 
     def _left(self) -> int:
         """How many tokens are left of the budget, 0 for no limit. Raises Failed when there are none."""
-        cost = self._conversation.cost
+        cost, called = self._conversation.cost, self._conversation.called
         if self._most_cost and cost is not None and cost >= self._most_cost:
+            theirs = (
+                "" if not called.cost else f", {_dollars(called.cost)} of it by components that it called"
+            )
             raise Failed(
-                f"the assistant's budget of {_dollars(self._most_cost)} is used up ({_dollars(cost)}); raise maxCost"
+                f"the assistant's budget of {_dollars(self._most_cost)} is used up ({_dollars(cost)}{theirs}); "
+                "raise maxCost"
             )
         if not self._most_tokens:
             return 0
         left: int = self._most_tokens - self._conversation.tokens
         if left <= 0:
+            tokens = called.input_tokens + called.output_tokens
+            theirs = f", {tokens:,} of them by components that it called" if tokens else ""
             raise Failed(
                 f"the assistant's budget of {self._most_tokens:,} tokens is used up "
-                f"({self._conversation.tokens:,}); raise maxTokensTotal"
+                f"({self._conversation.tokens:,}{theirs}); raise maxTokensTotal"
             )
         return left
 
@@ -151,11 +159,18 @@ class _Talk:
         except RefusedError as error:
             told.refused(record["arguments"], str(error))
             return _nothing(call, record, error)
+        try:
+            self._left()
+        except Failed as error:
+            told.refused(record["arguments"], str(error))
+            raise
         told.allowed(record["arguments"])
         try:
             found = tool.call(record["arguments"])
+            self._count(found.usage)
             result = as_text(found.value)
         except RefusedError as error:
+            self._count(error.usage)
             told.failed(str(error), error.run_id)
             return _nothing(call, record, error)
         except Exception as error:
@@ -163,6 +178,10 @@ class _Talk:
             raise
         told.answered(f"{len(result):,} characters", found.run_id)
         return ToolResult(call.id, call.name, result)
+
+    def _count(self, used: Mapping[str, Any] | None) -> None:
+        if used is not None:
+            self._conversation.called.add(used)
 
 
 def _nothing(call: ToolCall, record: dict[str, Any], error: RefusedError) -> ToolResult:

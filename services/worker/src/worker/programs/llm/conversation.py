@@ -46,8 +46,24 @@ class Settings:
     """The name of the secret that holds the key."""
 
 
+@dataclass
+class Spent:
+    """What components that were called used, with those that they called; `cost` in US dollars, None unpriced."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+
+    def add(self, used: Mapping[str, Any]) -> None:
+        """Counts what one of them used."""
+        self.input_tokens += used["input_tokens"]
+        self.output_tokens += used["output_tokens"]
+        if used["cost"] is not None:
+            self.cost = (self.cost or 0.0) + used["cost"]
+
+
 class Conversation:
-    """One step's requests to one model."""
+    """One step's requests to one model, and what they and the components called in between have used."""
 
     def __init__(self, model: Model, settings: Settings, prices: Prices) -> None:
         self._model = model
@@ -55,20 +71,31 @@ class Conversation:
         self._prices = prices
         self.input_tokens = 0
         self.output_tokens = 0
+        self.called = Spent()
 
     @property
     def tokens(self) -> int:
-        """What it has used so far, input and output."""
-        return self.input_tokens + self.output_tokens
+        """What all has used so far, input and output."""
+        called = self.called
+        return self.input_tokens + self.output_tokens + called.input_tokens + called.output_tokens
 
     @property
     def cost(self) -> float | None:
-        """What that cost in US dollars; None without a price."""
+        """What all has cost so far in US dollars; None without a price."""
+        known = [one for one in (self._own_cost, self.called.cost) if one is not None]
+        return sum(known) if known else None
+
+    @property
+    def _own_cost(self) -> float | None:
         return self._prices.of(self.input_tokens, self.output_tokens)
 
     def usage(self) -> dict[str, Any]:
-        """What it has used, as the step's output says it."""
-        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "cost": self.cost}
+        """What the model's answers have used, as the step's output says it."""
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cost": self._own_cost,
+        }
 
     def ask(
         self,
@@ -106,7 +133,7 @@ class Conversation:
             self.input_tokens = before[0] + _count(answer.input_tokens)
             self.output_tokens = before[1] + _count(answer.output_tokens)
             model = harmless.text(answer.model)[:200]
-            mcpanel_step._usage(model, self.input_tokens, self.output_tokens, self.cost)
+            mcpanel_step._usage(model, self.input_tokens, self.output_tokens, self._own_cost)
 
         heard = _Heard(count)
         answer = self._model.ask(request, heard)

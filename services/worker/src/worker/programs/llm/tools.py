@@ -22,18 +22,20 @@ _LONGEST_NAME = 64
 class RefusedError(Exception):
     """A call is not made, or came to nothing; the message says why, to the model."""
 
-    def __init__(self, message: str, run_id: str = "") -> None:
-        """`run_id`: the run that the call had started."""
+    def __init__(self, message: str, run_id: str = "", usage: Mapping[str, Any] | None = None) -> None:
+        """`run_id`: the run that the call had started; `usage`: what that used of models."""
         super().__init__(message)
         self.run_id = run_id
+        self.usage = usage
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a tool has answered, a JSON value, and the run that it started, if any."""
+    """What a tool has answered, a JSON value, and the run that it started, if any, with what that used of models."""
 
     value: Any
     run_id: str = ""
+    usage: Mapping[str, Any] | None = None
 
 
 class Tool(Protocol):
@@ -111,12 +113,12 @@ class Component:
             called, output = mcpanel_step._call(self.name, dict(arguments))
         except mcpanel_step.StepError as error:
             raise RefusedError(str(error)) from None
-        run_id = called["run_id"]
+        run_id, usage = called["run_id"], called.get("usage")
         if called["failure"]:
-            raise RefusedError(called["failure"], run_id)
+            raise RefusedError(called["failure"], run_id, usage)
         if called["truncated"]:
             output = {"beginning": output, "note": "the output is too large to be read here; ask for less"}
-        return Found(output, run_id)
+        return Found(output, run_id, usage)
 
 
 class Policy:

@@ -1,0 +1,28 @@
+"""What was used of language models, between the engine's messages and the worker's values."""
+
+from mcpanel.engine.v1 import run_pb2
+from worker.cells.usage import CalledUsage, Usage
+from worker.words import plain
+
+
+def message(used: Usage) -> run_pb2.ModelUsage:
+    """What an attempt used."""
+    inner = used.called
+    called = None
+    if inner is not None:
+        called = run_pb2.CalledUsage(
+            input_tokens=inner.input_tokens, output_tokens=inner.output_tokens, cost_usd=inner.cost
+        )
+    return run_pb2.ModelUsage(
+        model=plain(used.model),
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cost_usd=used.cost,
+        called=called,
+    )
+
+
+def called(used: run_pb2.CalledUsage) -> CalledUsage:
+    """What a component used that was called."""
+    cost = used.cost_usd if used.HasField("cost_usd") else None
+    return CalledUsage(used.input_tokens, used.output_tokens, cost)
