@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import socket
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from worker.network import Reach
 from worker.store import Store
 
 SERVER = (Path(__file__).parents[2] / "support" / "tool_server.py").read_text()
+DOCS = Path(__file__).parents[3] / "docs" / "components.md"
 MUTE = "import time\ntime.sleep(60)\n"
 PLAIN = """
 import json, sys
@@ -79,6 +81,15 @@ async def failure(bench: Bench, given: dict[str, Any], inputs: dict[str, Any]) -
     outcome = await bench.run("", inputs, config=given)
     assert outcome.failure is not None, outcome
     return outcome.failure.kind, outcome.failure.message
+
+
+async def test_the_server_of_the_documentation_runs(protocol: Bench) -> None:
+    section = DOCS.read_text().partition("## MCP server")[2]
+    code = textwrap.dedent("  " + section.partition("```python\n  ")[2].partition("  ```")[0])
+
+    answered = await output(protocol, config(code), call("double", value=21))
+
+    assert answered["structured"] == {"result": 42.0}
 
 
 async def test_a_step_without_a_tool_lists_them_with_their_digests(protocol: Bench) -> None:
@@ -139,6 +150,21 @@ async def test_a_linked_secret_reaches_the_servers_environment(protocol: Bench) 
         (config(), call("add", a=1, b="x"), ("INVALID_INPUT", "arguments.b: 'x' is not of type 'number'")),
         (config(), call("fail", reason="it rains"), ("USER_ERROR", "the tool 'fail' failed: ")),
         (config(), call("die", status=3), ("USER_ERROR", "the server 'tools' ended with status 3")),
+        (
+            config("raise ValueError('no paper')"),
+            {},
+            ("USER_ERROR", "ended with status 1 instead of going on to start: ValueError: no paper"),
+        ),
+        (
+            config("from mcp.server.fastmcp import FastMCP"),
+            {},
+            ("USER_ERROR", "FastMCP was renamed to MCPServer (from mcp.server.mcpserver import MCPServer)"),
+        ),
+        (
+            config(),
+            call("zz"),
+            ("INVALID_INPUT", "the server has no tool 'zz'. It has: add, "),
+        ),
         (config(MUTE, call_timeout=0.3), {}, ("TIMED_OUT", "took more than 0.3 s to start")),
         (
             config("while True: print('nonsense')"),
@@ -146,7 +172,7 @@ async def test_a_linked_secret_reaches_the_servers_environment(protocol: Bench) 
             ("USER_ERROR", "wrote 1,000 lines that are no messages"),
         ),
     ],
-    ids=["arguments", "fails", "dies", "mute", "garbage"],
+    ids=["arguments", "fails", "dies", "raises", "old SDK", "unknown", "mute", "garbage"],
 )
 async def test_a_step_says_what_its_server_did(
     protocol: Bench, given: dict[str, Any], inputs: dict[str, Any], expected: tuple[str, str]
@@ -209,18 +235,22 @@ async def test_what_a_server_without_the_sdk_answers_ends_the_call(
     assert words in (said if isinstance(said, str) else said["content"][0]["text"])
 
 
-async def test_an_error_of_the_code_for_closed_connections_is_told_in_the_servers_words(
-    protocol: Bench,
+@pytest.mark.parametrize("code", [-32000, -32001], ids=["closed connections", "timeouts"])
+async def test_an_error_of_a_code_that_the_sdk_uses_itself_is_told_in_the_servers_words(
+    protocol: Bench, code: int
 ) -> None:
-    code = PLAIN.replace(
+    server = PLAIN.replace(
         "            print(",
         '            if request["method"] == "tools/call":\n'
-        '                said = {"error": {"code": -32000, "message": "out of paper"}}\n            print(',
+        '                said = {"error": {"code": CODE, "message": "out of paper"}}\n            print(',
+    ).replace("CODE", str(code))
+
+    kind, message = await failure(protocol, config(f"{server}\nmain()\n"), call("where"))
+
+    assert (kind, message) == (
+        "USER_ERROR",
+        f"the server 'tools' refused to answer the call of 'where': out of paper ({code})",
     )
-
-    _, message = await failure(protocol, config(f"{code}\nmain()\n"), call("where"))
-
-    assert message == "the server 'tools' refused to answer the call of 'where': out of paper (-32000)"
 
 
 async def test_nothing_is_left_of_a_server_that_does_not_end(protocol: Bench) -> None:

@@ -15,7 +15,7 @@ import pydantic
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, Implementation, Tool
+from mcp.types import CONNECTION_CLOSED, Implementation, Tool
 from programs.failures import Failed
 from programs.protocol import messages, results, stdio
 from programs.protocol.servers import Server
@@ -108,13 +108,13 @@ class Conversation:
             return error
         process = self._server.process
         if isinstance(error, MCPError):
-            if error.code == REQUEST_TIMEOUT:
-                return Failed(f"the server '{name}' took too long to {what}", "TIMED_OUT")
             if error.code == CONNECTION_CLOSED and process is not None:
                 ends = process.ends_within(1.0) and not process.stopped
                 did = f"ended with {_said(process.status)}" if ends else process.complaint
+                words = process.last_words() if ends else ""
                 if did:  # else it goes on: the code is one that servers use themselves, for whatever fails
-                    return Failed(f"the server '{name}' {did} instead of going on to {what}")
+                    why = f": {words}" if words else ""
+                    return Failed(f"the server '{name}' {did} instead of going on to {what}{why}")
             if error.code == messages.BROKEN:
                 said = _DETAILS.sub("", error.message).strip()[:_MOST_CHARACTERS]
                 return Failed(f"the server '{name}' broke the protocol when it was to {what}: {said}")

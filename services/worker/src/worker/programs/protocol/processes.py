@@ -15,11 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from programs import harmless
 from programs.failures import Failed
 from programs.protocol import messages
 from programs.protocol.commands import Start
 
 _MOST_DESCRIPTORS = 4096
+_LONGEST_WORDS = 1000
+_WORDS = 3
+"""The descriptor by which a copy tells how it ended."""
 
 
 @dataclass
@@ -35,10 +39,19 @@ class Process:
     """Whether it was told to end."""
     complaint: str = ""
     """What it did that a session cannot go on with."""
+    words: int = -1
+    """Where a script's exception comes from that ends it; -1: from nowhere."""
     _open: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._open = {self.to_server, self.from_server}
+        self._open = {one for one in (self.to_server, self.from_server, self.words) if one >= 0}
+
+    def last_words(self) -> str:
+        """The exception that has ended it, as the last line of a traceback says it; empty where it is not known."""
+        with contextlib.suppress(OSError):
+            said = os.read(self.words, _LONGEST_WORDS).decode("utf-8", "replace")
+            return str(harmless.text(" ".join(said.split())))
+        return ""
 
     def ended(self) -> bool:
         """Whether it has ended."""
@@ -82,9 +95,10 @@ def start(what: Start, environment: Mapping[str, str]) -> Process:
     """Starts a server. Raises Failed when its program cannot be started."""
     its_in, to_server = os.pipe()
     from_server, its_out = os.pipe()
+    words = -1
     try:
         if what.script:
-            pid = _copy(what, environment, its_in, its_out)
+            pid, words = _copy(what, environment, its_in, its_out)
         else:
             pid = _spawn(what.arguments, environment, its_in, its_out)
     except OSError as error:
@@ -96,7 +110,7 @@ def start(what: Start, environment: Mapping[str, str]) -> Process:
     finally:
         os.close(its_in)
         os.close(its_out)
-    return Process(pid, to_server, from_server)
+    return Process(pid, to_server, from_server, words=words)
 
 
 def _spawn(arguments: tuple[str, ...], environment: Mapping[str, str], its_in: int, its_out: int) -> int:
@@ -107,23 +121,35 @@ def _spawn(arguments: tuple[str, ...], environment: Mapping[str, str], its_in: i
     )
 
 
-def _copy(what: Start, environment: Mapping[str, str], its_in: int, its_out: int) -> int:
+def _copy(what: Start, environment: Mapping[str, str], its_in: int, its_out: int) -> tuple[int, int]:
+    """The copy's id, and where its last words come from."""
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
-    if not pid:
-        _become(what, environment, its_in, its_out)
-    return pid
+    words, its_words = os.pipe()
+    os.set_blocking(words, False)
+    try:
+        pid = os.fork()
+        if not pid:
+            _become(what, environment, its_in, its_out, its_words)
+    except OSError:
+        os.close(words)
+        raise
+    finally:
+        os.close(its_words)
+    return pid, words
 
 
-def _become(what: Start, environment: Mapping[str, str], its_in: int, its_out: int) -> NoReturn:
+def _become(
+    what: Start, environment: Mapping[str, str], its_in: int, its_out: int, its_words: int
+) -> NoReturn:
     """Runs the script as a program of its own would, in this process. Never returns."""
     code = 1
     try:
         os.setsid()
         os.dup2(its_in, 0)
         os.dup2(its_out, 1)
-        os.closerange(3, _MOST_DESCRIPTORS)
+        os.dup2(its_words, _WORDS, inheritable=False)
+        os.closerange(_WORDS + 1, _MOST_DESCRIPTORS)
         for number in (signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -141,8 +167,10 @@ def _become(what: Start, environment: Mapping[str, str], its_in: int, its_out: i
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             sys.stderr.write(f"{end.code}\n")
-    except BaseException:  # noqa: BLE001, RUF100  # as an interpreter would
+    except BaseException as error:  # noqa: BLE001, RUF100  # as an interpreter would
         traceback.print_exc()
+        with contextlib.suppress(BaseException):
+            os.write(_WORDS, "".join(traceback.format_exception_only(error)).encode()[:_LONGEST_WORDS])
     with contextlib.suppress(BaseException):
         sys.stdout.flush()
         sys.stderr.flush()

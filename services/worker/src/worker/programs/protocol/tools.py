@@ -49,7 +49,7 @@ def find(found: Sequence[Tool], name: str) -> Tool:
             return one
     names = sorted(one.name for one in found)
     close = difflib.get_close_matches(name, names, 1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
+    hint = f"; did you mean '{close[0]}'?" if close else "."
     there = ", ".join(names)[:_SHOWN] or "none"
     raise Failed(f"the server has no tool '{name}'{hint} It has: {there}", "INVALID_INPUT")
 
