@@ -253,6 +253,22 @@ async def test_an_error_of_a_code_that_the_sdk_uses_itself_is_told_in_the_server
     )
 
 
+async def test_a_server_that_ignores_what_it_does_not_know_is_greeted_in_time(protocol: Bench) -> None:
+    code = PLAIN.replace('if "id" in request', "if known")
+
+    answered = await output(protocol, config(f"{code}\nmain()\n", call_timeout=6.0), call("where"))
+
+    assert answered["content"][0]["text"].endswith("server.py")
+
+
+async def test_a_server_that_was_only_slow_to_start_is_asked_again(protocol: Bench) -> None:
+    slow = f"import time\ntime.sleep(2.2)\n{SERVER}"
+
+    answered = await output(protocol, config(slow), call("add", a=1, b=2))
+
+    assert answered["structured"] == {"sum": 3.0}
+
+
 async def test_nothing_is_left_of_a_server_that_does_not_end(protocol: Bench) -> None:
     stubborn = (
         "import signal, subprocess, time\n"

@@ -12,6 +12,7 @@ import anyio
 import httpx2
 import mcpanel_step as step
 import pydantic
+from mcp.client import session
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
@@ -21,6 +22,9 @@ from programs.protocol import messages, results, stdio
 from programs.protocol.servers import Server
 
 _CALL_TIMEOUT = 60.0
+_PROBE_TIMEOUT = 2.0
+"""Seconds a server may take to say that it knows the newer protocol, before it is greeted in the older one: some ignore
+what they do not know, instead of refusing it. One that was only slow is asked again by the SDK."""
 _END_TIMEOUT = 5.0
 _MOST_PAGES = 100
 _REFUSED = 400
@@ -47,6 +51,8 @@ class Conversation:
         self._fraction = 0.0
 
     async def __aenter__(self) -> "Conversation":
+        # The SDK's own ten seconds may be more than a server has to start; it has no setting for them.
+        session.DISCOVER_TIMEOUT_SECONDS = min(_PROBE_TIMEOUT, self._seconds / 3)
         self._client = await self._asked(self._connected(), "start")
         return self
 
