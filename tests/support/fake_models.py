@@ -4,6 +4,7 @@ It listens on 127.77.0.1, where the local stack lets components reach. `script` 
 again and again; `heard` every request's path, headers and body.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,18 +30,21 @@ class Reply:
     message: str = "as the test says"
     """What an error says."""
     page: str = ""
-    """HTML in place of the protocol's error."""
+    """HTML, or what `kind` says, in place of the protocol's error or answer."""
+    kind: str = "text/html"
     cut: bool = False
     """Whether the connection ends after the pieces, in the midst of the answer."""
     garbled: bool = False
     """Whether the answer's next part is no JSON."""
     hang: bool = False
     """Whether nothing follows the pieces, until the client goes."""
+    endless: bool = False
+    """Whether the last piece follows again and again, until the client goes."""
 
     @property
     def is_broken(self) -> bool:
         """Whether the answer is never complete."""
-        return self.cut or self.garbled or self.hang
+        return self.cut or self.garbled or self.hang or self.endless
 
 
 @dataclass
@@ -100,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         heard = Heard(self.path, {key.lower(): value for key, value in self.headers.items()}, body)
         reply = self.models.reply_to(heard)
-        if reply.status != 200:
+        if reply.status != 200 or reply.page:
             self._refuse(reply)
             return
         self.send_response(200)
@@ -108,8 +112,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         protocol = _PROTOCOLS[heard.path.split("?")[0].rsplit("/", 1)[-1].rsplit(":", 1)[-1]]
+        event = ""
         for event in protocol(reply, str(body.get("model", "gemini-fake"))):
             self._chunk(event)
+        if reply.endless:
+            with contextlib.suppress(OSError):
+                while True:
+                    self._chunk(event)
+            self.models.left.set()
+            self.close_connection = True
+            return
         if reply.garbled:
             self._chunk("event: message_delta\ndata: {not JSON\n\n")
         if reply.hang:
@@ -130,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         error = {"type": "fake_error", "message": reply.message, "code": reply.status, "status": "FAKE"}
         data = reply.page.encode() or json.dumps({"type": "error", "error": error}).encode()
         self.send_response(reply.status)
-        self.send_header("content-type", "text/html" if reply.page else "application/json")
+        self.send_header("content-type", reply.kind if reply.page else "application/json")
         self.send_header("content-length", str(len(data)))
         if reply.retry_after:
             self.send_header("retry-after", reply.retry_after)

@@ -171,6 +171,74 @@ async def test_a_page_instead_of_an_answer_is_told_in_its_first_words(
     assert not [word for word in ("<", "color", "alert") if word in found.message]
 
 
+KEY = "value-of-models-key"
+
+
+PAGE = Reply(
+    page="<html><head><title>x</title></head><h1>Log in</h1> to go on</html>", kind="text/html; charset=utf-8"
+)
+REFUSAL = Reply(page=json.dumps({"error": {"message": f"no funds for {KEY}"}}), kind="application/json")
+
+
+@pytest.mark.parametrize(
+    ("provider", "reply", "words"),
+    [
+        *[(provider, PAGE, "Log in to go on") for provider in PROVIDERS],
+        *[(provider, REFUSAL, "no funds for •••") for provider in PROVIDERS],
+        ("openai", Reply(page='[{"id": "c1"}]', kind="application/json"), '[{"id": "c1"}]'),
+        ("openai", Reply(page="x" * 190 + KEY, kind="text/plain"), "x" * 190 + "•••"),
+        ("google", Reply(page="hello" * 100, kind="text/event-stream"), "hello" * 40 + "…"),
+    ],
+    ids=[
+        *(f"page-{one}" for one in PROVIDERS),
+        *(f"error-{one}" for one in PROVIDERS),
+        "list",
+        "text",
+        "no event",
+    ],
+)
+async def test_what_is_accepted_and_is_no_answer_is_told_as_what_it_is(
+    models: FakeModels, asking: Asking, provider: str, reply: Reply, words: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [reply]
+
+    found = failure(await ask(bench, config(models, provider, secret="models-key")))
+
+    assert found == Failure(
+        "USER_ERROR",
+        f"the model's server answered with {reply.kind.partition(';')[0]}, and not with a stream of events; "
+        f"is the base URL right? It says: {words}",
+    )
+    assert len(models.heard) == 1
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_answer_that_does_not_end_is_cut_off(
+    models: FakeModels, asking: Asking, provider: str
+) -> None:
+    bench = await asking(provider)
+    models.script = [Reply(["and so on " * 50_000], endless=True)]
+
+    found = failure(await ask(bench, config(models, provider, max_tokens=100)))
+
+    assert found == Failure(
+        "USER_ERROR",
+        "the model's server does not end its answer: it has sent 4 MiB, and maxTokens is 100",
+    )
+    assert await asyncio.to_thread(models.left.wait, 5)
+    assert len(models.heard) == 1
+
+
+async def test_a_key_is_not_shown_where_a_long_error_is_cut(models: FakeModels, asking: Asking) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(status=400, message="x" * 290 + KEY)]
+
+    found = failure(await ask(bench, config(models, secret="models-key")))
+
+    assert found.message.endswith("x•••")
+
+
 async def test_a_server_that_may_not_be_reached_says_what_to_declare(
     models: FakeModels, asking: Asking
 ) -> None:
@@ -212,7 +280,7 @@ async def test_a_server_that_wants_to_be_left_alone_for_long_is_not_waited_for(
 
     found = failure(await ask(bench, config(models)))
 
-    assert "quota used up; it asks to wait 3600 s" in found.message
+    assert "quota used up; it asks to wait 3600 s, and a step waits 60 s at most" in found.message
     assert len(models.heard) == 1
 
 

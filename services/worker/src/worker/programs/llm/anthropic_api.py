@@ -33,6 +33,7 @@ class Anthropic:
             api_key=server.key or _NO_KEY,
             max_retries=0,  # repeated, and told of, by us
             timeout=server.silence,
+            http_client=anthropic.DefaultHttpxClient(event_hooks=server.hooks),
         )
 
     def ask(self, request: Request, listener: Listener) -> Answer:

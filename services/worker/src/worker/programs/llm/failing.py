@@ -21,8 +21,6 @@ _LONGEST_WAIT = 60.0
 _LONGEST_PAUSE = 8.0
 _TRANSPORTS = frozenset({"h11", "httpcore", "httpcore2", "httpx", "httpx2"})
 
-_SHOWN = 300
-"""Characters of what a server says that are shown."""
 _READ = 100_000
 _IS_PAGE = re.compile(r"<(?:!doctype|html|head|body|title|h1|p|div|center|pre)\b", re.IGNORECASE)
 _UNSEEN = re.compile(
@@ -78,6 +76,8 @@ def patiently(ask: Callable[[], T], max_retries: int) -> T:
 
 def failed(error: ModelError, model: str, secret: str) -> Failed:
     """The step's failure, with what to do about it."""
+    if error.status == 200:  # an answer that is none
+        return Failed(str(error))
     if isinstance(error, SilenceError):
         return Failed(f"{error}; it was asked {_times(error.asked)}", "TIMED_OUT")
     if error.status == 403:
@@ -88,15 +88,22 @@ def failed(error: ModelError, model: str, secret: str) -> Failed:
     if error.status == 404:
         return Failed(f"the model's server does not know the model '{model}', or the URL is wrong: {error}")
     if error.status == 429:
-        asked = "" if error.retry_after is None else f"; it asks to wait {error.retry_after:g} s"
-        return Failed(f"the model's server refuses for now (429): {error}{asked}")
+        return Failed(f"the model's server refuses for now (429): {error}{_wait(error)}")
     if error.status >= 500:
         return Failed(
-            f"the model's server fails ({error.status}): {error}; it was asked {_times(error.asked)}"
+            f"the model's server fails ({error.status}): {error}; it was asked {_times(error.asked)}{_wait(error)}"
         )
     if error.status in (0, 408):
         return Failed(f"{error}; it was asked {_times(error.asked)}")
     return Failed(f"the model's server refuses the request ({error.status}): {error}")
+
+
+def _wait(error: ModelError) -> str:
+    wait = error.retry_after
+    if not wait:
+        return ""
+    most = f", and a step waits {_LONGEST_WAIT:g} s at most" if wait > _LONGEST_WAIT else ""
+    return f"; it asks to wait {wait:.0f} s{most}"
 
 
 def _times(count: int) -> str:
@@ -104,7 +111,7 @@ def _times(count: int) -> str:
 
 
 def words(body: Any) -> str:
-    """The first words of what the server says, in every shape servers say it: a field of JSON, text, a page of HTML."""
+    """What the server says, in every shape servers say it (a field of JSON, text, a page of HTML) as plain words."""
     while isinstance(body, dict | list):
         if isinstance(body, list):
             body = body[0] if body else ""
@@ -113,8 +120,14 @@ def words(body: Any) -> str:
     text = str(body or "")[:_READ]
     if _IS_PAGE.search(text):
         text = html.unescape(_TAG.sub(" ", _UNSEEN.sub(" ", text)))
-    text = harmless.text(" ".join(text.split()))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN].rstrip()}…"
+    return str(harmless.text(" ".join(text.split())))
+
+
+def shown(error: ModelError, key: str) -> ModelError:
+    """The error without the key, whatever the server writes into it, and cut only then."""
+    text = str(error).replace(key, "•••") if key else str(error)
+    error.args = (text if len(text) <= error.longest else f"{text[: error.longest].rstrip()}…",)
+    return error
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

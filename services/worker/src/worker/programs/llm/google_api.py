@@ -24,6 +24,7 @@ class Google:
             vertexai=False,
             http_options=types.HttpOptions(
                 base_url=server.base_url or "https://generativelanguage.googleapis.com",
+                client_args={"event_hooks": server.hooks},
                 timeout=max(1, int(server.silence * 1000)),
                 retry_options=types.HttpRetryOptions(attempts=1),  # repeated, and told of, by us
             ),

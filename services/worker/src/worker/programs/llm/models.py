@@ -1,6 +1,6 @@
 """A conversation with a model, the same for every provider."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,6 +86,21 @@ class ModelError(Exception):
         self.retry_after = retry_after
         self.asked = 1
         """How often the server was asked."""
+        self.longest = 300
+        """How many characters of the message are shown."""
+
+
+class StrangeError(ModelError):
+    """Something else answered than a model: a page to log in at, an error that calls itself a success."""
+
+    def __init__(self, kind: str, said: str) -> None:
+        """`kind` is its media type, `said` how it begins, in words."""
+        before = (
+            f"the model's server answered with {kind[:100]}, and not with a stream of events; is the base URL right? "
+            "It says: "
+        )
+        super().__init__(f"{before}{said}", status=200)
+        self.longest = len(before) + 200
 
 
 class SilenceError(ModelError):
@@ -122,6 +137,8 @@ class Server:
     """Empty: none is asked for."""
     silence: float = 60.0
     """Seconds it may say nothing."""
+    hooks: Mapping[str, list[Callable[..., Any]]] = field(default_factory=dict)
+    """What the SDK's HTTP client calls with each request and each response."""
 
 
 def reason(word: object, words: Mapping[str, str]) -> str:

@@ -8,25 +8,27 @@ import mcpanel_step
 from ..failures import Failed  # noqa: TID252, RUF100
 from . import assistant, prompt
 from .conversation import Conversation, Prices, Settings
+from .failing import shown
 from .models import Answer, Listener, Model, ModelError, Request, Server
+from .watching import Watch
 
 _TASKS = {"prompt": prompt.run, "assistant": assistant.run}
 
 
-class _Discreet:
-    """A model whose errors never hold the key, whatever its server writes into them."""
+class _Watched:
+    """A model of whose server no key is told, and not that its answer broke off where it was none."""
 
-    def __init__(self, model: Model, key: str) -> None:
+    def __init__(self, model: Model, watch: Watch, key: str) -> None:
         self._model = model
+        self._watch = watch
         self._key = key
 
     def ask(self, request: Request, listener: Listener) -> Answer:
+        self._watch.expect(request.max_tokens)
         try:
             return self._model.ask(request, listener)
         except ModelError as error:
-            if self._key:
-                error.args = (str(error).replace(self._key, "•••"),)
-            raise
+            raise shown(self._watch.strange() or error, self._key) from None
 
 
 def _key(name: str) -> str:
@@ -43,7 +45,8 @@ def starter(connect: Callable[[Server], Model]) -> Callable[[dict[str, Any], dic
     def run(config: dict[str, Any], inputs: dict[str, Any]) -> Any:
         name = config.get("secret", "")
         key = _key(name) if name else ""
-        server = Server(config.get("base_url", ""), key, float(config.get("silence", 60.0)))
+        watch = Watch()
+        server = Server(config.get("base_url", ""), key, float(config.get("silence", 60.0)), watch.hooks)
         settings = Settings(
             model=config["model"],
             max_tokens=config.get("max_tokens") or 1024,
@@ -54,7 +57,7 @@ def starter(connect: Callable[[Server], Model]) -> Callable[[dict[str, Any], dic
             secret=name,
         )
         prices = Prices(config.get("input_price"), config.get("output_price"))
-        conversation = Conversation(_Discreet(connect(server), key), settings, prices)
+        conversation = Conversation(_Watched(connect(server), watch, key), settings, prices)
         return _TASKS[config["task"]](config, inputs, conversation)
 
     return run
