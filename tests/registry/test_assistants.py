@@ -330,3 +330,37 @@ async def test_a_document_of_an_assistant_names_components_as_tools(world: World
     made = await world.call("CreateDefinition", pb.CreateDefinitionRequest(source=source))
 
     assert [one.component for one in made.initial_version.tools] == [f"{tool}@1.0.0"]
+
+
+async def test_what_would_be_refused_next_is_not_suggested(world: World) -> None:
+    stem = world.name("forecast")
+    unpublished = await world.definition(name=f"{stem}-a")
+    await world.version(unpublished.name, draft=True)
+    deprecated = await world.definition(name=f"{stem}-b")
+    version = await world.version(deprecated.name)
+    await world.call("DeprecateVersion", pb.DeprecateVersionRequest(version_id=version.id))
+    app = await world.definition(name=f"{stem}-c", type="STREAMLIT_APP")
+    files = [{"path": "app.py", "content": "import streamlit"}]
+    await world.version(app.name, streamlit_app={"main_script_path": "app.py", "files": files})
+    itself = await world.definition(name=f"{stem}-d", type="AI_ASSISTANT")
+    await world.call("CreateVersion", creating(itself.name))
+
+    bare = await world.refused("CreateVersion", creating(itself.name, f"{stem}-x", version="2.0.0"))
+    usable = await world.definition(name=f"{stem}-e")
+    await world.version(usable.name)
+    told = await world.refused("CreateVersion", creating(itself.name, f"{stem}-x", version="2.0.0"))
+
+    assert f"there is no component '{stem}-x'" in bare.message
+    assert not [letter for letter in "abcd" if f"did you mean {stem}-{letter}" in bare.message]
+    assert f"did you mean {stem}-e?" in told.message
+
+
+async def test_the_first_version_of_an_assistant_that_calls_itself_is_not_told_to_make_one_first(
+    world: World,
+) -> None:
+    itself = await world.definition(type="AI_ASSISTANT")
+
+    error = await world.refused("CreateVersion", creating(itself.name, itself.name))
+
+    assert "an assistant is no tool of itself" in error.message
+    assert "first" not in error.message

@@ -36,7 +36,7 @@ async def check(
         return Made(checked)
     bare = Content(steps=tuple(Step(text.partition("@")[0], component=text) for text in named.values()))
     try:
-        content, catalog = await drafts.look_up(tx, bare, viewer, lock=True)
+        content, catalog = await drafts.look_up(tx, bare, viewer, lock=True, own_id=own_id, endless=_ENDLESS)
     except TooLargeError:
         message = f"hold more than {nesting.MAX_BYTES // 1024**2} MiB together; give the assistant fewer"
         return _refused(checked, [ConfigProblem(_FIELD, message)])
@@ -61,6 +61,10 @@ def _refused(checked: Checked, problems: list[ConfigProblem]) -> Made:
 
 def _wrong(step: Step, catalog: Catalog, own_id: str) -> Iterator[Problem]:
     """Why an assistant cannot call what the step runs."""
+    itself = Problem("", "", "an assistant is no tool of itself, be it inside another", "leave it out")
+    if catalog.asks_for(step, own_id):
+        yield itself
+        return
     unpinned = list(running.component(step, "", catalog))
     yield from unpinned
     if unpinned or step.pin is None:
@@ -71,7 +75,7 @@ def _wrong(step: Step, catalog: Catalog, own_id: str) -> Iterator[Problem]:
         return
     alone = Content(steps=(step,))
     if own_id in nesting.uses(alone, catalog.nested).definitions:
-        yield Problem("", "", "an assistant is no tool of itself, be it inside another", "leave it out")
+        yield itself
     for inside in nesting.inside(alone, catalog.nested):
         for one in catalog.nested[inside].steps if inside in catalog.nested else ():
             if one.pin is not None and one.pin.type == _ENDLESS:

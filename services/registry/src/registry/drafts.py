@@ -117,9 +117,20 @@ async def check(
 
 
 async def look_up(
-    tx: Transaction, content: Content, viewer: Subject, kept: Kept | None = None, *, lock: bool
+    tx: Transaction,
+    content: Content,
+    viewer: Subject,
+    kept: Kept | None = None,
+    *,
+    lock: bool,
+    own_id: str = "",
+    endless: str = "",
 ) -> tuple[Content, Catalog]:
-    """The content, pinned, and what there is of what it asks for. Raises TooLargeError."""
+    """The content, pinned, and what there is of what it asks for. Raises TooLargeError.
+
+    `own_id` is the component that is to be made of it, and `endless` a type of components that it cannot run: what is
+    suggested in place of what is not there is neither.
+    """
     component_names, workflow_names = validation.component_names(content), validation.workflow_names(content)
     components = await store.versions.components(tx, component_names, viewer, kept, lock=lock)
     callees = (
@@ -139,7 +150,7 @@ async def look_up(
         interfaces=await store.versions.interfaces(tx, version_ids),
         nested=nested,
         gone=frozenset(inside) - existing,
-        component_names=await store.definitions.names(tx, viewer)
+        component_names=await store.definitions.names(tx, viewer, own_id=own_id, endless=endless)
         if component_names - components.keys()
         else (),
         workflow_names=await store.workflows.names(tx, viewer) if workflow_names - callees.keys() else (),

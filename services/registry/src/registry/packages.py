@@ -71,7 +71,7 @@ async def _built(
 ) -> tuple[Content, list[Problem], Signature]:
     """The content with its components pinned, what is wrong with it by the paths of the document, and its schemas."""
     try:
-        bare, catalog = await drafts.look_up(tx, packages.bare(package), viewer, lock=True)
+        bare, catalog = await drafts.look_up(tx, packages.bare(package), viewer, lock=True, own_id=own_id)
     except TooLargeError:
         most = nesting.MAX_BYTES // 1024**2
         message = f"the packages inside are larger than {most} MiB together"
@@ -83,9 +83,13 @@ async def _built(
     if not problems:
         found = validation.check(wired.content, catalog)
         problems = list(packages.named(found, wired.places))
-    if own_id in nesting.uses(bare, catalog.nested).definitions:
-        message = "a package is no component of itself, be it inside another"
-        problems.append(Problem("", "components", message, "leave it out"))
+    itself = Problem(
+        "", "components", "a package is no component of itself, be it inside another", "leave it out"
+    )
+    if any(catalog.asks_for(step, own_id) for step in bare.steps):
+        problems = [itself]
+    elif own_id in nesting.uses(bare, catalog.nested).definitions:
+        problems.append(itself)
     return wired.content, problems, Signature(wired.input_schema, wired.output_schema)
 
 

@@ -117,9 +117,15 @@ def _starred(viewer: Subject) -> ColumnElement[bool]:
     return table.c.id.in_(select(stars.c.definition_id).where(stars.c.subject_id == viewer.id))
 
 
-async def names(tx: Transaction, viewer: Subject, limit: int = 20_000) -> tuple[str, ...]:
-    """The names that the viewer sees, to suggest from."""
-    statement = select(table.c.name).where(visible(table, viewer)).limit(limit)
+async def names(
+    tx: Transaction, viewer: Subject, *, own_id: str = "", endless: str = "", limit: int = 20_000
+) -> tuple[str, ...]:
+    """The names that the viewer sees, to suggest from: of what has a version that one may use now.
+
+    The definition with the id `own_id`, which is no part of itself, is not among them, and none of the type `endless`.
+    """
+    usable = and_(table.c.latest_version != "", table.c.type != endless)
+    statement = select(table.c.name).where(visible(table, viewer), usable, table.c.id != own_id).limit(limit)
     return tuple((await tx.execute(statement)).scalars())
 
 

@@ -52,6 +52,11 @@ class Catalog:
         found = self.interfaces.get(step.pin.version_id) if step.pin is not None else None
         return found or Interface()
 
+    def asks_for(self, step: Step, definition_id: str) -> bool:
+        """Whether the step asks for the component with this id, be there a version of it to run or not."""
+        found = self.components.get(step.component.partition("@")[0])
+        return found is not None and found.definition_id == definition_id
+
     def is_package(self, step: Step) -> bool:
         """Whether the step's component is made of others."""
         pin = step.pin
