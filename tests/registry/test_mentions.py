@@ -1,5 +1,6 @@
 """What configs name is linked by itself: data sources, secrets and hosts."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -97,3 +98,30 @@ def test_a_urls_host_is_written_as_versions_declare_hosts(url: str, host: str) -
 def test_other_configs_name_nothing() -> None:
     assert mentions.read("python_script", {"code_content": "x"}) == mentions.Mentions()
     assert mentions.read("data", None) == mentions.Mentions()
+
+
+ASKS = {"headers": {"key": "Bearer ${secret:key}"}, "url": "https://maps.example.com/mcp"}
+
+
+async def test_the_secrets_of_the_server_that_is_used_are_linked(linked: World) -> None:
+    made = await linked.definition(type="MCP")
+    other = {"command": "clock", "env": {"KEY": "${secret:none}"}}
+    document = json.dumps({"mcpServers": {"maps": ASKS, "clock": other}})
+
+    found = await linked.version(made.id, mcp={"mcp_configuration": document, "server": "maps"})
+
+    assert [one.name for one in found.secrets] == ["key"]
+    assert list(found.network_hosts) == ["maps.example.com"]
+
+
+async def test_a_secret_that_a_server_asks_for_and_there_is_not_is_refused_at_its_document(
+    linked: World,
+) -> None:
+    made = await linked.definition(type="MCP")
+    document = json.dumps({**ASKS, "headers": {"key": "${secret:none}"}})
+
+    with pytest.raises(ServiceError) as caught:
+        await linked.version(made.id, mcp={"mcp_configuration": document})
+
+    assert [one.field for one in caught.value.fields] == ["version.mcp.mcp_configuration"]
+    assert caught.value.reason == "SECRET_NOT_FOUND"

@@ -36,11 +36,45 @@ def files(*paths: str) -> list[component_pb2.McpConfig.File]:
             "mcp_configuration",
             "takes secrets in env and headers only",
         ),
+        (
+            config({"command": "clock", "env": {"KEY": "${secret:My Key}"}}),
+            "mcp_configuration",
+            "'KEY' in the env of the server 'server' names no secret; write ${secret:measures-key}",
+        ),
+        (
+            config({"url": "https://maps.example.com/", "headers": {"key": "Bearer ${secret:key"}}),
+            "mcp_configuration",
+            "'key' in the headers of the server 'server' names no secret",
+        ),
+        (
+            config({"command": "clock", "env": {f"K{n}": f"${{secret:key-{n}}}" for n in range(21)}}),
+            "mcp_configuration",
+            "asks for more than 20 secrets",
+        ),
+        (
+            config({"url": "http://2130706433/"}),
+            "mcp_configuration",
+            "line 1, column 9: '2130706433' is neither a name nor an address",
+        ),
+        (config({"url": "http://0x7f.1/"}), "mcp_configuration", "'0x7f.1' is neither a name nor an address"),
         (config(ONE, files=files("../clock.py")), "files[0].path", "is a path inside the server's folder"),
         (config(ONE, files=files("a.py", "a.py")), "files[1].path", "'a.py' is there already"),
         (config(ONE, requirements="-r more.txt"), "requirements", "line 1: '-r' is an option"),
     ],
-    ids=["several", "unknown", "package", "secret", "outside", "twice", "requirements"],
+    ids=[
+        "several",
+        "unknown",
+        "package",
+        "secret",
+        "name",
+        "open",
+        "many",
+        "decimal",
+        "hex",
+        "outside",
+        "twice",
+        "requirements",
+    ],
 )
 async def test_a_config_that_no_step_could_follow_is_refused_with_its_field(
     world: World, given: component_pb2.McpConfig, field: str, told: str
@@ -60,7 +94,7 @@ async def test_a_version_reaches_the_server_that_it_uses_beside_the_hosts_it_dec
     made = await world.definition(type="MCP")
 
     far = await world.version(made.name, mcp=config(TWO, server="maps"), network_hosts=["b.example.com"])
-    plain = {"url": "http://127.77.0.1:7000/mcp", "headers": {"key": "${secret:key}"}}
+    plain = {"url": "http://127.77.0.1:7000/mcp"}
     near = await world.version(made.name, version="1.1.0", mcp=config(plain))
     none = await world.version(made.name, version="1.2.0", mcp=config(TWO, server="clock"))
 

@@ -59,7 +59,11 @@ def _model(config: Mapping[str, Any]) -> Iterator[_Mention]:
 
 
 def _server(config: Mapping[str, Any]) -> Iterator[_Mention]:
-    yield _Mention("host", servers.host(config), "mcp_configuration")
+    server = servers.of(config)
+    if server is not None:
+        yield _Mention("host", servers.host(server), "mcp_configuration")
+        for name in servers.secrets(server):
+            yield _Mention("secret", name, "mcp_configuration")
 
 
 def _assistant(config: Mapping[str, Any]) -> Iterator[_Mention]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from chassis import source
+from chassis import hosts, source
 from chassis.source import Node, UnreadableError
 from registry.document.reader import WRONG, Read, Reader
 from registry.document.values import anything, listed, text, values
@@ -190,8 +190,9 @@ def _servers(reader: Reader, root: Node) -> McpServers:
 
 def _found(reader: Reader, named: list[tuple[str, Node, str]]) -> Iterator[McpServer]:
     for name, node, path in named:
+        before = len(reader.problems)
         given = reader.record(node, path, _SERVER, _IGNORED)
-        if bool(given.get("command")) == bool(given.get("url")):
+        if len(reader.problems) == before and bool(given.get("command")) == bool(given.get("url")):
             both = "not both" if given.get("url") else "neither is there"
             reader.refuse(path, node, f"a server has a command or a url, {both}", "write one of them")
         yield McpServer(name, **given)
@@ -215,6 +216,10 @@ def _url(reader: Reader, node: Node, path: str) -> Any:
     try:
         parts = urlsplit(found)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
+        if is_one and "@" not in parts.netloc and "$" not in parts.netloc:  # of which more is said elsewhere
+            hosts.of_url(found)
+    except hosts.HostError as error:
+        return reader.refuse(path, node, str(error), "")
     except ValueError:
         is_one = False
     return found if is_one else reader.refuse(path, node, "this is no http or https URL", "write https://…")
