@@ -33,10 +33,19 @@ class Caller:
         self.runs: list[str] = []
 
     async def __call__(
-        self, ref: worker_pb2.AttemptRef, version_id: str, inputs: Any, number: int = 1
+        self,
+        ref: worker_pb2.AttemptRef,
+        version_id: str,
+        inputs: Any,
+        number: int = 1,
+        budget: worker_pb2.Budget | None = None,
     ) -> worker_pb2.CallComponentResponse.End:
         request = worker_pb2.CallComponentRequest(
-            ref=ref, version_id=version_id, inputs_json=json.dumps(inputs).encode(), number=number
+            ref=ref,
+            version_id=version_id,
+            inputs_json=json.dumps(inputs).encode(),
+            number=number,
+            budget=budget,
         )
         async for response in self._stub.CallComponent(request, metadata=as_caller(WORKER)):
             if response.HasField("started"):
@@ -364,3 +373,23 @@ async def test_of_a_component_that_asked_no_model_no_usage_is_told(
 
     [step] = (await engine.steps(run.id)).values()
     assert (step.output.bool_value, step.HasField("usage"), run.cost) == (False, False, "")
+
+
+async def test_what_a_caller_has_left_is_told_to_every_attempt_at_what_it_calls(
+    engine: Engine, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("sub-assistant")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+    left = worker_pb2.Budget(tokens=1_000, cost_usd=0.25)
+
+    async def ask(attempt: Attempt) -> None:
+        await call(attempt.ref, tool.id, {}, budget=left)
+        await call(attempt.ref, tool.id, {}, number=2)
+
+    worker.code |= {"ask": ask}
+    await engine.ended((await start(engine)).id)
+
+    told = {
+        (one.ref.step_id, str(one.budget) if one.HasField("budget") else "") for one in worker.assignments
+    }
+    assert told == {("ask", ""), ("test", str(left)), ("test", "")}

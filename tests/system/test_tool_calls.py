@@ -58,13 +58,15 @@ async def test_every_call_is_shown_as_it_is_decided_about_and_as_it_ends(
     ]
 
 
-async def test_what_an_assistant_costs_that_is_called_is_part_of_what_the_run_costs(admin: Console) -> None:
+async def test_an_assistant_that_is_called_spends_what_its_caller_has_left_and_no_more(
+    admin: Console,
+) -> None:
     inner, outer = fresh("inner"), fresh("outer")
     ask = json.dumps({"message": "Which fruit?"})
-    models = FakeModels([Reply(calls=[(inner, ask)]), Reply(["A pear."]), Reply(calls=[(inner, ask)])])
+    models = FakeModels([Reply(calls=[(inner, ask)]), Reply(calls=[("none", "{}")])])
     config = {"model": "m", "baseUrl": f"{models.url}/v1", "inputPrice": 1000, "outputPrice": 1000}
     each = (INPUT_TOKENS + OUTPUT_TOKENS) / 1000
-    limited = {**config, "tools": [{"component": inner}], "maxCost": 2.5 * each}
+    limited = {**config, "tools": [{"component": inner}], "maxCost": 1.5 * each}
     try:
         for name, one in ((inner, config), (outer, limited)):
             body = {
@@ -79,8 +81,14 @@ async def test_what_an_assistant_costs_that_is_called_is_part_of_what_the_run_co
         models.close()
     [step] = (await admin.steps(run)).values()
 
-    assert ended["cost"] == f"${3 * each:.2f}"
-    assert "is used up ($0.054, $0.018 of it by components that it called)" in ended["error"]["message"]
-    assert (step["usage"]["costUsd"], step["usage"]["called"]["costUsd"]) == (2 * each, each)
-    assert await calls(admin, run) == [(1, inner, "ALLOWED"), (1, inner, "SUCCESS"), (2, inner, "REFUSED")]
-    assert len(models.heard) == 3
+    told = [one.data for one in [one async for one in admin.stream(run)] if one.name == "tool_call"]
+
+    assert ended["cost"] == f"${2 * each:.2f}"
+    assert "is used up ($0.036, $0.018 of it by components that it called)" in ended["error"]["message"]
+    assert (step["usage"]["costUsd"], step["usage"]["called"]["costUsd"]) == (each, each)
+    assert [(one["call"], one["tool"], one["status"]) for one in told] == [
+        (1, inner, "ALLOWED"),
+        (1, inner, "FAILED"),
+    ]
+    assert "what the assistant's caller had left of its budget, $0.009, is used up" in told[1]["message"]
+    assert len(models.heard) == 2

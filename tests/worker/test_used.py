@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from mcpanel.engine.v1 import run_pb2
+from mcpanel.engine.v1 import run_pb2, worker_pb2
 from worker import used
 from worker.cells.pipes import ProtocolError
-from worker.cells.usage import CalledUsage, Usage, counted, with_called
+from worker.cells.usage import Budget, CalledUsage, Usage, counted, left, with_called
 
 TOLD: dict[str, Any] = {"model": "small", "input": 3, "output": 4, "cost": None}
 
@@ -36,3 +36,20 @@ def test_the_engine_is_told_what_it_told_of_called_components() -> None:
     assert message == run_pb2.ModelUsage(model="small", input_tokens=3, output_tokens=4, called=told)
     assert used.called(run_pb2.CalledUsage(input_tokens=1)) == CalledUsage(1, 0, None)
     assert not used.message(Usage("small", 3, 4)).HasField("called")
+
+
+@pytest.mark.parametrize("wrong", [{"tokens": -1, "cost": None}, {"tokens": 0, "cost": float("inf")}])
+def test_a_budget_that_there_cannot_be_is_not_passed_on(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="cannot be"):
+        left({"budget": wrong})
+
+
+def test_an_assistant_is_told_what_its_caller_has_left_and_nothing_else_is() -> None:
+    plain = worker_pb2.EngineMessage.Assignment()
+    called = worker_pb2.EngineMessage.Assignment(budget=used.budget(Budget(0, 0.5)))
+
+    assert used.budgeted({"task": "assistant"}, plain) == {"task": "assistant"}
+    assert used.budgeted({"task": "prompt"}, called) == {"task": "prompt"}
+    assert used.budgeted({"task": "assistant"}, called)["budget"] == {"tokens": 0, "cost": 0.5}
+    assert left({"budget": {"tokens": 7, "cost": None}}) == Budget(7, None)
+    assert used.budget(left({"budget": None})) is None

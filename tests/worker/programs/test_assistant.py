@@ -10,7 +10,7 @@ from tests.worker.programs.conftest import PROVIDERS, Asking
 from tests.worker.support.cells import Bench
 from worker.cells.attempt import Outcome
 from worker.cells.calls import Called
-from worker.cells.usage import CalledUsage, Usage
+from worker.cells.usage import Budget, CalledUsage, Usage
 
 TOOLS = [{"data_source": "sales"}]
 SQL = "select id, name from people"
@@ -296,6 +296,7 @@ async def test_a_component_is_called_with_arguments_that_fit_and_its_output_is_w
     assert offered["exchange-rate"]["description"] == "The rate between two currencies."
     assert offered["exchange-rate"]["parameters"] == COMPONENT["schema"]
     assert bench.sink.called == [("exchange-rate", {"to": "USD"})], bench.sink.calls
+    assert bench.sink.budgets == [None]
     told = [(one.call, one.status, one.started_run_id) for one in bench.sink.calls]
     assert told == [(1, "REFUSED", ""), (2, "ALLOWED", ""), (2, "SUCCESS", RUN)]
     assert '{\\"rate\\": 1.07}' in last_request(models)
@@ -376,6 +377,53 @@ async def test_nothing_more_is_called_or_asked_once_called_components_have_used_
     ]
     assert outcome.usage is not None
     assert outcome.usage.called == spent
+
+
+async def test_a_called_component_may_use_what_is_left_of_the_budgets(
+    models: FakeModels, asking: Asking
+) -> None:
+    bench = await asking("openai")
+    bench.sink.answers["exchange-rate"] = Called(RUN, b"1.07", usage=CalledUsage(100, 10, 0.25))
+    models.script = [Reply(calls=[RATE, RATE]), Reply(["It is 1.07."])]
+    limits: dict[str, Any] = {"max_cost": 1, "input_price": 1_000, "max_tokens_total": 1_000}
+
+    output(await ask(bench, config(models, tools=[COMPONENT], **limits)))
+
+    used = INPUT_TOKENS + OUTPUT_TOKENS
+    assert bench.sink.budgets == [Budget(1_000 - used, 0.989), Budget(890 - used, 0.739)]
+
+
+@pytest.mark.parametrize(
+    ("own", "left", "words"),
+    [
+        (
+            {"max_tokens_total": 1_000},
+            {"tokens": 20, "cost": None},
+            "what the assistant's caller had left of its budget, 20 tokens, is used up (36); raise maxTokensTotal of "
+            "the caller",
+        ),
+        (
+            {"max_cost": 5},
+            {"tokens": 0, "cost": 0.01},
+            "what the assistant's caller had left of its budget, $0.01, is used up ($0.011); "
+            "raise maxCost of the caller",
+        ),
+        (
+            {"max_cost": 0.01},
+            {"tokens": 0, "cost": 5.0},
+            "the assistant's budget of $0.01 is used up ($0.011); raise maxCost",
+        ),
+    ],
+)
+async def test_an_assistant_that_was_called_may_use_no_more_than_its_caller_has_left(
+    models: FakeModels, asking: Asking, own: dict[str, Any], left: dict[str, Any], words: str
+) -> None:
+    bench = await asking("openai")
+    models.script = [Reply(calls=[QUERY])]
+
+    message = message_of(await ask(bench, config(models, input_price=1_000, budget=left, **own)))
+
+    assert message == words
 
 
 async def test_of_a_large_output_the_model_reads_how_it_begins(models: FakeModels, asking: Asking) -> None:

@@ -17,6 +17,7 @@ from worker.cells.cell import Cell
 from worker.cells.limits import MIB, Limits
 from worker.cells.pipes import RequestError
 from worker.cells.profile import PYTHON, Profile
+from worker.cells.usage import Budget
 from worker.network import Reach
 
 LIMITS = Limits(memory=256 * MIB, scratch=16 * MIB, file_size=16 * MIB, processes=48, log_bytes=1 * MIB)
@@ -49,6 +50,8 @@ class Remembering:
     answers: dict[str, Called] = field(default_factory=dict)
     """What components answer that are called, by their names."""
     called: list[tuple[str, Any]] = field(default_factory=list)
+    budgets: list[Budget | None] = field(default_factory=list)
+    """What each call was allowed to use of models."""
     outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
 
     def log(self, stream: str, level: str, message: str) -> None:
@@ -100,8 +103,9 @@ class Remembering:
             raise RequestError(self.refuse)
         return self.secrets.get(name, f"value-of-{name}")
 
-    async def call(self, tool: str, inputs: bytes) -> Called:
+    async def call(self, tool: str, inputs: bytes, budget: Budget | None) -> Called:
         """Answers for a component, unless there is none such."""
+        self.budgets.append(budget)
         if tool not in self.answers:
             raise RequestError(f"there is no component '{tool}' among the tools")
         self.called.append((tool, json.loads(inputs)))

@@ -16,7 +16,7 @@ from chassis.errors import Conflict, Denied, ServiceError
 from chassis.jsonvalue import Json
 from engine import failpoints
 from engine.dispatch.dispatcher import Dispatcher
-from engine.domain import CalledUsage, Ref
+from engine.domain import Budget, CalledUsage, Ref
 from engine.firing import run_of
 from engine.reads import Reads
 from engine.records import RunRecord
@@ -43,6 +43,8 @@ class ComponentCall:
     """Among the attempt's calls, from 1."""
     version_id: str
     inputs: Mapping[str, Json]
+    budget: Budget | None = None
+    """What each of its attempts may use of language models, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Calls:
             priority=min(run.priority + 1, _HIGHEST),
             triggered_by=f"{store.STARTED}{call.ref.run_id}/{call.ref.step_id}",
             counts=False,
+            budget=call.budget,
         )
         with use(_on_behalf_of(run)):
             return await self._start(call, wish)

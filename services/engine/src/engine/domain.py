@@ -124,6 +124,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a call of a component may use of language models: tokens (0: no limit), US dollars (None: no limit)."""
+
+    tokens: int = 0
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a run, a step or an attempt failed."""
 

@@ -45,6 +45,8 @@ class RunInfo:
     rerun_from: Sequence[str] = ()
     triggered_by: str = ""
     run_key: str = ""
+    budget: Mapping[str, Any] | None = field(default=None, compare=False)
+    """Of a call, the fields of what its attempts may each use of language models, see Budget; None: no limit."""
     started_through: Mapping[str, str] = field(default_factory=dict, compare=False)
     """The key, the session, the client and the request that started it, as audit's Actor and Record name them."""
 

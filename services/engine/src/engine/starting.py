@@ -1,7 +1,7 @@
 """New runs: what they are to be, whether they may be, and the transaction that makes them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from engine import inputs, machine
 from engine.catalogue import Catalogue, Prepared
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.unit import Unit
-from engine.domain import Payload
+from engine.domain import Budget, Payload
 from engine.lending import Lending
 from engine.quotas import Quota
 from engine.records import RunInfo, RunRecord
@@ -50,6 +50,8 @@ class Wish:
     triggered_by: str = ""
     counts: bool = True
     """Whether it counts against what the user may have."""
+    budget: Budget | None = None
+    """What each attempt may use of language models, at most."""
     copies: Mapping[str, Copy] = field(default_factory=dict)
 
     @property
@@ -283,6 +285,7 @@ class Starter:
             rerun_from=wish.rerun_from,
             triggered_by=wish.triggered_by,
             run_key=wish.run_key,
+            budget=None if wish.budget is None else asdict(wish.budget),
         )
         state = machine.create(
             info.id,

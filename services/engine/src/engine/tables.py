@@ -116,6 +116,9 @@ runs: Final = Table(
         "rerun_from", ARRAY(Text), nullable=False, server_default="{}", comment="the steps that run again"
     ),
     Column("triggered_by", Text, nullable=False, server_default="", comment="e.g. schedule:<id>"),
+    Column(
+        "budget", JSONB(none_as_null=True), comment="of a call: tokens and cost, what its caller has left"
+    ),
     Column("step_count", Integer, nullable=False),
     Column("steps_ended", Integer, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, server_default="0", comment="grows with every transition"),

@@ -311,7 +311,7 @@ class Attempts:
         job = Job(
             component=program.component,
             code=program.code,
-            config=dict(program.config),
+            config=used.budgeted(program.config, assignment),
             inputs_json=assignment.inputs_json or b"{}",
             timeout=assignment.timeout.ToTimedelta().total_seconds() or 600.0,
             silence=_seconds(assignment, "heartbeat_timeout"),

@@ -21,6 +21,7 @@ from worker import failpoints, fitting, rows, used
 from worker.cells.attempt import Outcome, Shape
 from worker.cells.calls import Called, ToolCall
 from worker.cells.pipes import RequestError
+from worker.cells.usage import Budget
 from worker.executors.program import Program
 from worker.outgoing import Outgoing
 from worker.words import Words
@@ -214,14 +215,18 @@ class AttemptSink:
         self._words.learn(answer.secret_value)
         return self._told.setdefault(name, answer.secret_value)
 
-    async def call(self, tool: str, inputs: bytes) -> Called:
+    async def call(self, tool: str, inputs: bytes, budget: Budget | None) -> Called:
         """Calls a component that is one of the program's tools, and waits for its end. Raises RequestError."""
         version_id = self._program.tools.get(tool)
         if version_id is None:
             raise RequestError(f"there is no component '{tool}' among the tools")
         self._calls += 1
         request = pb.CallComponentRequest(
-            ref=self._ref, version_id=version_id, inputs_json=inputs, number=self._calls
+            ref=self._ref,
+            version_id=version_id,
+            inputs_json=inputs,
+            number=self._calls,
+            budget=used.budget(budget),
         )
         self._waits(True)
         try:

@@ -171,7 +171,7 @@ class EngineMessage(_message.Message):
         version: _component_pb2.Version
         def __init__(self, version: _Optional[_Union[_component_pb2.Version, _Mapping]] = ...) -> None: ...
     class Assignment(_message.Message):
-        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout", "large_inputs", "app")
+        __slots__ = ("ref", "component_version_id", "inputs_json", "timeout", "started_by", "data_source_token", "idempotency_key", "lease_expires_at", "trace_id", "heartbeat_timeout", "large_inputs", "app", "budget")
         REF_FIELD_NUMBER: _ClassVar[int]
         COMPONENT_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
         INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +184,7 @@ class EngineMessage(_message.Message):
         HEARTBEAT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
         LARGE_INPUTS_FIELD_NUMBER: _ClassVar[int]
         APP_FIELD_NUMBER: _ClassVar[int]
+        BUDGET_FIELD_NUMBER: _ClassVar[int]
         ref: AttemptRef
         component_version_id: str
         inputs_json: bytes
@@ -196,7 +197,8 @@ class EngineMessage(_message.Message):
         heartbeat_timeout: _duration_pb2.Duration
         large_inputs: _containers.RepeatedCompositeFieldContainer[EngineMessage.LargeInput]
         app: str
-        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., large_inputs: _Optional[_Iterable[_Union[EngineMessage.LargeInput, _Mapping]]] = ..., app: _Optional[str] = ...) -> None: ...
+        budget: Budget
+        def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., component_version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., started_by: _Optional[str] = ..., data_source_token: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_id: _Optional[str] = ..., heartbeat_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., large_inputs: _Optional[_Iterable[_Union[EngineMessage.LargeInput, _Mapping]]] = ..., app: _Optional[str] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
     class LargeInput(_message.Message):
         __slots__ = ("path", "sha256", "size_bytes", "pointer")
         PATH_FIELD_NUMBER: _ClassVar[int]
@@ -346,16 +348,26 @@ class ReadStepArtifactResponse(_message.Message):
     def __init__(self, chunk: _Optional[bytes] = ..., end: _Optional[_Union[ReadStepArtifactResponse.End, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class CallComponentRequest(_message.Message):
-    __slots__ = ("ref", "version_id", "inputs_json", "number")
+    __slots__ = ("ref", "version_id", "inputs_json", "number", "budget")
     REF_FIELD_NUMBER: _ClassVar[int]
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
     INPUTS_JSON_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
     ref: AttemptRef
     version_id: str
     inputs_json: bytes
     number: int
-    def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
+    budget: Budget
+    def __init__(self, ref: _Optional[_Union[AttemptRef, _Mapping]] = ..., version_id: _Optional[str] = ..., inputs_json: _Optional[bytes] = ..., number: _Optional[int] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
+
+class Budget(_message.Message):
+    __slots__ = ("tokens", "cost_usd")
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    tokens: int
+    cost_usd: float
+    def __init__(self, tokens: _Optional[int] = ..., cost_usd: _Optional[float] = ...) -> None: ...
 
 class CallComponentResponse(_message.Message):
     __slots__ = ("started", "keep_alive", "end", "error")

@@ -155,7 +155,11 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
     ) -> AsyncIterator[worker_pb2.CallComponentResponse]:
         draining = current().draining
         call = ComponentCall(
-            _ref(request.ref), request.number, request.version_id, _inputs(request.inputs_json)
+            _ref(request.ref),
+            request.number,
+            request.version_id,
+            _inputs(request.inputs_json),
+            work.budget(request),
         )
         run_id = await self.calls.begin(call)
         yield worker_pb2.CallComponentResponse(

@@ -36,7 +36,7 @@ VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s,
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)"""
 _ORIGIN = """
 UPDATE runs SET run_key = %s, rerun_of = %s::uuid, rerun_from = %s::text[], triggered_by = %s, limit_key = %s,
-    limit_count = %s
+    limit_count = %s, budget = %s::jsonb
 WHERE id = %s::uuid"""
 _UPDATE_WAITING = """
 UPDATE runs SET begun = %s, start_at = %s, deadline_at = %s, wake_at = %s, admitted = %s,
@@ -140,6 +140,7 @@ def insert_run_sql(info: RunInfo, state: RunState, last_seq: int, status_seq: in
         info.triggered_by,
         state.limit_key,
         info.limit_count,
+        None if info.budget is None else json.dumps(info.budget),
     )
     if any(origin):
         commands.append((_ORIGIN, (*origin[:2], list(info.rerun_from), *origin[3:], info.id)))

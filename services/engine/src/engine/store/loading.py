@@ -27,8 +27,8 @@ _LOCK_ONE = "SELECT id::text, version, last_seq, now() FROM runs WHERE id = %s::
 _LOAD_RUNS = """
 SELECT id::text, workflow_id, workflow_name, workflow_version, is_public, owner_id, started_by, started_by_kind,
     started_by_name, trace_id, priority, limit_count, rerun_of::text, to_jsonb(rerun_from), triggered_by, run_key,
-    started_through, plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at, cancel_requested_at,
-    begun, start_at, deadline_at, limit_key, admitted, to_jsonb(pauses)
+    budget, started_through, plan, status, cause, inputs, outputs, error, created_at, started_at, ended_at,
+    cancel_requested_at, begun, start_at, deadline_at, limit_key, admitted, to_jsonb(pauses)
 FROM runs WHERE id = ANY(%s::uuid[])"""
 _LOAD_STEPS = """
 SELECT run_id::text, step_id, status, attempt, epoch, inputs, output, error, started_at, ended_at, due_at, worker_id,

@@ -8,7 +8,7 @@ from google.protobuf import duration_pb2
 from chassis import jsonvalue
 from chassis.ids import is_uuid
 from engine import visits
-from engine.domain import CalledUsage, Failure, Payload, Ref, RunStatus, Usage
+from engine.domain import Budget, CalledUsage, Failure, Payload, Ref, RunStatus, Usage
 from engine.plan import DEFAULT_TIMEOUT, PlannedStep
 from engine.records import RunInfo, RunRecord, WorkerRecord, to_failure
 from engine.wire import events
@@ -124,6 +124,9 @@ def assignment(
         lease_expires_at=events.timestamp(lease_expires_at),
         trace_id=info.trace_id,
         app=visits.name(info.id, one.step_id) if step.kind == visits.KIND else "",
+        budget=None
+        if info.budget is None
+        else worker_pb2.Budget(tokens=info.budget["tokens"], cost_usd=info.budget["cost"]),
     )
     return EngineMessage(assignment=body)
 
@@ -141,6 +144,14 @@ def ack(one: Ref, accepted: bool, reason: str = "") -> EngineMessage:
 def lines_ack(one: Ref, number: int) -> EngineMessage:
     """Answers lines."""
     return EngineMessage(logs_ack=EngineMessage.LogsAck(ref=_ref(one), number=number))
+
+
+def budget(request: worker_pb2.CallComponentRequest) -> Budget | None:
+    """What a call may use of language models; None where nobody says."""
+    if not request.HasField("budget"):
+        return None
+    cost = request.budget.cost_usd if request.budget.HasField("cost_usd") else None
+    return Budget(request.budget.tokens, cost)
 
 
 def call_end(record: RunRecord, used: CalledUsage | None) -> worker_pb2.CallComponentResponse.End:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from worker.cells import calls
 from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
-from worker.cells.usage import Usage, counted, with_called
+from worker.cells.usage import Budget, Usage, counted, left, with_called
 from worker.inside import frames
 from worker.network import Reach
 
@@ -141,8 +141,8 @@ class Sink(Protocol):
         """
         ...
 
-    async def call(self, tool: str, inputs: bytes) -> calls.Called:
-        """Calls a component that is one of the program's tools; its inputs are a JSON object. Raises RequestError."""
+    async def call(self, tool: str, inputs: bytes, budget: Budget | None) -> calls.Called:
+        """Calls a component, one of the program's tools, with a JSON object and a budget. Raises RequestError."""
         ...
 
 
@@ -255,7 +255,7 @@ class Attempt:
         elif kind == "imports":
             self._on_imports([str(name) for name in message["modules"]])
         elif kind == "call" and self._counts:
-            await self._call(str(message["tool"]), await self._payload(), sink)
+            await self._call(str(message["tool"]), await self._payload(), left(message), sink)
         elif kind == "usage" and self._counts:
             self.usage = counted(self.usage, message)
         elif kind == "tool_call" and self._counts:
@@ -339,9 +339,9 @@ class Attempt:
             reply = {"error": str(error)}
         await self._pipe.send(frames.pack_json(reply))
 
-    async def _call(self, tool: str, inputs: bytes, sink: Sink) -> None:
+    async def _call(self, tool: str, inputs: bytes, budget: Budget | None, sink: Sink) -> None:
         try:
-            called = await sink.call(tool, inputs)
+            called = await sink.call(tool, inputs, budget)
             self.usage = with_called(self.usage, called.usage)
             reply = {"run_id": called.run_id, "truncated": called.truncated, "failure": called.failure}
             if called.usage is not None:

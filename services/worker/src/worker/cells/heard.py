@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from worker.cells.attempt import Shape, Sink
 from worker.cells.calls import Called, ToolCall
+from worker.cells.usage import Budget
 
 _BREATH: Final = 0.2
 
@@ -71,11 +72,11 @@ class Heard:
         self.at = time.monotonic()
         return count
 
-    async def call(self, tool: str, inputs: bytes) -> Called:
+    async def call(self, tool: str, inputs: bytes, budget: Budget | None) -> Called:
         """Calls a component: while it runs, the step is not silent."""
         breathing = asyncio.create_task(self._breathe())
         try:
-            return await self._sink.call(tool, inputs)
+            return await self._sink.call(tool, inputs, budget)
         finally:
             breathing.cancel()
 

@@ -10,6 +10,14 @@ _MOST_TOKENS: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a called component may use: tokens (0: no limit) and US dollars (None: no limit)."""
+
+    tokens: int = 0
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CalledUsage:
     """What called components used, with those that they called; `cost` is in US dollars, None without a price."""
 
@@ -48,6 +56,16 @@ def counted(before: Usage | None, message: dict[str, Any]) -> Usage:
     if not (0 <= used.input_tokens < _MOST_TOKENS and 0 <= used.output_tokens < _MOST_TOKENS):
         raise ProtocolError("tokens that there cannot be")
     return replace(used, called=None if before is None else before.called)
+
+
+def left(message: dict[str, Any]) -> Budget | None:
+    """What a program leaves to a component that it calls. Raises ProtocolError, ValueError, KeyError, TypeError."""
+    if message["budget"] is None:
+        return None
+    tokens, cost = int(message["budget"]["tokens"]), message["budget"]["cost"]
+    if not 0 <= tokens < _MOST_TOKENS or (cost is not None and not 0 <= float(cost) < math.inf):
+        raise ProtocolError("a budget that there cannot be")
+    return Budget(tokens, None if cost is None else float(cost))
 
 
 def with_called(before: Usage | None, called: CalledUsage | None) -> Usage | None:

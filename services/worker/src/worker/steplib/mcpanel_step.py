@@ -247,14 +247,18 @@ def _tool_call(told: "dict[str, _Any]", arguments: bytes) -> None:
     _send({"t": "tool_call", **told}, arguments)
 
 
-def _call(tool: str, inputs: "dict[str, _Any]") -> "tuple[dict[str, _Any], _Any]":
+def _call(
+    tool: str, inputs: "dict[str, _Any]", budget: "dict[str, _Any] | None" = None
+) -> "tuple[dict[str, _Any], _Any]":
     """Calls a component that is one of an assistant's tools; for the worker's own programs only.
+
+    `budget` is what it may use of models: `{tokens, cost}`, 0 and None where that is not limited.
 
     What became of it: `{run_id, truncated, failure}`, with what it used of models, if it did: `usage`, which is
     `{input_tokens, output_tokens, cost}`; and the component's output. Raises StepError.
     """
     with _exclusive():
-        _send({"t": "call", "tool": tool}, _json.dumps(inputs).encode())
+        _send({"t": "call", "tool": tool, "budget": budget}, _json.dumps(inputs).encode())
         _, reply = _receive()
         called = _answer(reply, StepError)
         _, output = _receive()

@@ -1,6 +1,5 @@
 """An assistant: asked, it calls its tools until it has an answer, within its turns and its budget."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -9,6 +8,7 @@ import mcpanel_step
 
 from ..failures import Failed  # noqa: TID252, RUF100
 from . import structured, templates
+from .budget import Budget
 from .calls import Told
 from .conversation import Conversation
 from .models import Answer, Message, ToolCall, ToolResult
@@ -49,13 +49,6 @@ def run(config: dict[str, Any], inputs: dict[str, Any], conversation: Conversati
     }
 
 
-def _dollars(amount: float) -> str:
-    """An amount of money, however small: `$0.54`, `$0.00000123`."""
-    digits = 2 if amount <= 0 else max(2, 3 - math.floor(math.log10(amount)))
-    whole, _, part = f"{amount:.{digits}f}".partition(".")
-    return f"${whole}.{part[:2]}{part[2:].rstrip('0')}"
-
-
 def _before(inputs: dict[str, Any]) -> list[Message]:
     """What was said before, from the input `messages`. Raises Failed."""
     found = inputs.get("messages", [])
@@ -85,8 +78,7 @@ class _Talk:
         self._system = system
         self._schema = config.get("response_schema")
         self._most_turns = config.get("max_turns") or _TURNS
-        self._most_tokens = config.get("max_tokens_total") or 0
-        self._most_cost = config.get("max_cost") or 0.0
+        self._budget = Budget(config, conversation)
         self._conversation = conversation
         self._policy = policy
         self.turns = 0
@@ -101,7 +93,7 @@ class _Talk:
                 f"the assistant had no answer after {self.turns} turns and {len(self.made)} calls; "
                 "raise maxTurns, or ask for less"
             )
-        left = self._left()
+        left = self._budget.tokens()
         self.turns += 1
         specs = self._policy.specs()
         return self._conversation.ask(
@@ -124,29 +116,6 @@ class _Talk:
                 Message("user", results=[self._call(number, one) for number, one in enumerate(answer.calls)])
             )
 
-    def _left(self) -> int:
-        """How many tokens are left of the budget, 0 for no limit. Raises Failed when there are none."""
-        cost, called = self._conversation.cost, self._conversation.called
-        if self._most_cost and cost is not None and cost >= self._most_cost:
-            theirs = (
-                "" if not called.cost else f", {_dollars(called.cost)} of it by components that it called"
-            )
-            raise Failed(
-                f"the assistant's budget of {_dollars(self._most_cost)} is used up ({_dollars(cost)}{theirs}); "
-                "raise maxCost"
-            )
-        if not self._most_tokens:
-            return 0
-        left: int = self._most_tokens - self._conversation.tokens
-        if left <= 0:
-            tokens = called.input_tokens + called.output_tokens
-            theirs = f", {tokens:,} of them by components that it called" if tokens else ""
-            raise Failed(
-                f"the assistant's budget of {self._most_tokens:,} tokens is used up "
-                f"({self._conversation.tokens:,}{theirs}); raise maxTokensTotal"
-            )
-        return left
-
     def _call(self, number: int, call: ToolCall) -> ToolResult:
         """What a call came to, decided about before it is made."""
         record: dict[str, Any] = {"tool": call.name[:100], "arguments": call.arguments[:2000]}
@@ -160,13 +129,13 @@ class _Talk:
             told.refused(record["arguments"], str(error))
             return _nothing(call, record, error)
         try:
-            self._left()
+            budget = self._budget.left()
         except Failed as error:
             told.refused(record["arguments"], str(error))
             raise
         told.allowed(record["arguments"])
         try:
-            found = tool.call(record["arguments"])
+            found = tool.call(record["arguments"], budget)
             self._count(found.usage)
             result = as_text(found.value)
         except RefusedError as error:

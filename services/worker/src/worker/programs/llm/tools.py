@@ -56,8 +56,8 @@ class Tool(Protocol):
         """The JSON Schema of its arguments."""
         ...
 
-    def call(self, arguments: Mapping[str, Any]) -> Found:
-        """The result. Raises RefusedError."""
+    def call(self, arguments: Mapping[str, Any], budget: Mapping[str, Any] | None) -> Found:
+        """The result, for which no more may be used of models than `{tokens, cost}`. Raises RefusedError."""
         ...
 
 
@@ -82,7 +82,7 @@ class Query:
             "Its tables and columns are found in information_schema."
         )
 
-    def call(self, arguments: Mapping[str, Any]) -> Found:
+    def call(self, arguments: Mapping[str, Any], _: Mapping[str, Any] | None) -> Found:
         """The rows, bounded. Raises RefusedError with the database's words."""
         try:
             rows = mcpanel_step.datasource(self._source).query(
@@ -107,10 +107,12 @@ class Component:
         self.description = description
         self.schema = schema
 
-    def call(self, arguments: Mapping[str, Any]) -> Found:
+    def call(self, arguments: Mapping[str, Any], budget: Mapping[str, Any] | None) -> Found:
         """The component's output. Raises RefusedError with what its run failed with."""
         try:
-            called, output = mcpanel_step._call(self.name, dict(arguments))
+            called, output = mcpanel_step._call(
+                self.name, dict(arguments), None if budget is None else dict(budget)
+            )
         except mcpanel_step.StepError as error:
             raise RefusedError(str(error)) from None
         run_id, usage = called["run_id"], called.get("usage")
