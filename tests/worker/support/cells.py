@@ -43,6 +43,8 @@ class Remembering:
     names: list[str] = field(default_factory=lambda: ["id", "name"])
     types: list[str] = field(default_factory=lambda: ["integer", "text"])
     refuse: str = ""
+    patience: float = 0.0
+    """Seconds that a query takes."""
     secrets: dict[str, str] = field(default_factory=dict)
     """The values of secrets by their names; others have one made of the name."""
     written: list[tuple[str, str, bool, list[Any]]] = field(default_factory=list)
@@ -122,6 +124,7 @@ class Remembering:
     async def query(self, source: str, sql: str, params: Any, max_rows: int) -> AsyncIterator[Any]:
         """Answers with `rows` of the columns `id` and `name`."""
         self.queries.append((source, sql, params, max_rows))
+        await asyncio.sleep(self.patience)
         if self.refuse:
             raise RequestError(self.refuse)
         yield {"columns": self.names, "types": self.types}
@@ -141,6 +144,7 @@ def job(
     component: str = "sample",
     config: dict[str, Any] | None = None,
     reach: Reach | None = None,
+    grace: float = 0.0,
 ) -> Job:
     """A job with some inputs; of a cell that runs a program, with its config; of one with network, with its reach."""
     context = {"run_id": "r1", "step_id": "s1", "attempt": 2, "epoch": 3, "idempotency_key": "r1/s1"}
@@ -152,6 +156,7 @@ def job(
         context=context,
         config=config or {},
         reach=reach,
+        grace=grace,
     )
 
 
@@ -180,6 +185,7 @@ class Bench:
         timeout: float = 20.0,
         component: str = "sample",
         config: dict[str, Any] | None = None,
+        grace: float = 0.0,
     ) -> Outcome:
         """The outcome of one job; `sink` has what it said."""
         cell = await self.ready()
@@ -190,10 +196,19 @@ class Bench:
             rows=before.rows,
             types=before.types,
             refuse=before.refuse,
+            patience=before.patience,
             secrets=before.secrets,
         )
         return await cell.run(
-            job(code, inputs, timeout=timeout, component=component, config=config, reach=self.reach),
+            job(
+                code,
+                inputs,
+                timeout=timeout,
+                component=component,
+                config=config,
+                reach=self.reach,
+                grace=grace,
+            ),
             self.sink,
         )
 

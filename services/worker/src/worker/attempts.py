@@ -323,6 +323,7 @@ class Attempts:
                 "idempotency_key": assignment.idempotency_key,
             },
             large=large,
+            grace=program.grace,
             max_output=self.max_output_bytes,
             reach=Reach.of(program.network_hosts, self._guard) if program.network_hosts else None,
         )

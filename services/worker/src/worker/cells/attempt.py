@@ -63,6 +63,8 @@ class Job:
     context: dict[str, Any] = field(default_factory=dict)
     large: Sequence[Content] = ()
     """What is missing in the inputs."""
+    grace: float = 0.0
+    """Seconds that it gets, when its time is up, to keep what it has made."""
     config: dict[str, Any] = field(default_factory=dict)
     """What the cell's program is told beside the inputs."""
     max_output: int = 0
@@ -176,6 +178,8 @@ class Attempt:
         self.output_artifact = ""
         self.failure: Failure | None = None
         self.usage: Usage | None = None
+        self.place = ""
+        """What the cell's program says that it is doing."""
         self.heap_exhausted = False
         """Whether Deno said, before it died, that its heap was full."""
         self.waited_for_nothing = False
@@ -260,6 +264,8 @@ class Attempt:
             self.usage = counted(self.usage, message)
         elif kind == "tool_call" and self._counts:
             self._note(calls.read(message, await self._payload()), sink)
+        elif kind == "at":
+            self.place = str(message["place"])[:200]
         elif kind == "artifact":
             await self._store(message, sink)
         elif kind == "secret":

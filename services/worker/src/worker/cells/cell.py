@@ -63,6 +63,7 @@ class Cell:
         self._exit: asyncio.Future[dict[str, Any]] | None = None
         self._memory_exceeded = False
         self._cancelled = False
+        self._cancel_grace = _CANCEL_GRACE
         self._running = False
         self._init_pid = 0
         self._scratch: Path | None = None
@@ -298,11 +299,11 @@ class Cell:
         await self._next
 
     def cancel(self) -> None:
-        """Asks the running attempt to stop, and kills it after a grace of two seconds."""
+        """Asks the running attempt to stop, and kills it after two seconds, or its own grace if that is longer."""
         if self._running and not self._cancelled:
             self._cancelled = True
             self._order("term")
-            self._loop.call_later(_CANCEL_GRACE, self._kill)
+            self._loop.call_later(self._cancel_grace, self._kill)
 
     async def run(self, job: Job, sink: Sink) -> Outcome:
         """Runs one attempt. Returns its outcome when all its processes are gone; the cell lives on if all was well."""
@@ -316,6 +317,7 @@ class Cell:
         self._exit = self._loop.create_future()
         self._running = True
         self._cancelled = self._memory_exceeded = False
+        self._cancel_grace = max(_CANCEL_GRACE, job.grace)
         began = time.monotonic()
         watch = self._loop.call_later(_WATCH_AFTER, self._order, "watch")
         heard = Heard(sink)
@@ -325,8 +327,9 @@ class Cell:
         try:
             report, timed_out = await self._exited(job, began, heard)
             if timed_out:
+                report = await self._kept(job.grace, heard)
                 await self.close()
-            if timed_out or self._cancelled or not report:
+            if self._cancelled or not report:
                 conversation.cancel()  # nobody waits for the answers to its requests any more
             if report.get("leftover"):
                 await self.close()  # what is left may hold the pipes open
@@ -379,6 +382,18 @@ class Cell:
                 return {}, f"the step ran longer than {job.timeout:g} s and was killed"
             if job.silence is not None and now >= heard.at + job.silence:
                 return {}, f"the step said nothing for {job.silence:g} s and was killed"
+
+    async def _kept(self, grace: float, heard: Heard) -> dict[str, Any]:
+        """Asks an attempt whose time is up to keep what it has; the report of its end, if that came soon enough."""
+        if not grace or not self.alive:
+            return {}
+        heard.stop()
+        self._order("term")
+        exiting = cast("asyncio.Future[dict[str, Any]]", self._exit)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                return await asyncio.shield(exiting)
+        return {}
 
     def _on_conversation_end(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, Final, TypeVar
 
 from worker.cells.attempt import Shape, Sink
 from worker.cells.calls import Called, ToolCall
+from worker.cells.pipes import RequestError
 from worker.cells.usage import Budget
 
 _BREATH: Final = 0.2
+
+T = TypeVar("T")
 
 
 class Heard:
@@ -18,6 +21,25 @@ class Heard:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self.at = time.monotonic()
+        self._waiting: asyncio.Timeout | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ends what the step waits for, a query or a component that it calls; it is answered that it is stopped."""
+        self._stopped = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    async def _unless_stopped(self, answer: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(0 if self._stopped else None) as self._waiting:
+                return await answer
+        except TimeoutError:
+            if self._stopped:
+                raise RequestError("the step is being stopped") from None
+            raise
+        finally:
+            self._waiting = None
 
     def log(self, stream: str, level: str, message: str) -> None:
         """Takes one line."""
@@ -76,7 +98,7 @@ class Heard:
         """Calls a component: while it runs, the step is not silent."""
         breathing = asyncio.create_task(self._breathe())
         try:
-            return await self._sink.call(tool, inputs, budget)
+            return await self._unless_stopped(self._sink.call(tool, inputs, budget))
         finally:
             breathing.cancel()
 
@@ -89,6 +111,7 @@ class Heard:
         self, source: str, sql: str, params: Any, max_rows: int
     ) -> AsyncIterator[dict[str, Any] | list[Any]]:
         """Runs a query; each part of its answer is a sign of life."""
-        async for part in self._sink.query(source, sql, params, max_rows):
+        parts = self._sink.query(source, sql, params, max_rows)
+        while (part := await self._unless_stopped(anext(parts, None))) is not None:
             self.at = time.monotonic()
             yield part

@@ -33,9 +33,11 @@ def failure(job: Job, attempt: Attempt, ended: Ended, limits: Limits) -> Failure
     status = ended.report.get("status")
     if ended.memory_exceeded:
         limit = _mib(limits.memory)
-        return Failure("OUT_OF_MEMORY", f"the step used more than {limit} of memory and was killed")
+        said = f"the step used more than {limit} of memory and was killed"
+        return Failure("OUT_OF_MEMORY", said + _where(attempt))
     if ended.timed_out:
-        return Failure("TIMED_OUT", ended.timed_out)
+        traceback = attempt.failure.traceback if attempt.failure else ""
+        return Failure("TIMED_OUT", ended.timed_out + _where(attempt), traceback)
     if ended.cancelled:
         return Failure("CANCELLED", "the step was cancelled")
     if attempt.failure is not None:
@@ -56,6 +58,11 @@ def failure(job: Job, attempt: Attempt, ended: Ended, limits: Limits) -> Failure
             "USER_ERROR", f"the step's process ended with status {status} before it returned a result"
         )
     return None
+
+
+def _where(attempt: Attempt) -> str:
+    """What the attempt's program was doing, where it says so."""
+    return f": {attempt.place} was still running" if attempt.place else ""
 
 
 def _with_limit(found: Failure, limits: Limits) -> Failure:

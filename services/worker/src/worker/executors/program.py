@@ -37,6 +37,8 @@ class Program:
     """What the program is told beside the inputs."""
     listens: bool = False
     """Whether its processes listen on the cell's own loopback."""
+    grace: float = 0.0
+    """Seconds that it gets, when its time is up, to keep what it has made. The engine waits for ten."""
     reserves: bool = False
     """Whether its processes reserve much more address space than they use."""
     idle_seconds: float = 0.0

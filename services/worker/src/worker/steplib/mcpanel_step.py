@@ -118,6 +118,23 @@ class _SharedLock:
             _fcntl.flock(self._file, _fcntl.LOCK_EX)
         self._depth += 1
 
+    def take(self, seconds: float) -> bool:
+        """Takes it without waiting for longer; whether it is taken. It is for who gives it back to nobody."""
+        import fcntl as _fcntl  # noqa: PLC0415
+        import time as _time  # noqa: PLC0415
+
+        end = _time.monotonic() + seconds
+        while True:
+            try:
+                _fcntl.flock(self._file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+            except BlockingIOError:
+                if _time.monotonic() >= end:
+                    return False
+                _time.sleep(0.02)
+            else:
+                self._depth += 1
+                return True
+
     def __exit__(self, *_: object) -> None:
         import fcntl as _fcntl  # noqa: PLC0415
 
@@ -245,6 +262,11 @@ def _usage(model: str, input_tokens: int, output_tokens: int, cost: "float | Non
 def _tool_call(told: "dict[str, _Any]", arguments: bytes) -> None:
     """Tells of a call that a model makes, its arguments as JSON or empty; taken from the worker's own programs only."""
     _send({"t": "tool_call", **told}, arguments)
+
+
+def _at(place: str) -> None:
+    """Says what a program is doing, for a failure that it cannot tell of itself."""
+    _send({"t": "at", "place": place})
 
 
 def _call(

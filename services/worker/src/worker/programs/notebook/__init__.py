@@ -12,7 +12,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from programs.failures import Failed
 from programs.notebook import document, rendering
-from programs.notebook.execution import Execution
+from programs.notebook.execution import Execution, StoppedError
 
 
 async def run(config: dict[str, Any], inputs: dict[str, Any]) -> Any:
@@ -26,6 +26,9 @@ async def run(config: dict[str, Any], inputs: dict[str, Any]) -> Any:
                 if cell.cell_type == "code":
                     await execution.run(cell, index)
             return await execution.outputs()
+    except StoppedError as stopped:
+        name = document.name(notebook, execution.current)
+        raise Failed(f"{name} was still running", "TIMED_OUT", rendering.plain(stopped.traceback)) from None
     except CellExecutionError as error:
         name = document.name(notebook, execution.current)
         kind = "OUT_OF_MEMORY" if error.ename == "MemoryError" else "USER_ERROR"
