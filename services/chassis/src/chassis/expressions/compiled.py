@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, cast
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 from google.protobuf.message import DecodeError
 
-from chassis.expressions import functions, loops, results, work
+from chassis.expressions import depth, functions, hoisting, loops, results, work
 from chassis.expressions.errors import EvaluationError, ExpressionError
 from chassis.expressions.syntax import Path, certain, compiled, only_tested, plain_path, references
 from chassis.jsonvalue import Json, Opaque
@@ -53,9 +53,11 @@ class Expression:
 
     __slots__ = (
         "_loop",
+        "_parts",
         "_plain_path",
         "_program",
         "_read",
+        "_rest",
         "_tested",
         "_tree",
         "_weight",
@@ -74,7 +76,11 @@ class Expression:
         self._program = program
         self._tree = compiled(serialized)
         self._weight = work.weight(self._tree)
-        self._loop = loops.loop(serialized)
+        self._loop = loops.loop(self._tree)
+        self._parts: tuple[tuple[hoisting.Part, Expression], ...] = ()
+        """The loops inside it, each an expression by itself."""
+        self._rest = self
+        """What is computed of what came of these."""
         self._plain_path = plain_path(serialized)
         self._tested = only_tested(serialized)
         self._read = tuple(path for path in self.references if path not in self._tested)
@@ -86,43 +92,83 @@ class Expression:
         """
         return _compiled(source, tuple(roots))
 
+    def in_parts(self, environment: Any) -> "Expression":
+        """The same, which hands long lists over in parts wherever they are gone through."""
+        if self._weight and (found := hoisting.hoisted(self._program.serialize())) is not None:
+            self._parts = tuple(
+                (one, Expression(self.source, environment.deserialize(one.program))) for one in found.parts
+            )
+            self._rest = Expression(self.source, environment.deserialize(found.rest))
+        return self
+
     @property
     def result_type(self) -> str | None:
         """The JSON type of its value where the expression alone decides it, as in `size(x) > 0`; else None."""
         return _JSON_TYPES.get(str(self._program.return_type().name()).partition("<")[0])
 
-    def evaluate(self, variables: Mapping[str, Json], meter: work.Meter | None = None) -> Json:
+    def evaluate(
+        self, variables: Mapping[str, Json], meter: work.Meter | None = None, *, exact: bool = False
+    ) -> Json:
         """The value for these variables: integers stay int, timestamps and durations become their JSON text.
 
         What it takes is taken off the `meter`, which others share; without one it has a whole one to itself.
 
         The value of a plain path such as `inputs.rows` is the variable's own, not a copy. Raises EvaluationError;
-        a missing key is named together with the keys there are.
+        a missing key is named together with the keys there are. With `exact` its values are those of JSON, or it raises
+        InexactError.
         """
         if self._plain_path is not None:
             return self._look_up(self._plain_path, variables)
+        if any(part._is_long(variables) for _, part in self._parts):
+            meter = meter or work.Meter()
+            given = self._with_parts(variables, meter)
+            if given is not None:
+                return self._rest.evaluate(given, meter)
         # Only what the expression reads: the library converts everything it is given, for every evaluation.
         data = _pruned(variables, self._read, self._tested)
         functions.restart()
         try:
             parts = None if self._loop is None else self._loop.parts(data)
             apart = () if parts is None or self._loop is None else self._loop.path
-            part = loops.PART if parts is not None else 0
+            part = 0 if parts is None or self._loop is None else self._loop.part
             if meter is not None or self._weight:
                 (meter or work.Meter()).check(self._tree, self._weight, data, apart, part)
         except (OverflowError, work.TooMuchError) as error:
             raise EvaluationError(str(error), self.source) from None
-        left = results.Left()
+        left = results.Left(results.MAX_INNER) if exact else results.Left()
+        evaluate = partial(self._evaluate, variables=variables, left=left, exact=exact)
         if parts is None:
-            return self._evaluate(data, variables, left)
-        return [one for part in parts for one in cast("list[Json]", self._evaluate(part, variables, left))]
+            return evaluate(data)
+        return [one for part in parts for one in cast("list[Json]", evaluate(part))]
 
-    def _evaluate(self, data: dict[str, Any], variables: Mapping[str, Json], left: results.Left) -> Json:
+    def _is_long(self, variables: Mapping[str, Json]) -> bool:
+        return self._loop is not None and self._loop.is_long(variables)
+
+    def _with_parts(self, variables: Mapping[str, Json], meter: work.Meter) -> dict[str, Json] | None:
+        """The variables, and what comes of the loops inside; None where it has to be computed as it is written.
+
+        Raises EvaluationError for a loop that is computed in any case.
+        """
+        given = dict(variables)
+        for part, expression in self._parts:
+            try:
+                given[part.name] = expression.evaluate(variables, meter, exact=True)
+            except results.InexactError:
+                return None
+            except EvaluationError:
+                if part.is_needed:
+                    raise
+                return None
+        return given
+
+    def _evaluate(
+        self, data: dict[str, Any], *, variables: Mapping[str, Json], left: results.Left, exact: bool
+    ) -> Json:
         try:
             value = self._program.eval(data=data)
             failed = value.type() == cel.Type.ERROR
             told = str(value.plain_value()) if failed else ""
-            found = None if failed else results.convert(value, left)
+            found = None if failed else results.convert(value, left, exact=exact)
         except results.UnusableError as error:
             raise EvaluationError(str(error), self.source) from None
         except RuntimeError as error:
@@ -189,11 +235,13 @@ def _compiled(source: str, roots: tuple[str, ...]) -> Expression:
         raise ExpressionError(f"the expression is longer than {MAX_SOURCE} characters", source[:200])
     try:
         program = _environment(roots).compile(source)
-        return Expression(source, program)
+        return Expression(source, program).in_parts(_environment(roots))
     except RuntimeError as error:
+        if depth.is_told_by(str(error)):
+            raise ExpressionError(depth.TOO_DEEP, source, *depth.place(source)) from None
         raise _syntax_error(str(error), source, roots) from None
     except DecodeError:
-        raise ExpressionError("the expression is nested too deeply", source[:200]) from None
+        raise ExpressionError(depth.TOO_DEEP, source, *depth.place(source)) from None
     except (UnicodeError, RecursionError) as error:
         raise ExpressionError(f"the expression cannot be read: {error}", source) from None
 
@@ -259,11 +307,11 @@ def _pruned(
     for path in sorted(paths, key=len):
         source: Any = variables
         target = kept
-        for depth, key in enumerate(path, 1):
+        for length, key in enumerate(path, 1):
             if not isinstance(source, Mapping) or key not in source:
                 break
             source = source[key]
-            if depth == len(path) or not isinstance(source, Mapping):
+            if length == len(path) or not isinstance(source, Mapping):
                 target[key] = source
                 whole.add(id(source))
                 break

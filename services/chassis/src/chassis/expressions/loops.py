@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chassis.expressions.syntax import Path, compiled, constant_path, paths
+from chassis.expressions.syntax import Path, constant_path, paths
 
 MAX_ITERATIONS: Final = 9_999
 """How many items one evaluation goes through, as CEL counts."""
+MAX_ITEMS: Final = 100_000
+"""How many items a list has at most that is handed over in parts."""
 TOO_MANY: Final = "the expression takes too many iterations"
-PART: Final = 256
+PART: Final = 16
 """How many items of a long list are handed over at once."""
+PART_BESIDE: Final = 128
+"""The same where something else is handed over beside them each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +27,40 @@ class Loop:
 
     path: Path
     times: int
+    part: int = PART
+    """How many items are handed over at once."""
+
+    def is_long(self, data: Mapping[str, Any]) -> bool:
+        """Whether it is worth it to hand the list over in parts."""
+        return self._items(data) is not None
+
+    def _items(self, data: Mapping[str, Any]) -> list[Any] | None:
+        items: Any = data
+        for key in self.path:
+            items = items.get(key) if isinstance(items, Mapping) else None
+        return items if isinstance(items, list) and len(items) > PART_BESIDE else None
 
     def parts(self, data: dict[str, Any]) -> "Iterator[dict[str, Any]] | None":
         """The data again and again, each time with a part of the list; None where it has to be taken as it is.
 
         Raises OverflowError, which CEL would find out late, when the list is too long for one loop.
         """
-        items: Any = data
-        for key in self.path:
-            items = items.get(key) if isinstance(items, Mapping) else None
-        if not isinstance(items, list) or len(items) <= PART:
+        items = self._items(data)
+        if items is None:
             return None
-        if len(items) > MAX_ITERATIONS:
+        if len(items) > MAX_ITEMS:
             raise OverflowError(TOO_MANY)
-        if len(items) * self.times > MAX_ITERATIONS:
+        if self.part * self.times > MAX_ITERATIONS:
             return None
-        return (_with(data, self.path, items[start : start + PART]) for start in range(0, len(items), PART))
+        return (
+            _with(data, self.path, items[start : start + self.part])
+            for start in range(0, len(items), self.part)
+        )
 
 
-def loop(serialized: bytes) -> Loop | None:
+def loop(expr: Any) -> Loop | None:
     """What a compiled expression goes through, when that is all it does."""
-    expr, times, read = compiled(serialized), 0, set[Path]()
+    times, read, items = 0, set[Path](), set[str]()
     while expr.HasField("comprehension"):
         one = expr.comprehension
         given = _given(one)
@@ -52,6 +69,7 @@ def loop(serialized: bytes) -> Loop | None:
         read |= {path for part in given for path in paths(part)}
         if any(_has_loop(part) for part in given):
             return None
+        items.add(one.iter_var)
         expr, times = one.iter_range, times + 1
     path = constant_path(expr)
     if not times or path is None:
@@ -59,7 +77,7 @@ def loop(serialized: bytes) -> Loop | None:
     length = len(path)
     if any(other[:length] == path or path[: len(other)] == other for other in read):
         return None
-    return Loop(path, times)
+    return Loop(path, times, PART_BESIDE if any(other[0] not in items for other in read) else PART)
 
 
 def _given(one: Any) -> list[Any] | None:

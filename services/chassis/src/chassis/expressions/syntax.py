@@ -15,6 +15,7 @@ Path: TypeAlias = tuple[str, ...]
 _MESSAGE: Final = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
 _STRING: Final = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 _BOOL: Final = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
+_UINT64: Final = descriptor_pb2.FieldDescriptorProto.TYPE_UINT64
 _SCHEMA: Final[dict[str, tuple[tuple[str, int, Any, str, bool], ...]]] = {
     # name: (field, number, type, message, repeated)
     "CheckedExpr": (("expr", 4, _MESSAGE, "Expr", False),),
@@ -27,7 +28,7 @@ _SCHEMA: Final[dict[str, tuple[tuple[str, int, Any, str, bool], ...]]] = {
         ("struct", 8, _MESSAGE, "CreateStruct", False),
         ("comprehension", 9, _MESSAGE, "Comprehension", False),
     ),
-    "Constant": (("string_value", 6, _STRING, "", False),),
+    "Constant": (("uint64_value", 4, _UINT64, "", False), ("string_value", 6, _STRING, "", False)),
     "Ident": (("name", 1, _STRING, "", False),),
     "Select": (
         ("operand", 1, _MESSAGE, "Expr", False),
@@ -66,6 +67,10 @@ def _checked_expr() -> Any:
         for field, number, kind, of, repeated in fields:
             one = message.field.add(name=field, number=number, label=3 if repeated else 1)
             one.type = kind
+            if name == "Constant":  # which of its fields it has matters where that is 0 or empty, too
+                one.oneof_index = len(message.oneof_decl)
+                one.proto3_optional = True
+                message.oneof_decl.add(name=f"_{field}")
             if of:
                 one.type_name = f".{_PACKAGE}.{of}"
     pool = descriptor_pool.DescriptorPool()
@@ -149,7 +154,12 @@ def _paths(serialized: bytes) -> Iterator[tuple[Path, bool]]:
 
 def compiled(serialized: bytes) -> Any:
     """The tree of a serialized expression."""
-    return _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value).expr
+    return checked(serialized).expr
+
+
+def checked(serialized: bytes) -> Any:
+    """The tree, in what the library keeps beside it."""
+    return _CheckedExpr.FromString(any_pb2.Any.FromString(serialized).value)
 
 
 def paths(expr: Any) -> Iterator[Path]:
