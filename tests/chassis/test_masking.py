@@ -1,10 +1,12 @@
 """Secrets never reach a log, whatever their form and wherever a chunk ends."""
 
 import base64
+import html
 import io
 import itertools
 import json
 import logging
+import re
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +19,14 @@ from chassis.masking import Masker
 KEY = "mcp_abcDEF123456_0000zzzz"
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1MSJ9.c2lnbmF0dXJl-_"
 SECRET = 'p@ss/w0rd "quoted" ünd+more'
+KNOTTY = "a\"b\\c\nd/é'<&> \U0001f511 %"
+
+
+def dumped(value: str, times: int, *, ascii_only: bool = True) -> str:
+    """The value as a text in JSON, in JSON and so on, without the outer quotes."""
+    for _ in range(times):
+        value = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -57,6 +67,32 @@ def test_a_registered_value_is_masked_in_every_encoding(form: str) -> None:
     assert core not in masked
 
 
+@pytest.mark.parametrize("secret", [SECRET, KNOTTY, '\\"\\"\\'])
+def test_a_value_is_masked_in_json_within_json_and_what_is_made_of_that(secret: str) -> None:
+    masker = Masker([secret])
+    once = dumped(secret, 1)
+
+    for form in (
+        *(
+            dumped(secret, times, ascii_only=ascii_only)
+            for times in (1, 2, 3)
+            for ascii_only in (True, False)
+        ),
+        dumped(dumped(secret, 1, ascii_only=False), 2),
+        once.replace("/", "\\/"),
+        dumped(once.replace("/", "\\/"), 1),
+        quote(once, safe=""),
+        re.sub("%..", lambda match: match.group().lower(), quote(secret, safe="!'()*")),
+        quote(quote(secret, safe=""), safe=""),
+        html.escape(secret),
+        once.encode().hex(),
+    ):
+        assert masker.mask(f"{{{form}}}") == "{***}", form
+    for before in ("", "x", "xy"):
+        encoded = base64.b64encode(f"{before}{once}!!!".encode()).decode()
+        assert len(masker.mask(encoded)) <= len("xxx***xxxxxx"), encoded
+
+
 @given(
     secrets=st.lists(st.text(min_size=6, max_size=30), min_size=1, max_size=3),
     around=st.lists(st.text(max_size=20), min_size=2, max_size=4),
@@ -66,7 +102,8 @@ def test_a_secret_cut_by_chunks_is_masked_as_if_it_came_whole(
     secrets: list[str], around: list[str], cuts: list[int]
 ) -> None:
     masker = Masker(secrets)
-    pieces = [part for pair in zip(around, [*secrets, KEY, JWT], strict=False) for part in pair]
+    written = [*secrets, dumped(secrets[0], 2), dumped(secrets[0], 1, ascii_only=False), KEY, JWT]
+    pieces = [part for pair in zip(around, written, strict=False) for part in pair]
     text = " ".join(pieces)
     edges = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
 

@@ -148,6 +148,31 @@ async def test_what_one_attempt_was_told_is_masked_in_no_others_words(engine: En
     assert [text for _, text in engine.lines()] == ["***", "a guessable word"]
 
 
+async def test_a_secret_is_masked_across_the_pieces_of_a_line_that_is_too_long(
+    engine: Engine, start: Start
+) -> None:
+    engine.secrets = {"id-of-signing": VALUE}
+    await start()
+    await engine.hears("hello")
+    code = (
+        "import mcpanel_step as s\n"
+        "def main():\n"
+        "    key = s.secret('signing')\n"
+        "    for n in range(0, 26, 5):\n"
+        "        print('x' * (16 * 1024 - n) + key + ' end')\n"
+        "    print('y' * (16 * 1024 + 1 - 8) + key[:8], end='')"
+    )
+
+    engine.assign(linking(python_version(code), "signing"), data_source_token="t")
+    await engine.hears("result")
+
+    text = "".join(text for _, text in engine.lines())
+    assert text.count("***") == 6
+    assert text.count(" end") == 6
+    assert text.count("x") == sum(16 * 1024 - n for n in range(0, 26, 5))
+    assert text.endswith(f"y{VALUE[:8]}")  # which is none, after all
+
+
 def test_numbers_and_keys_of_a_value_are_masked_too() -> None:
     words = Words()
     words.learn("123456")

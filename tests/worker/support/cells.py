@@ -56,8 +56,8 @@ class Remembering:
     """What each call was allowed to use of models."""
     outputs: list[tuple[Shape, bytes]] = field(default_factory=list)
 
-    def log(self, stream: str, level: str, message: str) -> None:
-        """Keeps a line."""
+    def log(self, stream: str, level: str, message: str, *, more: bool = False) -> None:
+        """Keeps a line, or a piece of one."""
         self.lines.append((stream, level, message))
 
     def progress(self, fraction: float, message: str) -> None:

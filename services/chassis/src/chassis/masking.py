@@ -1,16 +1,24 @@
 """Keeps secrets out of what is written: known formats always, registered values in every usual encoding."""
 
 import base64
+import html
 import json
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
 MASK: Final = "***"
 _SHORTEST: Final = 4
 """Registered values shorter than this are left alone: masking them would blank out ordinary text."""
 _SHORTEST_ENCODED: Final = 6
+_LEVELS: Final = 3
+"""How often a value is looked for as JSON within JSON."""
+_ENCODED_LEVELS: Final = 2
+"""How many of these, the value itself included, are looked for URL-encoded, in hex and in base64."""
+_UNQUOTED: Final = ("/", "", "!'()*", ";/?:@&=+$,#!'()*")
+"""What is left as it is by Python's `quote`, with and without slashes, and by JavaScript's two functions."""
+_GLANCE: Final = 16
 _HELD: Final = 16 * 1024
 """How many characters a stream holds back at most, while they may still become a secret."""
 
@@ -26,6 +34,9 @@ _MARKS: Final = ("mcp_", "eyJ")
 _SCHEMES: Final = ("bearer ", "basic ")
 _SIGNS: Final = ("mcp_", "eyj", "://", *_SCHEMES)
 """Lower-case texts of which each pattern needs one."""
+Forms: TypeAlias = tuple[str, tuple[str, ...]]
+"""Texts that a secret may be written as, and before them what all of these have in them, which may be nothing."""
+
 _SWALLOWED: Final = re.compile(r"[^\s\"'<>@]*")
 
 
@@ -33,47 +44,63 @@ class Masker:
     """Replaces secrets by `***`."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._forms: set[str] = set()
+        self._groups: dict[str, list[Forms]] = {}
         self._pattern = re.compile("|".join(_PATTERNS))
         self.add(*values)
 
     def add(self, *values: str) -> None:
-        """Registers secret values; each is masked as it is and as JSON, URL-encoded, hex and base64 text."""
-        found = set(self._forms)
+        """Registers secret values; each is masked as it is and as JSON (also within JSON), URL-encoded, hex and base64
+        text.
+        """
         for value in values:
-            found |= forms(value)
-        if found != self._forms:
-            self._forms = found
-            literal = [re.escape(form) for form in sorted(found, key=len, reverse=True)]
-            self._pattern = re.compile("|".join([*literal, *_PATTERNS]))
+            if value not in self._groups:
+                self._groups[value] = groups(value)
 
     def mask(self, text: str) -> str:
         """`text` without secrets."""
-        return self._pattern.sub(MASK, text) if self._suspicious(text) else text
+        shown, at = [], 0
+        for start, end in self._found(text):
+            shown += [text[at:start], MASK]
+            at = end
+        return "".join([*shown, text[at:]]) if shown else text
 
-    def _suspicious(self, text: str) -> bool:
-        """Whether any pattern can match at all: plain searches are far cheaper than the pattern, and most lines are
-        innocent."""
+    def _found(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets are, in order; those that overlap are one."""
+        found = [place for forms in self._forms(text) for form in forms for place in _places(text, form)]
         lowered = text.lower()
-        if any(sign in lowered for sign in _SIGNS):
-            return True
-        return any(form in text for form in self._forms)
+        if any(
+            sign in lowered for sign in _SIGNS
+        ):  # plain searches are far cheaper, and most lines are innocent
+            found += [match.span() for match in self._pattern.finditer(text)]
+        joined: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if joined and start < joined[-1][1]:
+                joined[-1] = joined[-1][0], max(end, joined[-1][1])
+            else:
+                joined.append((start, end))
+        return joined
+
+    def _forms(self, text: str) -> Iterator[tuple[str, ...]]:
+        """The forms that may be in the text."""
+        for group in self._groups.values():
+            for core, forms in group:
+                if core in text:
+                    yield forms
 
     def stream(self) -> "MaskStream":
         """A masker for text that arrives in chunks; a secret cut in two by a chunk's edge is still masked."""
         return MaskStream(self)
 
-    def _settled(self, text: str) -> int:
+    def settled(self, text: str) -> int:
         """How much of `text` can be judged now: what follows may be the beginning of a secret."""
         cut = _open(text)
-        for form in self._forms:
-            for length in range(min(len(form) - 1, len(text)), len(text) - cut, -1):
-                if text.endswith(form[:length]):
-                    cut = len(text) - length
-                    break
-        for match in self._pattern.finditer(text):
-            if match.end() > cut >= match.start():
-                return match.start()
+        for group in self._groups.values():
+            for _, forms in group:
+                for form in forms:
+                    cut = min(cut, _begun(text, form))
+        for start, end in self._found(text):
+            if end > cut >= start:
+                return start
         return cut
 
 
@@ -95,7 +122,7 @@ class MaskStream:
                 self._held = ""
                 return ""
             self._swallowing = False
-        cut = self._masker._settled(text)
+        cut = self._masker.settled(text)
         self._held = text[cut:]
         ready = self._masker.mask(text[:cut])
         if len(self._held) > _HELD:
@@ -138,22 +165,81 @@ def _overlap(text: str, begun: str) -> int:
     return next((length for length in range(len(begun), 0, -1) if text.endswith(begun[:length])), 0)
 
 
-def forms(value: str) -> set[str]:
+def _places(text: str, form: str) -> Iterator[tuple[int, int]]:
+    """Where a form is in the text, from left to right."""
+    start = text.find(form)
+    while start >= 0:
+        yield start, start + len(form)
+        start = text.find(form, start + len(form))
+
+
+def _begun(text: str, form: str) -> int:
+    """Where the end of the text begins that may become a form; its length if nothing may."""
+    start = text.find(form[0], max(0, len(text) - len(form) + 1))
+    while start >= 0:
+        if form.startswith(text[start : start + _GLANCE]) and form.startswith(text[start:]):
+            return start
+        start = text.find(form[0], start + 1)
+    return len(text)
+
+
+def groups(value: str) -> list[Forms]:
     """Every text in which `value` would give itself away."""
     if len(value) < _SHORTEST:
+        return []
+    written = _escaped(value)
+    readable = set(written[-1])
+    readable.add(repr(value)[1:-1])
+    readable |= {html.escape(value), html.escape(value, quote=False)}
+    for one in (one for level in written[:_ENCODED_LEVELS] for one in level):
+        for quoted in (*(quote(one, safe=safe) for safe in _UNQUOTED), quote_plus(one)):
+            readable |= {quoted, re.sub("%..", _lowered, quoted), quote(quoted, safe="")}
+    encoded = set[str]()
+    for one in (one for level in written[:_ENCODED_LEVELS] for one in level):
+        encoded |= _encoded(one)
+    core = max(re.findall("[A-Za-z0-9]*", value), key=len)
+    if any(core not in form for form in readable):
+        core = ""
+    return [(core, _kept(readable)), ("", _kept(encoded))]
+
+
+def _escaped(value: str) -> list[set[str]]:
+    """The value as it is, in JSON, in JSON as a text in JSON and so on."""
+    levels = [{value}]
+    for _ in range(_LEVELS):
+        dumped = {
+            json.dumps(one, ensure_ascii=ascii_only)[1:-1]
+            for one in levels[-1]
+            for ascii_only in (True, False)
+        }
+        levels.append(dumped)
+        levels[-1] |= {one.replace("/", "\\/") for one in levels[-1]} if len(levels) == 2 else set()
+    return [*levels, set().union(*levels)]
+
+
+def _encoded(value: str) -> set[str]:
+    """The value in hex and base64."""
+    data = value.encode("utf-8", "surrogatepass")
+    if len(data) < _SHORTEST_ENCODED:
         return set()
-    found = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
-    found |= {quote(value), quote(value, safe=""), quote_plus(value)}
-    data = value.encode()
-    if len(data) >= _SHORTEST_ENCODED:
-        found |= {data.hex(), data.hex().upper()}
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            for offset in range(3):
-                # Inside a longer text the value's base64 has one of three alignments; keep the characters that
-                # depend on it alone.
-                encoded = encode(b"\0" * offset + data).decode()
-                whole = (offset + len(data)) * 8 // 6
-                core = encoded[-(-offset * 8 // 6) : whole]
-                if len(core) >= _SHORTEST_ENCODED:
-                    found.add(core)
-    return {form for form in found if len(form) >= _SHORTEST}
+    found = {data.hex(), data.hex().upper()}
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for offset in range(3):
+            # Inside a longer text the value's base64 has one of three alignments; keep the characters that
+            # depend on it alone.
+            encoded = encode(b"\0" * offset + data).decode()
+            whole = (offset + len(data)) * 8 // 6
+            core = encoded[-(-offset * 8 // 6) : whole]
+            if len(core) >= _SHORTEST_ENCODED:
+                found.add(core)
+    return found
+
+
+def _lowered(match: "re.Match[str]") -> str:
+    return match.group().lower()
+
+
+def _kept(forms: set[str]) -> tuple[str, ...]:
+    return tuple(
+        sorted((form for form in forms if len(form) >= _SHORTEST), key=lambda form: (-len(form), form))
+    )

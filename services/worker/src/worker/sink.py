@@ -65,9 +65,9 @@ class AttemptSink:
         self._told: dict[str, str] = {}
         """The secrets that the attempt asked for, by name."""
 
-    def log(self, stream: str, level: str, message: str) -> None:
-        """Sends a line, secrets masked."""
-        self._outgoing.log(self._ref, stream, level, self._words.plain(message))
+    def log(self, stream: str, level: str, message: str, *, more: bool = False) -> None:
+        """Sends a line, or a piece of one, secrets masked."""
+        self._outgoing.log(self._ref, stream, level, self._words.line(stream, message, more=more))
 
     def progress(self, fraction: float, message: str) -> None:
         """Sends how far the step is."""

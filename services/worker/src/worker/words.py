@@ -29,12 +29,22 @@ class Words:
 
     def __init__(self) -> None:
         self._masker: Masker | None = None
+        self._held: dict[str, str] = {}
+        """What a stream's line ended with that may be the beginning of a secret, as long as the line goes on."""
 
     def learn(self, secret: str) -> None:
         """Masks this secret from now on, in every usual encoding."""
         lines = (line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE)
         self._masker = self._masker or Masker()
         self._masker.add(secret, secret.strip(), *lines)
+
+    def line(self, stream: str, text: str, *, more: bool = False) -> str:
+        """A line, or a piece of one that has `more` to come, as it may leave the worker: secrets lie across pieces."""
+        text = self._held.pop(stream, "") + text
+        if more and self._masker is not None:
+            cut = self._masker.settled(text)
+            text, self._held[stream] = text[:cut], text[cut:]
+        return self.plain(text)
 
     def plain(self, text: str) -> str:
         """The text as it may leave the worker."""

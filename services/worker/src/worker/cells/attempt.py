@@ -104,8 +104,8 @@ class Outcome:
 class Sink(Protocol):
     """Where an attempt's words go, and who answers its requests."""
 
-    def log(self, stream: str, level: str, message: str) -> None:
-        """Takes one line."""
+    def log(self, stream: str, level: str, message: str, *, more: bool = False) -> None:
+        """Takes one line, or a piece of one that has `more` to come."""
 
     def progress(self, fraction: float, message: str) -> None:
         """Takes how far the step is."""
@@ -370,7 +370,7 @@ class Attempt:
         except RequestError as error:
             await self._pipe.send(frames.pack_json({"error": str(error)}))
 
-    def _on_line(self, stream: str, level: str, line: str) -> None:
+    def _on_line(self, stream: str, level: str, line: str, more: bool) -> None:
         if stream == "stderr" and "JavaScript" in line and "out of memory" in line:
             self.heap_exhausted = True
         if stream == "stderr" and line == "error: Top-level await promise never resolved":
@@ -379,7 +379,7 @@ class Attempt:
         if self._log_lines > _LOG_LINES:  # those of a part that was taken before
             self._dropped += len(line) + 1
         elif self._sink:
-            self._sink.log(stream, level, line)
+            self._sink.log(stream, level, line, more=more)
 
     def _take(self, size: int) -> int:
         """How many of `size` bytes of logs may still be kept."""

@@ -41,10 +41,10 @@ class Heard:
         finally:
             self._waiting = None
 
-    def log(self, stream: str, level: str, message: str) -> None:
-        """Takes one line."""
+    def log(self, stream: str, level: str, message: str, *, more: bool = False) -> None:
+        """Takes one line, or a piece of one."""
         self.at = time.monotonic()
-        self._sink.log(stream, level, message)
+        self._sink.log(stream, level, message, more=more)
 
     def progress(self, fraction: float, message: str) -> None:
         """Takes how far the step is."""

@@ -126,8 +126,8 @@ class Upload:
 class Lines:
     """One of a step's output streams, cut into lines. Keeps no more than one line.
 
-    `emit` takes stream, level and text; `take` says how many of so many bytes may be kept. A line of the step library
-    comes in between, marked, with a level of its own.
+    `emit` takes stream, level, text and whether the line goes on, as one does that is too long; `take` says how many of
+    so many bytes may be kept. A line of the step library comes in between, marked, with a level of its own.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Lines:
         level: str,
         *,
         limit: int,
-        emit: Callable[[str, str, str], None],
+        emit: Callable[[str, str, str, bool], None],
         take: Callable[[int], int],
     ) -> None:
         self._fd = fd
@@ -147,6 +147,8 @@ class Lines:
         self._emit = emit
         self._take = take
         self._line = bytearray()
+        self._goes_on = False
+        self._is_cut_off = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(fd, self._on_readable)
         self._open = True
@@ -160,23 +162,27 @@ class Lines:
         if not data:
             self.stop()
             return False
-        self._line += data[: self._take(len(data))]
+        taken = self._take(len(data))
+        self._is_cut_off |= taken < len(data)
+        self._line += data[:taken]
         if b"\n" in data or len(self._line) > self._limit:
             *lines, rest = self._line.split(b"\n")
             for line in lines:
                 self._cut(bytes(line))
             self._line = bytearray(rest)
             if len(self._line) > self._limit:
-                self._cut(bytes(self._line))
+                self._cut(bytes(self._line), goes_on=True)
                 self._line.clear()
         return True
 
-    def _cut(self, line: bytes) -> None:
+    def _cut(self, line: bytes, *, goes_on: bool = False) -> None:
         for start in range(0, len(line) or 1, self._limit):
+            self._goes_on = goes_on or start + self._limit < len(line)
             text = line[start : start + self._limit].decode("utf-8", "replace").rstrip("\r")
             printed, mark, marked = text.partition(_MARK)
             if printed or not mark:
-                self._emit(self._stream, self._level, printed.replace("\0", "\ufffd"))
+                printed = printed.replace("\0", "\ufffd")
+                self._emit(self._stream, self._level, printed, self._goes_on and not mark)
             if mark:
                 self._emit_marked(marked)
 
@@ -187,7 +193,7 @@ class Lines:
         except (ValueError, TypeError, KeyError, RecursionError):
             level, message = "", text
         known = level in ("DEBUG", "INFO", "WARNING", "ERROR")
-        self._emit("log", level if known else self._level, message.replace("\0", "\ufffd"))
+        self._emit("log", level if known else self._level, message.replace("\0", "\ufffd"), False)
 
     def drain(self) -> None:
         """Reads what has been written up to now."""
@@ -198,8 +204,8 @@ class Lines:
     def close(self) -> None:
         """Emits the unfinished last line, and stops reading."""
         self.drain()
-        if self._line:
-            self._cut(bytes(self._line))
+        if self._line or (self._goes_on and not self._is_cut_off):
+            self._cut(bytes(self._line), goes_on=self._is_cut_off)
             self._line.clear()
         self.stop()
 
