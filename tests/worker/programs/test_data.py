@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from mcpanel.registry.v1.component_pb2 import DataConfig
 from registry.component_types import EXAMPLES
 from tests.worker.programs.conftest import Open
-from tests.worker.support.cells import Bench
+from tests.worker.support.cells import Bench, Remembering, job
 
 CSV = "city,day,high\nOslo,2024-01-01,-3.5\nOslo,2024-01-02,\nRome,2024-01-01,12\n"
 
@@ -89,9 +89,47 @@ async def test_rows_and_what_a_data_source_answers_become_tables(data: Bench) ->
     data.sink.rows = [[1, "one"], [2, "two"]]
     queried = await output(data, {"query": {"data_source": "sample", "sql": "SELECT %(n)s"}}, {"n": 5})
 
-    assert given["rows"] == [{"a": "1", "n": 1}, {"a": "two", "n": 1}, {"a": None, "n": 1}]
+    assert given["rows"] == [{"a": "two", "n": 1}, {"a": 1, "n": 1}, {"a": None, "n": 1}]
     assert queried["rows"] == [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}]
     assert data.sink.queries == [("sample", "SELECT %(n)s", {"n": 5}, 100_000)]
+
+
+MIXED: list[dict[str, Any]] = [
+    {"id": 1, "a": 1, "b": {"x": [1]}, "c": [1, "two"], "d": {}, "e": {"k": 1}},
+    {"id": 2, "a": 'x"y', "b": "é", "c": [], "d": {}, "e": {"k": "v"}},
+    {"id": 3, "a": None, "b": True, "c": [{}], "d": {}, "e": None},
+    {"id": 4, "a": 2.5, "b": [], "c": [None], "d": {"": 1}, "e": {"k": [1]}},
+]
+
+
+async def test_values_of_several_kinds_in_one_column_come_out_as_they_were(data: Bench) -> None:
+    rows = await output(data, {}, {"rows": MIXED})
+    stored = data.sink.artifacts["table.parquet"][1]
+    file = await output(data, {"file": {"content": json.dumps(MIXED)}})
+    chosen = await output(data, {"sql": "SELECT {'a': [a]} AS n, b FROM data WHERE id = 2"}, {"rows": MIXED})
+    sink = Remembering(artifacts={"a1": ("application/vnd.apache.parquet", stored)})
+    read = await (await data.ready()).run(
+        job("", {"file": "a1"}, config={"file": {"format": "parquet"}}), sink
+    )
+
+    assert rows["rows"] == MIXED
+    assert {one["name"]: one["type"] for one in rows["columns"]} == {
+        "id": "BIGINT",
+        **dict.fromkeys("abcde", "any"),
+    }
+    assert [row["b"] for row in file["rows"]] == [row["b"] for row in MIXED]
+    assert chosen["rows"] == [{"n": {"a": ['x"y']}, "b": "é"}]
+    again = json.loads(read.output_json or b"")
+    assert (again["rows"], again["columns"]) == (MIXED, rows["columns"])
+
+
+async def test_json_of_a_data_source_comes_out_as_it_was(data: Bench) -> None:
+    data.sink.types = ["jsonb", "json"]
+    data.sink.rows = [[{"a": 1}, [1, "x"]], [None, {"b": None}]]
+
+    answer = await output(data, {"query": {"data_source": "sample", "sql": "SELECT 1"}})
+
+    assert [list(row.values()) for row in answer["rows"]] == data.sink.rows
 
 
 async def test_what_a_data_source_answers_as_text_has_the_type_that_it_says(data: Bench) -> None:

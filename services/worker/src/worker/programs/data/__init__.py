@@ -11,7 +11,7 @@ from typing import Any
 import mcpanel_step as step
 import pyarrow
 import pyarrow.parquet
-from programs.data import sources, values
+from programs.data import kinds, sources, values
 from programs.data.engine import Engine
 from programs.failures import Failed
 from programs.place import PLACE
@@ -27,11 +27,13 @@ def run(config: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         if sql := config.get("sql", "").strip():
             engine.select(sql, inputs)
         table = engine.table()
+        types = engine.types
         columns = [
-            {"name": name, "type": kind} for name, kind in zip(table.column_names, engine.types, strict=True)
+            {"name": name, "type": kinds.word(kind)}
+            for name, kind in zip(table.column_names, types, strict=True)
         ]
     most = config.get("max_rows", _MAX_ROWS)
-    rows = values.rows_of(table.slice(0, most), columns)
+    rows = values.rows_of(table.slice(0, most), types)
     step.preview(
         {"columns": columns, "row_count": table.num_rows, "rows": values.fitting(rows[:_PREVIEW_ROWS])}
     )

@@ -1,6 +1,7 @@
 """DuckDB, kept to the table it is given: no other file, no network, no extension."""
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -74,11 +75,13 @@ class Engine:
                 f"the file is not {kind} that can be read: {_said(error)}", "INVALID_INPUT"
             ) from None
 
-    def take(self, table: pyarrow.Table) -> None:
-        """Takes an Arrow table as `data`."""
+    def take(self, table: pyarrow.Table, mixed: Collection[str] = ()) -> None:
+        """Takes an Arrow table as `data`; the columns `mixed` hold JSON."""
         self._db.register("given", table)
         self._db.execute("CREATE TABLE data AS SELECT * FROM given")
         self._db.unregister("given")
+        for name in mixed:
+            self._db.execute(f"ALTER TABLE data ALTER {kinds.quoted(name)} TYPE JSON")
 
     def cast(self, types: dict[str, str]) -> None:
         """Gives columns the types that their database says; what would lose something by that stays text."""
@@ -127,12 +130,16 @@ class Engine:
         """The table, in Arrow's form. Raises Failed for a type that has none there that could be kept."""
         found = self._db.table(self._name)
         kinds.check(found.columns, found.types)
-        return found.to_arrow_table()
+        table = found.to_arrow_table()
+        for number, (name, kind) in enumerate(zip(found.columns, found.types, strict=True)):
+            if kinds.is_any(kind):  # so that who reads it again takes it for what it is
+                table = table.set_column(number, name, table.column(number).cast(pyarrow.json_()))
+        return table
 
     @property
-    def types(self) -> list[str]:
-        """The columns' types, in DuckDB's words."""
-        return [str(kind) for kind in self._db.table(self._name).types]
+    def types(self) -> list[Any]:
+        """The columns' types, DuckDB's own."""
+        return list(self._db.table(self._name).types)
 
 
 def _checked(path: Path) -> str:

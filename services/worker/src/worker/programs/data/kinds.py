@@ -1,5 +1,6 @@
 """Types of DuckDB's that neither JSON nor Parquet has, and what to make of them instead."""
 
+import re
 from typing import Any, Final
 
 from programs.failures import Failed
@@ -11,6 +12,7 @@ _INSTEAD: Final = {
     "uhugeint": "{column}::VARCHAR",
     "union": "{column}::VARCHAR",
 }
+_ANY: Final = re.compile(r"JSON((\[\d*\])*)")
 _NESTED: Final = frozenset({"array", "list", "map", "struct"})
 
 
@@ -26,6 +28,17 @@ def check(names: list[str], kinds: list[Any]) -> None:
         raise Failed(
             f"the column '{name}' is {said}, which neither JSON nor Parquet has; in `sql` take {instead}"
         )
+
+
+def word(kind: Any) -> str:
+    """How people are told the type: in DuckDB's words, and `any` where each value has a kind of its own."""
+    found = _ANY.fullmatch(str(kind))
+    return f"any{found[1]}" if found else str(kind)
+
+
+def is_any(kind: Any) -> bool:
+    """Whether each value has a kind of its own, and is written as JSON."""
+    return str(kind) == "JSON"
 
 
 def quoted(name: str) -> str:

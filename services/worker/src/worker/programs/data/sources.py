@@ -1,5 +1,7 @@
 """Where a table comes from."""
 
+import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from programs.failures import Failed
 from programs.place import PLACE
 
 _MAX_ROWS = 100_000
+_JSON = frozenset({"json", "jsonb"})
+"""PostgreSQL's words for types whose values may be anything."""
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
 
@@ -23,7 +27,7 @@ def load(engine: Engine, config: dict[str, Any], inputs: dict[str, Any]) -> None
         rows = inputs.get("rows")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Failed("the input 'rows' has to be a list of objects", "INVALID_INPUT")
-        engine.take(table_of(rows, list(dict.fromkeys(name for row in rows for name in row))))
+        engine.take(*table_of(rows, list(dict.fromkeys(name for row in rows for name in row))))
 
 
 def _query(engine: Engine, query: dict[str, Any], inputs: dict[str, Any]) -> None:
@@ -35,8 +39,9 @@ def _query(engine: Engine, query: dict[str, Any], inputs: dict[str, Any]) -> Non
         raise Failed(str(error)) from None
     if rows.truncated:
         step.log.warning(f"the query has more than the {len(rows)} rows that were read; raise query.maxRows")
-    engine.take(table_of(rows, rows.columns))
-    engine.cast(dict(zip(rows.columns, rows.types, strict=False)))
+    types = dict(zip(rows.columns, rows.types, strict=False))
+    engine.take(*table_of(rows, rows.columns, [name for name, word in types.items() if word in _JSON]))
+    engine.cast(types)
 
 
 def _file(engine: Engine, config: dict[str, Any], inputs: dict[str, Any]) -> None:
@@ -72,15 +77,35 @@ def _guessed(data: bytes) -> str:
     return "json" if data.lstrip()[:1] in (b"[", b"{") else "csv"
 
 
-def table_of(rows: list[dict[str, Any]], names: list[str]) -> pyarrow.Table:
-    """The rows in Arrow's form; a column whose values are of several kinds becomes one of text."""
+def table_of(
+    rows: list[dict[str, Any]], names: list[str], mixed: Collection[str] = ()
+) -> tuple[pyarrow.Table, list[str]]:
+    """The rows in Arrow's form, and the columns that hold JSON: values of several kinds, as those of `mixed` may be."""
     columns = []
+    found = []
     for name in names:
         values = [row.get(name) for row in rows]
-        try:
-            columns.append(pyarrow.array(values))
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
-            columns.append(pyarrow.array([None if value is None else str(value) for value in values]))
+        column = None if name in mixed else _column(values)
+        if column is None:
+            found.append(name)
+            column = pyarrow.array(
+                [None if one is None else json.dumps(one) for one in values], pyarrow.string()
+            )
+        columns.append(column)
     if not columns:
         raise Failed("there are no columns: the rows are empty, and nothing says what they would hold")
-    return pyarrow.table(columns, names=names)
+    return pyarrow.table(columns, names=names), found
+
+
+def _column(values: list[Any]) -> pyarrow.Array | None:
+    """The values in Arrow's form; None where they have no kind in common."""
+    try:
+        column = pyarrow.array(values)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError):
+        return None
+    if pyarrow.types.is_struct(
+        column.type
+    ):  # without fields, or with one that has no name, it cannot be kept
+        names = [field.name for field in column.type.fields]
+        return column if names and all(names) else None
+    return column

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow
-from programs.data.kinds import quoted
+from programs.data.kinds import is_any, quoted, word
 from programs.failures import Failed
 
 _ROOM = 48 * 1024
@@ -15,17 +15,17 @@ _LONGEST = 200
 _NUL = "it holds a NUL character"
 
 
-def rows_of(table: pyarrow.Table, columns: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """The table's rows as JSON takes them; `columns` have their `type`.
+def rows_of(table: pyarrow.Table, types: list[Any]) -> list[dict[str, Any]]:
+    """The table's rows as JSON takes them; `types` are those of its columns, DuckDB's own.
 
     Raises Failed naming the column whose values have no place there.
     """
     found = []
-    for column, about in zip(table.columns, columns, strict=True):
+    for name, column, kind in zip(table.column_names, table.columns, types, strict=True):
         try:
-            found.append([plain(value) for value in column.to_pylist()])
+            found.append([plain(_read(value, kind)) for value in column.to_pylist()])
         except (OverflowError, ValueError, pyarrow.ArrowException) as error:
-            raise Failed(_unshown(about["name"], about["type"], str(error))) from None
+            raise Failed(_unshown(name, word(kind), str(error))) from None
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*found, strict=True)]
 
 
@@ -40,6 +40,21 @@ def _unshown(name: str, kind: str, error: str) -> str:
     elif error == _NUL:
         instead = f"replace({column}, chr(0), '')"
     return f"the column '{name}' ({kind}) cannot be shown: {why}; in `sql` take {instead}"
+
+
+def _read(value: Any, kind: Any) -> Any:
+    """The value, with what is written as JSON in it read."""
+    if value is None or "JSON" not in str(kind):
+        return value
+    if is_any(kind):
+        return json.loads(value)
+    if kind.id in ("list", "array"):
+        return [_read(one, kind.children[0][1]) for one in value]
+    if kind.id == "struct":
+        return {name: _read(value[name], inside) for name, inside in kind.children}
+    if kind.id == "map":
+        return [(key, _read(one, kind.children[1][1])) for key, one in value]
+    return value
 
 
 def plain(value: Any) -> Any:
