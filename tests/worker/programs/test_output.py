@@ -1,6 +1,7 @@
 """Results in real cells: pages without scripts, charts without a network, files."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -88,6 +89,8 @@ async def test_a_table_of_something_else_is_refused_with_what_it_was(writer: Ben
 
 async def test_an_html_report_escapes_what_it_inserts_and_loses_what_would_run(writer: Bench) -> None:
     template = '<h1 onclick="x()">{{ name }}</h1><script>x()</script><iframe src="/"></iframe><p>end</p>'
+    template += '<img src="//pictures.example/1.png" alt="far"><img src="data:image/png;base64,iVBORw0KGgo=">'
+    template += '<a href="https://pictures.example">there</a>'
 
     await output(
         writer, {"report": {"template": template, "format": "html", "name": "page"}}, {"name": "<b>"}
@@ -96,6 +99,11 @@ async def test_an_html_report_escapes_what_it_inserts_and_loses_what_would_run(w
     body = writer.sink.artifacts["page.html"][1].decode().partition("<body>")[2]
     assert "<h1>&lt;b&gt;</h1>" in body
     assert "<p>end</p>" in body
+    assert re.findall("<img[^>]*>", body) == [
+        '<img alt="far">',
+        '<img src="data:image/png;base64,iVBORw0KGgo=">',
+    ]
+    assert 'href="https://pictures.example"' in body
     assert not [word for word in ("onclick", "script", "iframe") if word in body]
 
 
@@ -109,6 +117,27 @@ async def test_a_chart_is_drawn_of_rows_as_svg_and_png(writer: Bench) -> None:
     assert b"26" in writer.sink.artifacts["chart.svg"][1]
     assert writer.sink.artifacts["chart.png"][1].startswith(b"\x89PNG")
     assert "image/svg+xml" in writer.sink.previews[-1]
+
+
+async def test_a_chart_may_have_pictures_of_its_own_and_text_of_any_kind_and_has_no_links(
+    writer: Bench,
+) -> None:
+    picture = "data:image/png;base64,iVBORw0KGgo="
+    text = 'see href="http://pictures.example" or url(http://pictures.example)'
+    spec = {
+        "layer": [
+            {"mark": {"type": "image", "url": picture}},
+            {"mark": "text", "encoding": {"text": {"field": "t"}, "href": {"field": "u"}}},
+            {"mark": {"type": "point", "href": "https://pictures.example"}},
+        ]
+    }
+
+    await output(writer, {"chart": {"vega_lite": spec}}, {"rows": [{"t": text, "u": "javascript:alert(1)"}]})
+
+    svg = writer.sink.artifacts["chart.svg"][1].decode()
+    assert picture in svg
+    assert "url(http://pictures.example)" in svg
+    assert "<a" not in svg
 
 
 async def test_a_row_may_have_a_width_of_any_size(writer: Bench) -> None:
@@ -146,7 +175,41 @@ async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Benc
             {"rows": []},
             ".data.url",
         ),
-        ({"chart": {"vega_lite": {"mark": {"nonsense": 1}}}}, {"rows": ROWS}, "cannot be drawn: TypeError"),
+        (
+            {"chart": {"vega_lite": {"mark": "nope"}}},
+            {"rows": ROWS},
+            "the mark is 'nope' in the chart; there is arc, area, bar, boxplot",
+        ),
+        (
+            {"chart": {"vega_lite": {"layer": [SPEC, {"mark": {"nonsense": 1}}]}}},
+            {"rows": ROWS},
+            "the type of the mark is missing in the chart's layer[1]; there is arc",
+        ),
+        (
+            {"chart": {"vega_lite": {"encoding": {}}}},
+            {"rows": ROWS},
+            "the chart has nothing to draw: it needs a mark, or views in layer",
+        ),
+        (
+            {"chart": {"vega_lite": {"mark": "bar", "encoding": {"x": {"field": "a", "type": "number"}}}}},
+            {"rows": ROWS},
+            "the chart's encoding.x.type is 'number'; there is quantitative",
+        ),
+        (
+            {"chart": {"vega_lite": {"mark": "image", "encoding": {"url": {"field": "month"}}}}},
+            {"rows": [{"month": "http://pictures.example/1.png"}]},
+            "the chart would load http://pictures.example/1.png when it is opened; give a picture as a data: URL",
+        ),
+        (
+            {"chart": {"vega_lite": {"mark": {"type": "image", "url": {"expr": "'//pictures.example'"}}}}},
+            {"rows": ROWS},
+            "the chart would load http://pictures.example when",
+        ),
+        (
+            {"chart": {"vega_lite": {**SPEC, "background": "URL( 'http://pictures.example/2.png')"}}},
+            {"rows": ROWS},
+            "the chart would load http://pictures.example/2.png",
+        ),
         (
             {"chart": {"vega_lite": {**SPEC, "width": 100_000, "height": 100_000}, "format": "png"}},
             {"rows": ROWS},

@@ -6,6 +6,7 @@ from typing import Any
 
 import mcpanel_step as step
 from programs.failures import Failed
+from programs.output import specifications
 
 _MOST_ROWS = 100_000
 _LONGEST_SIDE = 20_000
@@ -24,11 +25,13 @@ def write(settings: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
 
     name, wanted = settings.get("name") or "chart", settings.get("format") or "svg"
     scale = settings.get("scale", 2.0)
-    spec = _with_data(settings["vega_lite"], inputs)
+    spec = specifications.without_links(_with_data(settings["vega_lite"], inputs))
+    specifications.check(spec)
     _check_sides(spec)
     stored = []
     try:
         svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+        specifications.check_alone(svg)
         if wanted in ("png", "both"):
             _check_pixels(svg, scale)
         if wanted in ("svg", "both"):

@@ -33,8 +33,15 @@ def write(settings: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def clean(body: str) -> str:
-    """The HTML without scripts, handlers, frames, forms and links that run something."""
-    return str(nh3.clean(body, tags=_TAGS, url_schemes={"http", "https", "mailto", "data"}))
+    """The HTML without scripts, handlers, frames, forms, links that run something and pictures from elsewhere."""
+    schemes = {"http", "https", "mailto", "data"}
+    return str(nh3.clean(body, tags=_TAGS, url_schemes=schemes, attribute_filter=_kept))
+
+
+def _kept(tag: str, attribute: str, value: str) -> str | None:
+    """The attribute's value; None for what would be loaded when the page is opened."""
+    is_loaded = attribute in ("src", "srcset", "background") or (tag != "a" and attribute == "href")
+    return None if is_loaded and not value.strip().lower().startswith("data:image/") else value
 
 
 def _page(title: str, body: str) -> str:
