@@ -302,6 +302,15 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "ipynb",
         "notebooks run Python",
     ),
+    *(
+        (
+            "OUTPUT",
+            {"output": {"file": {"name": "a.txt", "mediaType": kind}}},
+            "file.media_type",
+            "such as text/csv",
+        )
+        for kind in ("text/plain\r\nx-evil: 1", "text/plain\n", "text", "Text/plain; a b")
+    ),
     ("DATA", {"data": {"value": 1, "file": {}}}, "file", "beside value"),
     ("DATA", {"data": {"value": 1, "sql": "SELECT 1"}}, "sql", "beside value"),
     ("DATA", {"data": {"file": {"content": "x", "format": "parquet"}}}, "file.content", "as an artifact"),

@@ -167,7 +167,12 @@ async def test_types_are_those_of_the_database_and_what_would_lose_something_sta
 @pytest.mark.parametrize(
     ("config", "inputs", "kind", "words"),
     [
-        ({"file": {}}, {}, "INVALID_INPUT", "'file' is missing"),
+        (
+            {"file": {}},
+            {},
+            "INVALID_INPUT",
+            "the config's file has no content, and the input 'file' is missing",
+        ),
         ({"file": {}}, {"file": "nothing"}, "INVALID_INPUT", "'nothing' cannot be read"),
         ({"file": {"content": "{", "format": "json"}}, {}, "INVALID_INPUT", "not json that can be read"),
         ({"file": {"content": "not one", "format": "parquet"}}, {}, "INVALID_INPUT", "not parquet"),
@@ -211,7 +216,13 @@ async def test_types_are_those_of_the_database_and_what_would_lose_something_sta
             "USER_ERROR",
             "the column 't' (VARCHAR) cannot be shown: it holds a NUL character; in `sql` take replace(\"t\",",
         ),
-        ({"sql": "SELECT 1"}, {}, "INVALID_INPUT", "'rows' has to be a list of objects"),
+        ({"sql": "SELECT 1"}, {}, "INVALID_INPUT", "the input 'rows' is missing: a list of objects"),
+        (
+            {"sql": "SELECT 1"},
+            {"rows": [{}, 1]},
+            "INVALID_INPUT",
+            "has to be a list of objects; item 2 is a number",
+        ),
         ({"file": {"content": CSV}, "sql": "SELECT nothing FROM data"}, {}, "USER_ERROR", "nothing"),
         ({"file": {"content": CSV}, "sql": "SELECT $city"}, {}, "INVALID_INPUT", "the input 'city'"),
         ({"file": {"content": CSV}, "sql": "DROP TABLE data"}, {}, "USER_ERROR", "one SELECT"),

@@ -76,15 +76,35 @@ async def test_a_table_is_made_of_a_list_of_objects_however_it_was_chosen(writer
     assert writer.sink.artifacts["report.md"][1] == b"| month | high |\n| --- | --- |\n| 7 | 26.0 |"
 
 
-@pytest.mark.parametrize("rows", ["abc", [1, 2], 5, None, {"month": 1}])
-async def test_a_table_of_something_else_is_refused_with_what_it_was(writer: Bench, rows: Any) -> None:
-    config = {"report": {"template": "{{ rows | table }}"}}
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("abc", "it is a text"),
+        ([1, 2], "item 1 is a number"),
+        ([{"a": 1}, ["long"] * 1000], "item 2 is a list"),
+        (5, "it is a number"),
+        (None, "it is null"),
+        ({"month": 1}, "it is one object"),
+    ],
+)
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"report": {"template": "{{ rows | table }}"}},
+        {"chart": {"vega_lite": SPEC}},
+        {"table": {"data_source": "sales", "table": "orders"}},
+    ],
+)
+async def test_a_table_of_something_else_is_refused_with_what_it_was(
+    writer: Bench, config: dict[str, Any], rows: Any, said: str
+) -> None:
 
     outcome = await writer.run("", {"rows": rows}, config=config)
 
     assert outcome.failure is not None
     assert outcome.failure.kind == "INVALID_INPUT"
-    assert "`table` takes a list of objects, not" in outcome.failure.message
+    assert "a list of objects; " in outcome.failure.message
+    assert outcome.failure.message.endswith(said)
 
 
 async def test_an_html_report_escapes_what_it_inserts_and_loses_what_would_run(writer: Bench) -> None:
@@ -151,6 +171,8 @@ async def test_a_row_may_have_a_width_of_any_size(writer: Bench) -> None:
 async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Bench) -> None:
     await output(writer, {"file": {"name": "a.txt"}}, {"content": "hello"})
     text = writer.sink.artifacts["a.txt"]
+    await output(writer, {"file": {"name": "empty.txt"}}, {"content": ""})
+    empty = writer.sink.artifacts["empty.txt"]
     await output(writer, {"file": {"name": "b.json"}}, {"content": {"a": [1]}})
     value = writer.sink.artifacts["b.json"]
     await output(
@@ -158,6 +180,7 @@ async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Benc
     )
 
     assert text == ("text/plain", b"hello")
+    assert empty == ("text/plain", b"")
     assert (value[0], json.loads(value[1])) == ("application/json", {"a": [1]})
     assert writer.sink.artifacts["c.csv"][1] == b"1;2"
 
@@ -169,7 +192,7 @@ async def test_a_file_holds_text_as_it_is_and_anything_else_as_json(writer: Benc
         ({"report": {"template": "one\n{% if %}"}}, {}, "line 2"),
         ({"report": {"template": "{{ ''.__class__.__mro__ }}"}}, {}, "template"),
         ({"report": {"template": "{% for i in range(10**9) %}x{% endfor %}"}}, {}, "template failed"),
-        ({"chart": {"vega_lite": SPEC}}, {}, "'rows', a list of objects"),
+        ({"chart": {"vega_lite": SPEC}}, {}, "the input 'rows' is missing: a list of objects"),
         (
             {"chart": {"vega_lite": {**SPEC, "data": {"url": "file:///etc/passwd"}}}},
             {"rows": []},

@@ -20,6 +20,8 @@ from registry import models, schemas
 from registry.inference import DIALECT, NONE, Schema, ScriptError, Signature, python, typescript
 
 _MOST_FILES_BYTES: Final = 2 * 2**20
+_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[A-Za-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*")
+"""As artifacts have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,10 @@ def _output(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:
             hosts.of_url(url)
     except ValueError as error:
         yield ConfigProblem("webhook.url", str(error))
+    if not _MEDIA_TYPE.fullmatch(config.get("file", {}).get("media_type", "") or "text/plain"):
+        yield ConfigProblem(
+            "file.media_type", "is no media type, such as text/csv or text/plain; charset=utf-8, on one line"
+        )
 
 
 def _streamlit(config: Mapping[str, Any]) -> Iterator[ConfigProblem]:

@@ -1,11 +1,12 @@
 """Templates that see a step's inputs and nothing else."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from programs import listed
 from programs.failures import Failed
 
 
@@ -32,17 +33,16 @@ def _json(value: Any) -> str:
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Any] = ()) -> str:
     """A list of objects as a Markdown table: of these columns (names, or what DATA says of them), or of all."""
-    listed = list(rows) if isinstance(rows, Iterable) else [rows]
-    if not all(isinstance(row, Mapping) for row in listed) or isinstance(rows, Mapping):
-        found = _json(listed if isinstance(rows, Iterator) else rows)
-        text = f"the template's `table` takes a list of objects, not {found[:100]}"
-        raise Failed(text, "INVALID_INPUT")
+    is_list = isinstance(rows, Iterable) and not isinstance(rows, str | Mapping)
+    made = list(rows) if is_list else []
+    if found := listed.misfit(made if is_list else rows):
+        raise Failed(f"the template's `table` takes a list of objects; {found}", "INVALID_INPUT")
     wanted = [one["name"] if isinstance(one, dict) else str(one) for one in columns]
-    names = wanted or list(dict.fromkeys(name for row in listed for name in row))
+    names = wanted or list(dict.fromkeys(name for row in made for name in row))
     if not names:
         return ""
     lines = [_line(names), _line(["---"] * len(names))]
-    lines += [_line([_cell(row.get(name)) for name in names]) for row in listed]
+    lines += [_line([_cell(row.get(name)) for name in names]) for row in made]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import mcpanel_step as step
 import pyarrow
+from programs import listed
 from programs.data.engine import Engine
 from programs.failures import Failed
 from programs.place import PLACE
@@ -24,9 +25,7 @@ def load(engine: Engine, config: dict[str, Any], inputs: dict[str, Any]) -> None
     elif "file" in config:
         _file(engine, config["file"], inputs)
     else:
-        rows = inputs.get("rows")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Failed("the input 'rows' has to be a list of objects", "INVALID_INPUT")
+        rows = listed.rows(inputs)
         engine.take(*table_of(rows, list(dict.fromkeys(name for row in rows for name in row))))
 
 
@@ -60,7 +59,9 @@ def _file(engine: Engine, config: dict[str, Any], inputs: dict[str, Any]) -> Non
             raise Failed(str(error), "INVALID_INPUT") from None
     else:
         raise Failed(
-            "the input 'file' is missing: give the record of an artifact of this run", "INVALID_INPUT"
+            "the config's file has no content, and the input 'file' is missing: give one of them, the input as the "
+            "record of an artifact of this run",
+            "INVALID_INPUT",
         )
     if not data:
         raise Failed("the file is empty", "INVALID_INPUT")

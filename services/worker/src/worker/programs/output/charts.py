@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import mcpanel_step as step
+from programs import listed
 from programs.failures import Failed
 from programs.output import specifications
 
@@ -56,9 +57,7 @@ def _with_data(given: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         raise Failed(f"the chart's {place} would be loaded; give the data as the input 'rows'")
     named = spec.get("data", {})
     if not named.keys() - {"name"}:
-        rows = inputs.get("rows")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Failed("the chart needs the input 'rows', a list of objects", "INVALID_INPUT")
+        rows = listed.rows(inputs)
         if len(rows) > _MOST_ROWS:
             raise Failed(f"the chart has {len(rows):,} rows, more than {_MOST_ROWS:,}; aggregate them first")
         spec["data"] = {**named, "values": rows}
