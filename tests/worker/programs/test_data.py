@@ -123,6 +123,25 @@ async def test_values_of_several_kinds_in_one_column_come_out_as_they_were(data:
     assert (again["rows"], again["columns"]) == (MIXED, rows["columns"])
 
 
+async def test_a_wide_table_of_long_texts_has_a_preview_that_fits(data: Bench) -> None:
+    row = {f"a column with a name, number {n}": "long " * 30 for n in range(800)}
+
+    answer = await output(data, {}, {"rows": [row]})
+
+    assert answer["rows"] == [row]
+    shown = data.sink.previews[-1]
+    assert shown["row_count"] == 1
+    assert shown["columns"] == answer["columns"][: len(shown["columns"])]
+
+
+async def test_objects_come_out_as_objects_whatever_their_fields(data: Bench) -> None:
+    rows = [{"a": {}, "b": {str(number): number}} for number in range(300)]
+
+    answer = await output(data, {"file": {"content": json.dumps(rows)}})
+
+    assert answer["rows"] == rows
+
+
 async def test_json_of_a_data_source_comes_out_as_it_was(data: Bench) -> None:
     data.sink.types = ["jsonb", "json"]
     data.sink.rows = [[{"a": 1}, [1, "x"]], [None, {"b": None}]]
@@ -174,6 +193,32 @@ async def test_types_are_those_of_the_database_and_what_would_lose_something_sta
             "the config's file has no content, and the input 'file' is missing",
         ),
         ({"file": {}}, {"file": "nothing"}, "INVALID_INPUT", "'nothing' cannot be read"),
+        ({"file": {"content": "\n \n"}}, {}, "INVALID_INPUT", "the file is empty"),
+        ({"file": {"content": '[{"a": 1},'}}, {}, "INVALID_INPUT", "its list has no end; it is cut off"),
+        (
+            {"file": {"content": 'a,b\n"x,2\n'}},
+            {},
+            "INVALID_INPUT",
+            "line 2 of the CSV file: a quote is opened, and not",
+        ),
+        (
+            {"file": {"content": ",".join(map(str, range(1001)))}},
+            {},
+            "INVALID_INPUT",
+            "has 1,001 columns, more than 1,000",
+        ),
+        (
+            {},
+            {"rows": [{str(n): n for n in range(1001)}]},
+            "INVALID_INPUT",
+            "has 1,001 columns, more than 1,000",
+        ),
+        (
+            {"sql": f"SELECT {', '.join(f'1 AS c{n}' for n in range(1001))}"},
+            {"rows": [{"a": 1}]},
+            "INVALID_INPUT",
+            "has 1,001 columns, more than 1,000",
+        ),
         ({"file": {"content": "{", "format": "json"}}, {}, "INVALID_INPUT", "not json that can be read"),
         ({"file": {"content": "not one", "format": "parquet"}}, {}, "INVALID_INPUT", "not parquet"),
         (

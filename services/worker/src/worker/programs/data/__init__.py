@@ -34,9 +34,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         ]
     most = config.get("max_rows", _MAX_ROWS)
     rows = values.rows_of(table.slice(0, most), types)
-    step.preview(
-        {"columns": columns, "row_count": table.num_rows, "rows": values.fitting(rows[:_PREVIEW_ROWS])}
-    )
+    step.preview(values.preview(columns, rows[:_PREVIEW_ROWS], table.num_rows))
     path = Path(PLACE.work) / "table.parquet"
     try:
         pyarrow.parquet.write_table(table, path)

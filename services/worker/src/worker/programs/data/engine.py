@@ -1,6 +1,7 @@
 """DuckDB, kept to the table it is given: no other file, no network, no extension."""
 
 import csv
+import re
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
@@ -35,9 +36,16 @@ _TYPES = {
     "uuid": "UUID",
 }
 """DuckDB's types by PostgreSQL's words for its own."""
+_CSV_SAYS = {"unexpected end of data": "a quote is opened, and not closed until the file ends"}
 _EXACT_DIGITS = 15
 """So many decimal digits a DOUBLE holds for certain."""
 _DELIMITERS = ",;\t|"
+_QUOTED = re.compile(r'"[^"]*"')
+_LONGEST_FIELD = 2 * 1024 * 1024
+"""Of a CSV file, in bytes: DuckDB takes no longer line."""
+_MOST_COLUMNS = 1000
+_TOO_WIDE = "the table has {:,} columns, more than 1,000; make rows of them, or choose some"
+_ADVICE = re.compile(r"\n+(?:LINE|The search space|Possible|Try |Candidate)")
 
 
 class Engine:
@@ -53,6 +61,7 @@ class Engine:
                 "autoload_known_extensions": False,
             }
         )
+        self._db.execute("SET enable_progress_bar = false")
         self._name = "data"
 
     def __enter__(self) -> "Engine":
@@ -68,20 +77,32 @@ class Engine:
         given = [str(path)]
         if kind == "csv":
             given.append(_checked(path))
+        if kind == "json":
+            _check_end(path)
         try:
             self._db.execute(f"CREATE TABLE data AS SELECT * FROM {_READERS[kind]}", given)  # noqa: S608
         except duckdb.Error as error:
             raise Failed(
                 f"the file is not {kind} that can be read: {_said(error)}", "INVALID_INPUT"
             ) from None
+        self._check_columns()
 
     def take(self, table: pyarrow.Table, mixed: Collection[str] = ()) -> None:
         """Takes an Arrow table as `data`; the columns `mixed` hold JSON."""
-        self._db.register("given", table)
-        self._db.execute("CREATE TABLE data AS SELECT * FROM given")
-        self._db.unregister("given")
-        for name in mixed:
-            self._db.execute(f"ALTER TABLE data ALTER {kinds.quoted(name)} TYPE JSON")
+        if table.num_columns > _MOST_COLUMNS:
+            raise Failed(_TOO_WIDE.format(table.num_columns), "INVALID_INPUT")
+        try:
+            self._db.register("given", table)
+            self._db.execute("CREATE TABLE data AS SELECT * FROM given")
+            self._db.unregister("given")
+            for name in mixed:
+                self._db.execute(f"ALTER TABLE data ALTER {kinds.quoted(name)} TYPE JSON")
+        except (duckdb.Error, pyarrow.ArrowException) as error:
+            raise Failed(f"the rows cannot be made a table: {_said(error)}", "INVALID_INPUT") from None
+
+    def _check_columns(self) -> None:
+        if (count := len(self._db.table(self._name).columns)) > _MOST_COLUMNS:
+            raise Failed(_TOO_WIDE.format(count), "INVALID_INPUT")
 
     def cast(self, types: dict[str, str]) -> None:
         """Gives columns the types that their database says; what would lose something by that stays text."""
@@ -124,6 +145,7 @@ class Engine:
         except duckdb.Error as error:
             raise Failed(f"the SQL failed: {_said(error)}") from None
         self._name = "answer"
+        self._check_columns()
         step.log.debug("selected", sql=text[:200])
 
     def table(self) -> pyarrow.Table:
@@ -145,21 +167,35 @@ class Engine:
 def _checked(path: Path) -> str:
     """The delimiter of a CSV file whose first line has the columns' names. Raises Failed naming a line that misfits."""
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        delimiter = max(_DELIMITERS, key=file.readline(64 * 1024).count)
+        delimiter = max(_DELIMITERS, key=_QUOTED.sub("", file.readline(64 * 1024)).count)
         file.seek(0)
-        reader = csv.reader(file, delimiter=delimiter)
+        csv.field_size_limit(_LONGEST_FIELD)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         wanted = 0
         try:
             for fields in reader:
                 wanted = wanted or len(fields)
+                if wanted > _MOST_COLUMNS:
+                    raise Failed(_TOO_WIDE.format(wanted), "INVALID_INPUT")
                 if fields and len(fields) != wanted:
                     message = f"line {reader.line_num} of the CSV file has {len(fields)} fields, the first has {wanted}"
                     raise Failed(message, "INVALID_INPUT")
         except csv.Error as error:
-            raise Failed(f"line {reader.line_num} of the CSV file: {error}", "INVALID_INPUT") from None
+            said = _CSV_SAYS.get(str(error), str(error))
+            raise Failed(f"line {reader.line_num} of the CSV file: {said}", "INVALID_INPUT") from None
     return delimiter
 
 
-def _said(error: duckdb.Error) -> str:
-    """The error's own first lines, without its class's name."""
-    return str(error).split("\n\nLINE", maxsplit=1)[0].strip()[:1000]
+def _check_end(path: Path) -> None:
+    """Raises Failed for a list in JSON that is cut off behind one of its items, of which DuckDB would take the rest."""
+    text = path.read_bytes().strip()
+    if text[:1] == b"[" and text[-1:] != b"]":
+        raise Failed(
+            "the file is not json that can be read: its list has no end; it is cut off", "INVALID_INPUT"
+        )
+
+
+def _said(error: Exception) -> str:
+    """The error's own first lines, without advice for who calls DuckDB."""
+    text = _ADVICE.split(str(error), maxsplit=1)[0].strip()
+    return re.sub(r'file "/work/[^"]*"', "the file", text)[:1000]

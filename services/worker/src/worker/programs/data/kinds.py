@@ -33,7 +33,7 @@ def check(names: list[str], kinds: list[Any]) -> None:
 def word(kind: Any) -> str:
     """How people are told the type: in DuckDB's words, and `any` where each value has a kind of its own."""
     found = _ANY.fullmatch(str(kind))
-    return f"any{found[1]}" if found else str(kind)
+    return f"any{found[1]}" if found else str(kind).replace('"NULL"', "NULL")
 
 
 def is_any(kind: Any) -> bool:

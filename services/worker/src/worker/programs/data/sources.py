@@ -15,6 +15,7 @@ from programs.place import PLACE
 _MAX_ROWS = 100_000
 _JSON = frozenset({"json", "jsonb"})
 """PostgreSQL's words for types whose values may be anything."""
+_DEEPEST = 30
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
 
@@ -63,7 +64,7 @@ def _file(engine: Engine, config: dict[str, Any], inputs: dict[str, Any]) -> Non
             "record of an artifact of this run",
             "INVALID_INPUT",
         )
-    if not data:
+    if not data.strip():
         raise Failed("the file is empty", "INVALID_INPUT")
     kind = config.get("format") or _ENDINGS.get(Path(name).suffix.lower()) or _guessed(data)
     path = Path(PLACE.work) / f"data.{kind}"
@@ -104,9 +105,13 @@ def _column(values: list[Any]) -> pyarrow.Array | None:
         column = pyarrow.array(values)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError):
         return None
-    if pyarrow.types.is_struct(
-        column.type
-    ):  # without fields, or with one that has no name, it cannot be kept
-        names = [field.name for field in column.type.fields]
-        return column if names and all(names) else None
-    return column
+    return column if _is_kept(column.type) else None
+
+
+def _is_kept(kind: Any, depth: int = 0) -> bool:
+    """Whether tables keep such values: not those that are nested without end, and objects whose fields have names."""
+    if depth > _DEEPEST:
+        return False
+    if pyarrow.types.is_struct(kind):
+        return bool(kind.fields) and all(one.name and _is_kept(one.type, depth + 1) for one in kind.fields)
+    return not pyarrow.types.is_list(kind) or _is_kept(kind.value_type, depth + 1)

@@ -10,7 +10,8 @@ import pyarrow
 from programs.data.kinds import is_any, quoted, word
 from programs.failures import Failed
 
-_ROOM = 48 * 1024
+_ROOM = 60 * 1024
+"""Of a preview, in bytes; the step library takes 64 KiB."""
 _LONGEST = 200
 _NUL = "it holds a NUL character"
 
@@ -23,7 +24,7 @@ def rows_of(table: pyarrow.Table, types: list[Any]) -> list[dict[str, Any]]:
     found = []
     for name, column, kind in zip(table.column_names, table.columns, types, strict=True):
         try:
-            found.append([plain(_read(value, kind)) for value in column.to_pylist()])
+            found.append([plain(_read(value, kind)) for value in column.to_pylist(maps_as_pydicts="lossy")])
         except (OverflowError, ValueError, pyarrow.ArrowException) as error:
             raise Failed(_unshown(name, word(kind), str(error))) from None
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*found, strict=True)]
@@ -53,7 +54,7 @@ def _read(value: Any, kind: Any) -> Any:
     if kind.id == "struct":
         return {name: _read(value[name], inside) for name, inside in kind.children}
     if kind.id == "map":
-        return [(key, _read(one, kind.children[1][1])) for key, one in value]
+        return {key: _read(one, kind.children[1][1]) for key, one in value.items()}
     return value
 
 
@@ -76,17 +77,18 @@ def plain(value: Any) -> Any:
     return value
 
 
-def fitting(rows: list[Any]) -> list[Any]:
-    """As many of the rows as a preview holds, long texts cut."""
-    found: list[Any] = []
+def preview(columns: list[dict[str, str]], rows: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    """As many columns and rows as a preview holds, what is long in them cut; `count` is that of all rows."""
     room = _ROOM
-    for row in rows:
-        short = {name: _short(value) for name, value in row.items()}
-        room -= len(json.dumps(short, default=str))
-        if room < 0:
-            break
-        found.append(short)
-    return found
+    shown: dict[str, list[Any]] = {"columns": [], "rows": []}
+    for name, parts in (("columns", columns), ("rows", rows)):
+        for part in parts:
+            short = {key: _short(value) for key, value in part.items()}
+            room -= len(json.dumps(short, ensure_ascii=False, default=str).encode("utf-8", "replace")) + 2
+            if room < 0:
+                break
+            shown[name].append(short)
+    return {**shown, "row_count": count}
 
 
 def _short(value: Any) -> Any:

@@ -55,13 +55,22 @@ def _with_data(given: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     spec = copy.deepcopy(given)
     if place := _remote(spec):
         raise Failed(f"the chart's {place} would be loaded; give the data as the input 'rows'")
-    named = spec.get("data", {})
+    named = spec.get("data") or {}
+    if not isinstance(named, dict):
+        raise Failed("the chart's data has to be an object; leave it out, and the data are the input 'rows'")
     if not named.keys() - {"name"}:
         rows = listed.rows(inputs)
         if len(rows) > _MOST_ROWS:
             raise Failed(f"the chart has {len(rows):,} rows, more than {_MOST_ROWS:,}; aggregate them first")
-        spec["data"] = {**named, "values": rows}
+        spec["data"] = {**named, "values": [_drawn(row) for row in rows]}
     return spec
+
+
+def _drawn(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without whole numbers that are too large for a chart."""
+    return {
+        name: float(one) if isinstance(one, int) and abs(one) >= 2**63 else one for name, one in row.items()
+    }
 
 
 def _check_sides(value: Any, path: str = "") -> None:
@@ -80,7 +89,7 @@ def _check_sides(value: Any, path: str = "") -> None:
         if key in _SIDES and isinstance(size, int | float) and not 0 <= size <= _LONGEST_SIDE:
             raise Failed(
                 f"the chart's {place} is {size:,}{'' if step is None else ' a step'}; a side has "
-                f"{_LONGEST_SIDE:,} pixels at most"
+                f"0 to {_LONGEST_SIDE:,} pixels"
             )
         _check_sides(one, place)
 

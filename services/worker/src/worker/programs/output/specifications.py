@@ -38,15 +38,7 @@ def check(spec: dict[str, Any]) -> None:
             )
         if "mark" in view:
             _check_mark(view["mark"], place)
-        encoding = view.get("encoding")
-        for channel, one in encoding.items() if isinstance(encoding, dict) else ():
-            if channel not in _CHANNELS:
-                step.log.warning(f"the {place} has no channel '{channel}', which is left out")
-            kind = one.get("type", "nominal") if isinstance(one, dict) else "nominal"
-            if kind not in _TYPES:
-                raise Failed(
-                    f"the {place}'s encoding.{channel}.type is {kind!r}; there is {', '.join(_TYPES)}"
-                )
+        _check_encoding(view.get("encoding", {}), place)
 
 
 def _check_mark(mark: Any, place: str) -> None:
@@ -56,6 +48,25 @@ def _check_mark(mark: Any, place: str) -> None:
         raise Failed(f"{said} in the {place}; there is {', '.join(_MARKS)}")
 
 
+def _check_encoding(encoding: Any, place: str) -> None:
+    if not isinstance(encoding, dict):
+        raise Failed(f"the {place}'s encoding has to be an object")
+    for channel, given in encoding.items():
+        if channel not in _CHANNELS:
+            step.log.warning(f"the {place} has no channel '{channel}', which is left out")
+            continue
+        for one in given if isinstance(given, list) else [given]:
+            if not isinstance(one, dict) and one is not None:
+                raise Failed(
+                    f'the {place}\'s encoding.{channel} has to be an object, such as {{"field": "city"}}'
+                )
+            kind = one.get("type", "nominal") if one else "nominal"
+            if kind not in _TYPES:
+                raise Failed(
+                    f"the {place}'s encoding.{channel}.type is {kind!r}; there is {', '.join(_TYPES)}"
+                )
+
+
 def _views(spec: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The views of a specification, each with how it is named to people."""
     place = f"chart's {path}" if path else "chart"
@@ -63,8 +74,10 @@ def _views(spec: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise Failed(f"the {place} has to be an object")
     yield place, spec
     for name in _PARTS:
-        inside = spec.get(name)
-        for number, one in enumerate(inside if isinstance(inside, list) else []):
+        inside = spec.get(name, [])
+        if not isinstance(inside, list):
+            raise Failed(f"the {place}'s {name} has to be a list of views")
+        for number, one in enumerate(inside):
             yield from _views(one, f"{path}.{name}[{number}]".lstrip("."))
     if "spec" in spec:
         yield from _views(spec["spec"], f"{path}.spec".lstrip("."))
