@@ -49,6 +49,21 @@ def judge(program: bytes, number: int, *arguments: int, arch: int) -> int:
         ("x86_64", 41, (40,), 0x00050000 | errno.EOPNOTSUPP),  # vsock
         ("x86_64", 16, (0, 0x5412), EPERM),  # typing into the terminal
         ("x86_64", 16, (0, 0x5401), ALLOW),
+        ("x86_64", 41, (2, 1, 262), 0x00050000 | errno.EPROTONOSUPPORT),  # MPTCP
+        ("x86_64", 9, (0, 4096, 3, 0x22), ALLOW),  # memory of one's own
+        ("x86_64", 9, (0, 4096, 3, 0x01), ALLOW),  # a file's
+        ("x86_64", 9, (0, 4096, 3, 0x21), 0x00050000 | errno.ENODEV),  # shared without a file
+        ("x86_64", 9, (0, 4096, 3, 0x23), 0x00050000 | errno.ENODEV),
+        ("x86_64", 9, (0, 4096, 3, 0x40022), 0x00050000 | errno.ENOMEM),  # a huge page
+        ("x86_64", 54, (3, 1, 7), 0x00050000),  # a larger buffer: nothing happens
+        ("x86_64", 54, (3, 1, 2), ALLOW),  # SO_REUSEADDR
+        ("x86_64", 54, (3, 6, 7), ALLOW),  # TCP's own options
+        ("x86_64", 54, (3, 1, 26), EPERM),  # a filter
+        ("x86_64", 72, (3, 1031), EPERM),  # a pipe's size
+        ("x86_64", 72, (3, 6), ALLOW),  # a lock
+        ("x86_64", 317, (1, 8), EPERM),
+        ("x86_64", 317, (1, 0), ALLOW),
+        ("x86_64", 40, (), ENOSYS),  # sendfile
         ("x86_64", 0x40000000 | 101, (), ENOSYS),  # the x32 table
         ("aarch64", 63, (), ALLOW),  # read
         ("aarch64", 117, (), EPERM),  # ptrace
@@ -56,6 +71,9 @@ def judge(program: bytes, number: int, *arguments: int, arch: int) -> int:
         ("aarch64", 220, (0x00020011,), EPERM),  # clone with a mount namespace
         ("aarch64", 198, (16,), 0x00050000 | errno.EOPNOTSUPP),  # netlink
         ("aarch64", 280, (), EPERM),  # bpf
+        ("aarch64", 222, (0, 4096, 3, 0x21), 0x00050000 | errno.ENODEV),  # memory shared without a file
+        ("aarch64", 208, (3, 1, 8), 0x00050000),  # a larger buffer
+        ("aarch64", 25, (3, 1031), EPERM),  # a pipe's size
     ],
 )
 def test_the_filter_judges_calls_as_it_says(

@@ -293,6 +293,33 @@ def main():
     assert python.sink.text() == "thread\nexit handler"
 
 
+async def test_the_processes_of_a_step_share_memory_through_files(python: Bench) -> None:
+    code = """
+from multiprocessing import Array, Pipe, Process, Queue, shared_memory
+
+def work(block, array, results, answer):
+    array[99_999] = 2.5
+    same = shared_memory.SharedMemory(name=block)
+    same.buf[0] = 7
+    results.put("put")
+    answer.send("sent")
+
+def main():
+    array, results, (one, other) = Array("d", 100_000), Queue(), Pipe()
+    block = shared_memory.SharedMemory(create=True, size=1 << 20)
+    process = Process(target=work, args=(block.name, array, results, other))
+    process.start()
+    found = [results.get(), one.recv()]
+    process.join()
+    found += [array[99_999], block.buf[0]]
+    block.close()
+    block.unlink()
+    return found
+"""
+
+    assert await python.output(code) == ["put", "sent", 2.5, 7]
+
+
 async def test_cancel_lets_finally_blocks_run(python: Bench) -> None:
     code = """
 import time

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 PREAMBLE: Final = '''
-import ctypes, errno, json, os, platform, resource, signal, socket, stat, subprocess, sys
+import ctypes, errno, fcntl, json, mmap, os, platform, resource, signal, socket, stat, subprocess, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -100,6 +100,56 @@ ATTACKS: Final = (
     Attack("a better priority", "return tried(os.nice, -5)", ("EPERM", "EACCES")),
     Attack(
         "real time", "return tried(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1))", ("EPERM",)
+    ),
+    # memory of the kernel, which is in no process's size
+    Attack(
+        "larger buffers of a socket",
+        "one, _ = socket.socketpair()\n"
+        "names = (socket.SO_SNDBUF, socket.SO_RCVBUF)\n"
+        "before = [one.getsockopt(socket.SOL_SOCKET, name) for name in names]\n"
+        "for name in names:\n"
+        "    one.setsockopt(socket.SOL_SOCKET, name, 1 << 22)\n"
+        "return [one.getsockopt(socket.SOL_SOCKET, name) for name in names] == before",
+        (True,),
+    ),
+    Attack("a larger buffer of a pipe", "return tried(fcntl.fcntl, os.pipe()[1], 1031, 1 << 20)"),
+    Attack(
+        "filters of a socket",
+        "one, _ = socket.socketpair()\n"
+        "return [tried(one.setsockopt, socket.SOL_SOCKET, name, bytes(16)) for name in (26, 50, 51, 52)]",
+        (["EPERM"] * 4,),
+    ),
+    Attack(
+        "memory shared without a file",
+        "shared = (mmap.MAP_SHARED, 3, mmap.MAP_SHARED | 0x4000)\n"
+        "found = [tried(mmap.mmap, -1, 4096, flags=one | mmap.MAP_ANONYMOUS) for one in shared]\n"
+        "return [*found, tried(open, '/dev/zero', 'rb'), tried(os.chmod, '/dev/zero', 0o666)]",
+        (["ENODEV"] * 3 + ["EACCES", "EROFS"], ["ENODEV"] * 3 + ["EACCES", "EPERM"]),
+    ),
+    Attack(
+        "huge pages", "return tried(mmap.mmap, -1, 1 << 21, flags=mmap.MAP_PRIVATE | 0x40020)", ("ENOMEM",)
+    ),
+    Attack(
+        "pages of a file that a pipe or a socket keeps",
+        "return [call(40, 71, 1, 0, 0, 1), call(275, 76, 0, 0, 1, 0, 1, 0), call(276, 77, 0, 1, 1, 0)]",
+        (["ENOSYS"] * 3,),
+    ),
+    Attack("words of watched folders", "return call(294, 26, 0)", ("ENOSYS",)),
+    Attack("requests without a process", "return call(206, 0, 128, 0)"),
+    Attack("rules for parts of a file's memory", "return call(237, 235, 0, 4096, 0, 0, 0, 0)"),
+    Attack(
+        "locks that everybody is shown",
+        "with open('/work/locked', 'wb') as file:\n"
+        "    found = tried(fcntl.fcntl, file, 37, bytes(32))\n"
+        "os.remove('/work/locked')\n"
+        "return found",
+        ("EINVAL",),
+    ),
+    Attack("filters that outlive their process", "return call(317, 277, 1, 8, 0)"),
+    Attack(
+        "protocols that other walls do not know",
+        "return [tried(socket.socket, socket.AF_INET, socket.SOCK_STREAM, one) for one in (132, 262, 256)]",
+        (["EPROTONOSUPPORT"] * 3,),
     ),
     # privileges
     Attack(

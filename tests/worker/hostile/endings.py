@@ -90,14 +90,70 @@ ENDINGS: Final = (
         everywhere=True,
     ),
     Ending(
-        "a memory hog of shared memory",
-        "import mmap\n"
+        "a memory hog of shared memory that it lets go of",
         "kept = mmap.mmap(-1, GIVEN['memory'] * 2)\n"
         "for place in range(0, len(kept), 4096):\n"
         "    kept[place] = 1\n"
+        "kept.madvise(mmap.MADV_DONTNEED)\n"
+        "signal.pause()",
+        "USER_ERROR",
+        r"memory cannot be shared without a file: take multiprocessing\.shared_memory",
+    ),
+    Ending(
+        "a memory hog of mappings of nothing",
+        "kept = mmap.mmap(-1, GIVEN['memory'] << 10, flags=mmap.MAP_PRIVATE | 0x4000, prot=mmap.PROT_READ)\n"
+        "for place in range(0, len(kept), 1 << 21):\n"
+        "    kept[place]\n"
         "signal.pause()",
         "OUT_OF_MEMORY",
         r"used more than \d+ MiB of memory and was killed",
+    ),
+    Ending(
+        "sockets of many processes, all full",
+        "for _ in range(3):\n"
+        "    if os.fork() == 0:\n"
+        "        break\n"
+        "kept = [one for _ in range(200) for one in socket.socketpair()]\n"
+        "for one in kept[:4]:\n"
+        "    one.setblocking(False)\n"
+        "    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)\n"
+        "    tried(one.sendall, bytes(1 << 20))\n"
+        "signal.pause()",
+        "USER_ERROR",
+        r"had more than 1,024 sockets at once and was killed: close those",
+        everywhere=True,
+    ),
+    Ending(
+        "sockets that no process has open",
+        "server = socket.socket(socket.AF_UNIX)\n"
+        "server.bind('')\n"
+        "server.listen(4096)\n"
+        "for _ in range(1500):\n"
+        "    with socket.socket(socket.AF_UNIX) as one:\n"
+        "        one.connect(server.getsockname())\n"
+        "        one.send(b'x')\n"
+        "signal.pause()",
+        "USER_ERROR",
+        r"had more than 1,024 sockets at once and was killed",
+    ),
+    Ending(
+        "pipes of many processes",
+        "for _ in range(20):\n"
+        "    if os.fork() == 0:\n"
+        "        break\n"
+        "kept = [os.pipe() for _ in range(450)]\n"
+        "signal.pause()",
+        "USER_ERROR",
+        r"had more than 16,384 open files in all its processes at once and was killed",
+    ),
+    Ending(
+        "locks without end",
+        "with open('/work/locked', 'wb') as file:\n"
+        "    for place in range(0, 10000, 2):\n"
+        "        fcntl.lockf(file, fcntl.LOCK_EX, 1, place)\n"
+        "    signal.pause()",
+        "USER_ERROR",
+        r"had more than 4,096 locks of files at once and was killed",
     ),
     Ending(
         "a full disk",

@@ -54,6 +54,12 @@ ENDINGS: Final = (
         "USER_ERROR",
         r"a file may have 16 MiB|hold 16 MiB each",
     ),
+    Ending(
+        "too many files",
+        "while (true) Deno.openSync('/work/x', { write: true, create: true })",
+        "USER_ERROR",
+        "1,024 files open at once|before it returned a result",  # Deno itself may miss one first
+    ),
     Ending("a huge output", "return 'x'.repeat(20_000_000)", "INVALID_OUTPUT", "limit"),
     Ending(
         "a worker with more rights",

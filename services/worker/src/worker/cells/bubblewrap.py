@@ -193,7 +193,10 @@ class Sandbox:
         if authorities:
             args += ["--ro-bind", source(authorities), "/mcpanel/authorities.pem"]
         size = str(self.limits.scratch)
-        args += ["--proc", "/proc", "--dev", "/dev"]
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        # What is mapped of /dev/zero is memory in a file without a folder, which nobody counts.
+        args += ["--proc", "/proc", "--dev", "/dev", "--perms", "0000"]
+        args += ["--ro-bind-data", str(nothing), "/dev/zero"]
         for folder in ("/work", "/tmp", "/dev/shm"):  # noqa: S108  # the cell's own
             args += ["--size", size, "--tmpfs", folder]
         args += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"]
@@ -219,7 +222,7 @@ class Sandbox:
             python(), "-I", "-S", "-B", "-c", _START.format(path=search), json.dumps(config),
         ]  # fmt: skip
         if not self.drop:
-            return Command([str(self.bwrap), *args], {}, (socket_fd, rules), (rules,))
+            return Command([str(self.bwrap), *args], {}, (socket_fd, rules, nothing), (rules, nothing))
         program = _staged_program(Path(str(self.bwrap)), source)
         start = [
             python(),
@@ -230,7 +233,7 @@ class Sandbox:
             str(CELL_UID),
             json.dumps(staged),
         ]
-        return Command([*start, program, *args], {}, (socket_fd, rules), (rules,))
+        return Command([*start, program, *args], {}, (socket_fd, rules, nothing), (rules, nothing))
 
     def _config(
         self,
@@ -254,7 +257,7 @@ class Sandbox:
             "network": network if profile.network else None,
             "control": control,
             "limits": self.limits.resources(reserves=profile.reserves),
-            "memory": self.limits.memory,
+            "most": self.limits.together(),
             "read": read,
             "write": write,
             "scratch": write,

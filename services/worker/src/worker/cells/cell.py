@@ -61,7 +61,8 @@ class Cell:
         self._next: asyncio.Future[None] = self._loop.create_future()
         """Done while a process waits for the next attempt, or the cell has ended."""
         self._exit: asyncio.Future[dict[str, Any]] | None = None
-        self._memory_exceeded = False
+        self._exceeded = ""
+        """The name of the limit for which the attempt is killed, one of `Limits.together`."""
         self._cancelled = False
         self._cancel_grace = _CANCEL_GRACE
         self._running = False
@@ -170,8 +171,8 @@ class Cell:
             self._listener = socket.socket(fileno=descriptors[0])
         elif kind == "connected":
             self._on_connected(message, descriptors)
-        elif kind == "memory":
-            self._memory_exceeded = True
+        elif kind == "exceeded":
+            self._exceeded = message["limit"]
             self._kill()
         elif kind == "exit":
             if not self._running:
@@ -211,8 +212,8 @@ class Cell:
         self._control.close()
         if self._listener:
             self._listener.close()
-        if self._cgroup:
-            self._memory_exceeded |= self._cgroup.remove()
+        if self._cgroup and self._cgroup.remove():
+            self._exceeded = "memory"
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
         self._ended.set()
@@ -316,8 +317,9 @@ class Cell:
         self._next = self._loop.create_future()
         self._exit = self._loop.create_future()
         self._running = True
-        self._cancelled = self._memory_exceeded = False
+        self._cancelled = False
         self._cancel_grace = max(_CANCEL_GRACE, job.grace)
+        self._exceeded = ""
         began = time.monotonic()
         watch = self._loop.call_later(_WATCH_AFTER, self._order, "watch")
         heard = Heard(sink)
@@ -336,7 +338,7 @@ class Cell:
             await self._settle(conversation)
             attempt.finish()
             seconds = time.monotonic() - began
-            ended = Ended(report, timed_out, self._cancelled, self._memory_exceeded)
+            ended = Ended(report, timed_out, self._cancelled, self._exceeded)
             failure = verdict.failure(job, attempt, ended, self._sandbox.limits)
             if failure is not None or not report.get("clean"):
                 await self.close()

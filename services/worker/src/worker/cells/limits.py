@@ -17,12 +17,28 @@ class Limits:
     processes: int = 128
     """Processes and threads."""
     open_files: int = 1024
+    """Of one process."""
+    files: int = 16384
+    """Open files of all processes together; a pipe takes 64 KiB of the kernel's memory, of many 8 KiB."""
+    sockets: int = 1024
+    """Sockets of all processes together; one takes up to 416 KiB of the kernel's memory."""
+    locks: int = 4096
+    """Locks of parts of files, of all processes together."""
     log_bytes: int = 10 * MIB
     """Of stdout, stderr, log lines and calls of tools together."""
     log_line: int = 16 * 1024
     output: int = 256 * 1024
     """Of a result's JSON that comes in one message. A larger one is handed over in parts, where the job allows it."""
     artifact: int = 512 * MIB
+
+    def together(self) -> dict[str, int]:
+        """What all processes of the cell may have together, by the names that `inside.usage` knows it by."""
+        return {
+            "memory": self.memory,
+            "sockets": self.sockets,
+            "files": self.files,
+            "locks": self.locks,
+        }
 
     def resources(self, *, reserves: bool) -> dict[str, int]:
         """The process limits, by the names of the `resource` module; `reserves` as in a cell's profile."""

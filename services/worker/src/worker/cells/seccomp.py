@@ -23,6 +23,8 @@ _NR: Final = 0
 _ARCH: Final = 4
 _ARG0: Final = 16
 _ARG1: Final = 24
+_ARG2: Final = 32
+_ARG3: Final = 40
 
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT: Final = 0x40000000
@@ -34,6 +36,7 @@ _FAMILIES: Final = (
     2,
     10,
 )  # unix, inet, inet6: no netlink, packet, vsock (which no namespace confines), alg
+_PROTOCOLS: Final = (0, 1, 6, 17)  # the family's own, ICMP, TCP, UDP: not MPTCP, which Landlock lets through
 
 # name: (x86_64, aarch64); None where the architecture has no such call
 _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
@@ -73,9 +76,12 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "request_key": (249, 218),
     "vmsplice": (278, 75),
     "fanotify_init": (300, 262),
-    # memory that nobody counts: files without a folder
+    # memory that nobody counts: files without a folder, rules for parts of files
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
+    "mbind": (237, 235),
+    "set_mempolicy_home_node": (450, 450),
+    "io_setup": (206, 0),
     # memory that outlives its process
     "shmget": (29, 194),
     "semget": (64, 190),
@@ -107,6 +113,14 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "uselib": (134, None),
     "vhangup": (153, 58),
 }
+# They hold pages, or messages, that nobody counts. Programs do without them where the kernel has none.
+_ABSENT: Final[dict[str, tuple[int | None, int | None]]] = {
+    "sendfile": (40, 71),
+    "splice": (275, 76),
+    "tee": (276, 77),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+}
 # What the cell's first process may use, and how soon it runs, is inherited by the steps after this one: these calls may
 # not name it, nor a group or a user that it belongs to. Name: both numbers, which argument names the process, and which
 # one says what is named, with its value for a process.
@@ -124,6 +138,19 @@ _CLONE3: Final = 435
 _SOCKET: Final = {"x86_64": 41, "aarch64": 198}
 _SOCKETPAIR: Final = {"x86_64": 53, "aarch64": 199}
 _IOCTL: Final = {"x86_64": 16, "aarch64": 29}
+_MMAP: Final = {"x86_64": 9, "aarch64": 222}
+_MAP_SHARED: Final = 0x01  # MAP_SHARED_VALIDATE has the bit as well
+_MAP_ANONYMOUS: Final = 0x20
+_MAP_HUGETLB: Final = 0x40000
+_FCNTL: Final = {"x86_64": 72, "aarch64": 25}
+_F_OFD_LOCKS: Final = (37, 38)
+_F_SETPIPE_SZ: Final = 1031
+_SETSOCKOPT: Final = {"x86_64": 54, "aarch64": 208}
+_SOL_SOCKET: Final = 1
+_SO_BUFFERS: Final = (7, 8)  # SO_SNDBUF, SO_RCVBUF
+_SO_FILTERS: Final = (26, 50, 51, 52)  # SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF
+_SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
+_NEW_LISTENER: Final = 8
 
 
 class UnsupportedMachineError(Exception):
@@ -148,6 +175,10 @@ def program(machine: str | None = None) -> bytes:
         number = numbers[column]
         if number is not None:
             code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]
+    for numbers in _ABSENT.values():
+        number = numbers[column]
+        if number is not None:
+            code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
     refuse = _step(_RETURN, _ERRNO | errno.EPERM)
     for *both, process, kind in _KEEPER.values():
         if kind is not None:
@@ -166,12 +197,47 @@ def program(machine: str | None = None) -> bytes:
         ]
         # Libraries that look for interfaces take this for a machine without, and anything else for a broken one.
         code += _on(number, _ARG0, [*families, _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)])
+        protocols = [
+            _step(_EQUAL, protocol, len(_PROTOCOLS) - index, 0) for index, protocol in enumerate(_PROTOCOLS)
+        ]
+        code += _on(number, _ARG2, [*protocols, _step(_RETURN, _ERRNO | errno.EPROTONOSUPPORT)])
     for request in (_TIOCSTI, _TIOCLINUX):
         code += _on(
             _IOCTL[machine], _ARG1, [_step(_EQUAL, request, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]
         )
+    code += _uncounted(machine)
     code.append(_step(_RETURN, _ALLOW))
     return b"".join(code)
+
+
+def _uncounted(machine: str) -> list[bytes]:
+    """Refuses memory of the kernel that is in no process's size and of no bound: larger buffers of pipes and sockets,
+    memory that is shared without a file, huge pages, filters of sockets, locks of open files."""
+    refuse = _step(_RETURN, _ERRNO | errno.EPERM)
+    no_device = _step(_RETURN, _ERRNO | errno.ENODEV)  # the one reason that is of mappings only
+    code = _on(
+        _MMAP[machine],
+        _ARG3,
+        [
+            _step(_ANY_BIT, _MAP_HUGETLB, 0, 1),
+            _step(_RETURN, _ERRNO | errno.ENOMEM),
+            _step(_ANY_BIT, _MAP_ANONYMOUS, 0, 2),
+            _step(_ANY_BIT, _MAP_SHARED, 0, 1),
+            no_device,
+        ],
+    )
+    code += _on(_FCNTL[machine], _ARG1, [_step(_EQUAL, _F_SETPIPE_SZ, 0, 1), refuse])
+    for command in _F_OFD_LOCKS:
+        unknown = _step(_RETURN, _ERRNO | errno.EINVAL)
+        code += _on(_FCNTL[machine], _ARG1, [_step(_EQUAL, command, 0, 1), unknown])
+    # The kernel never refuses to change a buffer, it takes as much of it as it likes: here nothing.
+    options = [(option, _step(_RETURN, _ERRNO)) for option in _SO_BUFFERS]
+    options += [(option, refuse) for option in _SO_FILTERS]
+    checks = [step for option, answer in options for step in (_step(_EQUAL, option, 0, 1), answer)]
+    checks = [_step(_EQUAL, _SOL_SOCKET, 0, 1 + len(checks)), _step(_LOAD, _ARG2), *checks]
+    code += _on(_SETSOCKOPT[machine], _ARG1, checks)
+    # A listener's descriptor keeps its filters beyond the process that they are of.
+    return code + _on(_SECCOMP[machine], _ARG1, [_step(_ANY_BIT, _NEW_LISTENER, 0, 1), refuse])
 
 
 def _on(number: int, argument: int, checks: list[bytes]) -> list[bytes]:

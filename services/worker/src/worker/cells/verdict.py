@@ -10,11 +10,21 @@ from worker.cells.limits import MIB, Limits
 
 _SIGNS: Final = {
     r"\[Errno 11\]|can't start new thread": "a step may have {processes} processes and threads at once",
+    r"\[Errno 19\]": (
+        "memory cannot be shared without a file: take multiprocessing.shared_memory, or map a file of /dev/shm"
+    ),
     r"\[Errno 24\]|\(os error 24\)": "a process may have {open_files} files open at once",
     r"\[Errno 27\]|\(os error 27\)": "a file may have {file_size}",
     r"\[Errno 28\]|\(os error 28\)": "/work and /tmp hold {scratch} each; store large files as artifacts",
 }
 """What Python and Deno say when the system refuses more, and which limit that is."""
+
+_HELD: Final = {
+    "sockets": ("sockets", "close those that are done, or have fewer connections at once"),
+    "files": ("open files in all its processes", "close those that are done, or start fewer processes"),
+    "locks": ("locks of files", "release those that are done"),
+}
+"""What a step may have too many of, by the names of `Limits.together`, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +35,15 @@ class Ended:
     timed_out: str = ""
     """Why it was not waited for any longer."""
     cancelled: bool = False
-    memory_exceeded: bool = False
+    exceeded: str = ""
+    """For which limit it was killed, one of `Limits.together`."""
 
 
 def failure(job: Job, attempt: Attempt, ended: Ended, limits: Limits) -> Failure | None:
     """Why the attempt failed, or None; the first that applies, from what was done to it to what it did."""
     status = ended.report.get("status")
-    if ended.memory_exceeded:
-        limit = _mib(limits.memory)
-        said = f"the step used more than {limit} of memory and was killed"
-        return Failure("OUT_OF_MEMORY", said + _where(attempt))
+    if ended.exceeded:
+        return _exceeded(ended.exceeded, limits, _where(attempt))
     if ended.timed_out:
         traceback = attempt.failure.traceback if attempt.failure else ""
         return Failure("TIMED_OUT", ended.timed_out + _where(attempt), traceback)
@@ -63,6 +72,17 @@ def failure(job: Job, attempt: Attempt, ended: Ended, limits: Limits) -> Failure
 def _where(attempt: Attempt) -> str:
     """What the attempt's program was doing, where it says so."""
     return f": {attempt.place} was still running" if attempt.place else ""
+
+
+def _exceeded(limit: str, limits: Limits, where: str) -> Failure:
+    if limit == "memory":
+        most = _mib(limits.memory)
+        return Failure("OUT_OF_MEMORY", f"the step used more than {most} of memory and was killed{where}")
+    held, what_to_do = _HELD[limit]
+    most = f"{limits.together()[limit]:,}"
+    return Failure(
+        "USER_ERROR", f"the step had more than {most} {held} at once and was killed{where}: {what_to_do}"
+    )
 
 
 def _with_limit(found: Failure, limits: Limits) -> Failure:

@@ -7,9 +7,9 @@ none: what a step can reach is gone when the step is gone.
 To the worker:   {"t": "listening"} with a descriptor, first, in a cell with network: where its processes find a proxy
                  {"t": "ready", "landlock": 7} with descriptors [to step, from step, stdout, stderr]
                  {"t": "exit", "status": …, "leftover": ["sleep"], "clean": true, "cpu": 0.1, "rss": 12345678}
-                 {"t": "memory", "used": …} when all processes and files together exceed the limit
+                 {"t": "exceeded", "limit": "memory"} when all processes together exceed a limit of `usage`
                  {"t": "connected", "id": 1} with a descriptor, or with an "error"
-From the worker: {"t": "term"}, {"t": "watch"} (start watching memory), {"t": "kill"} (without a cell of its own),
+From the worker: {"t": "term"}, {"t": "watch"} (start watching what is held), {"t": "kill"} (without a cell of its own),
                  {"t": "preload", "modules": ["datetime"]} (standard modules this component uses),
                  {"t": "ahead", "modules": ["pandas"]} (of its packages: every step's process imports them as it waits),
                  {"t": "connect", "id": 1, "port": 8501} (to a server of the step, on the cell's own loopback)
@@ -24,19 +24,15 @@ import socket
 import sys
 import time
 
-from . import child, confine, network
+from . import child, confine, network, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what this process imports, every fork pays for
-    from collections.abc import Iterator
     from typing import Any
 
 _LEFTOVER_GRACE = 0.25
-_MEMORY_PERIOD = 0.1
+_WATCH_PERIOD = 0.1  # seconds
 _CONNECT_PATIENCE = 0.5  # seconds; only a server with a full queue takes any
-_INODE = 1024  # bytes, about
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_MUCH_SHARED = 32 * 1024 * 1024  # bytes; libraries are below
 
 
 def main() -> None:
@@ -141,31 +137,32 @@ def _supervise(pid: int, control: socket.socket, config: "dict[str, Any]") -> "d
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     poll.register(control.fileno(), select.POLLIN)
+    watch = usage.Watch(config, is_cell=os.getpid() == 1)
     watching = False
     try:
         while True:
-            events = poll.poll(_MEMORY_PERIOD * 1000 if watching else None)
+            events = poll.poll(_WATCH_PERIOD * 1000 if watching else None)
             ready = {fd for fd, _ in events}
             if control.fileno() in ready:
                 watching = _obey(control, pid, config) or watching
             if ended in ready:
                 break
-            if watching and (used := _memory_used(config["scratch"])) > config["memory"]:
-                control.send(_packet({"t": "memory", "used": used}))
+            if watching and (limit := watch.exceeded()):
+                control.send(_packet({"t": "exceeded", "limit": limit}))
                 watching = False
     finally:
         os.close(ended)
-    _, status, usage = os.wait4(pid, 0)
+    _, status, used = os.wait4(pid, 0)
     return {
         "t": "exit",
         "status": os.waitstatus_to_exitcode(status),
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "rss": usage.ru_maxrss * 1024,
+        "cpu": used.ru_utime + used.ru_stime,
+        "rss": used.ru_maxrss * 1024,
     }
 
 
 def _obey(control: socket.socket, pid: int, config: "dict[str, Any]") -> bool:
-    """Carries out one order; whether it was to watch the memory. `pid` is the step's, 0 between two."""
+    """Carries out one order; whether it was to watch what is held. `pid` is the step's, 0 between two."""
     packet = control.recv(65536)
     if not packet:
         kill_descendants()
@@ -207,28 +204,6 @@ def _preload(modules: "list[str]") -> None:
     gc.freeze()
 
 
-def _processes() -> "Iterator[tuple[int, int, str]]":
-    """Pid, parent's pid and name of every process below this one, its own left out."""
-    parents: dict[int, tuple[int, str]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208  # pathlib costs this process memory and time
-        if not entry.isdecimal():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat") as file:  # noqa: PTH123
-                text = file.read()
-        except OSError:  # it has ended
-            continue
-        name, rest = text.split("(", 1)[1].rsplit(")", 1)
-        parents[int(entry)] = (int(rest.split()[1]), name)
-    me = os.getpid()
-    for pid, (parent, name) in parents.items():
-        above = parent
-        while above not in (0, me) and above in parents:
-            above = parents[above][0]
-        if above == me:
-            yield pid, parent, name
-
-
 def _leftovers() -> list[str]:
     """Names of processes the step left behind. Helpers that end with their parent get a moment to do so."""
     deadline = time.monotonic() + _LEFTOVER_GRACE
@@ -239,14 +214,14 @@ def _leftovers() -> list[str]:
             return []
         if pid == 0:
             if time.monotonic() > deadline:
-                return sorted(name for _, _, name in _processes())[:20]
+                return sorted(name for _, _, name in usage.processes())[:20]
             time.sleep(0.005)
 
 
 def kill_descendants() -> None:
     """Kills every process below this one, again and again until none is left."""
     while True:
-        for pid, _, _ in list(_processes()):
+        for pid, _, _ in list(usage.processes()):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -257,39 +232,6 @@ def kill_descendants() -> None:
         except ChildProcessError:
             return
         time.sleep(0.005)
-
-
-def _memory_used(scratch: list[str]) -> int:
-    """Bytes held by the processes below, without what they share with files, and by the scratch folders."""
-    total = together = folders = 0
-    for pid, _, _ in _processes():
-        try:
-            with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123
-                _, resident, shared = file.read().split()[:3]
-        except OSError:  # it has ended
-            continue
-        else:
-            total += (int(resident) - int(shared)) * _PAGE
-            if int(shared) * _PAGE > _MUCH_SHARED:
-                together += _shared_memory(pid, int(shared) * _PAGE)
-    if os.getpid() == 1:
-        for folder in scratch:
-            space = os.statvfs(folder)
-            folders += (space.f_blocks - space.f_bfree) * space.f_frsize
-            folders += (space.f_files - space.f_ffree) * _INODE  # empty files are memory of the kernel
-    return total + max(together, folders)  # what is mapped of the folders' files is in both
-
-
-def _shared_memory(pid: int, at_most: int) -> int:
-    """The process's part of the memory that processes share without a file; `at_most` bytes where it hides that."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("Pss_Shmem:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return at_most
 
 
 def _empty(folder: str) -> bool:

@@ -1,0 +1,136 @@
+"""What the processes of a cell hold, as its first process sees it: memory, and what is the kernel's memory.
+
+The kernel keeps buffers for sockets and pipes, and tables for mappings, beside what it counts as a process's size. The
+cell's filter keeps each of them small (`cells/seccomp.py`); here they are counted.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what the first process imports, every fork pays for
+    from collections.abc import Iterator
+    from typing import Any
+
+_INODE = 1024  # bytes, about
+_MUCH_SHARED = 32 * 1024 * 1024  # bytes; libraries are below
+_RARELY = 10  # looks
+
+
+class Watch:
+    """Compares what a step's processes hold with the limits of `config`, look by look.
+
+    In a cell all that is in its namespaces is the step's; elsewhere (`is_cell` false) only processes are.
+    """
+
+    def __init__(self, config: "dict[str, Any]", *, is_cell: bool) -> None:
+        self._limits: dict[str, int] = config["most"]
+        self._scratch: list[str] = config["scratch"] if is_cell else []
+        self._is_cell = is_cell
+        self._looks = 0
+
+    def exceeded(self) -> str:
+        """The name of the limit that is exceeded, empty while none is."""
+        self._looks += 1
+        if _memory(self._scratch) > self._limits["memory"]:
+            return "memory"
+        if not self._is_cell:
+            return ""
+        if _sockets() > self._limits["sockets"]:
+            return "sockets"
+        if _files() > self._limits["files"]:
+            return "files"
+        # Reading them stops whoever sets one, anywhere on the machine, for a moment.
+        if self._looks % _RARELY == 1 and _locks(self._limits["locks"]) > self._limits["locks"]:
+            return "locks"
+        return ""
+
+
+def processes() -> "Iterator[tuple[int, int, str]]":
+    """Pid, parent's pid and name of every process below this one, its own left out."""
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208  # pathlib costs this process memory and time
+        if not entry.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as file:  # noqa: PTH123
+                text = file.read()
+        except OSError:  # it has ended
+            continue
+        name, rest = text.split("(", 1)[1].rsplit(")", 1)
+        parents[int(entry)] = (int(rest.split()[1]), name)
+    me = os.getpid()
+    for pid, (parent, name) in parents.items():
+        above = parent
+        while above not in (0, me) and above in parents:
+            above = parents[above][0]
+        if above == me:
+            yield pid, parent, name
+
+
+def _memory(scratch: list[str]) -> int:
+    """Bytes held by the processes below, without what they share with files, and by the scratch folders.
+
+    Of a process: what it alone has, what of that is swapped out, and the tables of its mappings, which also those to
+    nothing take.
+    """
+    total = together = folders = 0
+    for pid, _, _ in processes():
+        found = dict.fromkeys(("RssAnon", "VmSwap", "VmPTE", "RssShmem"), 0)
+        try:
+            with open(f"/proc/{pid}/status") as file:  # noqa: PTH123
+                for line in file:
+                    name, _, rest = line.partition(":")
+                    if name in found:
+                        found[name] = int(rest.split()[0]) * 1024
+        except OSError:  # it has ended
+            continue
+        total += found["RssAnon"] + found["VmSwap"] + found["VmPTE"]
+        if found["RssShmem"] > _MUCH_SHARED:
+            together += _shared_memory(pid, found["RssShmem"])
+    for folder in scratch:
+        space = os.statvfs(folder)
+        folders += (space.f_blocks - space.f_bfree) * space.f_frsize
+        folders += (space.f_files - space.f_ffree) * _INODE  # empty files are memory of the kernel
+    return total + max(together, folders)  # what is mapped of the folders' files is in both
+
+
+def _shared_memory(pid: int, at_most: int) -> int:
+    """The process's part of the memory that processes share without a file; `at_most` bytes where it hides that."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("Pss_Shmem:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return at_most
+
+
+def _sockets() -> int:
+    """How many sockets the cell's network has: also those that nobody has open, as long as they hold a byte."""
+    with open("/proc/net/sockstat") as file:  # noqa: PTH123
+        return int(file.readline().split()[2])
+
+
+def _files() -> int:
+    """How many files the processes below have open, each in every one that has it."""
+    total = 0
+    for pid, _, _ in processes():
+        try:
+            folder = f"/proc/{pid}/fd"
+            # Kernels before 6.2 do not say it so, and a process may hide its list.
+            total += os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208
+        except OSError:
+            continue
+    return total
+
+
+def _locks(most: int) -> int:
+    """How many locks of files are held or waited for in the cell; counts to one over `most`."""
+    found = 0
+    with open("/proc/locks") as file:  # noqa: PTH123
+        for line in file:
+            found += "OFDLCK" not in line  # everybody is shown those; steps cannot have any
+            if found > most:
+                break
+    return found
