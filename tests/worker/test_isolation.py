@@ -82,6 +82,27 @@ def test_the_filter_judges_calls_as_it_says(
     assert judge(seccomp.program(machine), number, *arguments, arch=ARCH[machine]) == verdict
 
 
+@pytest.mark.parametrize(
+    ("machine", "number", "arguments", "verdict"),
+    [
+        (
+            "x86_64",
+            41,
+            (16, 3, 4),
+            0x00050000 | errno.EOPNOTSUPP,
+        ),  # questions about sockets, which PID 1 may ask
+        ("x86_64", 41, (1, 1, 0), ALLOW),
+        ("x86_64", 444, (), 0x00050000 | errno.EOPNOTSUPP),  # Landlock
+        ("aarch64", 198, (16, 3, 4), 0x00050000 | errno.EOPNOTSUPP),
+        ("aarch64", 63, (), ALLOW),  # read
+    ],
+)
+def test_the_second_filter_judges_calls_as_it_says(
+    machine: str, number: int, arguments: tuple[int, ...], verdict: int
+) -> None:
+    assert judge(seccomp.second(machine), number, *arguments, arch=ARCH[machine]) == verdict
+
+
 def test_a_foreign_architectures_calls_end_the_process() -> None:
     assert judge(seccomp.program("x86_64"), 0, arch=0x40000003) == KILL
 
@@ -115,6 +136,16 @@ async def test_cells_of_a_root_worker_are_not_roots() -> None:
     await bench.close()
 
     assert 0 not in owners or os.getuid() != 0
+
+
+async def test_a_cells_processes_are_the_first_that_a_machine_without_memory_ends() -> None:
+    bench = Bench(sandbox())
+    code = "def main():\n    return open('/proc/self/oom_score_adj').read().strip()"
+
+    output = await bench.output(code)
+    await bench.close()
+
+    assert output == "1000"
 
 
 async def test_the_level_limits_runs_steps_and_ends_their_children() -> None:

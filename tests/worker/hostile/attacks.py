@@ -146,6 +146,8 @@ ATTACKS: Final = (
         ("EINVAL",),
     ),
     Attack("filters that outlive their process", "return call(317, 277, 1, 8, 0)"),
+    Attack("rules for folders without end", "return call(444, 444, 0, 0, 1)", ("EOPNOTSUPP", "ENOTSUP")),
+    Attack("outliving others", "return tried(write, '/proc/self/oom_score_adj')", _NO_FILE),
     Attack(
         "protocols that other walls do not know",
         "return [tried(socket.socket, socket.AF_INET, socket.SOCK_STREAM, one) for one in (132, 262, 256)]",

@@ -147,6 +147,20 @@ ENDINGS: Final = (
         r"had more than 16,384 open files in all its processes at once and was killed",
     ),
     Ending(
+        "mappings of many processes",
+        "for _ in range(3):\n"
+        "    if os.fork() == 0:\n"
+        "        break\n"
+        "length = 60000 << 12\n"
+        "libc.mmap.restype = ctypes.c_void_p\n"
+        "start = libc.mmap(None, ctypes.c_size_t(length), 1, 0x4022, -1, ctypes.c_long(0))\n"
+        "for place in range(start, start + length, 8192):\n"
+        "    libc.mprotect(ctypes.c_void_p(place), ctypes.c_size_t(4096), 0)\n"
+        "signal.pause()",
+        "USER_ERROR",
+        r"had more than 131,072 mappings of memory in all its processes at once and was killed",
+    ),
+    Ending(
         "locks without end",
         "with open('/work/locked', 'wb') as file:\n"
         "    for place in range(0, 10000, 2):\n"

@@ -136,3 +136,24 @@ async def test_empty_files_without_end_are_memory() -> None:
 
     assert failure.kind in ("OUT_OF_MEMORY", "USER_ERROR")
     assert re.search("used more than 64 MiB of memory|hold 16 MiB each", failure.message)
+
+
+async def test_what_connections_hold_that_nobody_reads_is_memory() -> None:
+    python = KINDS[0]
+    bench = Bench(sandbox(replace(python.limits, memory=64 * MIB)), replace(python.profile, listens=True))
+    body = (
+        "server, kept = socket.create_server(('127.0.0.1', 0)), []\n"
+        "for _ in range(40):\n"
+        "    one = socket.create_connection(server.getsockname())\n"
+        "    one.setblocking(False)\n"
+        "    kept += [one, server.accept()[0]]\n"
+        "    while tried(one.send, bytes(1 << 20)) == 'done':\n"
+        "        pass\n"
+        "signal.pause()"
+    )
+
+    failure = await _ends(bench, python, body, 20.0)
+    await bench.close()
+
+    assert failure.kind == "OUT_OF_MEMORY"
+    assert "used more than 64 MiB of memory and was killed" in failure.message

@@ -100,6 +100,7 @@ class Sandbox:
         self.registries = registries()
         self.drop = os.geteuid() == 0 if drop is None else drop
         self.filter = seccomp.program() if level == "cell" else b""
+        self.second_filter = seccomp.second() if level == "cell" else b""
         self.bwrap = find_bwrap() if level == "cell" else None
 
     def command(self, profile: Profile, socket_fd: int, scratch: Path) -> Command:
@@ -257,6 +258,7 @@ class Sandbox:
             "network": network if profile.network else None,
             "control": control,
             "limits": self.limits.resources(reserves=profile.reserves),
+            "filter": self.second_filter.hex(),
             "most": self.limits.together(),
             "read": read,
             "write": write,

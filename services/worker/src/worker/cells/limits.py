@@ -22,6 +22,8 @@ class Limits:
     """Open files of all processes together; a pipe takes 64 KiB of the kernel's memory, of many 8 KiB."""
     sockets: int = 1024
     """Sockets of all processes together; one takes up to 416 KiB of the kernel's memory."""
+    mappings: int = 131_072
+    """Parts of the address spaces of all processes together; one takes some 250 bytes of the kernel's memory."""
     locks: int = 4096
     """Locks of parts of files, of all processes together."""
     log_bytes: int = 10 * MIB
@@ -37,6 +39,7 @@ class Limits:
             "memory": self.memory,
             "sockets": self.sockets,
             "files": self.files,
+            "mappings": self.mappings,
             "locks": self.locks,
         }
 

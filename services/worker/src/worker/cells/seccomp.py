@@ -36,6 +36,8 @@ _FAMILIES: Final = (
     2,
     10,
 )  # unix, inet, inet6: no netlink, packet, vsock (which no namespace confines), alg
+_NETLINK: Final = 16
+_SOCK_DIAG: Final = 4
 _PROTOCOLS: Final = (0, 1, 6, 17)  # the family's own, ICMP, TCP, UDP: not MPTCP, which Landlock lets through
 
 # name: (x86_64, aarch64); None where the architecture has no such call
@@ -149,6 +151,7 @@ _SETSOCKOPT: Final = {"x86_64": 54, "aarch64": 208}
 _SOL_SOCKET: Final = 1
 _SO_BUFFERS: Final = (7, 8)  # SO_SNDBUF, SO_RCVBUF
 _SO_FILTERS: Final = (26, 50, 51, 52)  # SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF
+_LANDLOCK: Final = (444, 445, 446)  # a set of rules holds as many as one likes, and is in no process's size
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 _NEW_LISTENER: Final = 8
 
@@ -160,17 +163,8 @@ class UnsupportedMachineError(Exception):
 def program(machine: str | None = None) -> bytes:
     """The filter's bytes, for bwrap's `--seccomp`. Raises UnsupportedMachineError beyond x86_64 and aarch64."""
     machine = machine or platform.machine()
-    if machine not in _AUDIT_ARCH:
-        raise UnsupportedMachineError(f"cells know the system calls of x86_64 and aarch64, not of {machine}")
+    code = _head(machine)
     column = 0 if machine == "x86_64" else 1
-    code = [
-        _step(_LOAD, _ARCH),
-        _step(_EQUAL, _AUDIT_ARCH[machine], 1, 0),
-        _step(_RETURN, _KILL_PROCESS),
-        _step(_LOAD, _NR),
-    ]
-    if machine == "x86_64":
-        code += [_step(_AT_LEAST, _X32_BIT, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
     for numbers in _DENIED.values():
         number = numbers[column]
         if number is not None:
@@ -191,12 +185,15 @@ def program(machine: str | None = None) -> bytes:
         _ARG0,
         [_step(_ANY_BIT, _NAMESPACE_FLAGS, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)],
     )
+    # Libraries that look for interfaces take this for a machine without, and anything else for a broken one.
+    no_family = _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)
+    diagnosis = [_step(_LOAD, _ARG2), _step(_EQUAL, _SOCK_DIAG, 0, 1), _step(_RETURN, _ALLOW), no_family]
+    code += _on(_SOCKET[machine], _ARG0, [_step(_EQUAL, _NETLINK, 0, len(diagnosis)), *diagnosis])
     for number in (_SOCKET[machine], _SOCKETPAIR[machine]):
         families = [
             _step(_EQUAL, family, len(_FAMILIES) - index, 0) for index, family in enumerate(_FAMILIES)
         ]
-        # Libraries that look for interfaces take this for a machine without, and anything else for a broken one.
-        code += _on(number, _ARG0, [*families, _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)])
+        code += _on(number, _ARG0, [*families, no_family])
         protocols = [
             _step(_EQUAL, protocol, len(_PROTOCOLS) - index, 0) for index, protocol in enumerate(_PROTOCOLS)
         ]
@@ -208,6 +205,35 @@ def program(machine: str | None = None) -> bytes:
     code += _uncounted(machine)
     code.append(_step(_RETURN, _ALLOW))
     return b"".join(code)
+
+
+def second(machine: str | None = None) -> bytes:
+    """The filter that a cell's first process puts on top, when it has what it alone may have. Raises as `program`."""
+    machine = machine or platform.machine()
+    code = _head(machine)
+    for number in _LANDLOCK:
+        code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)]
+    code += _on(
+        _SOCKET[machine],
+        _ARG0,
+        [_step(_EQUAL, _NETLINK, 0, 1), _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)],
+    )
+    return b"".join([*code, _step(_RETURN, _ALLOW)])
+
+
+def _head(machine: str) -> list[bytes]:
+    """Ends processes that call another processor's kernel, and leaves the call's number to compare."""
+    if machine not in _AUDIT_ARCH:
+        raise UnsupportedMachineError(f"cells know the system calls of x86_64 and aarch64, not of {machine}")
+    code = [
+        _step(_LOAD, _ARCH),
+        _step(_EQUAL, _AUDIT_ARCH[machine], 1, 0),
+        _step(_RETURN, _KILL_PROCESS),
+        _step(_LOAD, _NR),
+    ]
+    if machine == "x86_64":
+        code += [_step(_AT_LEAST, _X32_BIT, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
+    return code
 
 
 def _uncounted(machine: str) -> list[bytes]:

@@ -22,6 +22,7 @@ _SIGNS: Final = {
 _HELD: Final = {
     "sockets": ("sockets", "close those that are done, or have fewer connections at once"),
     "files": ("open files in all its processes", "close those that are done, or start fewer processes"),
+    "mappings": ("mappings of memory in all its processes", "map larger parts, or start fewer processes"),
     "locks": ("locks of files", "release those that are done"),
 }
 """What a step may have too many of, by the names of `Limits.together`, and what to do about it."""

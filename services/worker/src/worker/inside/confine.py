@@ -32,6 +32,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -45,6 +47,15 @@ def _prctl(option: int, value: int) -> None:
 def die_with_parent() -> None:
     """Has the kernel kill this process when its parent ends."""
     _prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def die_first() -> None:
+    """Has the kernel, when the machine's memory runs short, end this process and its children before any other's."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+            file.write("1000")
+    except OSError:  # what builds the cell may have mounted it read-only
+        return
 
 
 def adopt_orphans() -> None:
@@ -64,6 +75,16 @@ def limit_resources(limits: "Mapping[str, int]") -> None:
         hard = resource.getrlimit(number)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(number, (bound, bound))
+
+
+def filter_calls(program: bytes) -> None:
+    """Has the kernel ask this BPF program about every system call of this process and its future children."""
+    steps = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(steps))  # struct sock_fprog
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), header, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({_PR_SET_SECCOMP}): {os.strerror(code)}")
 
 
 def landlock_version() -> int:

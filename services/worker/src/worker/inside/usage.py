@@ -6,42 +6,54 @@ cell's filter keeps each of them small (`cells/seccomp.py`); here they are count
 
 import os
 
+from . import sockets
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what the first process imports, every fork pays for
     from collections.abc import Iterator
+    from socket import socket
     from typing import Any
 
 _INODE = 1024  # bytes, about
 _MUCH_SHARED = 32 * 1024 * 1024  # bytes; libraries are below
 _RARELY = 10  # looks
+_MOST_MAPPINGS = 65530  # of a process, as `vm.max_map_count` is everywhere
+_MOST_FILES = 1024  # of a process
 
 
 class Watch:
     """Compares what a step's processes hold with the limits of `config`, look by look.
 
-    In a cell all that is in its namespaces is the step's; elsewhere (`is_cell` false) only processes are.
+    In a cell all that is in its namespaces is the step's; elsewhere (`is_cell` false) only processes are. `asked`
+    answers for the cell's connections, where the kernel can.
     """
 
-    def __init__(self, config: "dict[str, Any]", *, is_cell: bool) -> None:
+    def __init__(self, config: "dict[str, Any]", asked: "socket | None", *, is_cell: bool) -> None:
         self._limits: dict[str, int] = config["most"]
         self._scratch: list[str] = config["scratch"] if is_cell else []
+        self._asked = asked
         self._is_cell = is_cell
         self._looks = 0
 
     def exceeded(self) -> str:
         """The name of the limit that is exceeded, empty while none is."""
         self._looks += 1
-        if _memory(self._scratch) > self._limits["memory"]:
+        pids = [pid for pid, _, _ in processes()]
+        connections = sockets.held(self._asked) if self._asked else 0
+        if _memory(pids, self._scratch) + connections > self._limits["memory"]:
             return "memory"
         if not self._is_cell:
             return ""
-        if _sockets() > self._limits["sockets"]:
+        if sockets.count() > self._limits["sockets"]:
             return "sockets"
-        if _files() > self._limits["files"]:
+        if _files(pids) > self._limits["files"]:
             return "files"
-        # Reading them stops whoever sets one, anywhere on the machine, for a moment.
-        if self._looks % _RARELY == 1 and _locks(self._limits["locks"]) > self._limits["locks"]:
-            return "locks"
+        # Long lists; and that of locks stops whoever sets one, anywhere on the machine, for a moment.
+        if self._looks % _RARELY == 1:
+            if _mappings(pids) > self._limits["mappings"]:
+                return "mappings"
+            if _locks(self._limits["locks"]) > self._limits["locks"]:
+                return "locks"
         return ""
 
 
@@ -67,14 +79,14 @@ def processes() -> "Iterator[tuple[int, int, str]]":
             yield pid, parent, name
 
 
-def _memory(scratch: list[str]) -> int:
-    """Bytes held by the processes below, without what they share with files, and by the scratch folders.
+def _memory(pids: list[int], scratch: list[str]) -> int:
+    """Bytes held by the processes, without what they share with files, and by the scratch folders.
 
     Of a process: what it alone has, what of that is swapped out, and the tables of its mappings, which also those to
     nothing take.
     """
     total = together = folders = 0
-    for pid, _, _ in processes():
+    for pid in pids:
         found = dict.fromkeys(("RssAnon", "VmSwap", "VmPTE", "RssShmem"), 0)
         try:
             with open(f"/proc/{pid}/status") as file:  # noqa: PTH123
@@ -106,21 +118,32 @@ def _shared_memory(pid: int, at_most: int) -> int:
     return at_most
 
 
-def _sockets() -> int:
-    """How many sockets the cell's network has: also those that nobody has open, as long as they hold a byte."""
-    with open("/proc/net/sockstat") as file:  # noqa: PTH123
-        return int(file.readline().split()[2])
-
-
-def _files() -> int:
-    """How many files the processes below have open, each in every one that has it."""
+def _files(pids: list[int]) -> int:
+    """How many files the processes have open, each in every one that has it."""
     total = 0
-    for pid, _, _ in processes():
+    for pid in pids:
         try:
             folder = f"/proc/{pid}/fd"
-            # Kernels before 6.2 do not say it so, and a process may hide its list.
+            # Kernels before 6.2 do not say it so.
             total += os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208
-        except OSError:
+        except PermissionError:
+            total += _MOST_FILES
+        except OSError:  # it has ended
+            continue
+    return total
+
+
+def _mappings(pids: list[int]) -> int:
+    """How many parts the address spaces of the processes have; of one that hides them, as many as there can be."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as file:  # noqa: PTH123
+                while part := file.read(65536):
+                    total += part.count(b"\n")
+        except PermissionError:
+            total += _MOST_MAPPINGS
+        except OSError:  # it has ended
             continue
     return total
 

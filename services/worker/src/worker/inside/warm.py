@@ -24,7 +24,7 @@ import socket
 import sys
 import time
 
-from . import child, confine, network, usage
+from . import child, confine, network, sockets, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what this process imports, every fork pays for
@@ -46,10 +46,14 @@ def main() -> None:
         confine.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine.limit_resources(config["limits"])
+    confine.die_first()
     port = _offer_network(config, control) if config["network"] else 0
     tcp = {"listens": config["listens"], "port": port}
     rules = confine.ruleset(read=config["read"], write=config["write"], devices=["/dev"], **tcp)
     confine.enter(rules)
+    asked = sockets.asker() if is_cell else None
+    if is_cell:
+        confine.filter_calls(bytes.fromhex(config["filter"]))
     abi = confine.landlock_version()
     if config["kind"] == "python":
         child.preload(config)
@@ -67,11 +71,11 @@ def main() -> None:
     while True:
         while select.select([control], [], [], 0)[0]:
             _obey(control, 0, config)
-        pid, ends = _fork(config, control, own_domain)
+        pid, ends = _fork(config, control, asked, own_domain)
         socket.send_fds(control, [_packet({"t": "ready", "landlock": abi})], ends)
         for fd in ends:
             os.close(fd)
-        report = _supervise(pid, control, config)
+        report = _supervise(pid, control, asked, config)
         report["leftover"] = _leftovers()
         report["clean"] = not report["leftover"] and all(_empty(folder) for folder in config["scratch"])
         control.send(_packet(report))
@@ -105,7 +109,9 @@ def _packet(message: "dict[str, Any]") -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def _fork(config: "dict[str, Any]", control: socket.socket, own_domain: int) -> "tuple[int, list[int]]":
+def _fork(
+    config: "dict[str, Any]", control: socket.socket, asked: socket.socket | None, own_domain: int
+) -> "tuple[int, list[int]]":
     """The next step's process, waiting for its start frame; and the worker's ends of its pipes."""
     step_in, to_step = os.pipe()
     from_step, step_out = os.pipe()
@@ -120,6 +126,8 @@ def _fork(config: "dict[str, Any]", control: socket.socket, own_domain: int) -> 
             for fd in (to_step, from_step, stdout, stderr):
                 os.close(fd)
             control.close()
+            if asked:
+                asked.close()
             if os.getppid() != 1:
                 confine.die_with_parent()
             confine.enter(own_domain)
@@ -131,13 +139,15 @@ def _fork(config: "dict[str, Any]", control: socket.socket, own_domain: int) -> 
     return pid, [to_step, from_step, stdout, stderr]
 
 
-def _supervise(pid: int, control: socket.socket, config: "dict[str, Any]") -> "dict[str, Any]":
+def _supervise(
+    pid: int, control: socket.socket, asked: socket.socket | None, config: "dict[str, Any]"
+) -> "dict[str, Any]":
     """Waits for the step's own process, obeying the worker. Returns the exit report."""
     ended = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     poll.register(control.fileno(), select.POLLIN)
-    watch = usage.Watch(config, is_cell=os.getpid() == 1)
+    watch = usage.Watch(config, asked, is_cell=os.getpid() == 1)
     watching = False
     try:
         while True:
