@@ -145,7 +145,21 @@ ATTACKS: Final = (
         "return found",
         ("EINVAL",),
     ),
-    Attack("filters that outlive their process", "return call(317, 277, 1, 8, 0)"),
+    Attack(
+        "filters without end",
+        "return [call(317, 277, 1, 0, 0), call(317, 277, 1, 8, 0), call(157, 167, 22, 2, 0, 0, 0)]",
+        (["EPERM"] * 3,),
+    ),
+    Attack(
+        "timers without end",
+        "libc.timer_create.restype = ctypes.c_int\n"
+        "timer = ctypes.c_void_p()\n"
+        "for number in range(4096):\n"
+        "    if libc.timer_create(1, None, ctypes.byref(timer)) < 0:\n"
+        "        return errno.errorcode[ctypes.get_errno()]\n"
+        "return number",
+        ("EAGAIN",),
+    ),
     Attack("rules for folders without end", "return call(444, 444, 0, 0, 1)", ("EOPNOTSUPP", "ENOTSUP")),
     Attack("outliving others", "return tried(write, '/proc/self/oom_score_adj')", _NO_FILE),
     Attack(

@@ -52,6 +52,7 @@ class Limits:
             "FSIZE": self.file_size,
             "MEMLOCK": 0,
             "MSGQUEUE": 0,
+            "SIGPENDING": 1024,  # timers too
         }
         if not reserves:
             limits["DATA"] = self.memory

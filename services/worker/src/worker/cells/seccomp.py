@@ -151,9 +151,10 @@ _SETSOCKOPT: Final = {"x86_64": 54, "aarch64": 208}
 _SOL_SOCKET: Final = 1
 _SO_BUFFERS: Final = (7, 8)  # SO_SNDBUF, SO_RCVBUF
 _SO_FILTERS: Final = (26, 50, 51, 52)  # SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF
-_LANDLOCK: Final = (444, 445, 446)  # a set of rules holds as many as one likes, and is in no process's size
+_LANDLOCK: Final = (444, 445, 446)
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
-_NEW_LISTENER: Final = 8
+_PRCTL: Final = {"x86_64": 157, "aarch64": 167}
+_PR_SET_SECCOMP: Final = 22
 
 
 class UnsupportedMachineError(Exception):
@@ -208,9 +209,15 @@ def program(machine: str | None = None) -> bytes:
 
 
 def second(machine: str | None = None) -> bytes:
-    """The filter that a cell's first process puts on top, when it has what it alone may have. Raises as `program`."""
+    """The filter that a cell's first process puts on top, when it has what it alone may have. Raises as `program`.
+
+    Rules and filters of a process's own are as large as it likes, and in no process's size.
+    """
     machine = machine or platform.machine()
+    refuse = _step(_RETURN, _ERRNO | errno.EPERM)
     code = _head(machine)
+    code += [_step(_EQUAL, _SECCOMP[machine], 0, 1), refuse]
+    code += _on(_PRCTL[machine], _ARG0, [_step(_EQUAL, _PR_SET_SECCOMP, 0, 1), refuse])
     for number in _LANDLOCK:
         code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.EOPNOTSUPP)]
     code += _on(
@@ -261,9 +268,7 @@ def _uncounted(machine: str) -> list[bytes]:
     options += [(option, refuse) for option in _SO_FILTERS]
     checks = [step for option, answer in options for step in (_step(_EQUAL, option, 0, 1), answer)]
     checks = [_step(_EQUAL, _SOL_SOCKET, 0, 1 + len(checks)), _step(_LOAD, _ARG2), *checks]
-    code += _on(_SETSOCKOPT[machine], _ARG1, checks)
-    # A listener's descriptor keeps its filters beyond the process that they are of.
-    return code + _on(_SECCOMP[machine], _ARG1, [_step(_ANY_BIT, _NEW_LISTENER, 0, 1), refuse])
+    return code + _on(_SETSOCKOPT[machine], _ARG1, checks)
 
 
 def _on(number: int, argument: int, checks: list[bytes]) -> list[bytes]:
