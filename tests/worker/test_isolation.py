@@ -59,9 +59,13 @@ def judge(program: bytes, number: int, *arguments: int, arch: int) -> int:
         ("x86_64", 54, (3, 1, 2), ALLOW),  # SO_REUSEADDR
         ("x86_64", 54, (3, 6, 7), ALLOW),  # TCP's own options
         ("x86_64", 54, (3, 1, 26), EPERM),  # a filter
+        ("x86_64", 54, (3, 6, 31), 0x00050000 | errno.ENOENT),  # another protocol over it
         ("x86_64", 72, (3, 1031), EPERM),  # a pipe's size
         ("x86_64", 72, (3, 6), ALLOW),  # a lock
         ("x86_64", 40, (), ENOSYS),  # sendfile
+        ("x86_64", 188, (), 0x00050000 | errno.EOPNOTSUPP),  # setxattr
+        ("x86_64", 157, (78, 1, 1 << 20), 0x00050000 | errno.EINVAL),  # a table of futexes
+        ("x86_64", 157, (15,), ALLOW),  # a thread's name
         ("x86_64", 0x40000000 | 101, (), ENOSYS),  # the x32 table
         ("aarch64", 63, (), ALLOW),  # read
         ("aarch64", 117, (), EPERM),  # ptrace

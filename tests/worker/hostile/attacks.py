@@ -145,6 +145,19 @@ ATTACKS: Final = (
         "return found",
         ("EINVAL",),
     ),
+    Attack("a table of futexes without end", "return call(157, 167, 78, 1, 1 << 20, 0, 0)", ("EINVAL",)),
+    Attack(
+        "lists of access without end",
+        "open('/work/listed', 'w').close()\n"
+        "entries = [(1, 7, 0)] + [(2, 7, 1000)] * 8000 + [(4, 7, 0), (16, 7, 0), (32, 7, 0)]\n"
+        "acl = (2).to_bytes(4, 'little') + b''.join(\n"
+        "    a.to_bytes(2, 'little') + b.to_bytes(2, 'little') + c.to_bytes(4, 'little') for a, b, c in entries\n"
+        ")\n"
+        "found = [tried(os.setxattr, '/work/listed', name, acl) for name in ('system.posix_acl_access', 'user.x')]\n"
+        "os.remove('/work/listed')\n"
+        "return sorted(set(found) - {'ENOTSUP', 'EOPNOTSUPP'})",
+        ([],),
+    ),
     Attack(
         "filters without end",
         "return [call(317, 277, 1, 0, 0), call(317, 277, 1, 8, 0), call(157, 167, 22, 2, 0, 0, 0)]",
@@ -164,8 +177,9 @@ ATTACKS: Final = (
     Attack("outliving others", "return tried(write, '/proc/self/oom_score_adj')", _NO_FILE),
     Attack(
         "protocols that other walls do not know",
-        "return [tried(socket.socket, socket.AF_INET, socket.SOCK_STREAM, one) for one in (132, 262, 256)]",
-        (["EPROTONOSUPPORT"] * 3,),
+        "found = [tried(socket.socket, socket.AF_INET, socket.SOCK_STREAM, one) for one in (132, 262, 256)]\n"
+        "return [*found, tried(socket.socket().setsockopt, socket.IPPROTO_TCP, 31, b'smc')]",
+        (["EPROTONOSUPPORT"] * 3 + ["ENOENT"],),
     ),
     # privileges
     Attack(
@@ -239,7 +253,11 @@ ATTACKS: Final = (
     ),
     Attack("raw sockets", "return tried(socket.socket, socket.AF_INET, socket.SOCK_RAW, 1)", ("EPERM",)),
     Attack("packets", "return tried(socket.socket, 17, socket.SOCK_RAW, 3)", _NO_SOCKET),
-    Attack("netlink", "return tried(socket.socket, 16, socket.SOCK_RAW, 0)", _NO_SOCKET),
+    Attack(
+        "netlink",
+        "return [tried(socket.socket, 16, socket.SOCK_RAW, one) for one in (0, 4)]",
+        tuple([one] * 2 for one in _NO_SOCKET),
+    ),
     Attack("the hypervisor's sockets", "return tried(socket.socket, 40, socket.SOCK_STREAM)", _NO_SOCKET),
     Attack("the kernel's ciphers", "return tried(socket.socket, 38, socket.SOCK_SEQPACKET)", _NO_SOCKET),
     Attack(

@@ -23,7 +23,7 @@ class Limits:
     sockets: int = 1024
     """Sockets of all processes together; one takes up to 416 KiB of the kernel's memory."""
     mappings: int = 131_072
-    """Parts of the address spaces of all processes together; one takes some 250 bytes of the kernel's memory."""
+    """Parts of the address spaces of all processes together; one takes some 350 bytes of the kernel's memory."""
     locks: int = 4096
     """Locks of parts of files, of all processes together."""
     log_bytes: int = 10 * MIB

@@ -123,6 +123,13 @@ _ABSENT: Final[dict[str, tuple[int | None, int | None]]] = {
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
 }
+# Nor attributes of files, of which lists of access may be 64 KiB: like a file system that has none.
+_UNSUPPORTED: Final[dict[str, tuple[int | None, int | None]]] = {
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+}
 # What the cell's first process may use, and how soon it runs, is inherited by the steps after this one: these calls may
 # not name it, nor a group or a user that it belongs to. Name: both numbers, which argument names the process, and which
 # one says what is named, with its value for a process.
@@ -151,10 +158,13 @@ _SETSOCKOPT: Final = {"x86_64": 54, "aarch64": 208}
 _SOL_SOCKET: Final = 1
 _SO_BUFFERS: Final = (7, 8)  # SO_SNDBUF, SO_RCVBUF
 _SO_FILTERS: Final = (26, 50, 51, 52)  # SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF
+_SOL_TCP: Final = 6
+_TCP_ULP: Final = 31  # has other protocols, with buffers of their own, take a connection over
 _LANDLOCK: Final = (444, 445, 446)
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 _PRCTL: Final = {"x86_64": 157, "aarch64": 167}
 _PR_SET_SECCOMP: Final = 22
+_PR_FUTEX_HASH: Final = 78  # of as many slots as a process likes
 
 
 class UnsupportedMachineError(Exception):
@@ -166,14 +176,12 @@ def program(machine: str | None = None) -> bytes:
     machine = machine or platform.machine()
     code = _head(machine)
     column = 0 if machine == "x86_64" else 1
-    for numbers in _DENIED.values():
-        number = numbers[column]
-        if number is not None:
-            code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.EPERM)]
-    for numbers in _ABSENT.values():
-        number = numbers[column]
-        if number is not None:
-            code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
+    answers = ((_DENIED, errno.EPERM), (_ABSENT, errno.ENOSYS), (_UNSUPPORTED, errno.EOPNOTSUPP))
+    for calls, answer in answers:
+        for numbers in calls.values():
+            number = numbers[column]
+            if number is not None:
+                code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _ERRNO | answer)]
     refuse = _step(_RETURN, _ERRNO | errno.EPERM)
     for *both, process, kind in _KEEPER.values():
         if kind is not None:
@@ -245,7 +253,7 @@ def _head(machine: str) -> list[bytes]:
 
 def _uncounted(machine: str) -> list[bytes]:
     """Refuses memory of the kernel that is in no process's size and of no bound: larger buffers of pipes and sockets,
-    memory that is shared without a file, huge pages, filters of sockets, locks of open files."""
+    memory that is shared without a file, huge pages, filters of sockets, locks of open files, tables of futexes."""
     refuse = _step(_RETURN, _ERRNO | errno.EPERM)
     no_device = _step(_RETURN, _ERRNO | errno.ENODEV)  # the one reason that is of mappings only
     code = _on(
@@ -260,15 +268,19 @@ def _uncounted(machine: str) -> list[bytes]:
         ],
     )
     code += _on(_FCNTL[machine], _ARG1, [_step(_EQUAL, _F_SETPIPE_SZ, 0, 1), refuse])
+    unknown = _step(_RETURN, _ERRNO | errno.EINVAL)
+    code += _on(_PRCTL[machine], _ARG0, [_step(_EQUAL, _PR_FUTEX_HASH, 0, 1), unknown])
     for command in _F_OFD_LOCKS:
-        unknown = _step(_RETURN, _ERRNO | errno.EINVAL)
         code += _on(_FCNTL[machine], _ARG1, [_step(_EQUAL, command, 0, 1), unknown])
     # The kernel never refuses to change a buffer, it takes as much of it as it likes: here nothing.
     options = [(option, _step(_RETURN, _ERRNO)) for option in _SO_BUFFERS]
     options += [(option, refuse) for option in _SO_FILTERS]
     checks = [step for option, answer in options for step in (_step(_EQUAL, option, 0, 1), answer)]
     checks = [_step(_EQUAL, _SOL_SOCKET, 0, 1 + len(checks)), _step(_LOAD, _ARG2), *checks]
-    return code + _on(_SETSOCKOPT[machine], _ARG1, checks)
+    code += _on(_SETSOCKOPT[machine], _ARG1, checks)
+    none_such = _step(_RETURN, _ERRNO | errno.ENOENT)
+    checks = [_step(_LOAD, _ARG2), _step(_EQUAL, _TCP_ULP, 0, 1), none_such]
+    return code + _on(_SETSOCKOPT[machine], _ARG1, [_step(_EQUAL, _SOL_TCP, 0, len(checks)), *checks])
 
 
 def _on(number: int, argument: int, checks: list[bytes]) -> list[bytes]:

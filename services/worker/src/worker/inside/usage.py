@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what the first process imports, every fork pays for
     from socket import socket
     from typing import Any
 
-_INODE = 1024  # bytes, about
+_INODE = 1536  # bytes, with a long name
 _MUCH_SHARED = 32 * 1024 * 1024  # bytes; libraries are below
 _RARELY = 10  # looks
 _MOST_MAPPINGS = 65530  # of a process, as `vm.max_map_count` is everywhere
