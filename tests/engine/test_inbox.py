@@ -13,6 +13,7 @@ from engine.dispatch.inbox import Inbox
 class Item:
     run_id: str
     number: int
+    weight: int = 1
 
 
 def filled(*runs: tuple[str, int]) -> Inbox[Item]:
@@ -35,8 +36,26 @@ def test_a_flood_of_one_run_leaves_room_for_the_others() -> None:
 def test_a_run_that_was_cut_off_goes_behind_those_that_were_not_served() -> None:
     box = filled(("a", 4), ("b", 1))
 
-    assert [item.run_id for item in box.take(2, 2)] == ["a", "a"]
+    assert [item.run_id for item in box.take(1, 1)] == ["a"]
     assert [item.run_id for item in box.take(3, 3)] == ["b", "a", "a"]
+
+
+def test_a_run_with_little_to_say_is_served_together_with_many_floods() -> None:
+    box = filled(*((f"flood {number}", 100) for number in range(10)), ("quiet", 1))
+
+    taken = box.take(20, 10)
+
+    assert "quiet" in {item.run_id for item in taken}
+    assert len(taken) == 20
+
+
+def test_what_takes_longer_counts_for_more() -> None:
+    box: Inbox[Item] = Inbox()
+    for number in range(5):
+        box.put(Item("a", number, weight=100))
+
+    assert [item.number for item in box.take(250, 250)] == [0, 1, 2]
+    assert len(box) == 200
 
 
 def test_what_is_put_back_comes_first_and_in_its_order() -> None:

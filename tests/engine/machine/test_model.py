@@ -264,8 +264,8 @@ class RunModel(RuleBasedStateMachine):
     def write(self, data: st.DataObject, line: int) -> None:
         if self.opened:
             about = data.draw(st.sampled_from(self.opened))
-            self.state, runs = machine.wrote(self.state, about, line)
-            if runs:
+            self.state, before = machine.wrote(self.state, about, line)
+            if before is not None:
                 row = self.rows[about.step_id]
                 self.write_row(about.step_id, dataclasses.replace(row, lines=max(row.lines, line)))
 

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -23,6 +25,7 @@ STOP: Final = "mcpanel.hint.stop"
 DRAIN: Final = "mcpanel.hint.drain"
 _MAX_WAITING: Final = 20_000
 _GATHER: Final = 0.05
+_MANY: Final = 32
 
 
 class Publisher:
@@ -35,11 +38,21 @@ class Publisher:
         self._bell = Signal()
         self._told: set[str] = set()
 
-    def event(self, run_id: str, seq: int, data: bytes) -> None:
-        """An event, committed before."""
-        if self._hub.is_watched(run_id):
-            self._hub.put(run_id, Live(seq, wire.Event.FromString(data)))
-        self._post(RUN + run_id, data)
+    def events(self, run_id: str, at: datetime, events: Sequence[tuple[int, str, bytes]]) -> None:
+        """Events of a run, committed before at once: their numbers, kinds and bodies.
+
+        Of very many lines other replicas are told the last: whoever watches there reads the others from the record.
+        """
+        is_watched = self._hub.is_watched(run_id)
+        for number, (seq, kind, body) in enumerate(events, 1):
+            spreads = len(events) <= _MANY or kind in wire.SHOWN_KINDS or number == len(events)
+            if not (is_watched or spreads):
+                continue
+            data = wire.whole(run_id, seq, at, body)
+            if is_watched:
+                self._hub.put(run_id, Live(seq, wire.Event.FromString(data)))
+            if spreads:
+                self._post(RUN + run_id, data)
 
     def changed(self, run_id: str) -> None:
         """A run changed in what lists show of it; other replicas see that in its events."""

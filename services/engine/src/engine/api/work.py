@@ -82,7 +82,7 @@ class Workers(worker_pb2_grpc.WorkerServiceServicer):
         async for message in requests:
             for one in (message, *message.also):
                 self.dispatcher.receive(session, one)
-            await self.dispatcher.room()
+            await self.dispatcher.room(session)
 
     async def UploadArtifact(
         self, requests: AsyncIterator[worker_pb2.UploadArtifactRequest], context: Context

@@ -9,10 +9,9 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import psycopg
 
@@ -20,18 +19,20 @@ from chassis.signals import Signal
 from engine import failpoints, telemetry
 from engine.dispatch.desk import Candidate, Desk
 from engine.dispatch.inbox import Inbox
+from engine.dispatch.items import Birth, Item, Make, Transition, Utterance
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Ref
 from engine.effects import Rejected
 from engine.link import Link, away
-from engine.state import Event, Failed, Succeeded
+from engine.state import Failed, Succeeded
 from engine.store import hot, leases, loading
 
 log = logging.getLogger(__name__)
 
-_MOST: Final = 256
-_OF_EACH_RUN: Final = 128
+_MOST: Final = 512
+_OF_EACH_RUN: Final = 256
+"""How much one transaction takes on, in lines; an event of a run counts as one."""
 _MOST_BIRTHS: Final = 64
 _BIRTH_SECONDS: Final = 5.0
 """How long a new run waits for its turn, at most."""
@@ -46,58 +47,6 @@ _TRANSIENT: Final = (
 )
 
 
-@dataclass(slots=True)
-class Transition:
-    """An event for a run; `done` is told after the commit whether it was rejected."""
-
-    run_id: str
-    event: Event
-    done: Callable[[Rejected | None], None] | None = None
-    failures: int = 0
-
-
-@dataclass(slots=True)
-class Utterance:
-    """Something a running attempt said: a line, a preview, progress. `done` is told when it is recorded or refused."""
-
-    run_id: str
-    ref: Ref
-    kind: str
-    body: bytes
-    line: int = 0
-    """A line's number within its attempt, from 1."""
-    done: Callable[[], None] | None = None
-
-
-@dataclass(slots=True)
-class Renewal:
-    """A worker's sign of life; `gone` is told which of the attempts are not its own any more."""
-
-    worker_id: str
-    refs: Sequence[Ref]
-    draining: bool
-    gone: Callable[[list[Ref]], None]
-
-
-Item: TypeAlias = Transition | Utterance
-Make: TypeAlias = Callable[[datetime], tuple[Unit, Sequence[hot.Command]]]
-"""Makes a new run at the given time, with what is to be written before it."""
-
-
-@dataclass(slots=True, eq=False)
-class Birth:
-    """A run that is to be; `born` is told when it was committed."""
-
-    make: Make
-    born: asyncio.Future[Unit]
-    unit: Unit | None = None
-
-    def failed(self, error: BaseException) -> None:
-        """It will not be."""
-        if not self.born.done():
-            self.born.set_exception(error)
-
-
 class Committer:
     """Applies everything that happens to runs that exist."""
 
@@ -109,7 +58,6 @@ class Committer:
         self._wake = wake
         self._lease = lease
         self._items: Inbox[Item] = Inbox()
-        self._renewals: deque[Renewal] = deque()
         self._births: deque[Birth] = deque()
         self._delays: dict[str, float] = {}
 
@@ -136,11 +84,6 @@ class Committer:
         """Returns when whoever brings items may bring more."""
         await self._items.room()
 
-    def renew(self, renewal: Renewal) -> None:
-        """Queues a renewal of leases."""
-        self._renewals.append(renewal)
-        self._wake.set()
-
     async def run(self) -> None:
         """Applies for ever."""
         while True:
@@ -157,18 +100,13 @@ class Committer:
         """One transaction, if there is anything to do; returns whether there may be more."""
         items = self._items.take(_MOST, _OF_EACH_RUN)
         telemetry.WAITING.set(len(self._items))
-        renewals = list(self._renewals)
-        self._renewals.clear()
         births: list[Birth] = []
         try:
-            await self._renew(renewals)
-            renewals = []
             await self._link.get()  # without PostgreSQL, who waits for a new run can still give up
             births = [self._births.popleft() for _ in range(min(len(self._births), _MOST_BIRTHS))]
             return await self._apply(items, births)
         except _TRANSIENT as error:
             log.warning("a transaction failed and is repeated", extra={"error": type(error).__name__})
-            self._renewals.extendleft(renewals)
             self._items.put_back(items)
             for birth in births:  # it may have been committed, so it is not repeated
                 birth.failed(error)
@@ -217,20 +155,6 @@ class Committer:
         elif item.done is not None:
             item.done(Rejected("it could not be recorded"))
 
-    async def _renew(self, renewals: Sequence[Renewal]) -> None:
-        if not renewals:
-            return
-        commands: list[hot.Command] = []
-        for one in renewals:
-            commands.append(leases.seen_sql(one.worker_id, draining=one.draining))
-            commands.append(leases.renew_sql(one.worker_id, one.refs, self._lease))
-            commands.append(leases.gone_sql(one.worker_id, one.refs))
-        failpoints.reach("renew.before")
-        answers = await self._link.run(commands)
-        failpoints.reach("renew.after")
-        for number, one in enumerate(renewals):
-            one.gone(leases.to_refs(answers[3 * number + 2]))
-
     async def _apply(
         self, items: Sequence[Item], births: Sequence[Birth] = (), *, alone: bool = False
     ) -> bool:
@@ -272,7 +196,11 @@ class Committer:
             opening.append(loading.lock_ready_sql(unsure))
         if births:
             opening.append(hot.NOW)
+        doubtful = [item.overdue for item in items if isinstance(item, Transition) and item.overdue]
+        if doubtful:
+            opening.append(leases.over_sql(doubtful))
         answers = await self._link.run(opening)
+        over = set(leases.to_refs(answers.pop())) if doubtful else set()
         now = answers.pop()[0][0] if births else None
         locked = [*answers[1], *(answers.pop() if unsure else ())]
         of_scans = answers[2:]
@@ -283,7 +211,7 @@ class Committer:
         await self._open(rows, units)
 
         outcomes: list[Callable[[], None]] = []
-        left = [item for item in items if not self._apply_one(item, units, outcomes)]
+        left = [item for item in items if not self._apply_one(item, units, outcomes, over)]
         for one in candidates:
             if (found := units.get(one.run_id)) is not None:
                 self._desk.place(found, only=one.step_id)
@@ -361,16 +289,23 @@ class Committer:
         item: Item,
         units: dict[str, Unit],
         outcomes: list[Callable[[], None]],
+        over: Collection[Ref],
     ) -> bool:
-        """Applies an item; False when its run is not locked. `outcomes` gets what to tell after the commit."""
+        """Applies an item; False when its run is not locked. `outcomes` gets what to tell after the commit.
+
+        Whose lease has to be over is passed by unless it is among the `over`.
+        """
         unit = units.get(item.run_id)
         if unit is None:
             return False
         if isinstance(item, Utterance):
-            if not unit.append(item.ref, item.kind, item.body, item.line):
+            if not unit.append(item.ref, item.said):
                 log.debug("a stale attempt spoke", extra={"run_id": item.run_id, "step_id": item.ref.step_id})
             if item.done is not None:
                 outcomes.append(item.done)
+            return True
+        if item.overdue is not None and item.overdue not in over:
+            log.info("a sign of life came in time", extra={"run_id": item.run_id})
             return True
         rejected = unit.apply(item.event)
         if rejected is not None and not rejected.duplicate:

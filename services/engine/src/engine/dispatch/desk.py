@@ -155,10 +155,10 @@ class Desk:
             self._act(unit)
             self._queue(unit)
             self._set_timer(unit)
-            for run_id, seq, kind, body in unit.events:
-                has_status = has_status or kind in wire.STATUS_KINDS
-                self._publisher.event(run_id, seq, wire.whole(run_id, seq, unit.now, body))
-            if any(kind in wire.SHOWN_KINDS for _, _, kind, _ in unit.events):
+            kinds = {event[2] for event in unit.events}
+            has_status = has_status or not kinds.isdisjoint(wire.STATUS_KINDS)
+            self._publisher.events(unit.info.id, unit.now, [event[1:4] for event in unit.events])
+            if not kinds.isdisjoint(wire.SHOWN_KINDS):
                 self._publisher.changed(unit.info.id)
         if has_status:
             self._audit()

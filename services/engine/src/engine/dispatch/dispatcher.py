@@ -1,9 +1,11 @@
 """The engine's dispatch, put together: sessions, the committer, recovery, and what the API needs of them."""
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,11 +25,13 @@ from engine.components import Components
 from engine.dispatch import ingress
 from engine.dispatch.assigner import Assigner
 from engine.dispatch.cache import Cache
-from engine.dispatch.committer import Committer, Make, Renewal, Transition, Utterance
+from engine.dispatch.committer import Committer
 from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
+from engine.dispatch.items import Make, Transition, Utterance
 from engine.dispatch.plans import PlanCache
 from engine.dispatch.recovery import Recovery
+from engine.dispatch.renewals import Renewal, Renewals
 from engine.dispatch.sessions import Session, Sessions, serves
 from engine.dispatch.unit import Unit, write
 from engine.domain import ErrorKind, Failure, Payload, Ref, Reference, StepStatus
@@ -93,6 +97,7 @@ class Dispatcher:
         self.sessions = Sessions()
         self._wake = Signal()
         self._link = Link(database_url, f"{name}-dispatch")
+        self._renewals = Renewals(Link(database_url, f"{name}-leases"), self.timing.lease)
         self._publisher = Publisher(bus, hub)
         self._listener = Listener(bus, hub)
         self._gates = Gates(db, self, self._submit)
@@ -128,6 +133,7 @@ class Dispatcher:
         """The endless tasks of the dispatch."""
         return [
             self._committer.run,
+            self._renewals.run,
             self._recovery.run,
             self._gates.run,
             self._publisher.run,
@@ -141,6 +147,7 @@ class Dispatcher:
         for task in self._looking_up:
             task.cancel()
         await self._committer.close()
+        await self._renewals.close()
 
     async def _listen(self) -> None:
         await self._listener.start(self._ready_elsewhere, self.desk.stop, self._drained)
@@ -314,17 +321,26 @@ class Dispatcher:
         self.sessions.remove(session)
         log.info("a worker's stream ended", extra={"worker_id": session.id, "held": len(session.held)})
 
-    async def room(self) -> None:
-        """Returns when there is room for what workers send: a flood waits in the network, not in memory."""
-        await self._committer.room()
+    async def room(self, session: Session) -> None:
+        """Returns when there is room for what a worker sends: a flood waits in the network, not in memory.
+
+        While its words are not read, the worker is known to live by its stream alone, and its leases are renewed.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.timing.heartbeat.total_seconds()):
+                    return await self._committer.room()
+            session.heard_at = time.monotonic()
+            self._renew(session, session.holding())
 
     def receive(self, session: Session, message: worker_pb2.WorkerMessage) -> None:
         """Takes one message of a worker."""
+        session.heard_at = time.monotonic()
         match message.WhichOneof("message"):
             case "result":
                 self._result(session, message.result)
             case "logs":
-                self._lines(session, list(ingress.logs(message.logs)))
+                self._lines(session, ingress.logs(message.logs))
             case "heartbeat":
                 holding = work.refs(message.heartbeat.holding)
                 session.heard(holding, message.heartbeat.assignments)
@@ -338,12 +354,12 @@ class Dispatcher:
                 self._wake.set()
             case "draining":
                 session.draining = True
-                self._renew(session, sorted(session.held, key=lambda one: (one.run_id, one.step_id)))
+                self._renew(session, session.holding())
 
     def _lines(self, session: Session, lines: list[Utterance]) -> None:
         """Queues lines; each attempt's last of them is answered, which answers those before it as well."""
         for one in {line.ref: line for line in lines}.values():
-            one.done = functools.partial(session.send, work.lines_ack(one.ref, one.line))
+            one.done = functools.partial(session.send, work.lines_ack(one.ref, one.said[-1].number))
         self._say(*lines)
 
     def _say(self, *said: Utterance) -> None:
@@ -407,4 +423,4 @@ class Dispatcher:
                     session.held.pop(one, None)
                     session.send(work.cancel(one, "another attempt owns the step"))
 
-        self._committer.renew(Renewal(session.id, holding, session.draining, gone))
+        self._renewals.renew(Renewal(session.id, holding, session.draining, gone))

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.database import Database, Transaction
 from chassis.errors import ServiceError
 from engine import failpoints
-from engine.dispatch.committer import Transition
+from engine.dispatch.items import Transition
 from engine.dispatch.unit import Unit
 from engine.domain import Payload, RunStatus
 from engine.plan import Rate

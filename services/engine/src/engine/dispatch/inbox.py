@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 FULL: Final = 5000
-"""With so many items waiting, whoever brings more waits."""
+"""With so much waiting, in lines, whoever brings more waits."""
 
 
 class OfRun(Protocol):
@@ -15,6 +15,11 @@ class OfRun(Protocol):
     @property
     def run_id(self) -> str:
         """The run's id."""
+        ...
+
+    @property
+    def weight(self) -> int:
+        """How much there is to do for it, in lines."""
         ...
 
 
@@ -37,28 +42,34 @@ class Inbox(Generic[T]):
     def put(self, item: T) -> None:
         """Adds an item behind its run's others."""
         self._by_run.setdefault(item.run_id, deque()).append(item)
-        self._count(1)
+        self._count(item.weight)
 
     def put_back(self, items: Sequence[T]) -> None:
         """Returns items that were taken, before their runs' others."""
         for item in reversed(items):
             self._by_run.setdefault(item.run_id, deque()).appendleft(item)
-        self._count(len(items))
+        self._count(sum(item.weight for item in items))
 
     def take(self, most: int, of_each: int) -> list[T]:
-        """Removes and returns at most `most` items, `of_each` run at most; runs take turns, held ones wait."""
+        """Removes and returns items for `most` lines about, `of_each` run so many at most; held ones wait.
+
+        Each run gets an equal part first, so that those with little to say need not wait for those with much.
+        """
         taken: list[T] = []
-        for run_id in [one for one in self._by_run if one not in self._held]:
-            waiting = self._by_run[run_id]
-            count = min(of_each, len(waiting), most - len(taken))
-            taken += [waiting.popleft() for _ in range(count)]
-            if waiting:
+        runs = dict.fromkeys([one for one in self._by_run if one not in self._held], 0)
+        for share in (min(of_each, max(1, most // max(1, len(runs)))), of_each):
+            for run_id in runs:
+                while most > 0 and runs[run_id] < share and (waiting := self._by_run.get(run_id)):
+                    item = waiting.popleft()
+                    taken.append(item)
+                    runs[run_id] += item.weight
+                    most -= item.weight
+                    if not waiting:
+                        del self._by_run[run_id]
+        for run_id, had in runs.items():
+            if had and run_id in self._by_run:
                 self._by_run.move_to_end(run_id)
-            else:
-                del self._by_run[run_id]
-            if len(taken) >= most:
-                break
-        self._count(-len(taken))
+        self._count(-sum(runs.values()))
         return taken
 
     def hold(self, run_id: str) -> None:

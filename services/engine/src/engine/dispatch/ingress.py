@@ -1,6 +1,5 @@
 """What a worker sends, checked before it may become part of a run: what is wrong with it fails its attempt, no more."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf import struct_pb2
@@ -8,7 +7,8 @@ from google.protobuf import struct_pb2
 from chassis import jsonvalue
 from chassis.ids import is_uuid
 from chassis.jsonvalue import Json
-from engine.dispatch.committer import Utterance
+from engine.dispatch.items import Utterance
+from engine.dispatch.unit import Word
 from engine.domain import MAX_PAYLOAD, ErrorKind, Failure, Payload, Ref
 from engine.state import Failed, Succeeded
 from engine.wire import events as wire
@@ -18,6 +18,8 @@ from mcpanel.engine.v1 import run_pb2, worker_pb2
 MAX_DEPTH: Final = 30
 """How deep a JSON value may be nested: protobuf readers give up at 100 messages, three of which make a level."""
 _MAX_LINE: Final = 64 * 1024
+_TOGETHER: Final = 128
+"""How many lines of an attempt are handled as one thing, at most."""
 _MAX_TOOL: Final = 100
 _MAX_MESSAGE: Final = 1000
 _MAX_ARGUMENTS: Final = 16 * 1024
@@ -70,17 +72,28 @@ def depth(value: Json) -> int:
     return deepest
 
 
-def logs(message: worker_pb2.WorkerMessage.Logs) -> Iterator[Utterance]:
-    """The lines and the calls of tools among them, in order."""
+def logs(message: worker_pb2.WorkerMessage.Logs) -> list[Utterance]:
+    """The lines and the calls of tools among them, in order: those of one attempt together."""
+    found: list[Utterance] = []
+    whose, ref, said = worker_pb2.AttemptRef(), Ref("", "", 0, 0), list[Word]()
     for line in message.lines:
-        ref = work.ref(line.ref)
+        if not said or len(said) == _TOGETHER or line.ref != whose:
+            whose, said = line.ref, []
+            ref = work.ref(whose)
+            found.append(Utterance(ref.run_id, ref, said))
         if line.HasField("tool_call"):
-            yield _said(ref, wire.TOOL_CALL, wire.tool_call(_tool_call(ref, line.tool_call)), line.number)
-            continue
-        text = line.message if len(line.message) <= _MAX_LINE else f"{line.message[:_MAX_LINE]}… (cut)"
-        stream = line.stream if line.stream in _STREAMS else "log"
-        level = line.level if line.level in _LEVELS else "INFO"
-        yield _said(ref, wire.LOG, wire.log(ref.step_id, ref.attempt, stream, level, text), line.number)
+            said.append(Word(wire.TOOL_CALL, wire.tool_call(_tool_call(ref, line.tool_call)), line.number))
+        else:
+            said.append(_line(ref, line.stream, line.level, line.message, line.number))
+    return found
+
+
+def _line(ref: Ref, stream: str, level: str, message: str, number: int = 0) -> Word:
+    text = message if len(message) <= _MAX_LINE else f"{message[:_MAX_LINE]}… (cut)"
+    stream = stream if stream in _STREAMS else "log"
+    level = level if level in _LEVELS else "INFO"
+    about = ref.step_id, ref.attempt, stream, level, text
+    return Word(wire.LOG, wire.log(*about), number, wire.line(*about))
 
 
 def _tool_call(ref: Ref, said: run_pb2.ToolCall) -> run_pb2.ToolCall:
@@ -121,9 +134,8 @@ def progress(message: worker_pb2.WorkerMessage.ProgressReport) -> Utterance:
     """How far the step is; the fraction is brought between 0 and 1."""
     ref = work.ref(message.ref)
     fraction = min(1.0, max(0.0, message.fraction)) if message.fraction == message.fraction else 0.0
-    return _said(
-        ref, wire.PROGRESS, wire.progress(ref.step_id, ref.attempt, fraction, message.message[:1000])
-    )
+    body = wire.progress(ref.step_id, ref.attempt, fraction, message.message[:1000])
+    return Utterance(ref.run_id, ref, [Word(wire.PROGRESS, body)])
 
 
 def preview(message: worker_pb2.WorkerMessage.PreviewReport) -> Utterance:
@@ -132,10 +144,7 @@ def preview(message: worker_pb2.WorkerMessage.PreviewReport) -> Utterance:
     payload = Payload(message.value_json)
     problem = refusal(payload)
     if not problem:
-        return _said(ref, wire.PREVIEW, wire.preview(ref.step_id, ref.attempt, payload))
-    text = f"a preview was left out: it {problem}"
-    return _said(ref, wire.LOG, wire.log(ref.step_id, ref.attempt, "log", "WARNING", text))
-
-
-def _said(ref: Ref, kind: str, body: bytes, line: int = 0) -> Utterance:
-    return Utterance(ref.run_id, ref, kind, body, line)
+        said = Word(wire.PREVIEW, wire.preview(ref.step_id, ref.attempt, payload))
+    else:
+        said = _line(ref, "log", "WARNING", f"a preview was left out: it {problem}")
+    return Utterance(ref.run_id, ref, [said])

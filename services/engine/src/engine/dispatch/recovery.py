@@ -15,9 +15,10 @@ from chassis.database import Database
 from chassis.errors import ServiceError
 from chassis.signals import Signal
 from engine import failpoints, telemetry
-from engine.dispatch.committer import Committer, Transition
+from engine.dispatch.committer import Committer
 from engine.dispatch.desk import Desk
 from engine.dispatch.gates import Gates
+from engine.dispatch.items import Transition
 from engine.domain import Ref
 from engine.link import Link
 from engine.reads import Reads
@@ -28,6 +29,8 @@ from engine.store import workers as workers_store
 log = logging.getLogger(__name__)
 
 _RARELY: Final = 30.0
+_LAG: Final = 0.5
+"""Seconds that a look around comes late when this process, or PostgreSQL, has too much to do."""
 
 
 class Recovery:
@@ -56,6 +59,7 @@ class Recovery:
         self._poll = poll.total_seconds()
         self._seen_epoch = -1
         self._patient_until = 0.0
+        self._patient_since: float | None = None
         self._looked_at = _both_clocks()
         self._rarely = 0.0
         self._unheld: set[Ref] = set()
@@ -90,8 +94,9 @@ class Recovery:
             self._desk.drain(worker_id, drained=worker_id in seen.drained)
         self._wake.set()
         if time.monotonic() >= self._patient_until:
-            for one in seen.expired:
-                self._committer.submit(Transition(one.run_id, Lost(one)))
+            for worker_id, one in seen.expired:
+                if not self._is_heard_of(worker_id, one):
+                    self._committer.submit(Transition(one.run_id, Lost(one), overdue=one))
         for run_id in seen.overdue:
             self._committer.submit(Transition(run_id, Tick()))
         for worker_id, one in seen.stopping:
@@ -108,13 +113,28 @@ class Recovery:
     def _be_patient(self) -> None:
         """While this process, or PostgreSQL, was away, no lease could be renewed: workers get one to come back.
 
-        Away is a new connection to PostgreSQL, and a pause of this process, or of its machine, of half a lease.
+        Away is a new connection to PostgreSQL, and a pause of this process, or of its machine, of half a lease. After
+        a shorter one, what came meanwhile gets as long to be handled; while one follows another, a lease at most.
         """
         before, self._looked_at = self._looked_at, _both_clocks()
         paused = max(now - then for now, then in zip(self._looked_at, before, strict=True))
+        now = time.monotonic()
         if self._link.epoch != self._seen_epoch or paused > self._poll + self._lease / 2:
             self._seen_epoch = self._link.epoch
-            self._patient_until = time.monotonic() + self._lease
+            self._patient_until = now + self._lease
+        elif paused > self._poll + _LAG:
+            self._patient_since = self._patient_since or now
+            until = min(now + paused, self._patient_since + self._lease)
+            self._patient_until = max(self._patient_until, until)
+        else:
+            self._patient_since = None
+
+    def _is_heard_of(self, worker_id: str, one: Ref) -> bool:
+        """Whether a worker that is connected here holds it and gave a sign of life, be it one that is not recorded."""
+        session = self._desk.sessions.get(worker_id)
+        if session is None or session.closed or one not in session.held:
+            return False
+        return time.monotonic() - session.heard_at < self._lease
 
     def _give_up_unheld(self, held: Sequence[tuple[str, Ref]]) -> None:
         """Attempts recorded as running on a worker that is connected here, and does not hold them, are lost."""

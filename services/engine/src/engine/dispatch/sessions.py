@@ -1,6 +1,7 @@
 """The workers connected to this process, and who has a free slot."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -36,6 +37,8 @@ class Session:
         self.draining = False
         self.drained = worker.drained
         """Whether somebody has it take nothing new."""
+        self.heard_at = time.monotonic()
+        """When anything came from the worker, by the monotonic clock; recorded or not."""
         self.closed = False
         """Whether the stream is to end: it broke, or the worker came back on another one."""
         self.components: set[str] = set()
@@ -60,6 +63,10 @@ class Session:
         if self.draining or self.drained or self.closed:
             return 0
         return max(0, self.worker.slots - len(self.held) + sum(ref in self.held for ref in self._waiting))
+
+    def holding(self) -> list[Ref]:
+        """The attempts that it holds, in an order."""
+        return sorted(self.held, key=lambda one: (one.run_id, one.step_id))
 
     def serves(self, lane: str) -> bool:
         """Whether it would ever take an attempt of a lane."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from engine import machine
 from engine.domain import Ref, RunStatus, StepStatus
@@ -24,7 +25,20 @@ from engine.state import Begin, Event, RunState
 from engine.store import hot, rates
 from engine.wire import events as wire
 
-StoredEvent = tuple[str, int, str, bytes]
+
+class Word(NamedTuple):
+    """A line, a preview, a call of a tool or progress: what a running attempt says."""
+
+    kind: str
+    body: bytes
+    number: int = 0
+    """A line's number within its attempt, from 1; 0 for what is neither a line nor counted with them."""
+    line: hot.Line | None = None
+    """What a line is found by."""
+
+
+StoredEvent = tuple[str, int, str, bytes, hot.Line | None]
+"""A run's id, the event's number, kind and body, and what it is found by if it is a line."""
 
 
 class Unit:
@@ -41,7 +55,7 @@ class Unit:
         """The steps to write, by path."""
         self._version = version
         self._last_seq = last_seq
-        self._said: list[Said | tuple[str, bytes]] = []
+        self._said: list[Said | Word] = []
         self._lines: dict[str, int] = {}
         self._is_new = False
         self._moved = False
@@ -93,20 +107,21 @@ class Unit:
                 self._said.append(effect)
         return None
 
-    def append(self, ref: Ref, kind: str, body: bytes, line: int = 0) -> bool:
+    def append(self, ref: Ref, said: Sequence[Word]) -> bool:
         """Adds what a running attempt said; False when it is not the step's running attempt (any more).
 
-        `line` is a line's number within the attempt: one that is recorded already is not added again.
+        A line that is recorded already is not added again.
         """
-        before = self.state
-        self.state, runs = machine.wrote(before, ref, line)
-        if not runs:
+        last = max((one.number for one in said), default=0)
+        self.state, known = machine.wrote(self.state, ref, last)
+        if known is None:
             return False
-        if line:
-            if self.state is before:
-                return True
-            self._lines[ref.step_id] = line
-        self._said.append((kind, body))
+        if last > known:
+            self._lines[ref.step_id] = last
+        for one in said:
+            if not one.number or one.number > known:
+                self._said.append(one)
+                known = max(known, one.number)
         return True
 
     def ready(self) -> list[str]:
@@ -157,8 +172,8 @@ class Unit:
         }
         moved_on = sum(isinstance(one, RunChanged) for one in self._said) > 1
         for one in self._said:
-            if isinstance(one, tuple):
-                self._add(*one)
+            if isinstance(one, Word):
+                self._add(one.kind, one.body, one.line)
             elif isinstance(one, StepChanged):
                 if one.status is StepStatus.READY and one.failure is None and one.step_id in taken:
                     continue
@@ -172,11 +187,11 @@ class Unit:
         if self.has_ended:
             self._add(wire.END, wire.end(self.state, self.last_seq + 1))
 
-    def _add(self, kind: str, body: bytes) -> None:
+    def _add(self, kind: str, body: bytes, line: hot.Line | None = None) -> None:
         seq = self.last_seq + 1
         if kind in wire.STATUS_KINDS:
             self._status_seq = seq
-        self.events.append((self.info.id, seq, kind, body))
+        self.events.append((self.info.id, seq, kind, body, line))
 
     def commands(self, lease: timedelta) -> Sequence[hot.Command]:
         """What to write, events excepted; after `seal`."""
@@ -211,8 +226,7 @@ def write(units: Sequence[Unit], lease: timedelta) -> list[hot.Command]:
         commands += unit.commands(lease)
         events += unit.events
     if events:
-        lines = [wire.line(kind, body) for _, _, kind, body in events]
-        commands += hot.events_sql(events, lines, units[0].now)
+        commands += hot.events_sql(events, units[0].now)
     ended = [
         (unit.info.id, unit.info.workflow_id, unit.state.status.value) for unit in units if unit.has_ended
     ]

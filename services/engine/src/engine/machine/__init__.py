@@ -134,18 +134,21 @@ def step(state: RunState, event: Event, now: datetime) -> tuple[RunState, tuple[
     return draft.done()
 
 
-def wrote(state: RunState, ref: Ref, line: int) -> tuple[RunState, bool]:
-    """The state after a line of a running attempt (0: something that is no line), and whether the attempt runs."""
+def wrote(state: RunState, ref: Ref, line: int) -> tuple[RunState, int | None]:
+    """The state after a running attempt's lines up to `line` (0: something that is no line), and how many it had
+    written before; None when the attempt does not run.
+    """
     if state.status.ended:
-        return state, False
+        return state, None
     draft = Draft(state, state.created_at or datetime.min)  # noqa: DTZ901  # no rule about a line asks for the time
     slot = draft.current(ref)
     if slot is None:
-        return state, False
-    if line > slot.state.lines:
+        return state, None
+    before = slot.state.lines
+    if line > before:
         slot.change(lines=line)
-        return draft.done()[0], True
-    return state, True
+        return draft.done()[0], before
+    return state, before
 
 
 def _is_recorded(state: RunState, event: Event) -> bool:

@@ -325,20 +325,18 @@ def attempts_sql(run_id: str, effects: Sequence[Effect], now: datetime, lease: t
     return commands
 
 
-def events_sql(
-    events: Sequence[tuple[str, int, str, bytes]], lines: Sequence[Line | None], now: datetime
-) -> list[Command]:
+def events_sql(events: Sequence[tuple[str, int, str, bytes, Line | None]], now: datetime) -> list[Command]:
     """Stores events, each (run_id, seq, kind, body) and what to find it by if it is a line: few one by one, many
     (lines, mostly) in one statement.
     """
     if len(events) > _FEW:
-        rows = [(*event, *(line or _NO_LINE)) for event, line in zip(events, lines, strict=True)]
+        rows = [(*event, *(line or _NO_LINE)) for *event, line in events]
         return [(_INSERT_EVENTS, (now, *(list(column) for column in zip(*rows, strict=True))))]
     return [
         (_INSERT_EVENT, (run_id, seq, now, kind, body))
         if line is None
         else (_INSERT_LINE, (run_id, seq, now, kind, body, *line))
-        for (run_id, seq, kind, body), line in zip(events, lines, strict=True)
+        for run_id, seq, kind, body, line in events
     ]
 
 

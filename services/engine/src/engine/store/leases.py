@@ -22,6 +22,11 @@ FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[]) AS x(run_id, step_id, 
 LEFT JOIN attempts a ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.number = x.number AND a.epoch = x.epoch
     AND a.worker_id = %s
 WHERE a.run_id IS NULL OR a.ended_at IS NOT NULL"""
+_OVER: Final = """
+SELECT a.run_id::text, a.step_id, a.number, a.epoch
+FROM attempts a JOIN unnest(%s::uuid[], %s::text[], %s::int[], %s::int[]) AS x(run_id, step_id, number, epoch)
+    ON a.run_id = x.run_id AND a.step_id = x.step_id AND a.number = x.number AND a.epoch = x.epoch
+WHERE a.ended_at IS NULL AND a.lease_expires_at < now() FOR UPDATE OF a SKIP LOCKED"""
 _SEEN: Final = "UPDATE workers SET last_seen_at = now(), draining = %s WHERE id = %s"
 
 
@@ -33,6 +38,11 @@ def renew_sql(worker_id: str, refs: Sequence[Ref], lease: timedelta) -> Command:
 def gone_sql(worker_id: str, refs: Sequence[Ref]) -> Command:
     """Which of the attempts are this worker's no more; rows for `to_refs`."""
     return _GONE, (*_columns(refs), worker_id)
+
+
+def over_sql(refs: Sequence[Ref]) -> Command:
+    """Which of the attempts have leases that are over, and now stay so; rows for `to_refs`."""
+    return _OVER, _columns(refs)
 
 
 def seen_sql(worker_id: str, *, draining: bool) -> Command:

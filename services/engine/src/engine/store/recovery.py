@@ -9,13 +9,12 @@ from sqlalchemy import and_, exists, func, select
 from chassis.database import Transaction
 from engine.domain import Ref
 from engine.store import rates
-from engine.store.leases import to_refs
 from engine.store.pipeline import Command, Rows
 from engine.tables import run_steps, runs
 
 _LIMIT: Final = 500
 _EXPIRED: Final = """
-SELECT run_id::text, step_id, number, epoch FROM attempts
+SELECT worker_id, run_id::text, step_id, number, epoch FROM attempts
 WHERE ended_at IS NULL AND lease_expires_at < now() LIMIT %s::int"""
 _OVERDUE: Final = """
 (SELECT DISTINCT run_id::text FROM attempts WHERE ended_at IS NULL AND deadline_at < now() LIMIT %s::int)
@@ -53,8 +52,8 @@ WHERE limit_key <> '' AND status IN ('PENDING', 'RUNNING', 'PAUSED') AND NOT adm
 class Seen:
     """What a look around found."""
 
-    expired: Sequence[Ref]
-    """Running attempts whose lease has ended, by the database's clock."""
+    expired: Sequence[tuple[str, Ref]]
+    """Running attempts whose lease has ended, by the database's clock, each with its worker."""
     overdue: Sequence[str]
     """Runs with an attempt that is far past its timeout, and those that time alone moves on."""
     stopping: Sequence[tuple[str, Ref]]
@@ -90,7 +89,7 @@ def seen(answers: Sequence[Rows]) -> Seen:
     """What `look_sql` read."""
     expired, overdue, stopping, held, drained, lanes, gates, keys = answers
     return Seen(
-        to_refs(expired),
+        [(row[0], Ref(*row[1:])) for row in expired],
         [row[0] for row in overdue],
         [(row[0], Ref(*row[1:])) for row in stopping],
         [(row[0], Ref(*row[1:])) for row in held],

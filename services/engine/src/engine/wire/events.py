@@ -117,19 +117,10 @@ def log(step_id: str, attempt: int, stream: str, level: str, message: str) -> by
     return Event(log=line).SerializeToString()
 
 
-def line(kind: str, body: bytes) -> tuple[str, int, int, str, str] | None:
-    """What an event is found by if it is a line: step, attempt, level, stream and text, in which no NUL is left."""
-    if kind != LOG:
-        return None
-    said = Event.FromString(body).log
-    level = LEVELS.get(said.level, LEVELS["INFO"])
-    return (
-        said.step_id,
-        said.attempt,
-        level,
-        said.stream,
-        said.message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-    )
+def line(step_id: str, attempt: int, stream: str, level: str, text: str) -> tuple[str, int, int, str, str]:
+    """What a line is found by: step, attempt, level, stream and text, in which no NUL is left."""
+    number = LEVELS.get(level, LEVELS["INFO"])
+    return step_id, attempt, number, stream, text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def preview(step_id: str, attempt: int, value: Payload) -> bytes:
