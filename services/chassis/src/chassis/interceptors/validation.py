@@ -1,7 +1,7 @@
 """The sixth layer: each request message against the rules of its contract."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ def validate(message: Message | Unreadable) -> None:
         raise Invalid(
             "INVALID_FIELD", "; ".join(f"{one.field}: {one.description}" for one in fields[:5]), fields=fields
         )
-    if _holds_times(message.DESCRIPTOR) and (found := _find_no_time(message)):
+    if not _holds_proper_times(message) and (found := _find_no_time(message)):
         path, expected = found
         raise Invalid(
             "INVALID_FIELD",
@@ -122,6 +122,23 @@ def _with_times(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
         for field in descriptor.fields
         if field.message_type is not None and _holds_times(field.message_type)
     )
+
+
+def _holds_proper_times(message: Message, depth: int = 0) -> bool:
+    """Whether there is nothing for `_find_no_time` to find: asked of every message, and so without any paths."""
+    if (rule := _TIMES.get(message.DESCRIPTOR.full_name)) is not None:
+        return rule[0](message)
+    if depth > _DEPTH:
+        return True
+    for field in _with_times(message.DESCRIPTOR):
+        value = getattr(message, field.name)
+        if isinstance(value, Mapping):
+            value = value.values()
+        elif not field.is_repeated:
+            value = (value,) if message.HasField(field.name) else ()
+        if not all(_holds_proper_times(one, depth + 1) for one in value if isinstance(one, Message)):
+            return False
+    return True
 
 
 def _find_no_time(message: Message, prefix: str = "", depth: int = 0) -> tuple[str, str] | None:
