@@ -21,12 +21,13 @@ log = logging.getLogger(__name__)
 
 _BATCH_SECONDS: Final = 0.05
 """How long lines are gathered after others were sent; the first line leaves at once."""
-_BATCH_BYTES: Final = 16 * 1024
+_BATCH_BYTES: Final = 8 * 1024
 _SIZE: Final = 64
 """About what a line takes beside what it says, in bytes."""
-_UNDER_WAY_BYTES: Final = 48 * 1024
+_UNDER_WAY_BYTES: Final = 32 * 1024
 """With so much of an attempt sent and not acknowledged, its further lines wait here, where they hold up nobody."""
-_TOGETHER_BYTES: Final = 64 * 1024
+_TOGETHER_BYTES: Final = 16 * 1024
+"""What is sent at once is handled at once, and the engine has others to listen to."""
 _BACKLOG_BYTES: Final = 64 * 1024 * 1024
 _URGENT: Final = ("heartbeat", "draining")
 _ONLY_ONCE: Final = ("result", "waiting")

@@ -30,8 +30,8 @@ from engine.store import hot, leases, loading
 
 log = logging.getLogger(__name__)
 
-_MOST: Final = 512
-_OF_EACH_RUN: Final = 256
+_MOST: Final = 256
+_OF_EACH_RUN: Final = 128
 """How much one transaction takes on, in lines; an event of a run counts as one."""
 _MOST_BIRTHS: Final = 64
 _BIRTH_SECONDS: Final = 5.0

@@ -57,6 +57,8 @@ from mcpanel.engine.v1 import worker_pb2
 log = logging.getLogger(__name__)
 
 _AUDIT_DELAY: Final = 0.25
+_LATE: Final = 1.5
+"""Of so many heartbeats' time without a sign of life, a worker is taken to live by whatever else it says."""
 _AGAIN: Final = 0.5
 _MOST_QUEUES: Final = 10
 _MOST_WAITING: Final = 10_000
@@ -330,12 +332,11 @@ class Dispatcher:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.timing.heartbeat.total_seconds()):
                     return await self._committer.room()
-            session.heard_at = time.monotonic()
-            self._renew(session, session.holding())
+            self._lives(session)
 
     def receive(self, session: Session, message: worker_pb2.WorkerMessage) -> None:
         """Takes one message of a worker."""
-        session.heard_at = time.monotonic()
+        self._lives(session)
         match message.WhichOneof("message"):
             case "result":
                 self._result(session, message.result)
@@ -416,7 +417,15 @@ class Dispatcher:
 
         self._committer.submit(Transition(ref.run_id, event, done))
 
+    def _lives(self, session: Session) -> None:
+        """Whatever comes from a worker says that it lives, also while its own signs of it wait behind what it says."""
+        session.heard_at = time.monotonic()
+        if session.heard_at - session.renewed_at > _LATE * self.timing.heartbeat.total_seconds():
+            self._renew(session, session.holding())
+
     def _renew(self, session: Session, holding: list[Ref]) -> None:
+        session.renewed_at = time.monotonic()
+
         def gone(refs: list[Ref]) -> None:
             for one in refs:
                 if one in session.held:  # not just reported on this very stream

@@ -39,6 +39,8 @@ class Session:
         """Whether somebody has it take nothing new."""
         self.heard_at = time.monotonic()
         """When anything came from the worker, by the monotonic clock; recorded or not."""
+        self.renewed_at = self.heard_at
+        """When its leases were renewed, or are about to be, by the monotonic clock."""
         self.closed = False
         """Whether the stream is to end: it broke, or the worker came back on another one."""
         self.components: set[str] = set()

@@ -10,6 +10,8 @@ from typing import Any, Final
 from worker.inside import frames
 
 _READ: Final = 256 * 1024
+_READ_OUTPUT: Final = 16 * 1024
+"""Bytes of output that are made lines of at once: thousands of lines, when they are short."""
 _MARK: Final = "\0J"
 """What the step library begins its lines with, on standard output."""
 
@@ -158,7 +160,7 @@ class Lines:
             self._read_once()
 
     def _read_once(self) -> bool:
-        data = os.read(self._fd, _READ)
+        data = os.read(self._fd, _READ_OUTPUT)
         if not data:
             self.stop()
             return False

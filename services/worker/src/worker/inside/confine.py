@@ -28,6 +28,8 @@ _NET_CONNECT = 0b10
 _NET_PORT = 2
 _SCOPES = 0b11  # abstract unix sockets, signals
 
+_LATER = 5  # of 19: a third of the weight of what is in no hurry to give way
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -66,6 +68,16 @@ def adopt_orphans() -> None:
 def set_dumpable(dumpable: bool) -> None:
     """Whether other processes of the same user may look into this one's memory and environment."""
     _prctl(_PR_SET_DUMPABLE, int(dumpable))
+
+
+def give_way() -> None:
+    """Has this process and its children take the processor after the suite's own, where there is not enough of it."""
+    os.nice(_LATER)
+    try:  # what Linux goes by where each session is a group of its own
+        with open("/proc/self/autogroup", "w") as file:  # noqa: PTH123  # pathlib is a slow import
+            file.write(str(_LATER))
+    except OSError:
+        return
 
 
 def limit_resources(limits: "Mapping[str, int]") -> None:

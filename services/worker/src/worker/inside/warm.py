@@ -45,6 +45,7 @@ def main() -> None:
     if not is_cell:
         confine.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    confine.give_way()
     confine.limit_resources(config["limits"])
     confine.die_first()
     port = _offer_network(config, control) if config["network"] else 0
