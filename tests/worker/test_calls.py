@@ -99,5 +99,9 @@ async def test_calls_count_as_output_and_beyond_its_limit_they_are_told_of_witho
     assert [(one.call, one.arguments_omitted) for one in sink.calls] == [(1, False), (2, False), (3, True)]
     assert sink.lines == [
         ("stdout", "INFO", "a line"),
-        ("log", "WARNING", "53 bytes of output were dropped: a step keeps 200"),
+        (
+            "log",
+            "WARNING",
+            "53 bytes of output were dropped, 0 lines: a step keeps 20,000 lines and 200 bytes",
+        ),
     ]

@@ -81,7 +81,8 @@ async def test_output_without_end_is_cut_and_counted(benches: Open) -> None:
     assert bench.sink.lines[-1] == (
         "log",
         "WARNING",
-        f"{640 * 65536 - limit:,} bytes of output were dropped: a step keeps {limit:,}",
+        f"{640 * 65536 - limit:,} bytes of output were dropped, 624 lines: "
+        f"a step keeps 20,000 lines and {limit:,} bytes",
     )
     assert max(len(line) for _, _, line in bench.sink.lines) <= 16 * 1024
 
@@ -96,7 +97,9 @@ async def test_short_lines_without_end_are_cut_and_counted(benches: Open) -> Non
 
     assert output == "done"
     assert len(bench.sink.lines) == 20_001
-    assert "bytes of output were dropped" in bench.sink.lines[-1][2]
+    assert bench.sink.lines[-1][2].startswith(
+        "360,000 bytes of output were dropped, 180,000 lines: a step keeps"
+    )
 
 
 async def test_ignoring_sigterm_only_delays_the_end(benches: Open) -> None:

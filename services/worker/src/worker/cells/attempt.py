@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.cells import calls
+from worker.cells.kept import Kept
 from worker.cells.limits import Limits
 from worker.cells.pipes import Lines, Pipe, ProtocolError, RequestError, Upload, canonical
 from worker.cells.usage import Budget, Usage, counted, left, with_called
@@ -23,9 +24,6 @@ _MOST_ITEMS: Final = 2**31
 _MOST_WRITTEN: Final = 256 * 1024 * 1024
 """Bytes of JSON that a step writes into a table at once."""
 _PARTS: Final = frozenset({"", "object", "list", "string", "number", "boolean", "null"})
-
-_LOG_LINES: Final = 20_000
-"""How many lines of output are kept: each is an event, however short, and the engine has other runs to look after."""
 
 
 class Shape(NamedTuple):
@@ -168,9 +166,7 @@ class Attempt:
         self._pipe = Pipe(to_step, from_step)
         self._limits = limits
         self._outputs: list[Lines] = []
-        self._log_bytes = 0
-        self._log_lines = 0
-        self._dropped = 0
+        self._kept = Kept(limits.log_bytes)
         self._calls = 0
         self._sink: Sink | None = None
         self._max_output = 0
@@ -190,8 +186,10 @@ class Attempt:
         self._sink = sink
         line = self._limits.log_line
         self._outputs = [
-            Lines(self._stdout, "stdout", "INFO", limit=line, emit=self._on_line, take=self._take),
-            Lines(self._stderr, "stderr", "WARNING", limit=line, emit=self._on_line, take=self._take),
+            Lines(
+                fd, stream, level, limit=line, emit=self._on_line, take=self._kept.take, drop=self._kept.drop
+            )
+            for fd, stream, level in ((self._stdout, "stdout", "INFO"), (self._stderr, "stderr", "WARNING"))
         ]
         self._max_output = max(job.max_output, self._limits.output)
         start = {
@@ -284,7 +282,7 @@ class Attempt:
         self._calls += 1
         if self._calls > calls.MOST:
             raise ProtocolError("more calls of tools than there can be")
-        fits = self._take(call.size) == call.size
+        fits = self._kept.take(call.size) == call.size
         sink.tool_call(call if fits else call.without_arguments())
 
     async def _store(self, message: dict[str, Any], sink: Sink) -> None:
@@ -375,32 +373,15 @@ class Attempt:
             self.heap_exhausted = True
         if stream == "stderr" and line == "error: Top-level await promise never resolved":
             self.waited_for_nothing = True
-        self._log_lines += 1
-        if self._log_lines > _LOG_LINES:  # those of a part that was taken before
-            self._dropped += len(line) + 1
-        elif self._sink:
+        if self._kept.line(line) and self._sink:
             self._sink.log(stream, level, line, more=more)
-
-    def _take(self, size: int) -> int:
-        """How many of `size` bytes of logs may still be kept."""
-        allowed = max(0, min(size, self._limits.log_bytes - self._log_bytes))
-        if self._log_lines >= _LOG_LINES:
-            allowed = 0
-        self._log_bytes += allowed
-        self._dropped += size - allowed
-        return allowed
 
     def finish(self) -> None:
         """Emits the last lines and says how much was dropped."""
         for output in self._outputs:
             output.close()
-        if self._dropped and self._sink:
-            self._sink.log(
-                "log",
-                "WARNING",
-                f"{self._dropped:,} bytes of output were dropped: a step keeps {self._limits.log_bytes:,}",
-            )
-            self._dropped = 0
+        if (said := self._kept.shortfall()) and self._sink:
+            self._sink.log("log", "WARNING", said)
 
     def close(self) -> None:
         """Closes the descriptors."""

@@ -129,7 +129,8 @@ class Lines:
     """One of a step's output streams, cut into lines. Keeps no more than one line.
 
     `emit` takes stream, level, text and whether the line goes on, as one does that is too long; `take` says how many of
-    so many bytes may be kept. A line of the step library comes in between, marked, with a level of its own.
+    so many bytes may be kept, and `drop` is told how many lines end in those that may not. A line of the step library
+    comes in between, marked, with a level of its own.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Lines:
         limit: int,
         emit: Callable[[str, str, str, bool], None],
         take: Callable[[int], int],
+        drop: Callable[[int], None],
     ) -> None:
         self._fd = fd
         self._stream = stream
@@ -148,6 +150,7 @@ class Lines:
         self._limit = limit
         self._emit = emit
         self._take = take
+        self._drop = drop
         self._line = bytearray()
         self._goes_on = False
         self._is_cut_off = False
@@ -164,9 +167,12 @@ class Lines:
         if not data:
             self.stop()
             return False
-        taken = self._take(len(data))
-        self._is_cut_off |= taken < len(data)
-        self._line += data[:taken]
+        kept = self._take(len(data))
+        if kept < len(data):
+            self._is_cut_off = True
+            self._drop(data.count(b"\n", kept))
+            data = data[:kept]
+        self._line += data
         if b"\n" in data or len(self._line) > self._limit:
             *lines, rest = self._line.split(b"\n")
             for line in lines:
