@@ -4,11 +4,12 @@ import asyncio
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
 from mcpanel.engine.v1 import engine_pb2, run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1 import component_pb2
-from tests.engine.conftest import Engine
+from tests.engine.conftest import Engine, Engines
 from tests.engine.support.calls import Gate, rerun, start, until
 from tests.engine.support.errors import refused
 from tests.engine.support.peers import Peers
@@ -150,6 +151,32 @@ async def test_a_repeated_call_is_the_same_run(
     assert len(call.runs) == 6
     assert len(set(call.runs[:5])) == 1
     assert call.runs[5] not in call.runs[:5]
+
+
+async def test_the_end_of_a_call_is_told_without_the_events_of_its_run(
+    engine: Engine, engines: Engines, peers: Peers, worker: FakeWorker, call: Caller
+) -> None:
+    tool = peers.registry.component("double")
+    peers.registry.workflow({"id": "ask", "component": assistant(peers, tool)})
+    ends: list[int] = []
+
+    async def ask(attempt: Attempt) -> None:
+        first = await call(attempt.ref, tool.id, {"n": 1})
+        async with await psycopg.AsyncConnection.connect(engines.url, autocommit=True) as connection:
+            await connection.execute("DELETE FROM run_events WHERE run_id = %s", (call.runs[0],))
+        again = await call(attempt.ref, tool.id, {"n": 1})
+        ends.extend((first.status, again.status))
+
+    async def talk(attempt: Attempt) -> None:
+        for _ in range(20):
+            attempt.log(*["x"] * 100)
+
+    worker.code |= {"ask": ask, "test": talk}
+    run = await engine.ended((await start(engine)).id)
+
+    assert run.status == Run.SUCCESS
+    assert ends == [Run.SUCCESS, Run.SUCCESS]
+    assert len(set(call.runs)) == 1
 
 
 async def test_what_is_no_tool_is_not_called(

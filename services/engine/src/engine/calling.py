@@ -109,9 +109,8 @@ class Calls:
 
         Raises Unavailable when this process is stopping: the call goes on, and whoever repeats it follows it.
         """
-        async for message in self._watcher.watch(run_id, 0, _ALL, draining):
-            if message.HasField("keep_alive"):
-                yield None
+        async for _ in self._watcher.until_ended(run_id, draining):
+            yield None
         async with self._db.read() as tx:
             record = await runs_store.get(tx, run_id, _ALL)
             used = await store.used(tx, run_id)

@@ -28,6 +28,9 @@ Message = engine_pb2.WatchRunResponse
 _PAGE: Final = 500
 _FIRST: Final = 50
 _POLL_SLOWLY: Final = 5.0
+_GATHER: Final = 0.02
+"""Seconds between two looks whether a run has ended of which more is heard than is kept."""
+_ALL: Final = store.Reader(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,43 @@ class Watcher:
         if not found:
             raise store.not_found(run_id)
 
+    async def until_ended(self, run_id: str, draining: asyncio.Event) -> AsyncIterator[None]:
+        """Ends when the run has; before that a sign of life now and then. Of its events, however many, none is read.
+
+        Raises NotFound, and Unavailable when this process is stopping.
+        """
+        subscription = self._hub.subscribe(run_id)
+        heard = time.monotonic()
+        try:
+            while not await self._has_ended(run_id):
+                await asyncio.sleep(_GATHER)
+                while True:
+                    _refuse_draining(draining)
+                    if time.monotonic() - heard >= self._pace.keep_alive:
+                        heard = time.monotonic()
+                        yield None
+                    if self._may_have_ended(subscription):
+                        break
+                    await subscription.wait(min(self._pace.keep_alive, 1.0))
+        finally:
+            self._hub.unsubscribe(subscription)
+
+    async def _has_ended(self, run_id: str) -> bool:
+        [found] = await self._reads.run(watching.position_sql(run_id, _ALL))
+        if not found:
+            raise store.not_found(run_id)
+        return RunStatus(found[0][0]).ended
+
+    @staticmethod
+    def _may_have_ended(subscription: Subscription) -> bool:
+        """Whether the end has come, or something was missed that may have been it."""
+        missed = subscription.overflowed
+        subscription.overflowed = False
+        live = subscription.take()
+        missed = missed or (not live and subscription.is_behind())
+        subscription.seen = max([subscription.seen, subscription.known, *(one.seq for one in live)])
+        return missed or any(one.event.HasField("end") for one in live)
+
     def _check(self, subscription: Subscription, started: float) -> None:
         """A client that let its queue overflow while it took one message is not following."""
         if subscription.overflowed and time.monotonic() - started > self._pace.stalled:
@@ -110,8 +150,7 @@ class Watcher:
         """What comes next: live events, what was missed of them, or a sign of life."""
         until = time.monotonic() + self._pace.keep_alive
         while True:
-            if draining.is_set():
-                raise Unavailable("DRAINING", "this process is stopping; watch again from the last event")
+            _refuse_draining(draining)
             live = subscription.take()
             if live or subscription.is_behind():
                 break
@@ -160,6 +199,11 @@ class Watcher:
                 if subscription.known == known:  # whatever was announced beyond what there is does not exist
                     subscription.known = min(known, subscription.seen)
                 return
+
+
+def _refuse_draining(draining: asyncio.Event) -> None:
+    if draining.is_set():
+        raise Unavailable("DRAINING", "this process is stopping; watch again from the last event")
 
 
 def refuse_pruned(run_id: str, last_seq: int, recorded: Sequence[EventRecord]) -> None:
