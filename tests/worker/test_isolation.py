@@ -172,6 +172,17 @@ async def test_the_level_limits_runs_steps_and_ends_their_children() -> None:
     assert not os.path.exists(output[0])  # noqa: ASYNC240, PTH110
 
 
+@pytest.mark.parametrize("level", ["cell", "limits"])
+async def test_steps_take_the_processor_after_the_suite(level: str) -> None:
+    bench = Bench(sandbox(level=level))
+    try:
+        niceness = await bench.output("import os\ndef main():\n    return os.nice(0)")
+    finally:
+        await bench.close()
+
+    assert niceness == min(19, os.nice(0) + 5)
+
+
 async def test_a_machine_without_cells_gets_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.cells.bubblewrap.find_bwrap", lambda: Path("/bin/false"))
 
