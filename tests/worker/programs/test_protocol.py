@@ -14,7 +14,6 @@ import deno  # type: ignore[import-untyped]  # ships no types
 import pytest
 import uvicorn
 
-from tests.support import tool_server
 from tests.worker.network.servers import ADDRESS, guard
 from tests.worker.programs.conftest import ROOMY, Open
 from tests.worker.support.cells import Bench, Remembering, gone, job, processes_of, sandbox
@@ -370,6 +369,8 @@ async def test_a_server_in_typescript_is_started_by_deno_with_the_packages_it_im
 @pytest.fixture(scope="module")
 async def remote(benches: Open) -> AsyncIterator[tuple[Bench, str]]:
     """Calls tools of a server over HTTP, which listens at the address, and reaches nothing else."""
+    from tests.support import tool_server  # noqa: PLC0415 - the SDK takes a second, in each process of the tests
+
     plain = await benches("protocol", toolbox="protocol")
     bench = Bench(sandbox(ROOMY), replace(plain.profile, network=True))
     with socket.create_server((ADDRESS, 0)) as listener:
