@@ -82,7 +82,7 @@ def _exceeded(limit: str, limits: Limits, where: str) -> Failure:
     held, what_to_do = _HELD[limit]
     most = f"{limits.together()[limit]:,}"
     return Failure(
-        "USER_ERROR", f"the step had more than {most} {held} at once and was killed{where}: {what_to_do}"
+        "USER_ERROR", f"the step had more than {most} {held} at once and was killed: {what_to_do}{where}"
     )
 
 
