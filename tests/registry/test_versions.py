@@ -328,6 +328,12 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "inside the app's folder",
     ),
     ("UTILITY", {"utility": {"expression": "inputs.a +"}}, "expression", "line 1, column"),
+    (
+        "UTILITY",
+        {"utility": {"expression": "inputs.a\n+ " + "(" * 50 + "1" + ")" * 50}},
+        "expression",
+        "line 2, column 52: the expression is nested too deeply: 32 levels at most",
+    ),
 ]
 
 
