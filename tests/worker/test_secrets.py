@@ -173,6 +173,28 @@ async def test_a_secret_is_masked_across_the_pieces_of_a_line_that_is_too_long(
     assert text.endswith(f"y{VALUE[:8]}")  # which is none, after all
 
 
+async def test_a_secret_that_is_cut_in_two_by_a_limit_is_not_shown_in_part(
+    engine: Engine, start: Start
+) -> None:
+    engine.secrets = {"id-of-signing": VALUE}
+    await start()
+    await engine.hears("hello")
+    code = (
+        "import mcpanel_step as s\n"
+        "def main():\n"
+        "    key = s.secret('signing')\n"
+        "    s.progress(0.5, 'x' * 990 + key)\n"
+        "    raise ValueError('y' * 1980 + key)"
+    )
+
+    engine.assign(linking(python_version(code), "signing"), data_source_token="t")
+    result = (await engine.hears("result"))[0]
+
+    assert engine.messages("progress")[-1].message == "x" * 990
+    assert result.error.message == f"ValueError: {'y' * 1980}"
+    assert VALUE[:6] not in told(engine)
+
+
 def test_numbers_and_keys_of_a_value_are_masked_too() -> None:
     words = Words()
     words.learn("123456")

@@ -71,7 +71,7 @@ class AttemptSink:
 
     def progress(self, fraction: float, message: str) -> None:
         """Sends how far the step is."""
-        said = self._words.plain(message)
+        said = self._words.cut(message)
         report = pb.WorkerMessage.ProgressReport(ref=self._ref, fraction=fraction, message=said)
         self._outgoing.newest(self._ref, "progress", pb.WorkerMessage(progress=report))
 
@@ -258,8 +258,8 @@ class AttemptSink:
             return outcome
         said = replace(
             failure,
-            message=self._words.plain(failure.message),
-            traceback=self._words.plain(failure.traceback),
+            message=self._words.cut(failure.message),
+            traceback=self._words.cut(failure.traceback),
         )
         return replace(outcome, failure=said)
 

@@ -8,6 +8,8 @@ from chassis.logs import masker
 from chassis.masking import Masker
 
 _REPLACED = "\ufffd"
+_LONG = 1000
+"""Characters from which on texts are cut."""
 _SHORTEST_LINE = 8
 """Of a secret of several lines, such as a private key, each that is as long is masked by itself."""
 
@@ -49,6 +51,12 @@ class Words:
     def plain(self, text: str) -> str:
         """The text as it may leave the worker."""
         return plain(text if self._masker is None else self._masker.mask(text))
+
+    def cut(self, text: str) -> str:
+        """The same of a text that may have been cut off where it was long, and a secret at its end with it."""
+        if self._masker is not None and len(text) >= _LONG:
+            text = text[: self._masker.settled(text)]
+        return self.plain(text)
 
     def value(self, value_json: bytes) -> bytes:
         """The JSON value with what is masked in its texts, its keys and its numbers; as it was where nothing is."""
