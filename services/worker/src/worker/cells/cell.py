@@ -65,6 +65,8 @@ class Cell:
         """The name of the limit for which the attempt is killed, one of `Limits.together`."""
         self._cancelled = False
         self._cancel_grace = _CANCEL_GRACE
+        self._heard: Heard | None = None
+        """What an attempt with a grace is heard through."""
         self._running = False
         self._init_pid = 0
         self._scratch: Path | None = None
@@ -303,6 +305,8 @@ class Cell:
         """Asks the running attempt to stop, and kills it after two seconds, or its own grace if that is longer."""
         if self._running and not self._cancelled:
             self._cancelled = True
+            if self._heard is not None:
+                self._heard.stop()
             self._order("term")
             self._loop.call_later(self._cancel_grace, self._kill)
 
@@ -323,6 +327,7 @@ class Cell:
         began = time.monotonic()
         watch = self._loop.call_later(_WATCH_AFTER, self._order, "watch")
         heard = Heard(sink)
+        self._heard = heard if job.grace else None
         proxy = self._proxy(job, sink)
         conversation = asyncio.create_task(attempt.converse(job, heard))
         conversation.add_done_callback(self._on_conversation_end)
