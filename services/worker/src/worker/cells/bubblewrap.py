@@ -232,7 +232,8 @@ class Sandbox:
             "-B",
             str(_PACKAGE / "cells" / "drop.py"),
             str(CELL_UID),
-            json.dumps(staged),
+            str(len(staged)),
+            *staged,
         ]
         return Command([*start, program, *args], {}, (socket_fd, rules, nothing), (rules, nothing))
 

@@ -4,11 +4,12 @@ Without it the cell's processes would be the machine's root to the kernel, which
 cell needs may lie where that user cannot go (an interpreter below /root), so it is first bound into a mount namespace
 of the cell's own, at STAGE/0, STAGE/1 …
 
-Usage: drop.py <uid> <paths, as a JSON list> <program> <arguments …>
+It is on the way of every cell that starts, so it imports as little as it can.
+
+Usage: drop.py <uid> <number of paths> <paths …> <program> <arguments …>
 """
 
 import ctypes
-import json
 import os
 import sys
 
@@ -21,12 +22,13 @@ _MS_PRIVATE = 1 << 18
 
 def main() -> None:
     """Never returns."""
-    uid, paths, program = int(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+    uid, count, words = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    paths, command = words[:count], words[count:]
     _stage(paths)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    os.execve(program, sys.argv[3:], dict(os.environ))  # noqa: S606
+    os.execve(command[0], command, dict(os.environ))  # noqa: S606
 
 
 def _stage(paths: list[str]) -> None:
