@@ -1,13 +1,11 @@
 """Fixtures for every test: the real servers, started once a session and gone with it, whatever ends it."""
 
-import asyncio
 import gc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 from hypothesis import HealthCheck, settings
 
 from stack.nats import Nats
@@ -71,12 +69,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False  # the order is ours
     return Sharing(config, log)
-
-
-@pytest.fixture(scope="session")
-def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop of the tests is that of the engine and the worker, whose code most of them run."""
-    return uvloop.new_event_loop
 
 
 @pytest.fixture(scope="session")
