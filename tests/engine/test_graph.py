@@ -290,5 +290,5 @@ async def test_replicas_that_share_a_fan_out_read_what_the_others_did_and_not_al
     assert outputs(ended)["items"] == list(range(300))
     assert len(first.assignments) + len(second.assignments) == 300
     assert min(len(first.assignments), len(second.assignments)) > 50
-    assert len(read) > 50
-    assert sum(read) < 10 * 300
+    assert len(read) > 20  # how often depends on how much of the other's work each finds
+    assert sum(read) < 30 * len(read)  # whoever reads all again reads 150 steps on average
