@@ -1,5 +1,6 @@
 """The walls themselves: the filter, the levels, and what an operator is told when a machine has none."""
 
+import asyncio
 import errno
 import os
 import struct
@@ -214,3 +215,43 @@ def test_a_machine_without_a_memory_controller_has_no_groups(tmp_path: Path) -> 
     (tmp_path / "cgroup.controllers").write_text("hugetlb\n")
 
     assert Cgroup.detect(tmp_path, process) is None
+
+
+HOLDS_DESCRIPTORS_ON_THE_WAY = """
+import array, socket, time
+
+import mcpanel_step as step
+
+def main():
+    held, sent = [], 0
+    try:
+        while True:
+            ours, theirs = socket.socketpair()
+            held += ours, theirs
+            for _ in range(8):
+                rights = array.array("i", [ours.fileno()] * 100)
+                ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                sent += 100
+    except OSError as error:
+        step.preview([sent, error.strerror])
+    time.sleep(60)
+"""
+
+
+async def test_descriptors_that_a_step_keeps_on_the_way_keep_no_other_cell_from_work() -> None:
+    hostile, other = Bench(sandbox()), Bench(sandbox())
+    attack = asyncio.create_task(hostile.run(HOLDS_DESCRIPTORS_ON_THE_WAY, timeout=60.0))
+    try:
+        async with asyncio.timeout(30):
+            while not hostile.sink.previews:
+                await asyncio.sleep(0.05)
+        sent, why = hostile.sink.previews[-1]
+
+        answers = [(await other.run("def main(): return 1")).output_json for _ in range(3)]
+    finally:
+        attack.cancel()
+        await hostile.close()
+        await other.close()
+
+    assert (sent > 500, why) == (True, "Too many references: cannot splice")
+    assert answers == [b"1"] * 3

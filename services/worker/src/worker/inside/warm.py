@@ -30,6 +30,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # what this process imports, every fork pays for
     from typing import Any
 
+_OF_STEPS = ("NOFILE",)
+"""The limits that this process does not share. By its own number of files the kernel decides whether it may pass
+descriptors on, and it counts those that the steps of all cells have on the way."""
 _LEFTOVER_GRACE = 0.25
 _WATCH_PERIOD = 0.1  # seconds
 _CONNECT_PATIENCE = 0.5  # seconds; only a server with a full queue takes any
@@ -46,7 +49,8 @@ def main() -> None:
         confine.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine.give_way()
-    confine.limit_resources(config["limits"])
+    confine.limit_resources({name: most for name, most in config["limits"].items() if name not in _OF_STEPS})
+    confine.open_many()
     confine.die_first()
     port = _offer_network(config, control) if config["network"] else 0
     tcp = {"listens": config["listens"], "port": port}
@@ -131,6 +135,7 @@ def _fork(
                 asked.close()
             if os.getppid() != 1:
                 confine.die_with_parent()
+            confine.limit_resources({name: config["limits"][name] for name in _OF_STEPS})
             confine.enter(own_domain)
             child.run(config, step_in, step_out, step_stdout, step_stderr)
         finally:
