@@ -71,6 +71,16 @@ def test_postgres_starts_again_after_a_kill_and_keeps_what_was_committed(server:
     server.stop()
 
 
+def test_what_a_killed_server_leaves_for_a_moment_does_not_stop_the_start(server: Postgres) -> None:
+    server.initialise()
+    words = [sys.executable, "-c", "import time; time.sleep(0.5)", "-D", str(server.data)]
+    with subprocess.Popen(words, cwd=server.data):  # as a backend that has no title of its own yet
+        server.start()
+
+    assert server.is_ready()
+    server.stop()
+
+
 def test_a_stale_lock_file_naming_a_live_stranger_does_not_stop_the_start(server: Postgres) -> None:
     server.start()
     server.stop()

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stack import secrets
 from stack.child import base_environment, kill_group, spawn
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SERVICES = ("registry", "engine", "datasources", "audit", "identity")
 SAMPLE = "sample"
 _SUPERUSER = "postgres"
+_LEAVES_SECONDS: Final = 1.0
+"""How long what looks like a live server may be what a killed one leaves."""
 _PROTOCOL = 196608  # 3.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -230,10 +232,13 @@ class Postgres:
 
     def _release_data(self, timeout: float = 10) -> None:
         """Drop a stale postmaster.pid. PostgreSQL trusts its pid, which another program may hold by now."""
-        end = time.monotonic() + timeout
+        now = time.monotonic()
+        end, soon = now + timeout, now + _LEAVES_SECONDS
         while holders := _processes_in(self.data):
-            # Backends of a killed server leave by themselves within moments; a live server does not.
-            if time.monotonic() > end or any(_is_postmaster(pid, self.data) for pid in holders):
+            # Backends of a killed server leave by themselves within moments; a live server does not. One that was
+            # forked just before looks like the server itself until it has its own title.
+            now = time.monotonic()
+            if now > end or (now > soon and any(_is_postmaster(pid, self.data) for pid in holders)):
                 raise InUseError(
                     f"the data folder {self.data} is in use by another PostgreSQL (pid {min(holders)}): "
                     "stop it with `make down`, or choose another folder with MCPANEL_HOME=…"
