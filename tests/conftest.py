@@ -1,6 +1,7 @@
 """Fixtures for every test: the real servers, started once a session and gone with it, whatever ends it."""
 
 import gc
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from stack.nats import Nats
 from tests.support.servers import TestPostgres, start_nats, start_postgres
 from tests.support.stack import Stack
 
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # as the worker has it, which tests start in this process
 DOOMED = ("system/test_kills.py", "system/test_kills_by_type.py", "system/test_mutual_tls.py")
 """They use the stack that is broken; what else is in `system`, the one that is not."""
 SLOWEST_FIRST = (

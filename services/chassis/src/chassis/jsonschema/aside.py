@@ -58,16 +58,19 @@ async def mismatch(schema: Schema, raw: bytes, parts: Sequence[Part] = ()) -> Mi
             pass_fds=sorted({one.fd for one in parts}),
             env={},
         )
+        answer = b""
         try:
             async with asyncio.timeout(SECONDS):
                 answer, _ = await process.communicate(jsonvalue.canonical(question))
         except TimeoutError:
             raise UndecidedError(f"that was not known after {SECONDS} s; simplify the schema") from None
+        except (OSError, RuntimeError):  # its pipe is gone: it ended before it had read the question
+            await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    if process.returncode:
+    if process.returncode or not answer:
         raise UndecidedError("that takes too much memory or time; simplify the schema, or pass less at once")
     found: dict[str, Any] | None = json.loads(answer)
     return None if found is None else Mismatch(tuple(found["path"]), found["why"])
