@@ -255,3 +255,35 @@ async def test_descriptors_that_a_step_keeps_on_the_way_keep_no_other_cell_from_
 
     assert (sent > 500, why) == (True, "Too many references: cannot splice")
     assert answers == [b"1"] * 3
+
+
+async def test_children_that_have_ended_and_that_nobody_asked_for_hold_nothing() -> None:
+    code = """
+import subprocess, time
+
+def main():
+    children = [subprocess.Popen(["/bin/true"]) for _ in range(30)]
+    time.sleep(1.5)
+    return [child.wait() for child in children].count(0)
+"""
+    bench = Bench(sandbox())
+    try:
+        assert await bench.output(code) == 30
+    finally:
+        await bench.close()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only a worker that runs as root can give cells users of their own"
+)
+async def test_each_cell_has_a_user_of_its_own() -> None:
+    box = sandbox()
+    benches = [Bench(box), Bench(box)]
+    try:
+        owners = {owner((await bench.ready()).pid) for bench in benches}
+    finally:
+        for bench in benches:
+            await bench.close()
+
+    assert len(owners) == 2
+    assert 0 not in owners

@@ -109,6 +109,34 @@ ENDINGS: Final = (
         r"used more than \d+ MiB of memory and was killed",
     ),
     Ending(
+        "memory of processes whose first thread has ended",
+        "import ctypes, threading, time\n"
+        "def grow():\n"
+        "    time.sleep(0.4)\n"
+        "    kept.append(b'x' * (90 << 20))\n"
+        "    signal.pause()\n"
+        "kept = []\n"
+        "for _ in range(5):\n"
+        "    if os.fork() == 0:\n"
+        "        threading.Thread(target=grow).start()\n"
+        "        ctypes.CDLL(None).syscall(60 if os.uname().machine == 'x86_64' else 93, 0)\n"
+        "time.sleep(30)",
+        "OUT_OF_MEMORY",
+        r"used more than \d+ MiB of memory and was killed",
+    ),
+    Ending(
+        "files watched over and over",
+        "import select\n"
+        "ends = [end for _ in range(100) for end in os.pipe()]\n"
+        "watches = [select.epoll() for _ in range(400)]\n"
+        "for watch in watches:\n"
+        "    for end in ends:\n"
+        "        watch.register(end)\n"
+        "signal.pause()",
+        "USER_ERROR",
+        r"had more than 65,536 files watched by epoll at once and was killed: watch fewer",
+    ),
+    Ending(
         "sockets of many processes, all full",
         "for _ in range(3):\n"
         "    if os.fork() == 0:\n"

@@ -1,6 +1,7 @@
 """The command that builds a cell, and the descriptors it needs."""
 
 import compileall
+import itertools
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from worker.cells import drop, seccomp
 from worker.cells.limits import Limits
 from worker.cells.profile import Profile
 
-CELL_UID: Final = 65530
+CELL_UIDS: Final = range(60706, 61184)
 """Who a cell's processes are outside, when the worker is root: nobody's files, outside systemd's dynamic range."""
 INSIDE_UID: Final = 1000
 INSIDE: Final = ("inside", "steplib", "programs")
@@ -99,6 +100,9 @@ class Sandbox:
         self.deno = deno
         self.registries = registries()
         self.drop = os.geteuid() == 0 if drop is None else drop
+        first = os.getpid() % len(CELL_UIDS)
+        self._users = itertools.cycle([*CELL_UIDS[first:], *CELL_UIDS[:first]])
+        """The kernel counts some of what cells hold for a user: each cell has one, and other workers' cells others."""
         self.filter = seccomp.program() if level == "cell" else b""
         self.second_filter = seccomp.second() if level == "cell" else b""
         self.bwrap = find_bwrap() if level == "cell" else None
@@ -231,7 +235,7 @@ class Sandbox:
             "-S",
             "-B",
             str(_PACKAGE / "cells" / "drop.py"),
-            str(CELL_UID),
+            str(next(self._users)),
             str(len(staged)),
             *staged,
         ]

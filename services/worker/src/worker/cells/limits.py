@@ -25,6 +25,7 @@ class Limits:
     mappings: int = 131_072
     """Parts of the address spaces of all processes together; one takes some 350 bytes of the kernel's memory."""
     locks: int = 4096
+    watched: int = 65_536
     """Locks of parts of files, of all processes together."""
     log_bytes: int = 10 * MIB
     """Of stdout, stderr, log lines and calls of tools together."""
@@ -41,6 +42,7 @@ class Limits:
             "files": self.files,
             "mappings": self.mappings,
             "locks": self.locks,
+            "watched": self.watched,
         }
 
     def resources(self, *, reserves: bool) -> dict[str, int]:

@@ -24,6 +24,7 @@ _HELD: Final = {
     "files": ("open files in all its processes", "close those that are done, or start fewer processes"),
     "mappings": ("mappings of memory in all its processes", "map larger parts, or start fewer processes"),
     "locks": ("locks of files", "release those that are done"),
+    "watched": ("files watched by epoll", "watch fewer at once"),
 }
 """What a step may have too many of, by the names of `Limits.together`, and what to do about it."""
 

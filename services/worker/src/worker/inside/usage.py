@@ -38,7 +38,7 @@ class Watch:
     def exceeded(self) -> str:
         """The name of the limit that is exceeded, empty while none is."""
         self._looks += 1
-        pids = [pid for pid, _, _ in processes()]
+        pids = [alive for pid, _, _ in processes() if (alive := _alive(pid))]
         connections = sockets.held(self._asked) if self._asked else 0
         if _memory(pids, self._scratch) + connections > self._limits["memory"]:
             return "memory"
@@ -54,6 +54,8 @@ class Watch:
                 return "mappings"
             if _locks(self._limits["locks"]) > self._limits["locks"]:
                 return "locks"
+            if _watched(pids, self._limits["watched"]) > self._limits["watched"]:
+                return "watched"
         return ""
 
 
@@ -79,7 +81,29 @@ def processes() -> "Iterator[tuple[int, int, str]]":
             yield pid, parent, name
 
 
-def _memory(pids: list[int], scratch: list[str]) -> int:
+def _alive(pid: int) -> str:
+    """Where `/proc` shows what the process holds, empty where it has ended.
+
+    Of one whose first thread has ended while others go on, only theirs show anything.
+    """
+    for thread in _threads(pid):
+        try:
+            with open(f"/proc/{thread}/stat") as file:  # noqa: PTH123
+                state = file.read().rsplit(")", 1)[1].split()[0]
+        except OSError:  # it has ended
+            continue
+        if state not in "ZX":
+            return thread
+    return ""
+
+
+def _threads(pid: int) -> "Iterator[str]":
+    """The process's first thread, then the others, below `/proc`."""
+    yield str(pid)
+    yield from (f"{pid}/task/{one}" for one in _names(f"/proc/{pid}/task") if one != str(pid))
+
+
+def _memory(pids: list[str], scratch: list[str]) -> int:
     """Bytes held by the processes, without what they share with files, and by the scratch folders.
 
     Of a process: what it alone has, what of that is swapped out, and the tables of its mappings, which also those to
@@ -106,7 +130,7 @@ def _memory(pids: list[int], scratch: list[str]) -> int:
     return total + max(together, folders)  # what is mapped of the folders' files is in both
 
 
-def _shared_memory(pid: int, at_most: int) -> int:
+def _shared_memory(pid: str, at_most: int) -> int:
     """The process's part of the memory that processes share without a file; `at_most` bytes where it hides that."""
     try:
         with open(f"/proc/{pid}/smaps_rollup") as file:  # noqa: PTH123
@@ -118,7 +142,7 @@ def _shared_memory(pid: int, at_most: int) -> int:
     return at_most
 
 
-def _files(pids: list[int]) -> int:
+def _files(pids: list[str]) -> int:
     """How many files the processes have open, each in every one that has it."""
     total = 0
     for pid in pids:
@@ -133,7 +157,7 @@ def _files(pids: list[int]) -> int:
     return total
 
 
-def _mappings(pids: list[int]) -> int:
+def _mappings(pids: list[str]) -> int:
     """How many parts the address spaces of the processes have; of one that hides them, as many as there can be."""
     total = 0
     for pid in pids:
@@ -146,6 +170,30 @@ def _mappings(pids: list[int]) -> int:
         except OSError:  # it has ended
             continue
     return total
+
+
+def _watched(pids: list[str], most: int) -> int:
+    """How many files the processes' epoll instances watch, each in every one that has it; counts to one over `most`."""
+    found = 0
+    for fd in (f"/proc/{pid}/fd/{name}" for pid in pids for name in _names(f"/proc/{pid}/fd")):
+        try:
+            if os.readlink(fd) != "anon_inode:[eventpoll]":  # noqa: PTH115
+                continue
+            with open(fd.replace("/fd/", "/fdinfo/")) as file:  # noqa: PTH123
+                for line in file:
+                    found += line.startswith("tfd:")
+                    if found > most:
+                        return found
+        except OSError:  # it was closed
+            continue
+    return found
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:  # the process has ended, or hides them
+        return []
 
 
 def _locks(most: int) -> int:
