@@ -21,6 +21,44 @@ async def test_a_script_without_main_reads_inputs_and_sets_outputs(python: Bench
     assert await python.output(code, {"n": 21}) == {"double": 42}
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys\nif sys.version_info >= (3, 8):\n    def main(n: int): return n * 2",
+        "try:\n    from nowhere import main\nexcept ImportError:\n    def main(n: int): return n * 2",
+        "import io\nwith io.StringIO():\n    async def main(n: int): return n * 2",
+        "if __name__ == '__main__':\n    outputs = 0\nelse:\n    main = lambda n: n * 2",
+        "import dataclasses\n@dataclasses.dataclass\nclass main:\n    n: int\n    def __post_init__(self): self.n *= 2",
+    ],
+    ids=["if", "try", "with", "else", "class"],
+)
+async def test_a_main_that_stands_under_a_condition_or_is_a_class_is_called(python: Bench, code: str) -> None:
+    assert await python.output(code, {"n": 21}) in (42, {"n": 42})
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("if not inputs_known:\n    def main(): return 1", "NameError: main is not defined: its definition"),
+        (
+            "try:\n    from nowhere import main\nexcept ImportError:\n    main = None",
+            "TypeError: main is no func",
+        ),
+    ],
+)
+async def test_a_main_that_is_not_there_in_the_end_is_told(python: Bench, code: str, message: str) -> None:
+    kind, text, _ = await python.failure(f"inputs_known = True\n{code}")
+
+    assert kind == "USER_ERROR"
+    assert text.startswith(message)
+
+
+async def test_a_guarded_main_stays_the_scripts_own(python: Bench) -> None:
+    code = "if __name__ == '__main__':\n    def main(): return inputs['n'] * 2\n    outputs = main()"
+
+    assert await python.output(code, {"n": 21}) == 42
+
+
 async def test_a_coroutine_main_is_awaited(python: Bench) -> None:
     code = "import asyncio\nasync def main():\n    await asyncio.sleep(0.01)\n    return 'later'"
 

@@ -359,7 +359,15 @@ def test_a_rest_of_names_allows_others(rest: str, more: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["", "x = 1", "class main: ...", "def other(a): ...", "if True:\n  def main(a): ..."]
+    "code",
+    [
+        "",
+        "x = 1",
+        "class main: ...",
+        "def other(a): ...",
+        "def other():\n  def main(a): ...",
+        "if __name__ == '__main__':\n  def main(a): ...",
+    ],
 )
 def test_a_script_without_main_says_nothing(code: str) -> None:
     assert infer(code) == NONE
@@ -370,6 +378,38 @@ def test_the_last_main_is_the_one() -> None:
 
     assert found is not None
     assert list(found["properties"]) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if x:\n  def main(b): ...",
+        "if x: ...\nelif y:\n  async def main(b): ...",
+        "try:\n  import x\nexcept ImportError:\n  def main(b): ...",
+        "with x:\n  for y in z:\n    def main(b): ...",
+        "match x:\n  case 1:\n    def main(b): ...",
+        "if x:\n  def main(a): ...\ndef main(b): ...",
+    ],
+)
+def test_the_only_main_counts_under_a_condition_too(code: str) -> None:
+    found = infer(code).input_schema
+
+    assert found is not None
+    assert list(found["properties"]) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if x:\n  def main(a): ...\nelse:\n  def main(b): ...",
+        "def main(a): ...\nif x:\n  def main(b): ...",
+        "try:\n  from fast import main\nexcept ImportError:\n  def main(b): ...",
+        "def main(a): ...\nmain = other(main)",
+        "def main(a): ...\nclass main: ...",
+    ],
+)
+def test_which_main_it_is_may_be_known_only_when_it_runs(code: str) -> None:
+    assert infer(code) == NONE
 
 
 @pytest.mark.parametrize(

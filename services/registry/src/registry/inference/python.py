@@ -2,7 +2,8 @@
 
 import ast
 import warnings
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from chassis.jsonvalue import Json
 from registry.inference import docstrings
@@ -41,20 +42,59 @@ def parse(code: str) -> ast.Module:
 def infer(code: str) -> Signature:
     """The schemas of the script's `main`; NONE when it has none that can be read. Raises ScriptError."""
     module = parse(code)
-    main = next(
-        (
-            node
-            for node in reversed(module.body)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == "main"
-        ),
-        None,
-    )
+    main = _main(module)
     if main is None or not all(last_name(one) in _TRANSPARENT for one in main.decorator_list):
         return NONE
     try:
         return Signature(_inputs(main, Scope(module)), _output(main, Scope(module, output=True)))
     except (TooMuchError, RecursionError):
         return NONE
+
+
+def _main(module: ast.Module) -> _Main | None:
+    """The one function that `main` is when the script has run; None where there is none, or only running would tell.
+
+    Above all others is what is bound last and under no condition.
+    """
+    found = list(_bindings(module))
+    if not found:
+        return None
+    last = found[-1]
+    only = len(found) == 1 or any(last is node for node in module.body)
+    return last if only and isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef) else None
+
+
+def _bindings(module: ast.Module) -> Iterator[ast.stmt]:
+    """The statements that bind `main`, as the step looks for them (`worker.inside.usercode`), in their order."""
+    waiting: list[Any] = [*reversed(module.body)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if node.value else []
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.ImportFrom):
+            names = [item.asname or item.name for item in node.names]
+        else:
+            hidden = isinstance(node, ast.If) and _is_guard(node.test)
+            blocks = ("orelse",) if hidden else ("body", "handlers", "cases", "orelse", "finalbody")
+            inner = [one for block in blocks for one in getattr(node, block, ())]
+            waiting += reversed(inner)
+            names = []
+        if "main" in names:
+            yield node
+
+
+def _is_guard(test: ast.expr) -> bool:
+    """Whether a condition is `__name__ == "__main__"`, alone or among others: what it guards does not run."""
+    if isinstance(test, ast.BoolOp):
+        return any(_is_guard(one) for one in test.values)
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.ops[0], ast.Eq)
+        and any(isinstance(one, ast.Name) and one.id == "__name__" for one in (test.left, *test.comparators))
+    )
 
 
 def _inputs(main: _Main, scope: Scope) -> Schema:

@@ -23,7 +23,8 @@ class BadInput(Exception):
 def call(component: str, source: str, inputs: "Any") -> "Any":
     """What the component returns: `main`'s value, or the global `outputs`.
 
-    Raises BadInput, SyntaxError or whatever the code raises.
+    Raises BadInput, SyntaxError or whatever the code raises; NameError or TypeError where what should have
+    defined `main` did not run, or made something else of it.
     """
     if not isinstance(inputs, dict):
         raise BadInput(
@@ -45,22 +46,52 @@ def call(component: str, source: str, inputs: "Any") -> "Any":
             raise
     if not has_main:
         return module.__dict__.get("outputs")
-    return _call_main(module.__dict__["main"], inputs)
+    main = module.__dict__.get("main", _MISSING)
+    if main is _MISSING:
+        raise NameError(
+            "main is not defined: its definition stands under a condition that did not hold, or was deleted; "
+            "define it at the top level, or in every branch"
+        )
+    if not callable(main):
+        raise TypeError(f"main is no function ({type(main).__name__}); write def main(...)")
+    return _call_main(main, inputs)
 
 
 def _defines_main(tree: "Any") -> bool:
-    for node in tree.body:
-        if isinstance(node, _ast.FunctionDef | _ast.AsyncFunctionDef) and node.name == "main":
-            return True
-        if isinstance(node, _ast.Assign) and any(
-            isinstance(target, _ast.Name) and target.id == "main" for target in node.targets
-        ):
-            return True
-        if isinstance(node, _ast.ImportFrom) and any(
-            (item.asname or item.name) == "main" for item in node.names
-        ):
-            return True
+    """Whether `main` is bound at the module's level, under a condition or not; not what `__name__` guards.
+
+    The registry's inference reads the same statements.
+    """
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _ast.FunctionDef | _ast.AsyncFunctionDef | _ast.ClassDef):
+            if node.name == "main":
+                return True
+        elif isinstance(node, _ast.Assign | _ast.AnnAssign):
+            targets = node.targets if isinstance(node, _ast.Assign) else [node.target] if node.value else []
+            if any(isinstance(target, _ast.Name) and target.id == "main" for target in targets):
+                return True
+        elif isinstance(node, _ast.ImportFrom):
+            if any((item.asname or item.name) == "main" for item in node.names):
+                return True
+        elif not isinstance(node, _ast.If) or not _is_guard(node.test):
+            for block in ("body", "handlers", "cases", "orelse", "finalbody"):
+                waiting += getattr(node, block, ())
+        else:
+            waiting += node.orelse
     return False
+
+
+def _is_guard(test: "Any") -> bool:
+    """Whether a condition is `__name__ == "__main__"`, alone or among others."""
+    if isinstance(test, _ast.BoolOp):
+        return any(_is_guard(one) for one in test.values)
+    return (
+        isinstance(test, _ast.Compare)
+        and isinstance(test.ops[0], _ast.Eq)
+        and any(isinstance(one, _ast.Name) and one.id == "__name__" for one in (test.left, *test.comparators))
+    )
 
 
 def _call_main(main: "Any", inputs: "dict[str, Any]") -> "Any":
