@@ -32,6 +32,8 @@ class Reply:
     page: str = ""
     """HTML, or what `kind` says, in place of the protocol's error or answer."""
     kind: str = "text/html"
+    blocked: str = ""
+    """Why the prompt is blocked, of which Google's protocol has a word; nothing else is answered then."""
     cut: bool = False
     """Whether the connection ends after the pieces, in the midst of the answer."""
     garbled: bool = False
@@ -206,6 +208,12 @@ def _google(reply: Reply, model: str) -> Iterator[str]:
         body = {"candidates": [candidate], "modelVersion": model, "usageMetadata": usage}
         return f"data: {json.dumps(body)}\r\n\r\n"
 
+    if reply.blocked:
+        feedback = {"blockReason": reply.blocked, "blockReasonMessage": reply.message}
+        usage = {"promptTokenCount": INPUT_TOKENS}
+        body = {"promptFeedback": feedback, "usageMetadata": usage, "modelVersion": model}
+        yield f"data: {json.dumps(body)}\r\n\r\n"
+        return
     for piece in reply.pieces:
         yield chunk([{"text": piece}])
     if reply.is_broken:

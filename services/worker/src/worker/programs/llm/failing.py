@@ -36,6 +36,15 @@ def status_error(status: int, body: Any, headers: Mapping[str, str]) -> ModelErr
     return ModelError(words(body) or f"HTTP status {status}", status, _retry_after(headers))
 
 
+def blocked_error(why: str, said: Any) -> ModelError:
+    """The error of a prompt that its server keeps from the model: `why` is its word, `said` what else it says."""
+    told = words(said)
+    says = f". It says: {told}" if told else ""
+    return ModelError(
+        f"the model's server blocks the prompt ({words(why)}); change the prompt{says}", status=200
+    )
+
+
 def connection_error(error: BaseException) -> ModelError:
     """The error of a connection that could not be made, was lost, said nothing or no sense. Raises all that is none."""
     if isinstance(error, ModelError):

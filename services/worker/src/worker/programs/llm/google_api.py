@@ -7,7 +7,7 @@ from typing import Any
 from google import genai
 from google.genai import errors, types
 
-from .failing import connection_error, status_error
+from .failing import blocked_error, connection_error, status_error
 from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
 from .start import starter
 
@@ -95,19 +95,26 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
-    """The whole answer. Raises ModelError where the stream ends before it."""
+    """The whole answer. Raises ModelError where the stream ends before it, or the prompt is blocked."""
     answer = Answer(model=request.model)
+    blocked = None
     for chunk in stream:
         answer.model = chunk.model_version or answer.model
         if usage := chunk.usage_metadata:
             answer.input_tokens = usage.prompt_token_count or 0
             answer.output_tokens = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
             listener.used(answer)
+        if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
+            blocked = chunk.prompt_feedback
         for candidate in (chunk.candidates or ())[:1]:
             for part in (candidate.content.parts or ()) if candidate.content else ():
                 _take(part, answer, listener)
             if candidate.finish_reason:
                 answer.finish_reason = reason(candidate.finish_reason, _REASONS)
+    if blocked and not answer.finish_reason:
+        raise blocked_error(
+            str(getattr(blocked.block_reason, "value", blocked.block_reason)), blocked.block_reason_message
+        )
     if not answer.finish_reason:
         raise ModelError("the model's server ended its answer before it was complete")
     if answer.calls:
