@@ -32,6 +32,8 @@ class Reply:
     page: str = ""
     """HTML, or what `kind` says, in place of the protocol's error or answer."""
     kind: str = "text/html"
+    refusal: Sequence[str] = ()
+    """The words of a model that refuses, which follow the pieces and the calls."""
     blocked: str = ""
     """Why the prompt is blocked, of which Google's protocol has a word; nothing else is answered then."""
     cut: bool = False
@@ -168,6 +170,8 @@ def _openai(reply: Reply, model: str) -> Iterator[str]:
         first = {"index": index, "id": f"call{index}", "type": "function"}
         yield chunk({"tool_calls": [{**first, "function": {"name": name, "arguments": arguments[:half]}}]})
         yield chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments[half:]}}]})
+    for piece in reply.refusal:
+        yield chunk({"refusal": piece})
     yield chunk({}, "tool_calls" if reply.calls else "stop")
     total = INPUT_TOKENS + OUTPUT_TOKENS
     yield chunk(
@@ -196,8 +200,11 @@ def _anthropic(reply: Reply, model: str) -> Iterator[str]:
             "content_block_delta", index=index, delta={"type": "input_json_delta", "partial_json": arguments}
         )
         yield event("content_block_stop", index=index)
-    why = "tool_use" if reply.calls else "end_turn"
-    yield event("message_delta", delta={"stop_reason": why}, usage={"output_tokens": OUTPUT_TOKENS})
+    delta: dict[str, Any] = {"stop_reason": "tool_use" if reply.calls else "end_turn"}
+    if reply.refusal:
+        details = {"type": "refusal", "category": None, "explanation": "".join(reply.refusal)}
+        delta = {"stop_reason": "refusal", "stop_details": details}
+    yield event("message_delta", delta=delta, usage={"output_tokens": OUTPUT_TOKENS})
     yield event("message_stop")
 
 
@@ -220,7 +227,9 @@ def _google(reply: Reply, model: str) -> Iterator[str]:
         return
     for name, arguments in reply.calls:
         yield chunk([{"functionCall": {"name": name, "args": json.loads(arguments)}}])
-    yield chunk([{"text": ""}], finishReason="STOP")
+    for piece in reply.refusal:
+        yield chunk([{"text": piece}])
+    yield chunk([{"text": ""}], finishReason="SAFETY" if reply.refusal else "STOP")
 
 
 _PROTOCOLS = {"completions": _openai, "messages": _anthropic, "streamGenerateContent": _google}

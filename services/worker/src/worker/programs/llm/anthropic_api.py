@@ -11,7 +11,7 @@ from typing import Any
 import anthropic
 
 from .failing import connection_error, status_error
-from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
+from .models import REFUSED, Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
 from .start import starter
 
 _NO_KEY = "none"
@@ -20,7 +20,7 @@ _REASONS = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "tool_use": "tool_calls",
-    "refusal": "content_filter",
+    "refusal": REFUSED,
 }
 
 
@@ -122,6 +122,10 @@ def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
             blocks[event.index]["arguments"] += event.delta.partial_json
         elif event.type == "message_delta":
             answer.finish_reason = reason(event.delta.stop_reason, _REASONS)
+            details = event.delta.stop_details
+            if details and details.explanation and not answer.text:
+                answer.text = details.explanation
+                listener.said(details.explanation)
             answer.output_tokens = event.usage.output_tokens or 0
             listener.used(answer)
         elif event.type == "message_stop":
@@ -131,6 +135,8 @@ def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
     answer.calls = [
         ToolCall(one["id"], one["name"], one["arguments"] or "{}") for _, one in sorted(blocks.items())
     ]
+    if answer.finish_reason == REFUSED:
+        answer.refuse()
     return answer
 
 

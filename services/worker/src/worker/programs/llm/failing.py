@@ -45,6 +45,15 @@ def blocked_error(why: str, said: Any) -> ModelError:
     )
 
 
+def refused_error(said: str) -> ModelError:
+    """The error of a model that refuses what has to be an answer; `said` are its words."""
+    before = "the model refuses to answer; change the prompt, or ask another model"
+    told = words(said)
+    error = ModelError(f"{before}. It says: {told}" if told else before, status=200)
+    error.longest = len(before) + 200
+    return error
+
+
 def connection_error(error: BaseException) -> ModelError:
     """The error of a connection that could not be made, was lost, said nothing or no sense. Raises all that is none."""
     if isinstance(error, ModelError):

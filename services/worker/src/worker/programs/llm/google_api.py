@@ -8,11 +8,15 @@ from google import genai
 from google.genai import errors, types
 
 from .failing import blocked_error, connection_error, status_error
-from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
+from .models import REFUSED, Answer, Listener, Message, ModelError, Request, Server, ToolCall, reason
 from .start import starter
 
 _NO_KEY = "none"
-_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter"}
+_REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"), REFUSED),
+}
 
 
 class Google:
@@ -117,6 +121,8 @@ def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
         )
     if not answer.finish_reason:
         raise ModelError("the model's server ended its answer before it was complete")
+    if answer.finish_reason == REFUSED:
+        answer.refuse()
     if answer.calls:
         answer.finish_reason = "tool_calls"
     return answer

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+REFUSED = "content_filter"
+"""Why an answer ended that the model, or a filter behind it, did not want to give."""
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -72,6 +75,11 @@ class Answer:
     model: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+
+    def refuse(self) -> None:
+        """Takes it for a refusal: its text says so, and what it began to call is not called."""
+        self.finish_reason = REFUSED
+        self.calls = []
 
 
 class ModelError(Exception):

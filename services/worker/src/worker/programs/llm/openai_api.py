@@ -6,7 +6,7 @@ from typing import Any
 import openai
 
 from .failing import connection_error, status_error
-from .models import Answer, Listener, Message, ModelError, Request, Server, ToolCall
+from .models import REFUSED, Answer, Listener, Message, ModelError, Request, Server, ToolCall
 from .start import starter
 
 _NO_KEY = "none"
@@ -97,6 +97,7 @@ def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
     """The whole answer. Raises ModelError where the stream ends before it."""
     answer = Answer(model=request.model)
     calls: dict[int, dict[str, str]] = {}
+    refused = False
     for chunk in stream:
         answer.model = chunk.model or answer.model
         if chunk.usage is not None:
@@ -108,6 +109,10 @@ def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
             if delta is not None and delta.content:
                 answer.text += delta.content
                 listener.said(delta.content)
+            if delta is not None and delta.refusal:
+                refused = True
+                answer.text += delta.refusal
+                listener.said(delta.refusal)
             for part in (delta.tool_calls or ()) if delta is not None else ():
                 _add(calls.setdefault(part.index or 0, {"id": "", "name": "", "arguments": ""}), part)
             answer.finish_reason = choice.finish_reason or answer.finish_reason
@@ -115,6 +120,8 @@ def _gather(stream: Any, request: Request, listener: Listener) -> Answer:
         raise ModelError("the model's server ended its answer before it was complete")
     for number, call in sorted(calls.items()):
         answer.calls.append(ToolCall(call["id"] or f"call_{number}", call["name"], call["arguments"] or "{}"))
+    if refused or answer.finish_reason == REFUSED:
+        answer.refuse()
     return answer
 
 

@@ -8,15 +8,18 @@ import mcpanel_step
 from ..failures import Failed  # noqa: TID252, RUF100
 from . import assistant, prompt
 from .conversation import Conversation, Prices, Settings
-from .failing import shown
-from .models import Answer, Listener, Model, ModelError, Request, Server
+from .failing import refused_error, shown
+from .models import REFUSED, Answer, Listener, Model, ModelError, Request, Server
 from .watching import Watch
 
 _TASKS = {"prompt": prompt.run, "assistant": assistant.run}
 
 
 class _Watched:
-    """A model of whose server no key is told, and not that its answer broke off where it was none."""
+    """A model of whose server no key is told, and not that its answer broke off where it was none.
+
+    It does not answer with a refusal where JSON is wanted: that is an error, in the model's words.
+    """
 
     def __init__(self, model: Model, watch: Watch, key: str) -> None:
         self._model = model
@@ -26,9 +29,12 @@ class _Watched:
     def ask(self, request: Request, listener: Listener) -> Answer:
         self._watch.expect(request.max_tokens)
         try:
-            return self._model.ask(request, listener)
+            answer = self._model.ask(request, listener)
+            if answer.finish_reason == REFUSED and request.schema is not None:
+                raise refused_error(answer.text)
         except ModelError as error:
             raise shown(self._watch.strange() or error, self._key) from None
+        return answer
 
 
 def _key(name: str) -> str:
