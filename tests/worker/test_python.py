@@ -121,6 +121,31 @@ def main(n: int, f: float, at: datetime.datetime, price: decimal.Decimal, points
     assert output == {"point": {"x": 1.0, "y": 0.5}, "price": "2.50", "at": "2024-02-29", "note": None}
 
 
+async def test_a_generic_dataclass_is_made_with_its_type_arguments(python: Bench) -> None:
+    code = """
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+@dataclass
+class Box(Generic[T]):
+    v: T
+
+def main(box: Box[int], boxes: list[Box[str]]):
+    return [type(box).__name__, box.v + 1, boxes[0].v]
+"""
+
+    output = await python.output(code, {"box": {"v": 1.0}, "boxes": [{"v": "x"}]})
+    kind, message, _ = await python.failure(code, {"box": {"v": 1}, "boxes": [{"v": 2}]})
+
+    assert output == ["Box", 2, "x"]
+    assert (kind, message) == (
+        "BAD_INPUT",
+        "the input 'boxes[0].v' of main() must be a string, not an integer",
+    )
+
+
 async def test_the_traceback_shows_only_the_components_own_lines(python: Bench) -> None:
     code = "import json\n\ndef main():\n    return helper()\n\ndef helper():\n    return json.loads('{bad')\n"
 

@@ -48,6 +48,26 @@ class Person(BaseModel):
     friends: "list[Person]" = []
     level: Literal["a", "b"] | None = None
 
+T = TypeVar("T")
+U = TypeVar("U")
+
+@dataclass
+class Box(Generic[T]):
+    v: T
+    more: "list[Box[T]]" = field(default_factory=list)
+
+@dataclass
+class Pair(Box[list[T]], Generic[U, T]):
+    w: U | None = None
+    boxed: Box[U] | None = None
+
+@dataclass
+class Deeper(Pair[int, str]):
+    n: int = 0
+
+class Line(TypedDict, Generic[T]):
+    cells: list[T]
+
 Place = NewType("Place", str)
 Tree = dict[str, "Tree"] | int
 """
@@ -104,6 +124,14 @@ HINTS: list[tuple[str, list[Any], list[Any]]] = [
     ("Annotated[list[int], Len(1, 2)]", [[1], [1, 2]], [[], [1, 2, 3], ["x"]]),
     ("Annotated[int | None, Ge(1)]", [None, 1], [0]),
     ("dict[str, Annotated[int, Ge(1)]]", [{"a": 1}], [{"a": 0}]),
+    ("Box[int]", [{"v": 1}, {"v": 1, "more": [{"v": 2}]}], [{"v": "x"}, {}, {"v": 1, "more": [{"v": "x"}]}, 5]),
+    ("Box[Box[str]]", [{"v": {"v": "x"}}], [{"v": "x"}, {"v": {"v": 1}}]),
+    ("Box[int] | Box[str]", [{"v": 1}, {"v": "x"}], [{"v": []}]),
+    ("Box", [{"v": 1}, {"v": "x"}], [{}, {"v": 1, "w": 2}]),
+    ("Pair[int, str]", [{"v": ["x"], "w": 1, "boxed": {"v": 2}}],
+     [{"v": [1]}, {"v": [], "w": "x"}, {"v": [], "boxed": {"v": "x"}}]),
+    ("Deeper", [{"v": ["x"], "w": 1, "n": 2}], [{"v": [1]}, {"v": [], "w": "x"}, {"v": [], "n": "x"}]),
+    ("Line[int]", [{"cells": [1]}], [{"cells": ["x"]}, {}]),
     ("Place", ["x"], [1]),
     ("Tree", [1, {"a": 1}], ["x", []]),
 ]  # fmt: skip
@@ -133,6 +161,20 @@ def test_the_same_values_fit(before: str, hint: str, fitting: list[Any], others:
             assert not validator.is_valid(inputs), f"the schema takes {value!r}"
             with pytest.raises(usercode.BadInput):
                 usercode.call("script", code, inputs)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters in brackets are new in Python 3.12")
+def test_a_class_with_type_parameters_takes_the_same_values() -> None:
+    declared = "from dataclasses import dataclass\n@dataclass\nclass Box[T]:\n    v: list[T]\n"
+    code = f"{declared}def main(box: Box[int]): return box.v"
+    schema = infer(code).input_schema
+    assert schema is not None
+
+    assert usercode.call("script", code, {"box": {"v": [1]}}) == [1]
+    assert Draft202012Validator(schema).is_valid({"box": {"v": [1]}})
+    assert not Draft202012Validator(schema).is_valid({"box": {"v": ["x"]}})
+    with pytest.raises(usercode.BadInput, match=r"box\.v\[0\]"):
+        usercode.call("script", code, {"box": {"v": ["x"]}})
 
 
 def test_what_only_the_step_can_tell_passes_the_schema() -> None:

@@ -444,6 +444,23 @@ def test_no_text_brings_it_down(code: str, annotation: str) -> None:
             assert schemas.problems(found.input_schema) == []
 
 
+def test_each_way_a_generic_class_is_given_has_its_own_schema() -> None:
+    code = (
+        "T = TypeVar('T')\n@dataclass\nclass Box(Generic[T]):\n  v: T\nclass Box_int: ...\n"
+        "def main(a: Box[int], b: Box[Literal['a-b']], c: Box[Literal['a_b']], d: Box): ..."
+    )
+
+    found = infer(code).input_schema
+
+    assert found is not None
+    assert {name: one["properties"]["v"] for name, one in found["$defs"].items()} == {
+        "Box_int_2": {"type": "integer"},
+        "Box_Literal_a_b": {"enum": ["a-b"]},
+        "Box_Literal_a_b_2": {"enum": ["a_b"]},
+        "Box": {},
+    }
+
+
 def _named(levels: int, one: str) -> str:
     return "".join(one.format(name=f"T{level}", below=f"T{level - 1}") for level in range(1, levels))
 
@@ -455,8 +472,9 @@ def _named(levels: int, one: str) -> str:
         "@dataclass\nclass T0: x: int\n"
         + _named(18, "class {name}(" + "{below}," * 30 + "): pass\n")
         + "def main(a: T17): pass\n",
+        "T = TypeVar('T')\n@dataclass\nclass Box(Generic[T]):\n  v: 'Box[tuple[T, T]]'\ndef main(a: Box[int]): pass\n",
     ],
-    ids=["aliases", "bases"],
+    ids=["aliases", "bases", "generics"],
 )
 def test_types_that_unfold_into_very_much_are_anything(code: str) -> None:
     assert infer(code) == NONE

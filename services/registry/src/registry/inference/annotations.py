@@ -9,6 +9,7 @@ from chassis.jsonvalue import Json
 from registry.inference import constraints
 from registry.inference.classes import Classes
 from registry.inference.constants import UNKNOWN, constant
+from registry.inference.generics import Generics
 from registry.inference.schema import (
     DEPTH,
     Budget,
@@ -80,10 +81,12 @@ class Scope:
     level: int = 0
     """How many lists, objects and classes are around what is being read."""
     in_model: bool = False
+    generics: Generics = field(init=False)
     _active: dict[str, int] = field(default_factory=dict)
     _recursive: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.generics = Generics(self)
         for node in self.module.body:
             if isinstance(node, ast.ClassDef):
                 self.classes[node.name] = node
@@ -158,6 +161,9 @@ class Scope:
         return {}
 
     def _of_name(self, node: ast.Name | ast.Attribute, depth: int) -> Schema:
+        if isinstance(node, ast.Name) and (argument := self.generics.argument(node.id)) is not None:
+            with self.generics.within({}):
+                return self.schema(argument, depth + 1)
         if isinstance(node, ast.Name) and node.id in self.classes:
             return Classes(self).schema(self.classes[node.id], depth)
         if isinstance(node, ast.Name) and node.id in self.aliases:
@@ -182,7 +188,8 @@ class Scope:
             self._recursive.add(name)
             return reference(name)
         self._active[name] = self.level
-        found = self.schema(self.aliases[name], depth + 1)
+        with self.generics.within({}):
+            found = self.schema(self.aliases[name], depth + 1)
         del self._active[name]
         if name in self._recursive:
             self.definitions[name] = found
@@ -215,7 +222,7 @@ class Scope:
         if word in _OBJECTS and len(arguments) == 2:
             return mapping(self.inside(arguments[1], depth))
         if isinstance(node.value, ast.Name) and node.value.id in self.classes:
-            return self._of_name(node.value, depth)
+            return Classes(self).schema(self.classes[node.value.id], depth, arguments)
         return {}
 
     def _literal(self, arguments: Sequence[ast.expr]) -> Schema:

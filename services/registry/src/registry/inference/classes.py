@@ -1,11 +1,12 @@
 """The schemas of classes that a Python script declares: enums, dataclasses, typed dicts and pydantic's models."""
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from chassis.jsonvalue import Json
-from registry.inference import constraints
+from registry.inference import constraints, generics
 from registry.inference.constants import UNKNOWN, constant, first_line, last_name
 from registry.inference.schema import DEPTH, Schema, described, one_of, reference, union
 
@@ -35,8 +36,11 @@ class Classes:
     def __init__(self, scope: "Scope") -> None:
         self._scope = scope
 
-    def schema(self, node: ast.ClassDef, depth: int) -> Schema:
-        """The schema of a class; `{}` for one whose objects no input becomes. Raises TooMuchError."""
+    def schema(self, node: ast.ClassDef, depth: int, arguments: Sequence[ast.expr] = ()) -> Schema:
+        """The schema of a class, of a generic one with its type arguments; `{}` for one whose objects no input becomes.
+
+        Raises TooMuchError.
+        """
         kind = self._kind(node)
         if kind == "enum":
             members = self.members(node)
@@ -44,15 +48,18 @@ class Classes:
         if not kind:
             return {}
         scope = self._scope
-        if node.name not in scope.definitions:
-            scope.definitions[node.name] = {}  # found again while it is made: a class that holds itself
+        given = scope.generics.given(node, arguments)
+        name = scope.generics.name(node, given)
+        if name not in scope.definitions:
+            scope.definitions[name] = {}  # found again while it is made: a class that holds itself
             around, scope.in_model = scope.in_model, kind == "model"
             scope.level += 1
-            found = self._root(node, depth) if self._is_root(node) else self._object(node, kind, depth)
+            with scope.generics.within(given):
+                found = self._root(node, depth) if self._is_root(node) else self._object(node, kind, depth)
             scope.level -= 1
             scope.in_model = around
-            scope.definitions[node.name] = described(found, first_line(ast.get_docstring(node)))
-        return reference(node.name)
+            scope.definitions[name] = described(found, first_line(ast.get_docstring(node)))
+        return reference(name)
 
     def members(self, node: ast.ClassDef) -> dict[str, Json] | None:
         """The values of an enum's members by their names, None where only running the script would tell."""
@@ -138,7 +145,10 @@ class Classes:
         for base in reversed(node.bases):
             name = last_name(base)
             if name in self._scope.classes and name != node.name and depth < DEPTH:
-                above = self._fields(self._scope.classes[name], kind, depth + 1)
+                parent = self._scope.classes[name]
+                passed = self._scope.generics.given(parent, generics.arguments(base))
+                with self._scope.generics.within(passed):
+                    above = self._fields(parent, kind, depth + 1)
                 if above is None:
                     return None
                 self._scope.budget.spend(len(above.properties))

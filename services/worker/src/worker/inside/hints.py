@@ -91,8 +91,8 @@ def convert(value: Any, hint: Any) -> Any:
         return convert(value, arguments[0])
     if isinstance(hint, typing.NewType):
         return convert(value, hint.__supertype__)
-    if isinstance(hint, type):
-        return _of_class(value, hint)
+    if isinstance(kind, type):
+        return _of_class(value, kind, arguments)
     return value
 
 
@@ -177,13 +177,13 @@ def _items(value: Any, kind: Any, arguments: tuple[Any, ...]) -> Any:
     return kind(_at(item, arguments[0], f"[{i}]") for i, item in enumerate(value))
 
 
-def _of_class(value: Any, kind: type) -> Any:
+def _of_class(value: Any, kind: type, arguments: tuple[Any, ...]) -> Any:
     if dataclasses.is_dataclass(kind):
-        return _dataclass(value, kind)
+        return _dataclass(value, kind, arguments)
     if issubclass(kind, enum.Enum):
         return _member(value, kind)
     if hasattr(kind, "__required_keys__"):
-        return _typed_dict(value, kind)
+        return _typed_dict(value, kind, arguments)
     validate = getattr(kind, "model_validate", None)  # pydantic
     if validate is not None:
         try:
@@ -191,6 +191,39 @@ def _of_class(value: Any, kind: type) -> Any:
         except ValueError as error:
             raise Mismatch(f"a valid {kind.__name__} ({error})", value) from None
     return value
+
+
+def _fields(kind: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """The hints of a class's fields, those of generic classes above it included, with the type arguments put in."""
+    hints = of(kind)
+    if not hints or not hasattr(kind, "__orig_bases__"):
+        return hints
+    parameters = getattr(kind, "__parameters__", ())
+    given = dict(zip(parameters, arguments, strict=True)) if len(parameters) == len(arguments) else {}
+    found = {name: _filled(hint, given) for name, hint in hints.items()}
+    for base in reversed(vars(kind).get("__orig_bases__", kind.__bases__)):
+        above = typing.get_origin(base) or base
+        if isinstance(above, type):
+            passed = tuple(_filled(one, given) for one in typing.get_args(base))
+            found |= {
+                name: hint
+                for name, hint in _fields(above, passed).items()
+                if name not in kind.__annotations__
+            }
+    return found
+
+
+def _filled(hint: Any, given: dict[Any, Any]) -> Any:
+    """The hint with its type variables replaced; unchanged where it cannot be."""
+    if isinstance(hint, typing.TypeVar):
+        return given.get(hint, hint)
+    parameters = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    if not any(one in given for one in parameters):
+        return hint
+    try:
+        return hint[tuple(given.get(one, one) for one in parameters)]
+    except TypeError:  # parameters that are more than one type each
+        return hint
 
 
 def _member(value: Any, kind: Any) -> Any:
@@ -203,10 +236,10 @@ def _member(value: Any, kind: Any) -> Any:
     return found
 
 
-def _typed_dict(value: Any, kind: Any) -> Any:
+def _typed_dict(value: Any, kind: Any, arguments: tuple[Any, ...]) -> Any:
     if not isinstance(value, dict):
         raise Mismatch(f"an object ({kind.__name__})", value)
-    hints = of(kind)
+    hints = _fields(kind, arguments)
     for key, hint in hints.items():
         word = getattr(typing.get_origin(hint), "_name", "")
         if key not in value and (
@@ -216,10 +249,10 @@ def _typed_dict(value: Any, kind: Any) -> Any:
     return {key: _at(item, hints.get(key, Any), f".{key}") for key, item in value.items()}
 
 
-def _dataclass(value: Any, kind: Any) -> Any:
+def _dataclass(value: Any, kind: Any, arguments: tuple[Any, ...]) -> Any:
     if not isinstance(value, dict):
         raise Mismatch(f"an object ({kind.__name__})", value)
-    types_of = of(kind)
+    types_of = _fields(kind, arguments)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     unknown = sorted(set(value) - set(fields))
     if unknown:
