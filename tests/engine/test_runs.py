@@ -400,6 +400,21 @@ async def test_an_output_that_cannot_be_taken_fails_the_step(
     assert run.error.kind == run_pb2.RunError.INVALID_OUTPUT
 
 
+@pytest.mark.parametrize(("levels", "said"), [(30, ""), (31, "its output is nested deeper than 30 levels")])
+async def test_an_output_may_be_nested_thirty_levels_deep(
+    engine: Engine, peers: Peers, worker: FakeWorker, levels: int, said: str
+) -> None:
+    async def answer(_: Attempt) -> Any:
+        return b"[" * levels + b"]" * levels
+
+    peers.registry.workflow({"id": "a"})
+    worker.code["a"] = answer
+
+    run = await engine.ended((await engine.start_run()).id)
+
+    assert run.error.message == said
+
+
 async def test_a_nul_in_an_output_is_kept(engine: Engine, peers: Peers, worker: FakeWorker) -> None:
     async def answer(_: Attempt) -> Any:
         return {"text": "a\0b"}

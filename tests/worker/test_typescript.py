@@ -128,6 +128,15 @@ async def test_what_goes_wrong_is_named(typescript: Bench, code: str, kind: str,
     assert found[1].startswith(message)
 
 
+async def test_an_output_that_is_nested_too_deeply_says_how_deep_it_may_be(typescript: Bench) -> None:
+    code = "export function main() { let x: unknown = 1; for (let n = 0; n < 200; n++) x = [x]; return x }"
+
+    kind, message, _ = await typescript.failure(code)
+
+    assert kind == "INVALID_OUTPUT"
+    assert message.endswith("; an output of 256 KiB or less may be nested 30 levels deep")
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -229,7 +229,7 @@ ENDINGS: Final = (
         "an output nested without end",
         "found = 1\nfor _ in range(100_000):\n    found = [found]\nreturn found",
         "INVALID_OUTPUT",
-        "levels deep",
+        "an output of 256 KiB or less may be nested 30 levels deep$",
     ),
     Ending(
         "output without end", "while True:\n    os.write(1, b'x' * 65535 + b'\\n')", "TIMED_OUT", timeout=0.5

@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # `typing` itself is left to the components that use it: it c
     from typing import Any
 
 _DEPTH = 100
+"""What is held here, of all that is made JSON; what the engine keeps itself it holds to 30."""
 _EXACT = 2**53
 _COUNTED = 100
 _KEY = 200
@@ -110,7 +111,10 @@ def plain(value: "Any", where: str = "output", depth: int = 0) -> "Any":
             return value
         raise InvalidOutput(f"{where} is {value}, which JSON cannot hold; return None or a string")
     if depth > _DEPTH:
-        raise InvalidOutput(f"{where[:200]} is nested more than {_DEPTH} levels deep, or contains itself")
+        raise InvalidOutput(
+            f"{where[:200]} is nested more than {_DEPTH} levels deep, or contains itself; "
+            "an output of 256 KiB or less may be nested 30 levels deep"
+        )
     if kind is dict:
         return {_key(key, where): plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
     if kind is list or kind is tuple:

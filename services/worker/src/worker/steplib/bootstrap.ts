@@ -65,7 +65,10 @@ function check(value: unknown, where: string, above: unknown[] = []): void {
   }
   if (value === null || typeof (value as { toJSON?: unknown }).toJSON === "function") return;
   if (above.includes(value) || above.length > 100) {
-    throw new InvalidOutput(`${where.slice(0, 200)} is nested more than 100 levels deep, or contains itself`);
+    throw new InvalidOutput(
+      `${where.slice(0, 200)} is nested more than 100 levels deep, or contains itself; ` +
+        "an output of 256 KiB or less may be nested 30 levels deep",
+    );
   }
   if (Array.isArray(value)) {
     value.forEach((item, index) => check(item, `${where}[${index}]`, [...above, value]));
