@@ -283,8 +283,13 @@ async def test_the_records_of_a_run_say_by_which_means_it_was_started(
 
     run = (await engine.stub.StartRun(request, metadata=metadata)).run
 
-    records = await RunEventRecords(engine.built.db).read(10)
-    (actor, *rest) = [one.actor for one in records if run.id in one.record_id]
+    async def of_the_run() -> list[Any]:
+        """Its records, as soon as there are any."""
+        found = await RunEventRecords(engine.built.db).read(1000)
+        return [one for one in found if run.id in one.record_id]
+
+    records = await eventually(of_the_run)
+    (actor, *rest) = [one.actor for one in records]
     assert {one.request_id for one in records} == {"once"}
     assert (actor.id, actor.session_id, actor.api_key_id) == (EDITOR.id, EDITOR.session_id, "")
     assert all(one == actor for one in rest)

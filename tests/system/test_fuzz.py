@@ -4,7 +4,12 @@ from tests.fuzz.rpc import Fuzzer
 from tests.support.stack import Stack
 
 SEED = 4
-LASTING = {"EngineService.DrainWorker", "WorkerService.Work"}
+LASTING = {
+    "DataSourceService.DeleteDataSource",
+    "EngineService.DrainWorker",
+    "SecretService.DeleteSecret",
+    "WorkerService.Work",
+}
 """What the other tests of the session would still feel; `make fuzz` asks these too."""
 
 
