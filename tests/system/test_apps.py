@@ -92,6 +92,12 @@ async def test_a_ticket_lets_one_browser_in(app: App, viewer: Console) -> None:
     assert (first.status_code, second.status_code) == (200, 401)
 
 
+async def words(console: Console, run: str) -> list[str]:
+    """What the run has said up to now."""
+    said = await console.call("GET", f"/api/v1/workflow-runs/{run}/logs")
+    return [line["message"] for line in said["lines"]]
+
+
 async def test_the_app_runs_at_its_visitors_websocket_and_its_words_are_the_runs(
     app: App, stack: Stack, viewer: Console
 ) -> None:
@@ -111,9 +117,10 @@ async def test_the_app_runs_at_its_visitors_websocket_and_its_words_are_the_runs
             received += await reader.read(65536)
     writer.close()
 
-    said = await viewer.call("GET", f"/api/v1/workflow-runs/{app.run_id}/logs")
     assert b" 101 " in switched.splitlines()[0]
-    assert "a visitor was here" in [line["message"] for line in said["lines"]]
+    async with asyncio.timeout(30):
+        while "a visitor was here" not in await words(viewer, app.run_id):
+            await asyncio.sleep(0.05)
 
 
 async def test_the_consoles_cookie_reaches_no_app_and_an_apps_no_console(
