@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from chassis import jsonvalue
-from chassis.jsonschema.matching import Mismatch, Schema
+from chassis.jsonschema.matching import MOST_LEVELS, TOO_DEEP, Mismatch, Schema, nests_deeper
 from chassis.jsonvalue import Json
 
 SECONDS: Final = 30
@@ -81,14 +81,23 @@ def main() -> NoReturn:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     question = json.loads(sys.stdin.buffer.read())
-    value = json.loads(question["value"])
-    for path, fd, (start, end) in question["parts"]:
-        value = _complete(value, path, json.loads(os.pread(fd, end - start, start)))
-    found = Schema(question["schema"]).mismatch(jsonvalue.canonical(value))
-    answer = None if found is None else {"path": found.path, "why": found.why}
-    sys.stdout.write(json.dumps(answer))
+    found = _found(Schema(question["schema"]), question["value"].encode(), question["parts"])
+    sys.stdout.write(json.dumps(None if found is None else {"path": found.path, "why": found.why}))
     sys.stdout.flush()
     os._exit(0)
+
+
+def _found(schema: Schema, raw: bytes, parts: Sequence[Any]) -> Mismatch | None:
+    """The mismatch of the value with its parts, each a path, a descriptor and a span, in their places."""
+    if not parts:
+        return schema.mismatch(raw)
+    value = json.loads(raw)
+    for path, fd, (start, end) in parts:
+        part = os.pread(fd, end - start, start)
+        if nests_deeper(part, MOST_LEVELS):
+            return TOO_DEEP
+        value = _complete(value, path, json.loads(part))
+    return schema.mismatch_of(value)
 
 
 def _complete(value: Any, path: Sequence[str], part: Json) -> Any:

@@ -61,6 +61,9 @@ class Mismatch:
         return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
 
 
+TOO_DEEP: Final = Mismatch((), f"is nested more than {MOST_LEVELS} levels deep")
+
+
 class Schema:
     """A schema that values can be matched with."""
 
@@ -91,9 +94,13 @@ class Schema:
     def mismatch(self, raw: bytes) -> Mismatch | None:
         """The first reason why a value does not fit, None when it does. Raises ValueError for what is not JSON."""
         if nests_deeper(raw, MOST_LEVELS):
-            return Mismatch((), f"is nested more than {MOST_LEVELS} levels deep")
+            return TOO_DEEP
+        return self.mismatch_of(jsonvalue.parse(raw))
+
+    def mismatch_of(self, value: Json) -> Mismatch | None:
+        """The same of a value that is nested no deeper than MOST_LEVELS, which is not looked at here."""
         try:
-            self._validator.validate(jsonvalue.parse(raw))
+            self._validator.validate(value)
         except ValidationError as error:
             return Mismatch(tuple(error.instance_path), _why(error))
         return None

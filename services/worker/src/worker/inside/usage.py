@@ -19,6 +19,7 @@ _MUCH_SHARED = 32 * 1024 * 1024  # bytes; libraries are below
 _RARELY = 10  # looks
 _MOST_MAPPINGS = 65530  # of a process, as `vm.max_map_count` is everywhere
 _MOST_FILES = 1024  # of a process
+_ENDED = "ZX"
 
 
 class Watch:
@@ -38,7 +39,7 @@ class Watch:
     def exceeded(self) -> str:
         """The name of the limit that is exceeded, empty while none is."""
         self._looks += 1
-        pids = [alive for pid, _, _ in processes() if (alive := _alive(pid))]
+        pids = [alive for pid, _, state in processes() if (alive := _alive(pid, state))]
         connections = sockets.held(self._asked) if self._asked else 0
         if _memory(pids, self._scratch) + connections > self._limits["memory"]:
             return "memory"
@@ -59,9 +60,9 @@ class Watch:
         return ""
 
 
-def processes() -> "Iterator[tuple[int, int, str]]":
-    """Pid, parent's pid and name of every process below this one, its own left out."""
-    parents: dict[int, tuple[int, str]] = {}
+def processes() -> "Iterator[tuple[int, str, str]]":
+    """Pid, name and state (a letter) of every process below this one, its own left out."""
+    found: dict[int, tuple[int, str, str]] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208  # pathlib costs this process memory and time
         if not entry.isdecimal():
             continue
@@ -70,37 +71,43 @@ def processes() -> "Iterator[tuple[int, int, str]]":
                 text = file.read()
         except OSError:  # it has ended
             continue
-        name, rest = text.split("(", 1)[1].rsplit(")", 1)
-        parents[int(entry)] = (int(rest.split()[1]), name)
+        found[int(entry)] = _parsed(text)
     me = os.getpid()
-    for pid, (parent, name) in parents.items():
+    for pid, (parent, name, state) in found.items():
         above = parent
-        while above not in (0, me) and above in parents:
-            above = parents[above][0]
+        while above not in (0, me) and above in found:
+            above = found[above][0]
         if above == me:
-            yield pid, parent, name
+            yield pid, name, state
 
 
-def _alive(pid: int) -> str:
+def _parsed(text: str) -> tuple[int, str, str]:
+    """Parent's pid, name and state in what a `stat` of `/proc` says."""
+    name, rest = text.split("(", 1)[1].rsplit(")", 1)
+    state, parent = rest.split(None, 2)[:2]
+    return int(parent), name, state
+
+
+def _alive(pid: int, state: str) -> str:
     """Where `/proc` shows what the process holds, empty where it has ended.
 
     Of one whose first thread has ended while others go on, only theirs show anything.
     """
-    for thread in _threads(pid):
+    if state not in _ENDED:
+        return str(pid)
+    for thread in _other_threads(pid):
         try:
             with open(f"/proc/{thread}/stat") as file:  # noqa: PTH123
-                state = file.read().rsplit(")", 1)[1].split()[0]
+                if _parsed(file.read())[2] not in _ENDED:
+                    return thread
         except OSError:  # it has ended
             continue
-        if state not in "ZX":
-            return thread
     return ""
 
 
-def _threads(pid: int) -> "Iterator[str]":
-    """The process's first thread, then the others, below `/proc`."""
-    yield str(pid)
-    yield from (f"{pid}/task/{one}" for one in _names(f"/proc/{pid}/task") if one != str(pid))
+def _other_threads(pid: int) -> "Iterator[str]":
+    """The process's threads but the first, below `/proc`."""
+    return (f"{pid}/task/{one}" for one in _names(f"/proc/{pid}/task") if one != str(pid))
 
 
 def _memory(pids: list[str], scratch: list[str]) -> int:

@@ -230,7 +230,7 @@ def _leftovers() -> list[str]:
             return []
         if pid == 0:
             if time.monotonic() > deadline:
-                return sorted(name for _, _, name in usage.processes())[:20]
+                return sorted(name for _, name, _ in usage.processes())[:20]
             time.sleep(0.005)
 
 
