@@ -15,6 +15,7 @@ from chassis.database import Database
 from chassis.server import Server
 from chassis.tables import NAMING, chassis_tables
 from tests.support.callers import TestAuthenticator
+from tests.support.channels import plain
 from tests.support.servers import TestPostgres
 
 metadata = MetaData(naming_convention=NAMING)
@@ -46,7 +47,7 @@ async def serve(sockets: Callable[[], Address]) -> AsyncIterator[Serve]:
         options.setdefault("authenticator", TestAuthenticator())
         server = Server(ServiceConfig(listen=sockets()), servicers, **options)
         await server.start()
-        channel = grpc.aio.insecure_channel(str(server.config.listen))
+        channel = plain(str(server.config.listen))
         started.append((server, channel))
         channel.server = server  # type: ignore[attr-defined]  # for tests that stop it
         return channel

@@ -228,3 +228,54 @@ async def test_streams_of_requests_work_both_ways(serve: Serve) -> None:
     assert isinstance(answer, worker_pb2.EngineMessage)
     assert end is grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
     await link.close()
+
+
+class Refuses(worker_pb2_grpc.WorkerServiceServicer):
+    """Reads nothing of what is sent, and answers at once."""
+
+    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        for _ in ():
+            yield
+        raise errors.Denied("INTERNAL_ONLY", "no work for you")
+
+    async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:
+        raise errors.Precondition("STALE_ATTEMPT", "somebody else has it")
+
+
+async def test_a_stream_that_is_refused_while_it_sends_fails_with_the_refusal(serve: Serve) -> None:
+    link = await connect(
+        serve, worker_pb2_grpc.add_WorkerServiceServicer_to_server, Refuses(), key=WORKER.credential
+    )
+    stub = worker_pb2_grpc.WorkerServiceStub(link)
+    message = worker_pb2.WorkerMessage(hello=worker_pb2.WorkerMessage.Hello(worker_id="w", slots=1))
+    told = []
+
+    for _ in range(20):
+        uploading = stub.UploadArtifact(iter([worker_pb2.UploadArtifactRequest(chunk=b"x" * 65536)] * 200))
+        with pytest.raises(errors.ServiceError) as caught:
+            await uploading
+        told.append(caught.value.reason)
+        work: Any = stub.Work(iter([message] * 200))
+        with pytest.raises(errors.ServiceError) as caught:
+            await anext(aiter(work))
+        told.append(caught.value.reason)
+
+    assert told == ["STALE_ATTEMPT", "INTERNAL_ONLY"] * 20
+    await link.close()
+
+
+async def test_a_write_that_comes_too_late_fails_with_the_refusal(serve: Serve) -> None:
+    link = await connect(
+        serve, worker_pb2_grpc.add_WorkerServiceServicer_to_server, Refuses(), key=WORKER.credential
+    )
+    message = worker_pb2.WorkerMessage(hello=worker_pb2.WorkerMessage.Hello(worker_id="w", slots=1))
+
+    async def write(work: Any) -> None:
+        while True:
+            await work.write(message)
+
+    for _ in range(20):
+        with pytest.raises(errors.Denied, match="no work for you"):
+            await write(worker_pb2_grpc.WorkerServiceStub(link).Work())
+
+    await link.close()

@@ -22,6 +22,7 @@ from datasources.service import Service, build
 from mcpanel.datasources.v1 import datasources_pb2 as pb
 from mcpanel.datasources.v1 import datasources_pb2_grpc, secrets_pb2_grpc
 from tests.support.callers import ADMIN, EDITOR, TestAuthenticator, as_caller
+from tests.support.channels import plain
 from tests.support.identity import Identity
 from tests.support.servers import TestPostgres
 
@@ -188,7 +189,7 @@ async def run(postgres: TestPostgres, folder: Path, settings: dict[str, str]) ->
         asking = client.channel(f"unix:{socket}/identity", peer="identity", key="")
         service = build(config, callers, asking, environ=environ, resolver=resolver)
         await service.server.start()
-        async with grpc.aio.insecure_channel(address) as channel, asking:
+        async with plain(address) as channel, asking:
             stub = datasources_pb2_grpc.DataSourceServiceStub(channel)
             secrets = secrets_pb2_grpc.SecretServiceStub(channel)
             yield World(service, stub, config, names, environ, callers, secrets)

@@ -21,6 +21,7 @@ from tests.engine.support.large import make_rows, sizes
 from tests.engine.support.peers import Peers
 from tests.engine.support.worker import FakeWorker
 from tests.support.callers import EDITOR, TestAuthenticator, as_caller
+from tests.support.channels import plain
 from tests.support.servers import TestPostgres
 
 
@@ -47,7 +48,7 @@ class Engine:
     def __init__(self, built: service.Service, address: str) -> None:
         self.built = built
         self.address = address
-        self.channel = grpc.aio.insecure_channel(address)
+        self.channel = plain(address)
         self.stub = engine_pb2_grpc.EngineServiceStub(self.channel)
 
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from mcpanel.identity.v1 import identity_pb2, identity_pb2_grpc
 from tests.contracts import walk
 from tests.contracts.walk import Rpc, Rule
 from tests.fuzz.messages import Maker
+from tests.support.channels import plain
 from tests.support.stack import Stack
 
 HANG_SECONDS: Final = 15.0
@@ -212,7 +213,7 @@ class Fuzzer:
     def _channel(self, service: str) -> grpc.aio.Channel:
         if service not in self._channels:
             address = f"127.0.0.1:{self.stack.ports.port(service)}"
-            self._channels[service] = grpc.aio.insecure_channel(address)
+            self._channels[service] = plain(address)
         return self._channels[service]
 
 

@@ -20,6 +20,7 @@ from google.protobuf import json_format
 from chassis import contracts
 from chassis.errors import ServiceError
 from chassis.statuses import from_rpc_error
+from tests.support.channels import plain
 from tests.support.stack import Stack
 from tests.system.console import fresh
 from tests.system.test_matrix import ALL, PORTS
@@ -122,9 +123,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
     """People of every role, with what is theirs, somebody else's, public and shared with them."""
     async with AsyncExitStack() as open_:
         channels = {
-            service: await open_.enter_async_context(
-                grpc.aio.insecure_channel(f"127.0.0.1:{getattr(stack.ports, name)}")
-            )
+            service: await open_.enter_async_context(plain(f"127.0.0.1:{getattr(stack.ports, name)}"))
             for service, name in PORTS.items()
         }
         admin = Client(channels, stack.admin_key)

@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from chassis import contracts
 from mcpanel.policy.v1 import policy_pb2
+from tests.support.channels import plain
 from tests.support.stack import Stack
 from tests.system.console import Console, fresh
 
@@ -47,7 +48,7 @@ async def refusal(stack: Stack, path: str, key: str) -> str:
     request: Any = contracts.message_class(method.input_type[1:])()
     call: dict[str, Any] = {"metadata": [("authorization", f"Bearer {key}")] if key else [], "timeout": 10}
     content = request.SerializeToString()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{getattr(stack.ports, PORTS[service])}") as channel:
+    async with plain(f"127.0.0.1:{getattr(stack.ports, PORTS[service])}") as channel:
         try:
             if method.client_streaming and method.server_streaming:
                 await anext(aiter(channel.stream_stream(f"/{path}", *RAW)(iter([]), **call)), None)

@@ -9,6 +9,7 @@ import grpc.aio
 from mcpanel.engine.v1 import worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1 import component_pb2
 from tests.engine.support.worker import FakeWorker
+from tests.support.channels import plain
 
 Request = worker_pb2.CarryTunnelRequest
 
@@ -45,7 +46,7 @@ class AppWorker(FakeWorker):
             while chunk := await reader.read(65536):
                 yield Request(chunk=chunk)
 
-        async with grpc.aio.insecure_channel(self._carries_at) as channel:
+        async with plain(self._carries_at) as channel:
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
             try:
                 async for message in stub.CarryTunnel(sent(), metadata=self.metadata):

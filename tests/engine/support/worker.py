@@ -15,6 +15,7 @@ from engine.domain import put
 from mcpanel.engine.v1 import run_pb2, worker_pb2, worker_pb2_grpc
 from mcpanel.registry.v1 import component_pb2
 from tests.support.callers import WORKER, as_caller
+from tests.support.channels import plain
 from worker.inside.jsonvalues import kinds as kinds_of
 
 Message = worker_pb2.WorkerMessage
@@ -143,7 +144,7 @@ class FakeWorker:
             cpus=self.cpus,
             memory_bytes=self.memory_bytes,
         )
-        self._channel = grpc.aio.insecure_channel(self.address)
+        self._channel = plain(self.address)
         self._stream = asyncio.create_task(self._serve(self._channel, Message(hello=hello), self._outgoing))
         waiting = asyncio.create_task(self._welcomed.wait())
         await asyncio.wait({waiting, self._stream}, timeout=10, return_when=asyncio.FIRST_COMPLETED)

@@ -21,6 +21,7 @@ from chassis.context import current_or_none
 from chassis.errors import DeadlineExceeded
 from chassis.guards import refuse_open_transaction
 from chassis.peers import host
+from chassis.sending import keep_answer, raise_answer
 from chassis.statuses import MAX_MESSAGE_BYTES, from_rpc_error
 from chassis.tls import CertificateError, Certificates
 
@@ -199,17 +200,23 @@ class ServiceChannel(grpc.aio.Channel):
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """A stream of requests, one answer."""
-        return self._callable(lambda inner: inner.stream_unary(method, *args, **kwargs), UnaryCall, None)
+        return self._callable(
+            lambda inner: inner.stream_unary(method, *args, **kwargs), UnaryCall, None, streaming=True
+        )
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """A stream each way."""
-        return self._callable(lambda inner: inner.stream_stream(method, *args, **kwargs), StreamCall, None)
+        return self._callable(
+            lambda inner: inner.stream_stream(method, *args, **kwargs), StreamCall, None, streaming=True
+        )
 
     def _callable(
         self,
         make: Callable[[grpc.aio.Channel], Any],
         kind: Callable[[Any, str], Any],
         default: float | None,
+        *,
+        streaming: bool = False,
     ) -> Callable[..., Any]:
         peer = self.peer
         used = self._connection.get()
@@ -233,6 +240,8 @@ class ServiceChannel(grpc.aio.Channel):
                 metadata=grpc.aio.Metadata(*self._metadata(metadata or ())),
                 wait_for_ready=wait_for_ready,
             )
+            if streaming:
+                keep_answer(inner)
             return kind(inner, peer)
 
         return call
@@ -281,8 +290,10 @@ class _Call:
         self._peer = peer
 
     async def write(self, request: Any) -> None:
-        """Sends one more request."""
+        """Sends one more request. Raises InvalidStateError when the call is over and was answered with OK."""
         try:
+            if self._inner.done():
+                await raise_answer(self._inner)
             await self._inner.write(request)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self._peer) from None
@@ -319,13 +330,7 @@ class StreamCall(_Call):
         try:
             answer = await self._inner.read()
             if answer is EOF and await self._inner.code() is not grpc.StatusCode.OK:
-                raise grpc.aio.AioRpcError(
-                    await self._inner.code(),
-                    await self._inner.initial_metadata(),
-                    await self._inner.trailing_metadata(),
-                    await self._inner.details(),
-                    None,
-                )
+                await raise_answer(self._inner)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self._peer) from None
         return answer
