@@ -37,7 +37,7 @@ def main(
     commands.add_parser("status", help="show each process, its age, restarts and memory")
     example = commands.add_parser("run", help="run an example, on a stack that is up or a new one")
     example.add_argument("name", help="a folder in examples/")
-    example.add_argument("--once", action="store_true", help="stop a stack started for it afterwards")
+    example.add_argument("--once", action="store_true", help="wait for nobody, and stop what it started")
     rotated = commands.add_parser("rotate", help="replace a key while everything runs")
     rotated.add_argument("name", choices=rotation.NAMES, help="the key, or the account whose API key it is")
     options = parser.parse_args(arguments)
@@ -136,11 +136,11 @@ def run_example(home: Home, name: str, module: str, *, once: bool) -> int:
     examples.load(name)  # a wrong name need not wait for a start
     found = status.read(home)
     if found is not None and found["ready"]:
-        return run.run(name, home, Ports.from_recorded(found["ports"]), say)
+        return run.run(name, home, Ports.from_recorded(found["ports"]), say, leaves=once)
     if code := detach(home, module):
         return code
     try:
-        return run.run(name, home, Ports.from_environment(os.environ), say, stops=once)
+        return run.run(name, home, Ports.from_environment(os.environ), say, stops=once, leaves=once)
     finally:
         if once:
             bring_down(home)

@@ -19,10 +19,10 @@ from stack.serving import serving
 Say = Callable[[str], None]
 
 
-def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -> int:
+def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False, leaves: bool = False) -> int:
     """Register the example, start a run, show it live and what came of it; 0 when it did what it should.
 
-    `stops` tells that the stack will be stopped afterwards.
+    `stops` tells that the stack will be stopped afterwards; who `leaves` visits an app only for a moment.
     """
     example = examples.load(name)
     key_file = home.keys / "admin.key"
@@ -35,7 +35,7 @@ def run(name: str, home: Home, ports: Ports, say: Say, *, stops: bool = False) -
         with serving(example, home):
             others = steering.start_beside(edge, example, say)
             started = starts.start(edge, example)
-            finished = _followed(edge, example, started, say, leaves=stops)
+            finished = _followed(edge, example, started, say, leaves=leaves)
             if example.rerun:
                 finished = _rerun(edge, example, finished, say)
             steering.cancel_beside(edge, example, others, say)
