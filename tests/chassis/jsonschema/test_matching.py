@@ -35,7 +35,7 @@ ROW = {
         ({"exclusiveMaximum": 3}, 3, "must be less than 3, not 3"),
         ({"maxLength": 3}, "aaaaa", "must have at most 3 characters, not 5"),
         ({"minItems": 2}, [1], "must have at least 2 items, not 1"),
-        ({"minProperties": 1}, {}, "must have at least 1 fields, not 0"),
+        ({"minProperties": 1}, {}, "must have at least 1 field, not 0"),
         ({"pattern": "^a"}, "bc", 'must match ^a, not be "bc"'),
         ({"multipleOf": 3}, 5, "does not fit: 5 is not a multiple of 3"),
         (

@@ -35,12 +35,12 @@ _LIMITS: Final = {
     "maximum": "must be at most {}",
     "exclusiveMinimum": "must be greater than {}",
     "exclusiveMaximum": "must be less than {}",
-    "minLength": "must have at least {} characters",
-    "maxLength": "must have at most {} characters",
-    "minItems": "must have at least {} items",
-    "maxItems": "must have at most {} items",
-    "minProperties": "must have at least {} fields",
-    "maxProperties": "must have at most {} fields",
+    "minLength": "must have at least {} character{s}",
+    "maxLength": "must have at most {} character{s}",
+    "minItems": "must have at least {} item{s}",
+    "maxItems": "must have at most {} item{s}",
+    "minProperties": "must have at least {} field{s}",
+    "maxProperties": "must have at most {} field{s}",
 }
 
 
@@ -130,7 +130,7 @@ def _why(error: ValidationError) -> str:
         case "type", {"types": types}:
             return f"must be {_kinds(types)}, not {_kind(instance)}"
         case name, {"limit": limit} if name in _LIMITS:
-            return f"{_LIMITS[name].format(limit)}, not {_size(instance)}"
+            return f"{_LIMITS[name].format(limit, s='' if limit == 1 else 's')}, not {_size(instance)}"
         case _, {"options": options}:
             return f"must be one of {', '.join(map(_shown, options[:_MOST_NAMED]))}, not {_shown(instance)}"
         case _, {"expected_value": value}:
