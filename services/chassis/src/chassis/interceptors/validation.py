@@ -1,7 +1,7 @@
 """The sixth layer: each request message against the rules of its contract."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -126,19 +126,38 @@ def _with_times(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
 
 def _holds_proper_times(message: Message, depth: int = 0) -> bool:
     """Whether there is nothing for `_find_no_time` to find: asked of every message, and so without any paths."""
-    if (rule := _TIMES.get(message.DESCRIPTOR.full_name)) is not None:
-        return rule[0](message)
+    is_time, single, several = _looks(message.DESCRIPTOR)
+    if is_time is not None:
+        return is_time(message)
     if depth > _DEPTH:
         return True
-    for field in _with_times(message.DESCRIPTOR):
-        value = getattr(message, field.name)
-        if isinstance(value, Mapping):
-            value = value.values()
-        elif not field.is_repeated:
-            value = (value,) if message.HasField(field.name) else ()
-        if not all(_holds_proper_times(one, depth + 1) for one in value if isinstance(one, Message)):
+    for name in single:
+        if message.HasField(name) and not _holds_proper_times(getattr(message, name), depth + 1):
             return False
+    for name, is_map in several:
+        value = getattr(message, name)
+        for one in value.values() if is_map else value:
+            if not _holds_proper_times(one, depth + 1):
+                return False
     return True
+
+
+@cache
+def _looks(
+    descriptor: Descriptor,
+) -> tuple[Callable[[Any], bool] | None, tuple[str, ...], tuple[tuple[str, bool], ...]]:
+    """What to look at in such a message: the rule of a time; the fields of one message; those of several, and whether
+    each is a map.
+    """
+    is_time, _ = _TIMES.get(descriptor.full_name, (None, ""))
+    fields = _with_times(descriptor)
+    single = tuple(field.name for field in fields if not field.is_repeated)
+    several = tuple((field.name, _is_map(field)) for field in fields if field.is_repeated)
+    return is_time, single, several
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _find_no_time(message: Message, prefix: str = "", depth: int = 0) -> tuple[str, str] | None:
@@ -160,7 +179,7 @@ def _find_no_time(message: Message, prefix: str = "", depth: int = 0) -> tuple[s
 
 def _messages(field: Any, value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Each value of a field of messages, with its path."""
-    if field.message_type.GetOptions().map_entry:
+    if _is_map(field):
         yield from ((f"{path}[{key!r}]", one) for key, one in value.items())
     elif field.is_repeated:
         yield from ((f"{path}[{index}]", one) for index, one in enumerate(value))

@@ -14,6 +14,7 @@ from worker.cells.usage import Budget, Usage, counted, left, with_called
 from worker.inside import frames
 from worker.network import Reach
 
+_CPUS: Final = os.cpu_count() or 1
 _KINDS: Final = frozenset(
     {"USER_ERROR", "CANCELLED", "OUT_OF_MEMORY", "INVALID_OUTPUT", "BAD_INPUT"}
     | {"INVALID_INPUT", "TIMED_OUT", "DEPENDENCY_ERROR"}
@@ -73,7 +74,7 @@ class Job:
 
 def cpu_seconds(job: Job) -> int:
     """The processor time that each process of a Python job may use."""
-    return int(job.timeout * (os.cpu_count() or 1)) + 10
+    return int(job.timeout * _CPUS) + 10
 
 
 @dataclass(frozen=True, slots=True)
