@@ -239,7 +239,7 @@ class Refuses(worker_pb2_grpc.WorkerServiceServicer):
         raise errors.Denied("INTERNAL_ONLY", "no work for you")
 
     async def UploadArtifact(self, request_iterator: Any, context: Any) -> Any:
-        raise errors.Precondition("STALE_ATTEMPT", "somebody else has it")
+        raise errors.Conflict("STALE_EPOCH", "somebody else has it")
 
 
 async def test_a_stream_that_is_refused_while_it_sends_fails_with_the_refusal(serve: Serve) -> None:
@@ -260,7 +260,7 @@ async def test_a_stream_that_is_refused_while_it_sends_fails_with_the_refusal(se
             await anext(aiter(work))
         told.append(caught.value.reason)
 
-    assert told == ["STALE_ATTEMPT", "INTERNAL_ONLY"] * 20
+    assert told == ["STALE_EPOCH", "INTERNAL_ONLY"] * 20
     await link.close()
 
 
@@ -277,5 +277,25 @@ async def test_a_write_that_comes_too_late_fails_with_the_refusal(serve: Serve) 
     for _ in range(20):
         with pytest.raises(errors.Denied, match="no work for you"):
             await write(worker_pb2_grpc.WorkerServiceStub(link).Work())
+
+    await link.close()
+
+
+class Hurries(worker_pb2_grpc.WorkerServiceServicer):
+    """Answers with what it has to say, and reads nothing."""
+
+    async def Work(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        yield worker_pb2.EngineMessage()
+
+
+async def test_what_was_answered_while_a_stream_sends_ends_as_it_was_meant(serve: Serve) -> None:
+    link = await connect(
+        serve, worker_pb2_grpc.add_WorkerServiceServicer_to_server, Hurries(), key=WORKER.credential
+    )
+    message = worker_pb2.WorkerMessage(hello=worker_pb2.WorkerMessage.Hello(worker_id="w", slots=1))
+
+    for _ in range(20):
+        work: Any = worker_pb2_grpc.WorkerServiceStub(link).Work(iter([message] * 200))
+        assert [one async for one in work] == [worker_pb2.EngineMessage()]
 
     await link.close()

@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, message_factory
 
 from chassis import errors
 from chassis.interceptors.validation import validate
@@ -119,3 +120,26 @@ async def test_a_length_of_time_that_is_none_is_refused_however_deep(
 
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "workflow.steps[0].approval.timeout" in {one.field for one in error.fields}
+
+
+def test_a_length_of_time_that_is_none_is_found_in_a_map() -> None:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="maps.proto", package="maps", dependency=["google/protobuf/duration.proto"], syntax="proto3"
+    )
+    message = file.message_type.add(name="Maps")
+    entry = message.nested_type.add(name="WaitsEntry", options={"map_entry": True})
+    entry.field.add(name="key", number=1, type="TYPE_STRING", label="LABEL_OPTIONAL")
+    entry.field.add(name="value", number=2, type_name=".google.protobuf.Duration", label="LABEL_OPTIONAL")
+    message.field.add(name="waits", number=1, type_name=".maps.Maps.WaitsEntry", label="LABEL_REPEATED")
+    pool = descriptor_pool.DescriptorPool()
+    for one in (duration_pb2.DESCRIPTOR.serialized_pb, file.SerializeToString()):
+        pool.AddSerializedFile(one)
+    maps: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("maps.Maps"))()
+    maps.waits["short"].seconds = 1
+    validate(maps)
+    maps.waits["long"].seconds = 2**62
+
+    with pytest.raises(errors.Invalid, match="must be within 1,000 years") as caught:
+        validate(maps)
+
+    assert [one.field for one in caught.value.fields] == ["waits['long']"]
